@@ -1,0 +1,98 @@
+// error.h: what can go wrong, as values.
+//
+// Every function that can fail returns a cst_code and, if the caller passes one, fills a cst_err
+// with the sentence a person needs: what failed, where, why, and what to do about it.
+//
+//   cst_err err = {0};
+//   if (cst_schema_parse("u64,desc strin", &schema, &err) != CST_OK) fputs(err.text, stderr);
+//
+// Promises   codes never change number and are never reused; text may change at any time.
+// Thread     values: no state is shared, nothing is allocated.
+// Ring       0 may return codes; text is made in rings 1 and 2.
+#ifndef CONSTELLATION_ERROR_H
+#define CONSTELLATION_ERROR_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CST_API __attribute__((visibility("default")))
+#define CST_CHECK_RESULT __attribute__((warn_unused_result))
+
+// X(name, number, what it means, what to do)
+#define CST_ERR_MAP(X)                                                                             \
+    X(OK, 0, "success", "nothing")                                                                 \
+    X(USAGE, 1, "a call or command is malformed", "see the function's comment or --help")          \
+    X(NO_MEMORY, 2, "memory could not be allocated", "free memory or lower the budget")            \
+    X(IO, 3, "an operating system call failed", "see the errno text")                              \
+    X(LIMIT, 4, "a fixed limit was reached", "see docs/formats.md for the limits")                 \
+    X(UNSUPPORTED, 5, "this object cannot do that", "ask its capabilities first")                  \
+    X(AGAIN, 6, "not now: a queue is full or work is pending", "retry after polling")              \
+    X(NOT_FOUND, 7, "the named thing does not exist", "check the name")                            \
+    X(EXISTS, 8, "the named thing exists already", "choose another name")                          \
+    X(ABORTED, 9, "not executed: an earlier command stopped the queue", "resume the queue")        \
+    X(SCHEMA, 10, "a schema is malformed", "see docs/formats.md, Keys")                            \
+    X(SCHEMA_MISMATCH, 11, "data does not fit the schema", "use the schema it was made with")      \
+    X(BATCH, 12, "a batch contradicts itself", "check lengths and offsets")                        \
+    X(KEY_CORRUPT, 13, "encoded key bytes are not canonical", "the key was damaged or cut")        \
+    X(UTF8, 14, "a string column holds bytes that are not UTF-8", "use a binary column")           \
+    X(VALUE_RANGE, 15, "a value lies outside its type", "correct the value")                       \
+    X(PARSE, 16, "text could not be read as the type asked for", "correct the text")               \
+    X(KEY_TOO_LONG, 20, "a key is longer than the table takes", "use a wide table")                \
+    X(VALUE_TOO_LONG, 21, "a value is longer than the table takes", "use a wide table")            \
+    X(TABLE_FULL, 22, "no free slot for the row in its segment", "GROW the segment, resume")       \
+    X(TABLE_SKEW, 23, "a segment below a quarter full has no place for a row",                     \
+      "the keys were chosen to collide: change the hash key")                                      \
+    X(TABLE_BUDGET, 24, "the table's memory budget is used up", "raise the budget, or release")    \
+    X(TABLE_NOT_READY, 25, "prepared memory has run out for the moment", "prepare, resume")        \
+    X(TABLE_CORRUPT, 26, "a table image breaks its own rules", "restore from a checkpoint")        \
+    X(SUM_OVERFLOW, 27, "an accumulator would overflow", "drop the row or widen the type")         \
+    X(EPOCH, 28, "an epoch is out of order", "seal and release in order")                          \
+    X(SEGMENT_MAGIC, 40, "not a Constellation segment", "check the file name")                     \
+    X(SEGMENT_VERSION, 41, "a segment of a newer version", "use a newer program")                  \
+    X(SEGMENT_TRUNCATED, 42, "a segment ends early", "use another checkpoint")                     \
+    X(SEGMENT_CHECKSUM, 43, "stored and computed checksums differ", "use another checkpoint")      \
+    X(SEGMENT_IDENTITY, 44, "a segment of another table or epoch", "check the names")              \
+    X(SEGMENT_SCHEMA, 45, "a segment made with another schema or program", "use that schema")      \
+    X(SEGMENT_HASH_KEY, 46, "a segment made with another hash key", "use that hash key")           \
+    X(SEGMENT_RECORD, 47, "a record inside a segment is malformed", "use another checkpoint")      \
+    X(SEGMENT_BASE, 48, "a delta that stands on another base", "restore its own base first")       \
+    X(STORE_FULL, 60, "a persistent store has no room left", "free disk space or raise map size")  \
+    X(STORE_CORRUPT, 61, "a persistent store is damaged", "restore from a checkpoint")             \
+    X(DEVICE_URI, 80, "a device name is malformed or unknown", "see constellation device list")    \
+    X(DEVICE_LOST, 81, "a device stopped answering", "reset it or use cpu:")                       \
+    X(DEVICE_SELFTEST, 82, "a device gave wrong bits for a known answer", "use cpu:")              \
+    X(INTERNAL, 99, "an invariant does not hold", "please report this")
+
+typedef enum cst_code {
+#define CST_ERR_ENUM(name, number, text, advice) CST_##name = (number),
+    CST_ERR_MAP(CST_ERR_ENUM)
+#undef CST_ERR_ENUM
+} cst_code;
+
+enum { CST_ERR_TEXT_BYTES = 512 };
+
+typedef struct cst_err {
+    cst_code code;
+    char text[CST_ERR_TEXT_BYTES]; // "WHAT failed: WHERE: WHY. WHAT TO DO", no newline
+} cst_err;
+
+// The stable name, as in "CST_SEGMENT_CHECKSUM"; "CST_UNKNOWN" for a number that is no code.
+CST_API const char *cst_code_name(cst_code code);
+// One line on what the code means and what to do about it.
+CST_API const char *cst_code_text(cst_code code);
+CST_API const char *cst_code_advice(cst_code code);
+
+// Fills *err (NULL is allowed) and returns `code`, so that a failure is one line at its place.
+CST_API cst_code cst_fail(cst_err *err, cst_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+// Puts "prefix: " in front of what *err says: the outer place names itself on the way up.
+CST_API cst_code cst_fail_at(cst_err *err, cst_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#ifdef __cplusplus
+}
+#endif
+#endif
