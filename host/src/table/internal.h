@@ -48,7 +48,7 @@ struct cst_table {
 
     cst_hash_key hash_key;
     uint64_t budget_bytes;
-    uint64_t used_bytes;
+    uint32_t rows_hint_depth; // directory depth at open
 
     csti_pages pages[CSTI_REGIONS_COUNT];
     _Atomic uint64_t used[CSTI_REGIONS_COUNT]; // bytes the owner uses; read by prepare
@@ -90,6 +90,18 @@ static inline csti_record *csti_log_record(const cst_table *table, uint64_t offs
 
 static inline const csti_directory_row *csti_directory_find(const cst_table *table, uint64_t hash) {
     return table->directory + (hash & ((UINT64_C(1) << table->control->directory_depth) - 1));
+}
+
+// What the budget counts. Chunks and log segments that are free again stay counted until reused.
+static inline uint64_t csti_used_bytes(const cst_table *table) {
+    const csti_control *control = table->control;
+    const uint64_t chunk_bytes =
+        CSTI_CHUNK_BUCKETS * sizeof(csti_control_line) + table->chunk_slot_bytes;
+
+    return control->directory_rows * sizeof(csti_directory_row) +
+           control->chunks_frontier * chunk_bytes +
+           ((uint64_t)control->log_segments_frontier << table->log_segment_shift) +
+           control->slab_frontier;
 }
 
 static inline size_t csti_ready_bytes(const cst_table *table, csti_region region) {
