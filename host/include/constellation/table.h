@@ -75,7 +75,8 @@ typedef struct cst_table_options {
     cst_hash_key hash_key;
     uint64_t budget_bytes;   // slots + index + log + slab; a row that needs more is refused
     uint64_t rows_hint;      // sizes the directory at open; 0: start with one segment
-    uint32_t log_segment_bytes; // power of two, 64 KiB to 2 MiB; 0: 2 MiB
+    uint32_t log_segment_bytes; // power of two, 64 KiB to 2 MiB; 0: 2 MiB. A record (16 + key +
+                                // value) takes at most this less 1 KiB: it bounds wide rows
     int32_t numa_node;       // where pages should lie; -1: anywhere
     bool background;         // a helper thread keeps memory ready; else cst_table_prepare does
 } cst_table_options;
@@ -147,9 +148,9 @@ CST_API cst_delta cst_table_seal(cst_table *table);
 CST_API void cst_table_delta_ranges(const cst_table *table, const cst_delta *delta,
                                     cst_bytes *ranges, size_t capacity, size_t *count_out);
 
-// Deltas up to and including `epoch` are committed: their log segments are free again.
-// CST_EPOCH: that epoch is not sealed yet. Releasing one twice changes nothing.
-CST_API CST_CHECK_RESULT cst_code cst_table_release(cst_table *table, uint64_t epoch);
+// This delta and all before it are committed: their log segments are free again.
+// CST_EPOCH: it is not one that this table has sealed. Releasing one twice changes nothing.
+CST_API CST_CHECK_RESULT cst_code cst_table_release(cst_table *table, const cst_delta *delta);
 
 // One step of growth for the segment that holds `hash`. CST_AGAIN: part of the step is done, call
 // again. CST_TABLE_SKEW, CST_TABLE_BUDGET, CST_TABLE_NOT_READY, CST_LIMIT: nothing was done.
