@@ -40,6 +40,8 @@ extern "C" {
     X(UTF8, 14, "a string column holds bytes that are not UTF-8", "use a binary column")           \
     X(VALUE_RANGE, 15, "a value lies outside its type", "correct the value")                       \
     X(PARSE, 16, "text could not be read as the type asked for", "correct the text")               \
+    X(PLACEMENT, 17, "memory or a thread is not where it was asked for",                           \
+      "free memory on that node, or ask for another")                                              \
     X(KEY_TOO_LONG, 20, "a key is longer than the table takes", "use a wide table")                \
     X(VALUE_TOO_LONG, 21, "a value is longer than the table takes", "use a wide table")            \
     X(TABLE_FULL, 22, "no free slot for the row in its segment", "GROW the segment, resume")       \

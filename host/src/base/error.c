@@ -7,7 +7,8 @@
 const char *cst_code_name(cst_code code) {
     switch (code) {
 #define CST_ERR_NAME(name, number, text, advice)                                                   \
-    case number: return "CST_" #name;
+    case number:                                                                                   \
+        return "CST_" #name;
         CST_ERR_MAP(CST_ERR_NAME)
 #undef CST_ERR_NAME
     }
@@ -17,7 +18,8 @@ const char *cst_code_name(cst_code code) {
 const char *cst_code_text(cst_code code) {
     switch (code) {
 #define CST_ERR_TEXT(name, number, text, advice)                                                   \
-    case number: return text;
+    case number:                                                                                   \
+        return text;
         CST_ERR_MAP(CST_ERR_TEXT)
 #undef CST_ERR_TEXT
     }
@@ -27,7 +29,8 @@ const char *cst_code_text(cst_code code) {
 const char *cst_code_advice(cst_code code) {
     switch (code) {
 #define CST_ERR_ADVICE(name, number, text, advice)                                                 \
-    case number: return advice;
+    case number:                                                                                   \
+        return advice;
         CST_ERR_MAP(CST_ERR_ADVICE)
 #undef CST_ERR_ADVICE
     }
@@ -58,6 +61,7 @@ cst_code cst_fail_at(cst_err *err, cst_code code, const char *format, ...) {
     prefix_bytes = vsnprintf(err->text, sizeof err->text, format, arguments);
     va_end(arguments);
     if (prefix_bytes < 0 || (size_t)prefix_bytes >= sizeof err->text) return code;
-    (void)snprintf(err->text + prefix_bytes, sizeof err->text - (size_t)prefix_bytes, ": %s", inner);
+    (void)snprintf(err->text + prefix_bytes, sizeof err->text - (size_t)prefix_bytes, ": %s",
+                   inner);
     return code;
 }
