@@ -1,0 +1,40 @@
+# bash completion for constellation(1)
+_constellation() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local verb="" sub="" index words common="--json --quiet --log-level --help"
+    for ((index = 1; index < COMP_CWORD; index++)); do
+        case ${COMP_WORDS[index]} in
+        -*) ;;
+        *) if [ -z "$verb" ]; then verb=${COMP_WORDS[index]}; else sub=${sub:-${COMP_WORDS[index]}}; fi ;;
+        esac
+    done
+    case $previous in
+    --format) words="ndjson csv" ;;
+    --log-level) words="error warn info debug" ;;
+    --schema | --rows | --seed | --skew | --entries | --batch | --key) words="" ;;
+    *)
+        case $verb/$sub in
+        /) words="keys device generate bench $common" ;;
+        keys/) words="encode decode hash $common" ;;
+        keys/hash) words="--key $common" ;;
+        keys/*) words="--schema $common" ;;
+        device/) words="list probe selftest $common" ;;
+        device/list) words=$common ;;
+        device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 $common" ;;
+        generate/) words="bids orders uniform zipf one-key" ;;
+        generate/*) words="--rows --skew --seed --format $common" ;;
+        bench/*)
+            words="codec hash state barrier delta fold growth recovery --list --peers --entries
+                --batch --schema --skew --calibrate $common"
+            ;;
+        *) words=$common ;;
+        esac
+        ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    # A URI's colon splits words: offer only what stands behind it.
+    if declare -F __ltrim_colon_completions > /dev/null; then
+        __ltrim_colon_completions "$current"
+    fi
+}
+complete -F _constellation constellation

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# usage: tests/consumer/run.sh BUILD pkgconfig|pkgconfig_static|cmake|cmake_static
+# Installs BUILD into a temporary prefix, copies the consumer out of the tree, builds it the given
+# way and runs it. It must answer "consumer: ok" and be linked to the library it asked for.
+set -euo pipefail
+usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
+case "${1-}" in -h | --help) usage; exit 0 ;; esac
+[ $# -eq 2 ] || { usage >&2; exit 2; }
+build=$1 way=$2
+here=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cmake --install "$build" --prefix "$work/prefix" > "$work/install.log"
+cp -r "$here/program" "$work/program"
+cd "$work"
+pc=$(find prefix -name constellation.pc)
+libdir=$work/$(dirname "$(dirname "$pc")")
+export PKG_CONFIG_PATH="$libdir/pkgconfig"
+flags=(-std=gnu11 -Wall -Wextra -Wpedantic -Werror)
+
+case "$way" in
+pkgconfig)
+    read -ra wanted <<< "$(pkg-config --cflags --libs constellation)"
+    cc "${flags[@]}" program/main.c -o consumer "${wanted[@]}"
+    ;;
+pkgconfig_static)
+    rm -f "$libdir"/libconstellation.so*
+    read -ra wanted <<< "$(pkg-config --static --cflags --libs constellation)"
+    cc "${flags[@]}" program/main.c -o consumer "${wanted[@]}"
+    ;;
+cmake | cmake_static)
+    target=constellation::constellation
+    [ "$way" = cmake ] || target=constellation::static
+    cmake -S program -B build -DCMAKE_PREFIX_PATH="$work/prefix" -DCONSUMER_LIBRARY="$target" \
+        > cmake.log
+    cmake --build build >> cmake.log
+    cp build/consumer consumer
+    ;;
+*)
+    echo "consumer: unknown way '$way'" >&2
+    exit 2
+    ;;
+esac
+
+answer=$(LD_LIBRARY_PATH="$libdir" ./consumer)
+echo "$answer"
+[ "$(tail -n 1 <<< "$answer")" = "consumer: ok" ]
+linked=$(LD_LIBRARY_PATH="$libdir" ldd consumer)
+case "$way" in
+*_static) ! grep -q libconstellation <<< "$linked" ;;
+*) grep -q "$libdir/libconstellation.so.0" <<< "$linked" ;;
+esac
