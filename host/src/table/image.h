@@ -85,12 +85,10 @@ typedef struct csti_wide_entry {
 } csti_wide_entry;
 _Static_assert(sizeof(csti_wide_entry) == 32, "a wide entry is 32 bytes");
 
-enum {
-    CSTI_RECORD_PRESENT = 1u << 31, // a row follows
-    CSTI_RECORD_TOMBSTONE = 1u << 30,
-    CSTI_RECORD_GAP = 1u << 29, // nothing: zeros up to the record's end
-    CSTI_RECORD_VALUE_MASK = (1u << 24) - 1,
-};
+#define CSTI_RECORD_PRESENT (UINT32_C(1) << 31) // a row follows
+#define CSTI_RECORD_TOMBSTONE (UINT32_C(1) << 30)
+#define CSTI_RECORD_GAP (UINT32_C(1) << 29) // nothing: zeros up to the record's end
+#define CSTI_RECORD_VALUE_MASK ((UINT32_C(1) << 24) - 1)
 #define CSTI_RECORD_FLAGS (CSTI_RECORD_PRESENT | CSTI_RECORD_TOMBSTONE | CSTI_RECORD_GAP)
 
 // The head of a change record. Exactly one of PRESENT, TOMBSTONE, GAP is set.
