@@ -25,15 +25,17 @@ extern "C" {
 typedef struct cst_keys {
     uint8_t *bytes;
     size_t bytes_capacity;
-    uint32_t *offsets;  // rows + 1; may be NULL when the schema's keys have one length
-    uint32_t stride;    // set by encode: the key's length when all have one, else 0
+    uint32_t *offsets; // rows + 1; may be NULL when the schema's keys have one length
+    uint32_t stride;   // set by encode: the key's length when all have one, else 0
 } cst_keys;
 
 // Bytes that encoding this batch needs at most (exact for fixed-width schemas).
 CST_API size_t cst_keys_bytes_bound(const cst_batch *batch);
 
-// Encodes every row with the best code this processor has. CST_LIMIT: capacity too small, nothing
-// is promised about the output. `batch` must have passed cst_batch_check.
+// Encodes every row with the best code this processor has; all of `capacity` may be written over.
+// `batch` must have passed cst_batch_check. CST_LIMIT: the capacity is below
+// cst_keys_bytes_bound(batch), or offsets of 32 bits could not reach (split the batch). CST_USAGE:
+// keys of several lengths need offsets. Nothing is written then.
 CST_API CST_CHECK_RESULT cst_code cst_keys_encode(const cst_batch *batch, cst_keys *out);
 
 __extension__ typedef unsigned __int128 cst_u128;
@@ -43,11 +45,11 @@ __extension__ typedef __int128 cst_i128;
 typedef struct cst_value {
     bool is_null;
     union {
-        cst_u128 u128;  // unsigned types, bool
-        cst_i128 i128;  // signed types, date, timestamp, decimal128
-        double f64;              // f32 (exactly), f64
+        cst_u128 u128; // unsigned types, bool
+        cst_i128 i128; // signed types, date, timestamp, decimal128
+        double f64;    // f32 (exactly), f64
     };
-    const uint8_t *bytes;  // uuid, fixed, string, binary: into the caller's scratch
+    const uint8_t *bytes; // uuid, fixed, string, binary: into the caller's scratch
     uint32_t bytes_count;
 } cst_value;
 
@@ -63,6 +65,16 @@ CST_API CST_CHECK_RESULT cst_code cst_key_encode(const cst_schema *schema, const
 CST_API CST_CHECK_RESULT cst_code cst_key_decode(const cst_schema *schema, const uint8_t *key,
                                                  size_t key_bytes, cst_value *values_out,
                                                  uint8_t *scratch, cst_err *err);
+
+// A key of one number, inline: what a loop over single rows takes. Not nullable, ascending.
+static inline void cst_key_encode_u64(uint64_t number, uint8_t key[8]) {
+    number = __builtin_bswap64(number);
+    __builtin_memcpy(key, &number, sizeof number);
+}
+
+static inline void cst_key_encode_i64(int64_t number, uint8_t key[8]) {
+    cst_key_encode_u64((uint64_t)number ^ UINT64_C(0x8000000000000000), key);
+}
 
 #ifdef __cplusplus
 }

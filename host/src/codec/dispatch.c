@@ -3,7 +3,8 @@
 #define CODEC_SET(set)                                                                             \
     {                                                                                              \
         .name = #set, .hash_fixed = csti_##set##_hash_fixed,                                       \
-        .hash_variable = csti_##set##_hash_variable                                                \
+        .hash_variable = csti_##set##_hash_variable, .key_transform = csti_##set##_key_transform,  \
+        .key_pair8 = csti_##set##_key_pair8, .key_escape = csti_##set##_key_escape                 \
     }
 
 static const csti_codec codecs[CSTI_CODEC_ISA_COUNT] = {
