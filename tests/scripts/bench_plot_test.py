@@ -1,0 +1,63 @@
+"""scripts/bench-plot draws what the lines say: curves, bars and percentiles, well-formed."""
+
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+import xml.dom.minidom
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def result(entries, ours, peer):
+    return {"bench": "state.get", "impl": "constellation",
+            "params": {"entries": entries, "key": 16}, "ns_per_op": ours, "min": ours / 2,
+            "max": ours * 2, "peer": "some<map>", "peer_ns_per_op": peer, "ratio": peer / ours}
+
+
+class BenchPlot(unittest.TestCase):
+    def draw(self, lines):
+        """Draws these lines; returns {file name: text}, each picture parsed."""
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "state.jsonl"), "w", encoding="utf-8") as file:
+                file.write("".join(json.dumps(line) + "\n" for line in lines))
+            subprocess.run([os.path.join(ROOT, "scripts/bench-plot"), "--data", folder, "--out",
+                            folder], check=True, stdout=subprocess.DEVNULL)
+            texts = {}
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    texts[name] = file.read()
+                if name.endswith(".svg"):
+                    xml.dom.minidom.parseString(texts[name])
+            return texts
+
+    def test_lines_that_differ_in_entries_become_a_curve_each(self):
+        texts = self.draw([result(1000000, 20, 40), result(10000000, 30, 60)])
+        self.assertEqual(texts["state-get.svg"].count("<polyline"), 2 + 2)  # and their legend
+        self.assertIn(">10M<", texts["state-get.svg"])
+
+    def test_one_line_becomes_bars(self):
+        texts = self.draw([result(1000000, 20, 40)])
+        self.assertEqual(texts["state-get.svg"].count("<rect"), 2)
+
+    def test_percentiles_become_a_curve_over_them(self):
+        texts = self.draw([{"bench": "growth", "p50": 20, "p99": 90, "max": 5e6}])
+        self.assertIn(">p99<", texts["growth.svg"])
+
+    def test_the_table_has_ratio_and_spread(self):
+        texts = self.draw([result(1000000, 20, 40)])
+        self.assertIn("| 20 ns (10 ns to 40 ns) | some<map> 40 ns | 2.00 |", texts["results.md"])
+
+    def test_a_damaged_line_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "a.jsonl"), "w", encoding="utf-8") as file:
+                file.write('{"bench": "a"}\n{"ben')
+            run = subprocess.run([os.path.join(ROOT, "scripts/bench-plot"), "--data", folder,
+                                  "--out", folder], stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual(run.returncode, 1)
+            self.assertIn("a.jsonl:2", run.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,104 @@
+"""scripts/check finds what it is there to find: each case plants one violation in a small tree."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CLEAN = "// log.h: a log.\nint log_bytes(void);\n"
+
+
+class Check(unittest.TestCase):
+    def findings(self, rule, files):
+        """Runs one rule on a tree with these files; returns (exit status, what it printed)."""
+        with tempfile.TemporaryDirectory() as tree:
+            subprocess.run(["git", "init", "-q", tree], check=True)
+            for name, text in files.items():
+                path = os.path.join(tree, name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+            result = subprocess.run([os.path.join(ROOT, "scripts/check"), "--root", tree, rule],
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                    check=False)
+            return result.returncode, result.stdout
+
+    def refused(self, rule, files, words):
+        status, text = self.findings(rule, files)
+        self.assertEqual(status, 1, text)
+        self.assertIn(words, text)
+
+    def accepted(self, rule, files):
+        status, text = self.findings(rule, files)
+        self.assertEqual(status, 0, text)
+
+    def test_an_include_down_the_layers_is_refused(self):
+        self.refused("layers", {"host/src/codec/a.c": '#include "table/log.h"\n',
+                                "host/src/table/log.h": CLEAN},
+                     "host/src/codec/a.c:1: codec includes table/log.h of table")
+
+    def test_an_include_up_the_layers_is_accepted(self):
+        self.accepted("layers", {"host/src/table/a.c": '#include "codec/key.h"\n',
+                                 "host/src/codec/key.h": CLEAN})
+
+    def test_a_public_header_of_a_lower_layer_is_refused(self):
+        self.refused("layers", {"host/src/codec/a.c": "#include <constellation/log.h>\n",
+                                "host/include/constellation/log.h": CLEAN,
+                                "host/src/table/log.c": "\n"}, "which is a lower layer")
+
+    def test_a_header_that_does_not_say_what_it_is_for_is_refused(self):
+        self.refused("headers", {"host/src/codec/a.h": "int a;\n"}, "host/src/codec/a.h:1")
+
+    def test_unformatted_code_is_refused(self):
+        self.refused("format", {"host/src/codec/a.c": "int   a ;\n"}, "clang-format-14 -i")
+
+    def test_a_long_function_is_refused_and_a_reason_accepted(self):
+        body = "int f(int a) {\n" + "    a++;\n" * 59 + "    return a;\n}\n"
+        self.refused("functions", {"host/src/codec/a.c": body}, "62 lines, more than 60")
+        self.accepted("functions", {"host/src/codec/a.c": "// long: one case a line\n" + body})
+
+    def test_sixty_lines_are_accepted(self):
+        body = "int f(int a) {\n" + "    a++;\n" * 57 + "    return a;\n}\n"
+        self.accepted("functions", {"host/src/codec/a.c": body})
+
+    def test_a_signature_on_two_lines_counts(self):
+        body = "static int\nf(int a,\n  int b) {\n" + "    a++;\n" * 57 + "    return b;\n}\n"
+        self.refused("functions", {"host/src/codec/a.c": body}, "62 lines")
+
+    def test_asking_the_world_for_time_is_refused_outside_base(self):
+        code = "void f(void) { clock_gettime(0, 0); }\n"
+        self.refused("world", {"host/src/table/a.c": code}, "clock_gettime")
+        self.accepted("world", {"host/src/base/a.c": code})
+        self.accepted("world", {"host/src/table/a.c": "// time(NULL) is base's\nint time_us;\n"})
+
+    def test_a_test_that_sleeps_is_refused(self):
+        self.refused("world", {"tests/unit/a_test.c": "void f(void) { usleep(3); }\n"}, "usleep")
+
+    def test_unfinished_work_is_refused(self):
+        self.refused("unfinished", {"host/src/codec/a.c": "// TO" "DO more\n"}, "do it, or write")
+        self.refused("unfinished", {"docs/a.md": "see /ro" "ot/x\n"}, "path of one machine")
+
+    def test_a_link_to_nowhere_is_refused(self):
+        self.refused("links", {"docs/a.md": "[b](b.md)\n"}, "docs/a.md:1: b.md leads nowhere")
+        self.refused("links", {"docs/a.md": "# One\n[b](#two)\n"}, "no heading #two")
+        self.accepted("links", {"docs/a.md": "# One two\n[b](#one-two)\n"})
+
+    def test_a_document_named_in_a_source_must_exist(self):
+        self.refused("links", {"host/src/codec/a.c": "// see docs/" "b.md\n"}, "does not exist")
+
+    def test_a_script_without_usage_or_run_bit_is_refused(self):
+        self.refused("scripts", {"scripts/a": "#!/bin/sh\nexit 0\n"}, "chmod +x scripts/a")
+
+    def test_a_shell_script_with_a_finding_is_refused(self):
+        self.refused("shell", {"scripts/a": "#!/bin/bash\n# usage: a\nrm $1\n"}, "SC2086")
+
+    def test_a_broken_man_page_is_refused(self):
+        self.refused("manual", {"packaging/a.1": ".Sh NAME\n.Xx\n"}, "packaging/a.1")
+
+    def test_an_unknown_rule_is_wrong_usage(self):
+        self.assertEqual(self.findings("nonsense", {})[0], 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
