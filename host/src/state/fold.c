@@ -1,0 +1,329 @@
+// fold.c: a chain of segments becomes one ordered full.
+//
+//   1. read and verify everything, count records by key group          nothing written yet
+//   2. as many key groups as fit the memory: collect {hash, record} in chain order, group by group
+//   3. sort each group (stable: the newest of a key is last), write the newest if it is a row
+//   4. back to 2 until group 4095; then the wide part the same way
+#include "state/segment.h"
+#include "state/sort.h"
+
+#include <stdlib.h>
+
+enum {
+    FOLD_OUT_BYTES = 2 << 20, // the longest record fits
+    FOLD_STEP_BYTES = 1 << 20,
+    FOLD_PREFETCH = 12, // records ahead; they lie anywhere in the inputs
+};
+#define FOLD_MEMORY_DEFAULT ((uint64_t)256 << 20)
+
+typedef struct fold {
+    cst_segment *const *segments;
+    size_t segments_count;
+    cst_segment_info info;
+    uint64_t capacity; // sort items that the memory holds
+    cst_segment_writer *writer;
+    csti_record_shape shape; // of the part at work
+    uint32_t part;           // its number in the output
+
+    uint64_t counts[CST_SEGMENT_PARTS_MAX][CST_KEY_GROUPS_COUNT];
+    uint64_t largest[CST_SEGMENT_PARTS_MAX]; // group
+    uint64_t next[CST_KEY_GROUPS_COUNT];     // where the group's next item goes
+    csti_sort_item *items, *scratch;
+    csti_sort_counts sort_counts;
+    uint8_t *out;
+    size_t out_used;
+} fold;
+
+// The part of `segment` with this layout; parts_count: none.
+static uint32_t part_of_layout(const cst_segment *segment, uint32_t layout) {
+    uint32_t part = 0;
+
+    while (part < segment->header.parts_count && segment->header.parts[part].layout != layout)
+        part++;
+    return part;
+}
+
+// ---- 1. Verify and count
+// ----------------------------------------------------------------------------
+
+static cst_code records_count(fold *state, uint32_t out_part, const cst_segment *segment,
+                              uint32_t part, cst_err *err) {
+    const csti_record_shape *shape = &segment->shapes[part];
+    const uint64_t part_bytes = segment->footer.parts[part].bytes;
+    const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
+    uint64_t verified = 0; // bytes of the part
+
+    for (uint64_t at = 0; at < part_bytes;) {
+        const char *why = "cut off";
+        csti_record_state good = CSTI_RECORD_CUT;
+        csti_record head;
+
+        if (at < verified)
+            good = csti_record_check(shape, bytes + at, (size_t)(verified - at), &why);
+        if (good == CSTI_RECORD_CUT && verified < part_bytes) {
+            const uint64_t from = (segment->part_at[part] + verified) / CST_SEGMENT_BLOCK_BYTES;
+            const uint64_t rest = part_bytes - verified;
+            cst_code code;
+
+            verified += rest < FOLD_STEP_BYTES ? rest : FOLD_STEP_BYTES;
+            code = csti_segment_verify_blocks(segment, from,
+                                              csti_blocks_count(segment->part_at[part] + verified),
+                                              err);
+            if (code != CST_OK) return code;
+            continue;
+        }
+        if (good != CSTI_RECORD_GOOD)
+            return cst_fail(err, CST_SEGMENT_RECORD, "segment %s: offset %llu: %s. %s",
+                            segment->name,
+                            (unsigned long long)csti_segment_offset(segment, part, at), why,
+                            cst_code_advice(CST_SEGMENT_RECORD));
+        head = csti_record_head(bytes + at);
+        if (!(head.value_flags & CSTI_RECORD_GAP))
+            state->counts[out_part][cst_key_group(head.hash)]++;
+        at += csti_record_bytes(head);
+    }
+    return CST_OK;
+}
+
+// An ordered full's key groups must be where it says, or step 2 would miss some.
+static cst_code verify_count(fold *state, cst_err *err) {
+    for (size_t i = 0; i < state->segments_count; i++) {
+        const cst_segment *segment = state->segments[i];
+
+        if (segment->header.kind == CST_SEGMENT_FULL_ORDERED) {
+            const cst_code code = cst_segment_verify(segment, NULL, err);
+
+            if (code != CST_OK) return code;
+        }
+        for (uint32_t out_part = 0; out_part < state->info.parts_count; out_part++) {
+            const uint32_t part = part_of_layout(segment, state->info.parts[out_part].layout);
+            cst_code code;
+
+            if (part == segment->header.parts_count) continue;
+            code = records_count(state, out_part, segment, part, err);
+            if (code != CST_OK) return code;
+        }
+    }
+    for (uint32_t part = 0; part < state->info.parts_count; part++)
+        for (uint32_t group = 0; group < CST_KEY_GROUPS_COUNT; group++)
+            if (state->counts[part][group] > state->largest[part])
+                state->largest[part] = state->counts[part][group];
+    return CST_OK;
+}
+
+// ---- 2. Collect
+// -------------------------------------------------------------------------------------
+
+static void segment_collect(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
+                            uint32_t to) {
+    const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
+    const bool ordered = segment->header.kind == CST_SEGMENT_FULL_ORDERED;
+    const uint64_t end =
+        ordered ? csti_segment_group_at(segment, part, to) : segment->footer.parts[part].bytes;
+    uint64_t at = ordered ? csti_segment_group_at(segment, part, from) : 0;
+
+    while (at < end) {
+        const csti_record head = csti_record_head(bytes + at);
+        const uint32_t group = cst_key_group(head.hash);
+
+        if (!(head.value_flags & CSTI_RECORD_GAP) && group >= from && group < to)
+            state->items[state->next[group]++] = (csti_sort_item){head.hash, bytes + at};
+        at += csti_record_bytes(head);
+    }
+}
+
+// ---- 3. Sort and write
+// ------------------------------------------------------------------------------
+
+static cst_code out_flush(fold *state, cst_err *err) {
+    const cst_code code =
+        cst_segment_writer_append(state->writer, state->part, state->out, state->out_used, err);
+
+    state->out_used = 0;
+    return code;
+}
+
+static cst_code row_write(fold *state, const uint8_t *record, cst_err *err) {
+    csti_record head = csti_record_head(record);
+    const uint32_t content_bytes =
+        csti_record_value_offset(&state->shape, head) + csti_record_value_bytes(head);
+    // A wide record may have more room than its row needs, by what was there before.
+    const uint32_t record_bytes = (content_bytes + CSTI_LOG_UNIT - 1) & ~(CSTI_LOG_UNIT - 1u);
+
+    if (head.value_flags & CSTI_RECORD_TOMBSTONE) return CST_OK;
+    if (state->out_used + record_bytes > FOLD_OUT_BYTES) {
+        const cst_code code = out_flush(state, err);
+
+        if (code != CST_OK) return code;
+    }
+    memcpy(state->out + state->out_used, record, record_bytes);
+    head.units = (uint16_t)(record_bytes / CSTI_LOG_UNIT);
+    memcpy(state->out + state->out_used, &head, sizeof head);
+    state->out_used += record_bytes;
+    return CST_OK;
+}
+
+// Items of one hash, oldest first: nearly always versions of one key.
+static cst_code run_write(fold *state, csti_sort_item *run, size_t count, cst_err *err) {
+    bool one_key = true;
+
+    for (size_t i = 0; i + 1 < count && one_key; i++)
+        one_key = csti_record_key_compare(run[i].record, run[count - 1].record) == 0;
+    if (one_key) return row_write(state, run[count - 1].record, err);
+    csti_sort_by_key(run, state->scratch, count);
+    for (size_t i = 0; i < count; i++) {
+        const bool newest =
+            i + 1 == count || csti_record_key_compare(run[i].record, run[i + 1].record) != 0;
+        const cst_code code = newest ? row_write(state, run[i].record, err) : CST_OK;
+
+        if (code != CST_OK) return code;
+    }
+    return CST_OK;
+}
+
+static cst_code group_write(fold *state, csti_sort_item *items, size_t count, cst_err *err) {
+    csti_sort_by_hash(items, state->scratch, count, &state->sort_counts);
+    for (size_t at = 0; at < count;) {
+        size_t run = 1;
+        cst_code code;
+
+        while (at + run < count && items[at + run].hash == items[at].hash) run++;
+        if (at + run + FOLD_PREFETCH < count) {
+            __builtin_prefetch(items[at + run + FOLD_PREFETCH].record);
+            __builtin_prefetch(items[at + run + FOLD_PREFETCH].record + 64);
+        }
+        code = run_write(state, items + at, run, err);
+        if (code != CST_OK) return code;
+        at += run;
+    }
+    return CST_OK;
+}
+
+// Key groups [from, to) of the part at work.
+static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *err) {
+    const uint64_t *counts = state->counts[state->part];
+    uint64_t start = 0;
+
+    for (uint32_t group = from; group < to; group++) {
+        state->next[group] = start;
+        start += counts[group];
+    }
+    for (size_t i = 0; i < state->segments_count; i++) {
+        const cst_segment *segment = state->segments[i];
+        const uint32_t part = part_of_layout(segment, state->shape.layout);
+
+        if (part < segment->header.parts_count) segment_collect(state, segment, part, from, to);
+    }
+    for (uint32_t group = from; group < to; group++) {
+        const uint64_t first = state->next[group] - counts[group]; // next is at the group's end now
+        const cst_code code = group_write(state, state->items + first, (size_t)counts[group], err);
+
+        if (code != CST_OK) return code;
+    }
+    return CST_OK;
+}
+
+static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
+    const uint64_t *counts = state->counts[part];
+    const uint64_t room = state->capacity - state->largest[part]; // beside the scratch
+    cst_code code;
+
+    state->part = part;
+    state->shape = csti_record_shape_of(&state->info.parts[part]);
+    for (uint32_t from = 0; from < CST_KEY_GROUPS_COUNT;) {
+        uint64_t sum = counts[from];
+        uint32_t to = from + 1;
+
+        while (to < CST_KEY_GROUPS_COUNT && sum + counts[to] <= room) sum += counts[to++];
+        code = sum > 0 ? groups_write(state, from, to, err) : CST_OK;
+        if (code != CST_OK) return code;
+        from = to;
+    }
+    return out_flush(state, err);
+}
+
+// ---- The whole
+// --------------------------------------------------------------------------------------
+
+static cst_segment_info fold_info(cst_segment *const *segments, size_t segments_count) {
+    const cst_segment *last = segments[segments_count - 1];
+    cst_segment_info info;
+
+    cst_segment_info_read(last, &info);
+    info.tip_checksum = info.tip_checksum ? info.tip_checksum : last->footer.checksum;
+    info.kind = CST_SEGMENT_FULL_ORDERED;
+    info.epoch_from = 1;
+    info.base_epoch = 0;
+    info.base_checksum = 0;
+    info.parts_count = 0;
+    memset(info.parts, 0, sizeof info.parts);
+    for (uint32_t layout = CST_TABLE_INLINE; layout <= CST_TABLE_WIDE; layout++)
+        for (size_t i = 0; i < segments_count; i++) {
+            const uint32_t part = part_of_layout(segments[i], layout);
+            cst_segment_info other;
+
+            if (part == segments[i]->header.parts_count) continue;
+            cst_segment_info_read(segments[i], &other);
+            info.parts[info.parts_count++] = other.parts[part];
+            break;
+        }
+    return info;
+}
+
+static cst_code memory_take(fold *state, uint64_t memory_bytes, cst_err *err) {
+    uint64_t items_count = 0;
+    uint64_t scratch_count = 0;
+
+    state->capacity = memory_bytes / sizeof(csti_sort_item);
+    for (uint32_t part = 0; part < state->info.parts_count; part++) {
+        uint64_t total = 0;
+
+        for (uint32_t group = 0; group < CST_KEY_GROUPS_COUNT; group++)
+            total += state->counts[part][group];
+        if (2 * state->largest[part] > state->capacity || state->largest[part] > UINT32_MAX)
+            return cst_fail(err, CST_LIMIT,
+                            "fold: a key group of %llu records does not fit memory_bytes %llu",
+                            (unsigned long long)state->largest[part],
+                            (unsigned long long)memory_bytes);
+        if (total > state->capacity - state->largest[part])
+            total = state->capacity - state->largest[part];
+        if (total > items_count) items_count = total;
+        if (state->largest[part] > scratch_count) scratch_count = state->largest[part];
+    }
+    state->items = malloc((size_t)(items_count + 1) * sizeof *state->items);
+    state->scratch = malloc((size_t)(scratch_count + 1) * sizeof *state->scratch);
+    state->out = malloc(FOLD_OUT_BYTES);
+    if (!state->items || !state->scratch || !state->out)
+        return cst_fail(err, CST_NO_MEMORY, "fold: %llu sort items",
+                        (unsigned long long)(items_count + scratch_count));
+    return CST_OK;
+}
+
+cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
+                          const cst_fold_options *options, cst_write write, void *context,
+                          cst_segment_summary *summary_out, cst_err *err) {
+    const uint64_t memory_bytes =
+        options && options->memory_bytes ? options->memory_bytes : FOLD_MEMORY_DEFAULT;
+    fold *state = NULL;
+    cst_code code = cst_segment_chain_check(segments, segments_count, err);
+
+    if (code != CST_OK) return code;
+    state = calloc(1, sizeof *state);
+    if (!state) return cst_fail(err, CST_NO_MEMORY, "fold");
+    state->segments = segments;
+    state->segments_count = segments_count;
+    state->info = fold_info(segments, segments_count);
+    code = verify_count(state, err);
+    if (code == CST_OK) code = memory_take(state, memory_bytes, err);
+    if (code == CST_OK)
+        code = cst_segment_writer_open(&state->info, write, context, &state->writer, err);
+    for (uint32_t part = 0; code == CST_OK && part < state->info.parts_count; part++)
+        code = part_write(state, part, err);
+    if (code == CST_OK) code = cst_segment_writer_finish(state->writer, summary_out, err);
+    cst_segment_writer_close(state->writer);
+    free(state->items);
+    free(state->scratch);
+    free(state->out);
+    free(state);
+    return code;
+}

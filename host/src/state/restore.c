@@ -1,0 +1,361 @@
+// restore.c: a chain of segments becomes rows of tables.
+//
+//   pieces, in the order they are applied:  full part 0 | full part 1 | delta 1 part 0 | ...
+//   steps of 256 KiB:                       s0 s1 s2 ..   s9 ...        s12 ...
+//
+//   helpers  claim a step, verify its blocks ──► state GOOD or BAD      (also faults its pages in)
+//   owner    needs step i: claims it if nobody has, else waits for it; walks its whole records;
+//            hands them to the table, hundreds at a time
+//
+// With a range of key groups, an ordered full gives only that range of its body; the records of
+// other segments are chosen by hash and copied together, so that the table still gets long runs.
+#include "state/segment.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+    STEP_BLOCKS = 4,
+    STEP_BYTES = STEP_BLOCKS * CST_SEGMENT_BLOCK_BYTES,
+    CHOSEN_BYTES = 2 << 20, // the longest record fits
+    STALLS_MAX = 1000,      // of a table that prepares and is still not ready
+};
+
+typedef enum step_state { STEP_FREE, STEP_CLAIMED, STEP_GOOD, STEP_BAD } step_state;
+
+typedef struct restore_piece {
+    const cst_segment *segment;
+    uint32_t part;
+    uint64_t from, to; // offsets in the part
+    size_t step_first;
+} restore_piece;
+
+typedef struct restore_step {
+    const cst_segment *segment;
+    uint64_t block_from, block_to;
+    _Atomic int state; // step_state; GOOD and BAD are stored with release, read with acquire
+} restore_step;
+
+typedef struct restore {
+    restore_piece *pieces;
+    size_t pieces_count;
+    restore_step *steps;
+    size_t steps_count;
+    _Atomic size_t step_next; // helpers: where to look for a free one
+    atomic_bool stop;
+    pthread_mutex_t lock; // for `done` alone
+    pthread_cond_t done;  // a step became GOOD or BAD
+    pthread_t threads[CST_RESTORE_THREADS_MAX];
+    uint32_t threads_count;
+
+    cst_table *tables[CST_TABLE_WIDE + 1]; // by layout
+    uint32_t group_from, group_to;
+    uint8_t *chosen; // records of the wanted key groups
+    cst_restore_report report;
+} restore;
+
+// ---- Verification ahead
+// -----------------------------------------------------------------------------
+
+static bool step_claim(restore_step *step) {
+    int expected = STEP_FREE;
+
+    return atomic_compare_exchange_strong_explicit(&step->state, &expected, STEP_CLAIMED,
+                                                   memory_order_relaxed, memory_order_relaxed);
+}
+
+static void *helper_run(void *context) {
+    restore *state = context;
+
+    for (;;) {
+        const size_t at = atomic_fetch_add_explicit(&state->step_next, 1, memory_order_relaxed);
+        restore_step *step;
+        cst_code code;
+
+        if (at >= state->steps_count || atomic_load_explicit(&state->stop, memory_order_relaxed))
+            return NULL;
+        step = &state->steps[at];
+        if (!step_claim(step)) continue;
+        code = csti_segment_verify_blocks(step->segment, step->block_from, step->block_to, NULL);
+        // Pairs with the acquire load in step_need: the owner reads blocks after their
+        // verification.
+        atomic_store_explicit(&step->state, code == CST_OK ? STEP_GOOD : STEP_BAD,
+                              memory_order_release);
+        (void)pthread_mutex_lock(&state->lock);
+        (void)pthread_cond_signal(&state->done);
+        (void)pthread_mutex_unlock(&state->lock);
+    }
+}
+
+static step_state step_wait(restore *state, restore_step *step) {
+    int now = atomic_load_explicit(&step->state, memory_order_acquire);
+
+    if (now != STEP_CLAIMED) return (step_state)now;
+    (void)pthread_mutex_lock(&state->lock);
+    for (;;) {
+        now = atomic_load_explicit(&step->state, memory_order_acquire);
+        if (now != STEP_CLAIMED) break;
+        (void)pthread_cond_wait(&state->done, &state->lock);
+    }
+    (void)pthread_mutex_unlock(&state->lock);
+    return (step_state)now;
+}
+
+// The step's blocks are verified when this returns CST_OK.
+static cst_code step_need(restore *state, size_t at, cst_err *err) {
+    restore_step *step = &state->steps[at];
+
+    if (!step_claim(step) && step_wait(state, step) == STEP_GOOD) return CST_OK;
+    // Ours, or a helper found it bad: then this finds the words for it.
+    return csti_segment_verify_blocks(step->segment, step->block_from, step->block_to, err);
+}
+
+static void helpers_start(restore *state, uint32_t threads_count) {
+    while (state->threads_count < threads_count &&
+           pthread_create(&state->threads[state->threads_count], NULL, helper_run, state) == 0)
+        state->threads_count++; // fewer than asked for is slower, not wrong
+}
+
+static void helpers_stop(restore *state) {
+    atomic_store_explicit(&state->stop, true, memory_order_relaxed);
+    for (uint32_t i = 0; i < state->threads_count; i++) (void)pthread_join(state->threads[i], NULL);
+    state->threads_count = 0;
+}
+
+// ---- What is to be read
+// -----------------------------------------------------------------------------
+
+static restore_piece piece_of(const restore *state, const cst_segment *segment, uint32_t part) {
+    restore_piece piece = {.segment = segment,
+                           .part = part,
+                           .from = 0,
+                           .to = segment->footer.parts[part].bytes};
+
+    if (segment->header.kind == CST_SEGMENT_FULL_ORDERED) {
+        piece.from = csti_segment_group_at(segment, part, state->group_from);
+        piece.to = csti_segment_group_at(segment, part, state->group_to);
+    }
+    return piece;
+}
+
+static uint64_t piece_block_from(const restore_piece *piece) {
+    return (piece->segment->part_at[piece->part] + piece->from) / CST_SEGMENT_BLOCK_BYTES;
+}
+
+static uint64_t piece_blocks_count(const restore_piece *piece) {
+    if (piece->from == piece->to) return 0;
+    return csti_blocks_count(piece->segment->part_at[piece->part] + piece->to) -
+           piece_block_from(piece);
+}
+
+static size_t piece_steps_count(const restore_piece *piece) {
+    return (size_t)((piece_blocks_count(piece) + STEP_BLOCKS - 1) / STEP_BLOCKS);
+}
+
+static cst_code plan(restore *state, cst_segment *const *segments, size_t segments_count,
+                     cst_err *err) {
+    size_t steps_count = 0;
+
+    state->pieces = calloc(segments_count * CST_SEGMENT_PARTS_MAX, sizeof *state->pieces);
+    if (!state->pieces)
+        return cst_fail(err, CST_NO_MEMORY, "restore: %zu segments", segments_count);
+    for (size_t i = 0; i < segments_count; i++)
+        for (uint32_t part = 0; part < segments[i]->header.parts_count; part++) {
+            restore_piece piece = piece_of(state, segments[i], part);
+
+            piece.step_first = steps_count;
+            steps_count += piece_steps_count(&piece);
+            state->pieces[state->pieces_count++] = piece;
+            state->report.bytes_read += piece.to - piece.from;
+            if (piece.to > piece.from && !state->tables[segments[i]->header.parts[part].layout])
+                return cst_fail(err, CST_SEGMENT_SCHEMA, "segment %s: part %u has no table",
+                                segments[i]->name, part);
+        }
+    state->steps = calloc(steps_count + 1, sizeof *state->steps);
+    if (!state->steps) return cst_fail(err, CST_NO_MEMORY, "restore: %zu steps", steps_count);
+    state->steps_count = steps_count;
+    for (size_t i = 0; i < state->pieces_count; i++) {
+        const restore_piece *piece = &state->pieces[i];
+        const uint64_t end = piece_block_from(piece) + piece_blocks_count(piece);
+
+        for (size_t step = 0; step < piece_steps_count(piece); step++) {
+            restore_step *out = &state->steps[piece->step_first + step];
+
+            out->segment = piece->segment;
+            out->block_from = piece_block_from(piece) + step * STEP_BLOCKS;
+            out->block_to = out->block_from + STEP_BLOCKS;
+            if (out->block_to > end) out->block_to = end;
+        }
+    }
+    return CST_OK;
+}
+
+// ---- Into the table
+// ---------------------------------------------------------------------------------
+
+static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
+    if (why == CST_TABLE_NOT_READY) return cst_table_prepare(table, NULL);
+    if (why != CST_TABLE_FULL) return why;
+    for (uint32_t stalls = 0; stalls < STALLS_MAX;) {
+        cst_code code = cst_table_grow(table, hash);
+
+        if (code == CST_OK) return CST_OK;
+        if (code == CST_TABLE_NOT_READY) {
+            stalls++;
+            code = cst_table_prepare(table, NULL);
+        }
+        if (code != CST_OK && code != CST_AGAIN) return code;
+    }
+    return CST_TABLE_NOT_READY;
+}
+
+// Whole good records. `at` is where they lie in the segment, for errors.
+static cst_code apply(restore *state, const restore_piece *piece, const uint8_t *bytes,
+                      size_t count, uint64_t at, cst_err *err) {
+    cst_table *table = state->tables[piece->segment->header.parts[piece->part].layout];
+    uint32_t stalls = 0;
+
+    while (count > 0) {
+        size_t used = 0;
+        const cst_code stopped = cst_table_restore_records(table, bytes, count, &used);
+        cst_code code = stopped;
+
+        bytes += used;
+        count -= used;
+        at += used;
+        if (stopped == CST_OK) break;
+        stalls = used > 0 ? 0 : stalls + 1;
+        if (stalls <= STALLS_MAX) code = make_room(table, stopped, csti_record_head(bytes).hash);
+        if (code != CST_OK)
+            return cst_fail(err, code, "segment %s: record near offset %llu: %s. %s",
+                            piece->segment->name, (unsigned long long)at, cst_code_text(code),
+                            cst_code_advice(code));
+    }
+    return CST_OK;
+}
+
+// The wanted ones of `count` bytes of whole good records.
+static cst_code apply_chosen(restore *state, const restore_piece *piece, const uint8_t *bytes,
+                             size_t count, uint64_t at, cst_err *err) {
+    size_t chosen = 0;
+
+    for (size_t offset = 0; offset < count;) {
+        const csti_record head = csti_record_head(bytes + offset);
+        const uint32_t record_bytes = csti_record_bytes(head);
+        const uint32_t group = cst_key_group(head.hash);
+
+        if (!(head.value_flags & CSTI_RECORD_GAP) && group >= state->group_from &&
+            group < state->group_to) {
+            if (chosen + record_bytes > CHOSEN_BYTES) {
+                const cst_code code = apply(state, piece, state->chosen, chosen, at, err);
+
+                if (code != CST_OK) return code;
+                chosen = 0;
+            }
+            memcpy(state->chosen + chosen, bytes + offset, record_bytes);
+            chosen += record_bytes;
+            state->report.records_count++;
+        }
+        offset += record_bytes;
+    }
+    return apply(state, piece, state->chosen, chosen, at, err);
+}
+
+static cst_code piece_restore(restore *state, const restore_piece *piece, cst_err *err) {
+    const cst_segment *segment = piece->segment;
+    const uint8_t *body = csti_segment_body(segment);
+    const uint64_t end = segment->part_at[piece->part] + piece->to; // offsets in the body
+    uint64_t at = segment->part_at[piece->part] + piece->from;
+    uint64_t verified = at;
+    size_t step = piece->step_first;
+
+    while (at < end) {
+        csti_record_counts counts = {0, 0};
+        const char *why;
+        const size_t used = csti_records_walk(&segment->shapes[piece->part], body + at,
+                                              (size_t)(verified - at), &counts, &why);
+        cst_code code;
+
+        if (used == 0 && (why || verified == end))
+            return cst_fail(err, CST_SEGMENT_RECORD, "segment %s: offset %llu: %s. %s",
+                            segment->name, (unsigned long long)(CSTI_SEGMENT_HEADER_BYTES + at),
+                            why ? why : "cut off", cst_code_advice(CST_SEGMENT_RECORD));
+        if (used == 0) {
+            code = step_need(state, step, err);
+            verified = state->steps[step++].block_to * CST_SEGMENT_BLOCK_BYTES;
+            if (verified > end) verified = end;
+        } else if (state->chosen && segment->header.kind != CST_SEGMENT_FULL_ORDERED) {
+            code = apply_chosen(state, piece, body + at, used, CSTI_SEGMENT_HEADER_BYTES + at, err);
+        } else {
+            state->report.records_count += counts.rows + counts.tombstones;
+            code = apply(state, piece, body + at, used, CSTI_SEGMENT_HEADER_BYTES + at, err);
+        }
+        if (code != CST_OK) return code;
+        at += used;
+    }
+    return CST_OK;
+}
+
+// ---- Calls
+// ------------------------------------------------------------------------------------------
+
+uint64_t cst_restore_rows_hint(cst_segment *const *segments, size_t segments_count,
+                               cst_table_layout layout) {
+    uint64_t rows = 0;
+
+    for (size_t i = 0; i < segments_count; i++)
+        for (uint32_t part = 0; part < segments[i]->header.parts_count; part++)
+            if (segments[i]->header.parts[part].layout == layout &&
+                segments[i]->footer.parts[part].rows > rows)
+                rows = segments[i]->footer.parts[part].rows;
+    return rows;
+}
+
+static cst_code options_check(const cst_restore_options *options, cst_err *err) {
+    if (options->group_from > options->group_to || options->group_to > CST_KEY_GROUPS_COUNT)
+        return cst_fail(err, CST_USAGE, "restore: key groups %u to %u", options->group_from,
+                        options->group_to);
+    if (options->threads_count > CST_RESTORE_THREADS_MAX)
+        return cst_fail(err, CST_USAGE, "restore: %u threads, %d at most", options->threads_count,
+                        CST_RESTORE_THREADS_MAX);
+    return CST_OK;
+}
+
+cst_code cst_segment_restore(cst_segment *const *segments, size_t segments_count,
+                             cst_table *inline_table, cst_table *wide_table,
+                             const cst_restore_options *options, cst_restore_report *report_out,
+                             cst_err *err) {
+    const cst_restore_options defaults = {0, 0, 0};
+    restore state = {.tables = {NULL, inline_table, wide_table}, .group_to = CST_KEY_GROUPS_COUNT};
+    bool filtered;
+    cst_code code = cst_segment_chain_check(segments, segments_count, err);
+
+    if (!options) options = &defaults;
+    if (code == CST_OK) code = options_check(options, err);
+    if (code != CST_OK) return code;
+    if (options->group_to > 0) {
+        state.group_from = options->group_from;
+        state.group_to = options->group_to;
+    }
+    filtered = state.group_from > 0 || state.group_to < CST_KEY_GROUPS_COUNT;
+    (void)pthread_mutex_init(&state.lock, NULL);
+    (void)pthread_cond_init(&state.done, NULL);
+    if (filtered) {
+        state.chosen = malloc(CHOSEN_BYTES);
+        if (!state.chosen) code = cst_fail(err, CST_NO_MEMORY, "restore");
+    }
+    if (code == CST_OK) code = plan(&state, segments, segments_count, err);
+    if (code == CST_OK) helpers_start(&state, options->threads_count);
+    for (size_t i = 0; code == CST_OK && i < state.pieces_count; i++)
+        code = piece_restore(&state, &state.pieces[i], err);
+    helpers_stop(&state);
+    state.report.segments_count = segments_count;
+    if (code == CST_OK && report_out) *report_out = state.report;
+    (void)pthread_cond_destroy(&state.done);
+    (void)pthread_mutex_destroy(&state.lock);
+    free(state.chosen);
+    free(state.steps);
+    free(state.pieces);
+    return code;
+}

@@ -1,0 +1,57 @@
+// segment.h: what the files of this folder share about an opened segment.
+//
+//   bytes ──► | header | part 0 | part 1 | groups | block table | footer |
+//              ^ header  ^ part_at[0]      ^ groups_at  ^ blocks_at  ^ footer
+//
+// Promises   an opened segment's header, tables and footer agree with each other and with their
+//            checksums; only the body is still to be verified, block by block.
+// Thread     read-only once open. Owner: cst_segment_close.
+#ifndef CST_STATE_SEGMENT_H
+#define CST_STATE_SEGMENT_H
+
+#include "base/crc32c.h"
+#include "state/record.h"
+
+enum { CSTI_SEGMENT_NAME_BYTES = 200 };
+
+struct cst_segment {
+    char name[CSTI_SEGMENT_NAME_BYTES];
+    const uint8_t *bytes;
+    size_t count;
+    void *mapping; // of a file; NULL: the caller's bytes
+    csti_segment_header header;
+    csti_segment_footer footer;
+    csti_record_shape shapes[CST_SEGMENT_PARTS_MAX];
+    uint64_t part_at[CST_SEGMENT_PARTS_MAX]; // offsets in the body
+    uint64_t groups_at, blocks_at;           // offsets in the segment
+};
+
+// NULL, or the phrase that says which fields contradict.
+const char *csti_segment_info_check(const cst_segment_info *info);
+cst_segment_summary csti_segment_summary_of(const csti_segment_footer *footer);
+
+static inline uint32_t csti_block_crc_begin(uint32_t header_crc32c, uint64_t index) {
+    const csti_block_seed seed = {header_crc32c, (uint32_t)index};
+
+    return csti_crc32c(0, &seed, sizeof seed);
+}
+
+static inline const uint8_t *csti_segment_body(const cst_segment *segment) {
+    return segment->bytes + CSTI_SEGMENT_HEADER_BYTES;
+}
+
+// Where a record lies in the segment's bytes, for errors.
+static inline uint64_t csti_segment_offset(const cst_segment *segment, uint32_t part,
+                                           uint64_t part_offset) {
+    return CSTI_SEGMENT_HEADER_BYTES + segment->part_at[part] + part_offset;
+}
+
+// Compares the checksums of blocks [from, to). Touches nothing but those bytes.
+CST_CHECK_RESULT cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from,
+                                                     uint64_t to, cst_err *err);
+// Ordered fulls: where key group `group` (0 to 4096) begins in the part.
+uint64_t csti_segment_group_at(const cst_segment *segment, uint32_t part, uint32_t group);
+// Whether `next` stands on `base`.
+bool csti_segment_stands_on(const csti_segment_header *next, const cst_segment *base);
+
+#endif
