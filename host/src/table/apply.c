@@ -1,0 +1,317 @@
+#include "table/apply.h"
+#include "table/pipeline.h"
+#include "table/program.h"
+#include "table/slab.h"
+
+// ---- Inline rows ----------------------------------------------------------------------------------
+
+// The slot's row as a record: hash, key area and value stand at the same offsets in both.
+CSTI_INLINE void record_write(const cst_table *table, csti_record *record, const csti_entry *entry,
+                              uint32_t entry_bytes) {
+    memcpy((uint8_t *)record + 16, (const uint8_t *)entry + 16, entry_bytes - 16);
+    record->hash = entry->hash;
+    record->key_bytes = (uint16_t)(entry->change & 0xff);
+    record->units = (uint16_t)(entry_bytes / CSTI_LOG_UNIT);
+    record->value_flags = table->value_bytes | CSTI_RECORD_PRESENT;
+}
+
+CSTI_INLINE void record_bury(const cst_table *table, csti_record *record, const csti_entry *entry) {
+    const uint32_t key_bytes = (uint32_t)(entry->change & 0xff);
+
+    memcpy((uint8_t *)record + 16, (const uint8_t *)entry + 16, table->key_area_bytes);
+    memset((uint8_t *)record + table->value_offset, 0, table->entry_bytes - table->value_offset);
+    record->hash = entry->hash;
+    record->key_bytes = (uint16_t)key_bytes;
+    record->units = (uint16_t)(table->entry_bytes / CSTI_LOG_UNIT);
+    record->value_flags = CSTI_RECORD_TOMBSTONE;
+}
+
+// Everything a batch's rows need; widths are constants where the caller specialised them.
+typedef struct apply_pass {
+    cst_table *table;
+    const cst_rows *rows;
+    uint32_t entry_bytes;
+    uint32_t applied;
+    cst_code code;
+} apply_pass;
+
+CSTI_INLINE csti_key row_key(const cst_rows *rows, uint32_t row, uint32_t key_bytes) {
+    if (rows->key_offsets)
+        return (csti_key){rows->hashes[row], rows->keys + rows->key_offsets[row],
+                          rows->key_offsets[row + 1] - rows->key_offsets[row]};
+    return (csti_key){rows->hashes[row], rows->keys + (size_t)row * rows->key_stride, key_bytes};
+}
+
+CSTI_INLINE cst_code upsert_found(cst_table *table, const cst_rows *rows, uint32_t row,
+                                  csti_entry *entry, uint32_t entry_bytes, bool replace) {
+    uint8_t *value = (uint8_t *)entry + table->value_offset;
+    uint8_t folded[CST_INLINE_ENTRY_BYTES_MAX];
+    const uint8_t *source = folded;
+    uint64_t offset = csti_entry_open_record(table, entry);
+    csti_record *record;
+
+    if (replace) {
+        source = rows->values + (size_t)row * rows->value_stride;
+    } else {
+        const cst_program *program = &table->control->program;
+        const bool fresh = csti_program_expired(program, value, rows->now_us);
+
+        if (fresh) memset(folded, 0, table->value_bytes);
+        else memcpy(folded, value, table->value_bytes);
+        const cst_code code = csti_program_fold(program, rows, row, fresh, folded);
+        if (__builtin_expect(code != CST_OK, 0)) return code;
+    }
+    if (offset == 0) {
+        const cst_code code = csti_log_check(table, entry_bytes);
+        if (__builtin_expect(code != CST_OK, 0)) return code;
+        record = csti_log_append(table, entry_bytes, &offset);
+        entry->change = csti_change_word(offset, (uint32_t)(entry->change & 0xff));
+    } else {
+        record = csti_log_record(table, offset);
+    }
+    memcpy(value, source, table->value_bytes);
+    record_write(table, record, entry, entry_bytes);
+    return CST_OK;
+}
+
+CSTI_INLINE cst_code upsert_new(cst_table *table, const cst_rows *rows, uint32_t row,
+                                const csti_key *key, const csti_directory_row *segment,
+                                uint32_t entry_bytes, bool replace) {
+    uint8_t folded[CST_INLINE_ENTRY_BYTES_MAX];
+    const uint8_t *source = folded;
+    csti_control_line *first_line;
+    uint64_t offset;
+    cst_code code;
+
+    if (replace) {
+        source = rows->values + (size_t)row * rows->value_stride;
+    } else {
+        memset(folded, 0, table->value_bytes);
+        code = csti_program_fold(&table->control->program, rows, row, true, folded);
+        if (code != CST_OK) return code;
+    }
+    const csti_place place = csti_find_free(table, segment, key->hash, &first_line);
+    if (!place.line) return CST_TABLE_FULL;
+    code = csti_log_check(table, entry_bytes);
+    if (code != CST_OK) return code;
+
+    csti_record *record = csti_log_append(table, entry_bytes, &offset);
+    place.entry->hash = key->hash;
+    place.entry->change = csti_change_word(offset, key->count);
+    memcpy(place.entry + 1, key->bytes, key->count);
+    memcpy((uint8_t *)place.entry + table->value_offset, source, table->value_bytes);
+    csti_place_occupy(&place, key->hash, first_line);
+    record_write(table, record, place.entry, entry_bytes);
+    table->control->rows_count++;
+    return CST_OK;
+}
+
+// ---- Wide rows ------------------------------------------------------------------------------------
+
+static void wide_record_write(csti_record *record, const cst_row_ref *row, uint32_t units,
+                              uint32_t flag) {
+    uint8_t *key = (uint8_t *)(record + 1);
+    const uint32_t key_area = (row->key_bytes + 7) & ~7u;
+
+    memset(record, 0, (size_t)units * CSTI_LOG_UNIT);
+    record->hash = row->hash;
+    record->key_bytes = (uint16_t)row->key_bytes;
+    record->units = (uint16_t)units;
+    record->value_flags = row->value_bytes | flag;
+    memcpy(key, row->key, row->key_bytes);
+    if (row->value_bytes > 0) memcpy(key + key_area, row->value, row->value_bytes);
+}
+
+// The record that `bytes` may be written to: the open epoch's own if it is large enough, or none.
+static csti_record *wide_open_record(const cst_table *table, const csti_entry *entry,
+                                     uint32_t bytes) {
+    const uint64_t offset = csti_entry_open_record(table, entry);
+    csti_record *record = offset != 0 ? csti_log_record(table, offset) : NULL;
+
+    return record && record->units * (uint32_t)CSTI_LOG_UNIT >= bytes ? record : NULL;
+}
+
+static void wide_block_write(cst_table *table, csti_wide_entry *entry, const cst_row_ref *row,
+                             uint32_t class) {
+    uint8_t *block = table->slab + entry->block;
+    const uint32_t key_area = (row->key_bytes + 7) & ~7u;
+
+    memset(block, 0, csti_slab_class_bytes(class));
+    memcpy(block, row->key, row->key_bytes);
+    if (row->value_bytes > 0) memcpy(block + key_area, row->value, row->value_bytes);
+    entry->hash = row->hash;
+    entry->key_bytes = (uint16_t)row->key_bytes;
+    entry->block_class = (uint8_t)class;
+    entry->value_bytes = row->value_bytes;
+}
+
+static cst_code wide_upsert(cst_table *table, const cst_row_ref *row, const csti_place *found,
+                            const csti_directory_row *segment) {
+    const uint32_t block_bytes = ((row->key_bytes + 7) & ~7u) + row->value_bytes;
+    const uint32_t record_bytes = csti_wide_record_bytes(row->key_bytes, row->value_bytes);
+    const uint32_t class = csti_slab_class(block_bytes);
+    csti_control_line *first_line = NULL;
+    csti_place place = *found;
+    csti_record *record = NULL;
+    uint64_t offset = 0;
+
+    if (!found->line) place = csti_find_free(table, segment, row->hash, &first_line);
+    if (!place.line) return CST_TABLE_FULL;
+    csti_wide_entry *entry = (csti_wide_entry *)place.entry;
+    const bool moves = !found->line || entry->block_class != class;
+
+    if (moves) {
+        const cst_code code = csti_slab_check(table, class);
+        if (code != CST_OK) return code;
+    }
+    if (found->line) record = wide_open_record(table, place.entry, record_bytes);
+    if (!record) {
+        // Block and segment may both be new: the budget must hold both.
+        const uint64_t budget_bytes = table->budget_bytes;
+        const bool carves = moves && table->control->slab_free[class] == 0;
+
+        if (carves) table->budget_bytes -= csti_slab_class_bytes(class);
+        const cst_code code = csti_log_check(table, record_bytes);
+        table->budget_bytes = budget_bytes;
+        if (code != CST_OK) return code;
+        record = csti_log_append(table, record_bytes, &offset);
+        record->units = (uint16_t)(record_bytes / CSTI_LOG_UNIT);
+    }
+    wide_record_write(record, row, record->units, CSTI_RECORD_PRESENT);
+    if (moves) {
+        const uint64_t block = csti_slab_take(table, class);
+
+        if (found->line) csti_slab_give(table, entry->block, entry->block_class);
+        entry->block = block;
+    }
+    wide_block_write(table, entry, row, class);
+    if (offset != 0) entry->change = csti_change_word(offset, 0);
+    if (!found->line) {
+        csti_place_occupy(&place, row->hash, first_line);
+        table->control->rows_count++;
+    }
+    return CST_OK;
+}
+
+static cst_code wide_delete_at(cst_table *table, const csti_place *place) {
+    csti_wide_entry *entry = (csti_wide_entry *)place->entry;
+    cst_row_ref row = csti_entry_row(table, place->entry);
+    const uint32_t bytes = csti_wide_record_bytes(row.key_bytes, 0);
+    csti_record *record = wide_open_record(table, place->entry, bytes);
+    uint64_t offset;
+
+    if (!record) {
+        const cst_code code = csti_log_check(table, bytes);
+        if (code != CST_OK) return code;
+        record = csti_log_append(table, bytes, &offset);
+        record->units = (uint16_t)(bytes / CSTI_LOG_UNIT);
+    }
+    row.value_bytes = 0;
+    wide_record_write(record, &row, record->units, CSTI_RECORD_TOMBSTONE);
+    csti_slab_give(table, entry->block, entry->block_class);
+    csti_place_vacate(table, place);
+    table->control->rows_count--;
+    return CST_OK;
+}
+
+// ---- Rows -----------------------------------------------------------------------------------------
+
+cst_code csti_delete_at(cst_table *table, const csti_place *place) {
+    uint64_t offset = csti_entry_open_record(table, place->entry);
+    csti_record *record;
+
+    if (table->control->layout == CST_TABLE_WIDE) return wide_delete_at(table, place);
+    if (offset == 0) {
+        const cst_code code = csti_log_check(table, table->entry_bytes);
+        if (code != CST_OK) return code;
+        record = csti_log_append(table, table->entry_bytes, &offset);
+    } else {
+        record = csti_log_record(table, offset);
+    }
+    record_bury(table, record, place->entry);
+    csti_place_vacate(table, place);
+    table->control->rows_count--;
+    return CST_OK;
+}
+
+CSTI_INLINE bool is_delete(const cst_rows *rows, uint32_t row) {
+    return rows->ops && rows->ops[row] == CST_ROW_DELETE;
+}
+
+CSTI_INLINE cst_code apply_inline(cst_table *table, const cst_rows *rows, uint32_t row,
+                                  uint32_t key_bytes, uint32_t entry_bytes, bool replace) {
+    const csti_key key = row_key(rows, row, key_bytes);
+    const csti_directory_row *segment = csti_directory_find(table, key.hash);
+
+    if (__builtin_expect(key.count > table->key_bytes, 0)) return CST_KEY_TOO_LONG;
+    const csti_place place = csti_find(table, segment, &key, false);
+    if (is_delete(rows, row)) {
+        if (!place.line) return CST_OK;
+        if (csti_program_expired(&table->control->program,
+                                 (uint8_t *)place.entry + table->value_offset, rows->now_us))
+            return CST_OK;
+        return csti_delete_at(table, &place);
+    }
+    if (__builtin_expect(place.line != NULL, 1))
+        return upsert_found(table, rows, row, place.entry, entry_bytes, replace);
+    return upsert_new(table, rows, row, &key, segment, entry_bytes, replace);
+}
+
+static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row) {
+    const csti_key key = row_key(rows, row, rows->key_bytes);
+    const csti_directory_row *segment = csti_directory_find(table, key.hash);
+    cst_row_ref ref = {.hash = key.hash, .key = key.bytes, .key_bytes = key.count};
+
+    if (key.count > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
+    if (!is_delete(rows, row)) {
+        ref.value = rows->values + rows->value_offsets[row];
+        ref.value_bytes = rows->value_offsets[row + 1] - rows->value_offsets[row];
+        if (ref.value_bytes > CST_WIDE_VALUE_BYTES_MAX) return CST_VALUE_TOO_LONG;
+    }
+    if (csti_wide_record_bytes(ref.key_bytes, ref.value_bytes) >
+        (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
+        return CST_VALUE_TOO_LONG;
+    const csti_place place = csti_find(table, segment, &key, true);
+    if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, segment);
+    return place.line ? wide_delete_at(table, &place) : CST_OK;
+}
+
+#define APPLY_FINISH(NAME, CALL)                                                                   \
+    CSTI_INLINE bool NAME(void *context, uint32_t row) {                                           \
+        apply_pass *pass = context;                                                                \
+                                                                                                   \
+        pass->code = CALL;                                                                         \
+        if (__builtin_expect(pass->code != CST_OK, 0)) return false;                               \
+        pass->applied = row + 1;                                                                   \
+        return true;                                                                               \
+    }
+
+APPLY_FINISH(finish_wide, apply_wide(pass->table, pass->rows, row))
+APPLY_FINISH(finish_replace, apply_inline(pass->table, pass->rows, row, pass->rows->key_bytes,
+                                          pass->entry_bytes, true))
+APPLY_FINISH(finish_fold, apply_inline(pass->table, pass->rows, row, pass->rows->key_bytes,
+                                       pass->entry_bytes, false))
+APPLY_FINISH(finish_replace_16_96, apply_inline(pass->table, pass->rows, row, 16, 96, true))
+APPLY_FINISH(finish_fold_8_64, apply_inline(pass->table, pass->rows, row, 8, 64, false))
+APPLY_FINISH(finish_fold_16_96, apply_inline(pass->table, pass->rows, row, 16, 96, false))
+
+cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
+    apply_pass pass = {table, rows, table->entry_bytes, 0, CST_OK};
+    const bool wide = table->control->layout == CST_TABLE_WIDE;
+    const bool replace = table->control->program.accumulators_count == 0;
+    const uint32_t width = table->entry_bytes;
+    const uint32_t key_bytes = rows->key_offsets ? 0 : rows->key_bytes;
+
+#define APPLY_RUN(FINISH, WIDTH, WIDE)                                                             \
+    csti_pipeline(table, rows->hashes, rows->rows_count, (WIDTH), true, (WIDE), true, (FINISH),    \
+                  &pass)
+    if (wide) APPLY_RUN(finish_wide, width, true);
+    else if (replace && key_bytes == 16 && width == 96) APPLY_RUN(finish_replace_16_96, 96, false);
+    else if (replace) APPLY_RUN(finish_replace, width, false);
+    else if (key_bytes == 16 && width == 96) APPLY_RUN(finish_fold_16_96, 96, false);
+    else if (key_bytes == 8 && width == 64) APPLY_RUN(finish_fold_8_64, 64, false);
+    else APPLY_RUN(finish_fold, width, false);
+#undef APPLY_RUN
+    *applied_out = pass.applied;
+    return pass.code;
+}

@@ -1,0 +1,98 @@
+#include "table/apply.h"
+#include "table/pipeline.h"
+#include "table/program.h"
+
+typedef struct lookup_pass {
+    const cst_table *table;
+    const cst_rows *keys;
+    uint8_t *values;
+    uint32_t values_stride;
+    uint8_t *found;
+    cst_bytes *refs;
+} lookup_pass;
+
+CSTI_INLINE csti_key lookup_key(const cst_rows *keys, uint32_t row, uint32_t key_bytes) {
+    if (keys->key_offsets)
+        return (csti_key){keys->hashes[row], keys->keys + keys->key_offsets[row],
+                          keys->key_offsets[row + 1] - keys->key_offsets[row]};
+    return (csti_key){keys->hashes[row], keys->keys + (size_t)row * keys->key_stride, key_bytes};
+}
+
+// The row's slot, or NULL where it is absent or past its time.
+CSTI_INLINE const csti_entry *lookup_entry(const cst_table *table, const cst_rows *keys,
+                                           const csti_key *key, bool wide) {
+    const csti_place place = csti_find(table, csti_directory_find(table, key->hash), key, wide);
+
+    if (!place.line || wide) return place.entry;
+    if (csti_program_expired(&table->control->program,
+                             (const uint8_t *)place.entry + table->value_offset, keys->now_us))
+        return NULL;
+    return place.entry;
+}
+
+CSTI_INLINE bool copy_found(lookup_pass *pass, uint32_t row, uint32_t key_bytes,
+                            uint32_t value_offset, uint32_t value_bytes) {
+    const csti_key key = lookup_key(pass->keys, row, key_bytes);
+    const csti_entry *entry = lookup_entry(pass->table, pass->keys, &key, false);
+
+    pass->found[row] = entry != NULL;
+    if (entry)
+        memcpy(pass->values + (size_t)row * pass->values_stride,
+               (const uint8_t *)entry + value_offset, value_bytes);
+    return true;
+}
+
+CSTI_INLINE bool finish_copy(void *context, uint32_t row) {
+    lookup_pass *pass = context;
+
+    return copy_found(pass, row, pass->keys->key_bytes, pass->table->value_offset,
+                      pass->table->value_bytes);
+}
+
+CSTI_INLINE bool finish_copy_16_64(void *context, uint32_t row) {
+    return copy_found(context, row, 16, 32, 64);
+}
+
+CSTI_INLINE bool refer(lookup_pass *pass, uint32_t row, bool wide) {
+    const csti_key key = lookup_key(pass->keys, row, pass->keys->key_bytes);
+    const csti_entry *entry = lookup_entry(pass->table, pass->keys, &key, wide);
+    cst_row_ref ref;
+
+    pass->refs[row] = (cst_bytes){0};
+    if (!entry) return true;
+    ref = csti_entry_row(pass->table, entry);
+    pass->refs[row] = (cst_bytes){ref.value, ref.value_bytes};
+    return true;
+}
+
+CSTI_INLINE bool finish_refer(void *context, uint32_t row) { return refer(context, row, false); }
+CSTI_INLINE bool finish_refer_wide(void *context, uint32_t row) { return refer(context, row, true); }
+
+cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *values_out,
+                          uint32_t values_stride, uint8_t *found_out) {
+    lookup_pass pass = {.table = table, .keys = keys, .values = values_out,
+                        .values_stride = values_stride, .found = found_out};
+    const bool common = !keys->key_offsets && keys->key_bytes == 16 && table->key_bytes == 16 &&
+                        table->value_bytes == 64;
+
+    if (table->control->layout == CST_TABLE_WIDE) return CST_UNSUPPORTED;
+    if (common)
+        csti_pipeline(table, keys->hashes, keys->rows_count, 96, false, false, false,
+                      finish_copy_16_64, &pass);
+    else
+        csti_pipeline(table, keys->hashes, keys->rows_count, table->entry_bytes, false, false,
+                      false, finish_copy, &pass);
+    return CST_OK;
+}
+
+cst_code cst_table_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes *out) {
+    lookup_pass pass = {.table = table, .keys = keys, .refs = out};
+
+    if (table->control->layout == CST_TABLE_WIDE)
+        csti_pipeline(table, keys->hashes, keys->rows_count, table->entry_bytes, false, true, false,
+                      finish_refer_wide, &pass);
+    else
+        csti_pipeline(table, keys->hashes, keys->rows_count, table->entry_bytes, false, false,
+                      false, finish_refer, &pass);
+    return CST_OK;
+}

@@ -1,0 +1,34 @@
+// program.h: what an upsert does to a value.
+//
+//   value   | count | sum    | max    | presence |     offsets fixed at open
+//             ^ +1    ^ source 0        ^ bit i: accumulator i has seen a value
+//
+// Promises   the value is changed only if every accumulator could take its source.
+// Ring       0.
+#ifndef CST_TABLE_PROGRAM_H
+#define CST_TABLE_PROGRAM_H
+
+#include "table/internal.h"
+
+#include <string.h>
+
+// CST_USAGE names the accumulator or field that contradicts.
+cst_code csti_program_check(const cst_program *program, cst_err *err);
+
+// Folds row `row` into `value` (program->value_bytes; all zeros with `fresh`), in place.
+// CST_SUM_OVERFLOW: `value` is undefined, so the caller folds into a copy.
+cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uint32_t row,
+                           bool fresh, uint8_t *value);
+
+// Whether a row with this value is past its time.
+static inline bool csti_program_expired(const cst_program *program, const uint8_t *value,
+                                        int64_t now_us) {
+    int64_t time_us, end_us;
+
+    if (program->ttl_us == CST_TTL_NONE) return false;
+    memcpy(&time_us, value + program->time_offset, sizeof time_us);
+    if (__builtin_add_overflow(time_us, program->ttl_us, &end_us)) return false; // beyond all time
+    return end_us <= now_us;
+}
+
+#endif
