@@ -99,6 +99,7 @@ typedef struct cst_source {
 
 typedef struct cst_rows {
     uint32_t rows_count;
+    uint32_t first_row;           // rows before it are passed over: how a stopped batch goes on
     uint32_t key_stride;          // fixed length: row r's key is at keys + r * key_stride
     uint32_t key_bytes;           // its length then
     uint32_t value_stride;        // replace, inline: row r's value at values + r * value_stride
@@ -112,7 +113,7 @@ typedef struct cst_rows {
     int64_t now_us;               // for a table with a TTL
 } cst_rows;
 
-// Applies rows in order until one cannot be; *applied_out is how many were. Returns why it stopped:
+// Applies rows from first_row on, in order, until one cannot be; *applied_out is how many were. Returns why it stopped:
 // CST_TABLE_FULL (grow that row's segment), CST_TABLE_BUDGET, CST_TABLE_NOT_READY (prepare),
 // CST_SUM_OVERFLOW, CST_KEY_TOO_LONG, CST_VALUE_TOO_LONG. Nothing of that row or after is applied.
 CST_API CST_CHECK_RESULT cst_code cst_table_apply(cst_table *table, const cst_rows *rows,
@@ -217,7 +218,6 @@ typedef struct cst_table_stats {
     uint64_t budget_bytes;
     uint64_t epoch;            // the open one
     uint64_t grows_count, splits_count;
-    uint64_t second_bucket_rows; // computed by walking the index: not for ring 0
 } cst_table_stats;
 
 CST_API void cst_table_stats_read(const cst_table *table, cst_table_stats *out);

@@ -31,7 +31,7 @@ typedef struct apply_pass {
     cst_table *table;
     const cst_rows *rows;
     uint32_t entry_bytes;
-    uint32_t applied;
+    uint32_t applied; // the row after the last one applied
     cst_code code;
 } apply_pass;
 
@@ -296,15 +296,15 @@ APPLY_FINISH(finish_fold_8_64, apply_inline(pass->table, pass->rows, row, 8, 64,
 APPLY_FINISH(finish_fold_16_96, apply_inline(pass->table, pass->rows, row, 16, 96, false))
 
 cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
-    apply_pass pass = {table, rows, table->entry_bytes, 0, CST_OK};
+    apply_pass pass = {table, rows, table->entry_bytes, rows->first_row, CST_OK};
     const bool wide = table->control->layout == CST_TABLE_WIDE;
     const bool replace = table->control->program.accumulators_count == 0;
     const uint32_t width = table->entry_bytes;
     const uint32_t key_bytes = rows->key_offsets ? 0 : rows->key_bytes;
 
 #define APPLY_RUN(FINISH, WIDTH, WIDE)                                                             \
-    csti_pipeline(table, rows->hashes, rows->rows_count, (WIDTH), true, (WIDE), true, (FINISH),    \
-                  &pass)
+    csti_pipeline(table, rows->hashes, rows->first_row, rows->rows_count, (WIDTH), true, (WIDE),   \
+                  true, (FINISH), &pass)
     if (wide) APPLY_RUN(finish_wide, width, true);
     else if (replace && key_bytes == 16 && width == 96) APPLY_RUN(finish_replace_16_96, 96, false);
     else if (replace) APPLY_RUN(finish_replace, width, false);
@@ -312,6 +312,6 @@ cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *appli
     else if (key_bytes == 8 && width == 64) APPLY_RUN(finish_fold_8_64, 64, false);
     else APPLY_RUN(finish_fold, width, false);
 #undef APPLY_RUN
-    *applied_out = pass.applied;
+    *applied_out = pass.applied - rows->first_row;
     return pass.code;
 }

@@ -5,13 +5,6 @@
 //   7 chunks                           ──►  4 chunks (hash bit 0) + 4 chunks (hash bit 1)
 #include "table/apply.h"
 
-// The segment's rows in the order in which they are placed anew.
-typedef struct segment_rows {
-    uint32_t count;
-    uint64_t hash[CSTI_SEGMENT_SLOTS_MAX];
-    csti_entry *entry[CSTI_SEGMENT_SLOTS_MAX];
-} segment_rows;
-
 // What GROW would build from some of those rows.
 typedef struct segment_plan {
     uint32_t chunks; // 0: none takes them
@@ -19,7 +12,7 @@ typedef struct segment_plan {
     uint64_t mask;   // ... this bit (0: all rows)
 } segment_plan;
 
-static void collect(const cst_table *table, const csti_directory_row *row, segment_rows *rows) {
+static void collect(const cst_table *table, const csti_directory_row *row, csti_segment_rows *rows) {
     rows->count = 0;
     for (uint32_t bucket = 0; bucket < row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS; bucket++) {
         const csti_control_line *line = csti_bucket_line(table, row, bucket);
@@ -39,7 +32,7 @@ static bool in_plan(const segment_plan *plan, uint64_t hash) {
 }
 
 // Whether `chunks` chunks have a place for all rows of the plan, by counting alone.
-static bool fits(const segment_rows *rows, const segment_plan *plan, uint32_t chunks) {
+static bool fits(const csti_segment_rows *rows, const segment_plan *plan, uint32_t chunks) {
     uint8_t count[CSTI_SEGMENT_CHUNKS_MAX * CSTI_CHUNK_BUCKETS] = {0};
     const uint32_t buckets = chunks * (uint32_t)CSTI_CHUNK_BUCKETS;
 
@@ -58,7 +51,7 @@ static bool fits(const segment_rows *rows, const segment_plan *plan, uint32_t ch
     return true;
 }
 
-static segment_plan plan_from(const segment_rows *rows, uint32_t chunks_min, uint64_t mask,
+static segment_plan plan_from(const csti_segment_rows *rows, uint32_t chunks_min, uint64_t mask,
                               uint32_t bit) {
     segment_plan plan = {.bit = bit, .mask = mask};
 
@@ -115,7 +108,7 @@ static void chunk_give(cst_table *table, uint32_t chunk) {
     control->chunks_free[control->chunks_free_count++] = chunk;
 }
 
-static csti_directory_row build(cst_table *table, const segment_rows *rows,
+static csti_directory_row build(cst_table *table, const csti_segment_rows *rows,
                                 const segment_plan *plan, uint8_t depth) {
     csti_directory_row row = {.depth = depth, .chunks = (uint8_t)plan->chunks};
 
@@ -168,7 +161,7 @@ static cst_code extend_directory(cst_table *table) {
 }
 
 static void replace_segment(cst_table *table, const csti_directory_row *old, uint64_t hash,
-                            const segment_rows *rows, const segment_plan *plans,
+                            const csti_segment_rows *rows, const segment_plan *plans,
                             uint32_t plans_count) {
     csti_control *control = table->control;
     const uint8_t depth = (uint8_t)(old->depth + plans_count - 1);
@@ -189,7 +182,7 @@ static void replace_segment(cst_table *table, const csti_directory_row *old, uin
 }
 
 cst_code cst_table_grow(cst_table *table, uint64_t hash) {
-    segment_rows *rows = table->grow_scratch;
+    csti_segment_rows *rows = &table->grow_scratch;
     segment_plan plans[2];
     uint32_t plans_count = 1;
     cst_code code;

@@ -12,6 +12,7 @@
 #include "base/pages.h"
 #include "table/image.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 typedef struct csti_helper csti_helper;
@@ -25,6 +26,13 @@ typedef enum csti_region {
     CSTI_REGION_SLAB,
     CSTI_REGIONS_COUNT,
 } csti_region;
+
+// The rows of a segment that GROW takes apart, in the order in which they are placed anew.
+typedef struct csti_segment_rows {
+    uint32_t count;
+    uint64_t hash[CSTI_SEGMENT_SLOTS_MAX];
+    csti_entry *entry[CSTI_SEGMENT_SLOTS_MAX];
+} csti_segment_rows;
 
 struct cst_table {
     csti_control *control;
@@ -48,13 +56,16 @@ struct cst_table {
 
     cst_hash_key hash_key;
     uint64_t budget_bytes;
-    uint32_t rows_hint_depth; // directory depth at open
 
     csti_pages pages[CSTI_REGIONS_COUNT];
     _Atomic uint64_t used[CSTI_REGIONS_COUNT]; // bytes the owner uses; read by prepare
+    pthread_mutex_t prepare_lock; // ring 1: the helper or the owner makes memory ready
     csti_helper *helper;
-    bool helper_owned;
+    csti_segment_rows grow_scratch;
 };
+
+// Takes a free chunk: the free stack's top, or the frontier. Checked before.
+uint32_t csti_chunk_take(cst_table *table);
 
 static inline csti_control_line *csti_chunk_lines(const cst_table *table, uint32_t chunk) {
     return (csti_control_line *)(table->index +

@@ -25,7 +25,7 @@ cst_code csti_log_check_slow(const cst_table *table, uint32_t bytes) {
     const csti_control *control = table->control;
     const uint64_t end = record_offset(table, control->log_tail, bytes) + bytes;
     const uint64_t live =
-        (end - 1 >> table->log_segment_shift) - (control->log_floor >> table->log_segment_shift);
+        ((end - 1) >> table->log_segment_shift) - (control->log_floor >> table->log_segment_shift);
 
     if (end <= mapped_end(table, control->log_tail) || control->log_free_count > 0)
         return live < table->log_segments_max ? CST_OK : CST_TABLE_BUDGET;

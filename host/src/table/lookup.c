@@ -77,10 +77,10 @@ cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *value
 
     if (table->control->layout == CST_TABLE_WIDE) return CST_UNSUPPORTED;
     if (common)
-        csti_pipeline(table, keys->hashes, keys->rows_count, 96, false, false, false,
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, 96, false, false, false,
                       finish_copy_16_64, &pass);
     else
-        csti_pipeline(table, keys->hashes, keys->rows_count, table->entry_bytes, false, false,
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes, false, false,
                       false, finish_copy, &pass);
     return CST_OK;
 }
@@ -89,10 +89,10 @@ cst_code cst_table_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes
     lookup_pass pass = {.table = table, .keys = keys, .refs = out};
 
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, keys->hashes, keys->rows_count, table->entry_bytes, false, true, false,
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes, false, true, false,
                       finish_refer_wide, &pass);
     else
-        csti_pipeline(table, keys->hashes, keys->rows_count, table->entry_bytes, false, false,
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes, false, false,
                       false, finish_refer, &pass);
     return CST_OK;
 }

@@ -101,20 +101,23 @@ CSTI_INLINE void csti_stage_record(const cst_table *table, const csti_probe *pro
     if (offset != 0) csti_prefetch_entry((csti_entry *)csti_log_record(table, offset), entry_bytes);
 }
 
-// Rows [0, rows) with hash `hashes[r]`; `finish(context, r)` is called in order until it says no.
+// Rows [first, rows) with hash `hashes[r]`; `finish(context, r)` is called in order until it says no.
 // `finish`, `inserts`, `wide` and `writes` are constants at every call, so that all of it inlines.
-CSTI_INLINE void csti_pipeline(const cst_table *table, const uint64_t *hashes, uint32_t rows,
+CSTI_INLINE void csti_pipeline(const cst_table *table, const uint64_t *hashes, uint32_t first, uint32_t rows,
                                uint32_t entry_bytes, bool inserts, bool wide, bool writes,
                                bool (*finish)(void *context, uint32_t row), void *context) {
     const uint64_t mask = (UINT64_C(1) << table->control->directory_depth) - 1;
     csti_probe probes[CSTI_PROBES];
 
-    for (uint32_t step = 0; step < rows + CSTI_PIPELINE_STAGES * CSTI_GROUP_ROWS;
-         step += CSTI_GROUP_ROWS) {
+    const uint32_t end = rows + CSTI_PIPELINE_STAGES * CSTI_GROUP_ROWS;
+
+    // `step` is the first row of stage A's group; `r` wraps below `first` until a stage has begun.
+    for (uint32_t step = first; step < end; step += CSTI_GROUP_ROWS) {
 #define CSTI_STAGE(LAG, ACTION)                                                                    \
-    for (uint32_t r = step - (LAG)*CSTI_GROUP_ROWS, i = 0;                                         \
-         i < CSTI_GROUP_ROWS && step >= (LAG)*CSTI_GROUP_ROWS && r < rows; r++, i++) {             \
+    for (uint32_t i = 0; i < CSTI_GROUP_ROWS; i++) {                                               \
+        const uint32_t r = step + i - (LAG) * (uint32_t)CSTI_GROUP_ROWS;                           \
         csti_probe *probe = &probes[r & (CSTI_PROBES - 1)];                                        \
+        if (r - first >= rows - first) break;                                                      \
         ACTION;                                                                                    \
     }
         CSTI_STAGE(0, probe->row = table->directory + (hashes[r] & mask);

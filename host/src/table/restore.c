@@ -1,0 +1,173 @@
+// RESTORE: log records become rows, unlogged. Parsed in groups, so that the same pipeline as
+// APPLY's hides the misses.
+#include "table/apply.h"
+#include "table/pipeline.h"
+#include "table/slab.h"
+
+enum { RESTORE_ROWS = 256 };
+
+typedef struct restore_pass {
+    cst_table *table;
+    uint64_t hashes[RESTORE_ROWS];
+    const csti_record *records[RESTORE_ROWS];
+    uint32_t count;
+    uint32_t applied;
+    cst_code code;
+} restore_pass;
+
+// Whether the record at `bytes` keeps every rule that needs no table content.
+static bool record_is_sound(const cst_table *table, const csti_record *record, size_t rest) {
+    const uint32_t flags = record->value_flags & CSTI_RECORD_FLAGS;
+    const uint32_t value_bytes = record->value_flags & CSTI_RECORD_VALUE_MASK;
+    const size_t bytes = (size_t)record->units * CSTI_LOG_UNIT;
+
+    if (record->units == 0 || bytes > rest) return false;
+    if (record->value_flags & ~(CSTI_RECORD_FLAGS | CSTI_RECORD_VALUE_MASK)) return false;
+    if (flags == CSTI_RECORD_GAP)
+        return record->hash == 0 && record->key_bytes == 0 && value_bytes == 0;
+    if (flags != CSTI_RECORD_PRESENT && flags != CSTI_RECORD_TOMBSTONE) return false;
+    if (flags == CSTI_RECORD_TOMBSTONE && value_bytes != 0) return false;
+    if (table->control->layout == CST_TABLE_INLINE)
+        return bytes == table->entry_bytes && record->key_bytes <= table->key_bytes &&
+               (flags == CSTI_RECORD_TOMBSTONE || value_bytes == table->value_bytes);
+    return value_bytes <= CST_WIDE_VALUE_BYTES_MAX &&
+           csti_wide_record_bytes(record->key_bytes, value_bytes) <= bytes;
+}
+
+CSTI_INLINE bool is_tombstone(const csti_record *record) {
+    return (record->value_flags & CSTI_RECORD_TOMBSTONE) != 0;
+}
+
+CSTI_INLINE csti_key record_key(const csti_record *record) {
+    return (csti_key){record->hash, (const uint8_t *)(record + 1), record->key_bytes};
+}
+
+static void forget(cst_table *table, const csti_place *place) {
+    if (table->control->layout == CST_TABLE_WIDE) {
+        const csti_wide_entry *entry = (const csti_wide_entry *)place->entry;
+        csti_slab_give(table, entry->block, entry->block_class);
+    }
+    csti_place_vacate(table, place);
+    table->control->rows_count--;
+}
+
+CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
+                                    uint32_t entry_bytes) {
+    const csti_key key = record_key(record);
+    const csti_directory_row *segment = csti_directory_find(table, key.hash);
+    csti_place place = csti_find(table, segment, &key, false);
+    csti_control_line *first_line;
+
+    if (is_tombstone(record)) {
+        if (place.line) forget(table, &place);
+        return CST_OK;
+    }
+    if (!place.line) {
+        place = csti_find_free(table, segment, key.hash, &first_line);
+        if (!place.line) return CST_TABLE_FULL;
+        csti_place_occupy(&place, key.hash, first_line);
+        table->control->rows_count++;
+    }
+    memcpy(place.entry, record, entry_bytes);
+    place.entry->change = key.count;
+    return CST_OK;
+}
+
+static cst_code restore_wide(cst_table *table, const csti_record *record) {
+    const csti_key key = record_key(record);
+    const csti_directory_row *segment = csti_directory_find(table, key.hash);
+    const uint32_t value_bytes = record->value_flags & CSTI_RECORD_VALUE_MASK;
+    const uint32_t key_area = (key.count + 7) & ~7u;
+    const uint32_t class = csti_slab_class(key_area + value_bytes);
+    csti_place place = csti_find(table, segment, &key, true);
+    csti_control_line *first_line = NULL;
+    uint64_t block;
+
+    if (is_tombstone(record)) {
+        if (place.line) forget(table, &place);
+        return CST_OK;
+    }
+    const bool found = place.line != NULL;
+    if (!found) place = csti_find_free(table, segment, key.hash, &first_line);
+    if (!place.line) return CST_TABLE_FULL;
+    csti_wide_entry *entry = (csti_wide_entry *)place.entry;
+    if (found && entry->block_class == class) {
+        block = entry->block;
+    } else {
+        const cst_code code = csti_slab_check(table, class);
+        if (code != CST_OK) return code;
+        block = csti_slab_take(table, class);
+        if (found) csti_slab_give(table, entry->block, entry->block_class);
+    }
+    memset(table->slab + block, 0, csti_slab_class_bytes(class));
+    memcpy(table->slab + block, key.bytes, key_area + value_bytes);
+    *entry = (csti_wide_entry){.hash = key.hash, .block = block, .key_bytes = (uint16_t)key.count,
+                               .block_class = (uint8_t)class, .value_bytes = value_bytes};
+    if (!found) {
+        csti_place_occupy(&place, key.hash, first_line);
+        table->control->rows_count++;
+    }
+    return CST_OK;
+}
+
+#define RESTORE_FINISH(NAME, CALL)                                                                 \
+    CSTI_INLINE bool NAME(void *context, uint32_t row) {                                           \
+        restore_pass *pass = context;                                                              \
+                                                                                                   \
+        pass->code = CALL;                                                                         \
+        if (__builtin_expect(pass->code != CST_OK, 0)) return false;                               \
+        pass->applied = row + 1;                                                                   \
+        return true;                                                                               \
+    }
+
+RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row]))
+RESTORE_FINISH(finish_inline,
+               restore_inline(pass->table, pass->records[row], pass->table->entry_bytes))
+RESTORE_FINISH(finish_inline_96, restore_inline(pass->table, pass->records[row], 96))
+
+static void run(restore_pass *pass) {
+    cst_table *table = pass->table;
+
+    pass->applied = 0;
+    if (table->control->layout == CST_TABLE_WIDE)
+        csti_pipeline(table, pass->hashes, 0, pass->count, table->entry_bytes, true, true, false,
+                      finish_wide, pass);
+    else if (table->entry_bytes == 96)
+        csti_pipeline(table, pass->hashes, 0, pass->count, 96, true, false, false, finish_inline_96,
+                      pass);
+    else
+        csti_pipeline(table, pass->hashes, 0, pass->count, table->entry_bytes, true, false, false,
+                      finish_inline, pass);
+}
+
+cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
+                                   size_t *used_out) {
+    restore_pass pass = {.table = table};
+    size_t used = 0;
+
+    *used_out = 0;
+    if ((uintptr_t)bytes % 8 != 0) return CST_USAGE;
+    while (used < count) {
+        bool sound = true;
+
+        pass.count = 0;
+        while (used < count && pass.count < RESTORE_ROWS) {
+            const csti_record *record = (const csti_record *)(bytes + used);
+
+            sound = count - used >= sizeof *record && record_is_sound(table, record, count - used);
+            if (!sound) break;
+            used += (size_t)record->units * CSTI_LOG_UNIT;
+            if (record->value_flags & CSTI_RECORD_GAP) continue;
+            pass.records[pass.count] = record;
+            pass.hashes[pass.count++] = record->hash;
+        }
+        run(&pass);
+        if (pass.code != CST_OK) {
+            *used_out = (size_t)((const uint8_t *)pass.records[pass.applied] - bytes);
+            return pass.code;
+        }
+        *used_out = used;
+        if (!sound) return CST_SEGMENT_RECORD;
+    }
+    return CST_OK;
+}

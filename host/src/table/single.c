@@ -1,0 +1,101 @@
+// Ring 1: rows one by one, and batches with room made for them.
+#include "table/apply.h"
+#include "table/open.h"
+
+// What a stopped command needs before it is tried again: CST_OK if it was done.
+static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
+    if (why == CST_TABLE_NOT_READY) return cst_table_prepare(table, NULL);
+    if (why != CST_TABLE_FULL) return why;
+    for (;;) { // ends: each CST_AGAIN copies directory rows, of which there is a finite number
+        cst_code code = cst_table_grow(table, hash);
+
+        if (code == CST_TABLE_NOT_READY) code = cst_table_prepare(table, NULL);
+        else if (code == CST_OK) return CST_OK;
+        if (code != CST_OK && code != CST_AGAIN) return code;
+    }
+}
+
+cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
+    cst_rows rest = *rows;
+    cst_code code;
+
+    *applied_out = 0;
+    for (;;) {
+        uint32_t applied = 0;
+
+        code = cst_table_apply(table, &rest, &applied);
+        *applied_out += applied;
+        rest.first_row += applied;
+        if (code == CST_OK) break;
+        code = make_room(table, code, rest.hashes[rest.first_row]);
+        if (code != CST_OK) break;
+    }
+    csti_table_nudge(table);
+    return code;
+}
+
+static const csti_entry *find_one(cst_table *table, const void *key, size_t key_bytes) {
+    const csti_key wanted = {cst_hash(&table->hash_key, key, key_bytes), key, (uint32_t)key_bytes};
+    const csti_directory_row *segment = csti_directory_find(table, wanted.hash);
+
+    if (table->control->layout == CST_TABLE_WIDE)
+        return csti_find(table, segment, &wanted, true).entry;
+    return csti_find(table, segment, &wanted, false).entry;
+}
+
+cst_code cst_table_get_ref(cst_table *table, const void *key, size_t key_bytes, cst_bytes *out) {
+    const csti_entry *entry;
+
+    if (key_bytes > CST_WIDE_KEY_BYTES_MAX) return CST_NOT_FOUND;
+    entry = find_one(table, key, key_bytes);
+    if (!entry) return CST_NOT_FOUND;
+    const cst_row_ref row = csti_entry_row(table, entry);
+    *out = (cst_bytes){row.value, row.value_bytes};
+    return CST_OK;
+}
+
+cst_code cst_table_get(cst_table *table, const void *key, size_t key_bytes, void *value_out,
+                       size_t value_capacity, size_t *value_bytes_out) {
+    cst_bytes value;
+    const cst_code code = cst_table_get_ref(table, key, key_bytes, &value);
+
+    if (code != CST_OK) return code;
+    *value_bytes_out = value.count;
+    if (value.count > value_capacity) return CST_LIMIT;
+    if (value.count > 0) memcpy(value_out, value.data, value.count);
+    return CST_OK;
+}
+
+static cst_code change_one(cst_table *table, const void *key, size_t key_bytes, cst_row_op op,
+                           const void *value, size_t value_bytes) {
+    const uint8_t ops[1] = {(uint8_t)op};
+    uint64_t hash;
+    uint32_t applied;
+
+    if (key_bytes > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
+    if (value_bytes > CST_WIDE_VALUE_BYTES_MAX) return CST_VALUE_TOO_LONG;
+    hash = cst_hash(&table->hash_key, key, key_bytes);
+    const uint32_t offsets[2] = {0, (uint32_t)value_bytes};
+    const cst_rows rows = {
+        .rows_count = 1,
+        .key_bytes = (uint32_t)key_bytes,
+        .ops = op == CST_ROW_DELETE ? ops : NULL,
+        .hashes = &hash,
+        .keys = key,
+        .values = value,
+        .value_offsets = offsets,
+    };
+    return cst_table_apply_all(table, &rows, &applied);
+}
+
+cst_code cst_table_put(cst_table *table, const void *key, size_t key_bytes, const void *value,
+                       size_t value_bytes) {
+    if (table->control->program.accumulators_count != 0) return CST_UNSUPPORTED;
+    if (table->control->layout == CST_TABLE_INLINE && value_bytes != table->value_bytes)
+        return CST_VALUE_TOO_LONG;
+    return change_one(table, key, key_bytes, CST_ROW_UPSERT, value, value_bytes);
+}
+
+cst_code cst_table_delete(cst_table *table, const void *key, size_t key_bytes) {
+    return change_one(table, key, key_bytes, CST_ROW_DELETE, NULL, 0);
+}
