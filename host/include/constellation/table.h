@@ -42,43 +42,43 @@ typedef enum cst_table_layout { CST_TABLE_INLINE = 1, CST_TABLE_WIDE = 2 } cst_t
 typedef enum cst_accumulate {
     CST_COUNT = 1, // u64; with a source column: its values that are not null
     CST_SUM = 2,
-    CST_MIN = 3,   // doubles compare as keys do: -0.0 is +0.0, NaN is above everything
+    CST_MIN = 3, // doubles compare as keys do: -0.0 is +0.0, NaN is above everything
     CST_MAX = 4,
-    CST_LAST = 5,  // by row order; a null is skipped
+    CST_LAST = 5, // by row order; a null is skipped
 } cst_accumulate;
 
 typedef enum cst_number { CST_U64 = 1, CST_I64 = 2, CST_F64 = 3, CST_DECIMAL128 = 4 } cst_number;
 
 typedef struct cst_accumulator {
-    uint8_t op;             // cst_accumulate
-    uint8_t number;         // cst_number: how the value and its source are read
-    uint16_t value_offset;  // of 8 bytes (decimal128: 16), a multiple of 8
-    uint16_t source;        // index into cst_rows.sources; CST_NO_COLUMN for a plain count
-    uint16_t reserved;      // 0
+    uint8_t op;            // cst_accumulate
+    uint8_t number;        // cst_number: how the value and its source are read
+    uint16_t value_offset; // of 8 bytes (decimal128: 16), a multiple of 8
+    uint16_t source;       // index into cst_rows.sources; CST_NO_COLUMN for a plain count
+    uint16_t reserved;     // 0
 } cst_accumulator;
 
 typedef struct cst_program {
-    uint32_t value_bytes;         // wide: 0, values bring their length
-    uint16_t accumulators_count;  // 0: an upsert replaces the value
-    uint16_t presence_offset;     // of a u64: bit i set = accumulator i has seen a value; needed if
-                                  // a source can be null; else CST_NO_OFFSET
-    uint64_t ttl_us;              // CST_TTL_NONE, or: a row whose time + ttl <= now is absent
-    uint16_t time_offset;         // with a TTL: value offset of the row's time, i64 microseconds
-    uint16_t reserved[3];         // 0
+    uint32_t value_bytes;        // wide: 0, values bring their length
+    uint16_t accumulators_count; // 0: an upsert replaces the value
+    uint16_t presence_offset;    // of a u64: bit i set = accumulator i has seen a value; needed if
+                                 // a source can be null; else CST_NO_OFFSET
+    uint64_t ttl_us;             // CST_TTL_NONE, or: a row whose time + ttl <= now is absent
+    uint16_t time_offset;        // with a TTL: value offset of the row's time, i64 microseconds
+    uint16_t reserved[3];        // 0
     cst_accumulator accumulators[CST_ACCUMULATORS_MAX];
 } cst_program;
 
 typedef struct cst_table_options {
     cst_table_layout layout;
-    uint32_t key_bytes;      // inline: longest key, 0 to CST_INLINE_KEY_BYTES_MAX
+    uint32_t key_bytes; // inline: longest key, 0 to CST_INLINE_KEY_BYTES_MAX
     cst_program program;
     cst_hash_key hash_key;
-    uint64_t budget_bytes;   // slots + index + log + slab; a row that needs more is refused
-    uint64_t rows_hint;      // sizes the directory at open; 0: start with one segment
+    uint64_t budget_bytes;      // slots + index + log + slab; a row that needs more is refused
+    uint64_t rows_hint;         // sizes the directory at open; 0: start with one segment
     uint32_t log_segment_bytes; // power of two, 64 KiB to 2 MiB; 0: 2 MiB. A record (16 + key +
                                 // value) takes at most this less 1 KiB: it bounds wide rows
-    int32_t numa_node;       // where pages should lie; -1: anywhere
-    bool background;         // a helper thread keeps memory ready; else cst_table_prepare does
+    int32_t numa_node;          // where pages should lie; -1: anywhere
+    bool background;            // a helper thread keeps memory ready; else cst_table_prepare does
 } cst_table_options;
 
 typedef struct cst_table cst_table;
@@ -93,29 +93,30 @@ CST_API void cst_table_close(cst_table *table); // NULL is allowed
 // One source column for accumulators. Narrower integers and f32 are widened on the way in.
 typedef struct cst_source {
     const void *values;
-    const uint8_t *validity;  // bit a row, 1 = present; NULL: all present
+    const uint8_t *validity; // bit a row, 1 = present; NULL: all present
     cst_type type;
 } cst_source;
 
 typedef struct cst_rows {
     uint32_t rows_count;
-    uint32_t first_row;           // rows before it are passed over: how a stopped batch goes on
-    uint32_t key_stride;          // fixed length: row r's key is at keys + r * key_stride
-    uint32_t key_bytes;           // its length then
-    uint32_t value_stride;        // replace, inline: row r's value at values + r * value_stride
-    const uint8_t *ops;           // cst_row_op a row; NULL: all upserts
-    const uint64_t *hashes;       // cst_hash of each key under the table's hash key
+    uint32_t first_row;     // rows before it are passed over: how a stopped batch goes on
+    uint32_t key_stride;    // fixed length: row r's key is at keys + r * key_stride
+    uint32_t key_bytes;     // its length then
+    uint32_t value_stride;  // replace, inline: row r's value at values + r * value_stride
+    const uint8_t *ops;     // cst_row_op a row; NULL: all upserts
+    const uint64_t *hashes; // cst_hash of each key under the table's hash key
     const uint8_t *keys;
-    const uint32_t *key_offsets;  // not NULL: row r's key is keys[offsets[r]..offsets[r + 1])
+    const uint32_t *key_offsets; // not NULL: row r's key is keys[offsets[r]..offsets[r + 1])
     const uint8_t *values;
     const uint32_t *value_offsets; // wide: row r's value is values[offsets[r]..offsets[r + 1])
-    const cst_source *sources;    // accumulators: as many as the program refers to
-    int64_t now_us;               // for a table with a TTL
+    const cst_source *sources;     // accumulators: as many as the program refers to
+    int64_t now_us;                // for a table with a TTL
 } cst_rows;
 
-// Applies rows from first_row on, in order, until one cannot be; *applied_out is how many were. Returns why it stopped:
-// CST_TABLE_FULL (grow that row's segment), CST_TABLE_BUDGET, CST_TABLE_NOT_READY (prepare),
-// CST_SUM_OVERFLOW, CST_KEY_TOO_LONG, CST_VALUE_TOO_LONG. Nothing of that row or after is applied.
+// Applies rows from first_row on, in order, until one cannot be; *applied_out is how many were.
+// Returns why it stopped: CST_TABLE_FULL (grow that row's segment), CST_TABLE_BUDGET,
+// CST_TABLE_NOT_READY (prepare), CST_SUM_OVERFLOW, CST_KEY_TOO_LONG, CST_VALUE_TOO_LONG. Nothing of
+// that row or after is applied.
 CST_API CST_CHECK_RESULT cst_code cst_table_apply(cst_table *table, const cst_rows *rows,
                                                   uint32_t *applied_out);
 
@@ -126,7 +127,7 @@ CST_API CST_CHECK_RESULT cst_code cst_table_lookup(cst_table *table, const cst_r
                                                    uint8_t *found_out);
 
 typedef struct cst_bytes {
-    const uint8_t *data;  // NULL: absent
+    const uint8_t *data; // NULL: absent
     size_t count;
 } cst_bytes;
 
@@ -137,7 +138,7 @@ CST_API CST_CHECK_RESULT cst_code cst_table_lookup_refs(cst_table *table, const 
 // An epoch's changes: the log between two seals.
 typedef struct cst_delta {
     uint64_t epoch;
-    uint64_t from, to;  // log offsets, multiples of 64; equal: nothing changed
+    uint64_t from, to; // log offsets, multiples of 64; equal: nothing changed
 } cst_delta;
 
 // Ends the open epoch and begins the next. O(1). The delta stays as it is until released.
@@ -175,9 +176,9 @@ typedef struct cst_row_ref {
 } cst_row_ref;
 
 typedef struct cst_scan {
-    uint64_t position;  // 0 to begin
-    uint64_t grows;     // filled by the first call
-    int64_t now_us;     // for a table with a TTL
+    uint64_t position; // 0 to begin
+    uint64_t grows;    // filled by the first call
+    int64_t now_us;    // for a table with a TTL
 } cst_scan;
 
 // The next rows in slot order, at most `capacity`; *count_out == 0: the end. References hold until
@@ -191,11 +192,12 @@ CST_API CST_CHECK_RESULT cst_code cst_table_scan(cst_table *table, cst_scan *sca
 CST_API CST_CHECK_RESULT cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes,
                                                             size_t count, size_t *used_out);
 
-// ---- Ring 1: single rows, room made as needed -----------------------------------------------------
+// ---- Ring 1: single rows, room made as needed
+// -----------------------------------------------------
 
-CST_API CST_CHECK_RESULT cst_code cst_table_get(cst_table *table, const void *key, size_t key_bytes,
-                                                void *value_out, size_t value_capacity,
-                                                size_t *value_bytes_out); // CST_NOT_FOUND, CST_LIMIT
+CST_API CST_CHECK_RESULT cst_code cst_table_get(
+    cst_table *table, const void *key, size_t key_bytes, void *value_out, size_t value_capacity,
+    size_t *value_bytes_out); // CST_NOT_FOUND, CST_LIMIT
 CST_API CST_CHECK_RESULT cst_code cst_table_get_ref(cst_table *table, const void *key,
                                                     size_t key_bytes, cst_bytes *out);
 CST_API CST_CHECK_RESULT cst_code cst_table_put(cst_table *table, const void *key, size_t key_bytes,
@@ -213,10 +215,10 @@ typedef struct cst_table_stats {
     uint64_t rows_count;
     uint64_t segments_count, chunks_count;
     uint64_t slots_bytes, index_bytes, directory_bytes, slab_bytes;
-    uint64_t log_bytes;        // pinned and open, whole log segments
-    uint64_t used_bytes;       // the sum of the above
+    uint64_t log_bytes;  // pinned and open, whole log segments
+    uint64_t used_bytes; // the sum of the above
     uint64_t budget_bytes;
-    uint64_t epoch;            // the open one
+    uint64_t epoch; // the open one
     uint64_t grows_count, splits_count;
 } cst_table_stats;
 

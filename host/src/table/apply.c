@@ -3,7 +3,8 @@
 #include "table/program.h"
 #include "table/slab.h"
 
-// ---- Inline rows ----------------------------------------------------------------------------------
+// ---- Inline rows
+// ----------------------------------------------------------------------------------
 
 // The slot's row as a record: hash, key area and value stand at the same offsets in both.
 CSTI_INLINE void record_write(const cst_table *table, csti_record *record, const csti_entry *entry,
@@ -56,8 +57,10 @@ CSTI_INLINE cst_code upsert_found(cst_table *table, const cst_rows *rows, uint32
         const cst_program *program = &table->control->program;
         const bool fresh = csti_program_expired(program, value, rows->now_us);
 
-        if (fresh) memset(folded, 0, table->value_bytes);
-        else memcpy(folded, value, table->value_bytes);
+        if (fresh)
+            memset(folded, 0, table->value_bytes);
+        else
+            memcpy(folded, value, table->value_bytes);
         const cst_code code = csti_program_fold(program, rows, row, fresh, folded);
         if (__builtin_expect(code != CST_OK, 0)) return code;
     }
@@ -106,7 +109,8 @@ CSTI_INLINE cst_code upsert_new(cst_table *table, const cst_rows *rows, uint32_t
     return CST_OK;
 }
 
-// ---- Wide rows ------------------------------------------------------------------------------------
+// ---- Wide rows
+// ------------------------------------------------------------------------------------
 
 static void wide_record_write(csti_record *record, const cst_row_ref *row, uint32_t units,
                               uint32_t flag) {
@@ -141,7 +145,7 @@ static void wide_block_write(cst_table *table, csti_wide_entry *entry, const cst
     if (row->value_bytes > 0) memcpy(block + key_area, row->value, row->value_bytes);
     entry->hash = row->hash;
     entry->key_bytes = (uint16_t)row->key_bytes;
-    entry->block_class = (uint8_t)class;
+    entry->block_class = (uint8_t) class;
     entry->value_bytes = row->value_bytes;
 }
 
@@ -214,7 +218,8 @@ static cst_code wide_delete_at(cst_table *table, const csti_place *place) {
     return CST_OK;
 }
 
-// ---- Rows -----------------------------------------------------------------------------------------
+// ---- Rows
+// -----------------------------------------------------------------------------------------
 
 cst_code csti_delete_at(cst_table *table, const csti_place *place) {
     uint64_t offset = csti_entry_open_record(table, place->entry);
@@ -239,12 +244,12 @@ CSTI_INLINE bool is_delete(const cst_rows *rows, uint32_t row) {
 }
 
 CSTI_INLINE cst_code apply_inline(cst_table *table, const cst_rows *rows, uint32_t row,
-                                  uint32_t key_bytes, uint32_t entry_bytes, bool replace) {
+                                  const csti_probe *probe, uint32_t key_bytes, uint32_t entry_bytes,
+                                  bool replace) {
     const csti_key key = row_key(rows, row, key_bytes);
-    const csti_directory_row *segment = csti_directory_find(table, key.hash);
 
     if (__builtin_expect(key.count > table->key_bytes, 0)) return CST_KEY_TOO_LONG;
-    const csti_place place = csti_find(table, segment, &key, false);
+    const csti_place place = csti_probe_find(table, probe, &key, entry_bytes, false);
     if (is_delete(rows, row)) {
         if (!place.line) return CST_OK;
         if (csti_program_expired(&table->control->program,
@@ -254,12 +259,12 @@ CSTI_INLINE cst_code apply_inline(cst_table *table, const cst_rows *rows, uint32
     }
     if (__builtin_expect(place.line != NULL, 1))
         return upsert_found(table, rows, row, place.entry, entry_bytes, replace);
-    return upsert_new(table, rows, row, &key, segment, entry_bytes, replace);
+    return upsert_new(table, rows, row, &key, probe->row, entry_bytes, replace);
 }
 
-static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row) {
+static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
+                           const csti_probe *probe) {
     const csti_key key = row_key(rows, row, rows->key_bytes);
-    const csti_directory_row *segment = csti_directory_find(table, key.hash);
     cst_row_ref ref = {.hash = key.hash, .key = key.bytes, .key_bytes = key.count};
 
     if (key.count > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
@@ -271,13 +276,13 @@ static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row)
     if (csti_wide_record_bytes(ref.key_bytes, ref.value_bytes) >
         (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
         return CST_VALUE_TOO_LONG;
-    const csti_place place = csti_find(table, segment, &key, true);
-    if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, segment);
+    const csti_place place = csti_probe_find(table, probe, &key, sizeof(csti_wide_entry), true);
+    if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, probe->row);
     return place.line ? wide_delete_at(table, &place) : CST_OK;
 }
 
 #define APPLY_FINISH(NAME, CALL)                                                                   \
-    CSTI_INLINE bool NAME(void *context, uint32_t row) {                                           \
+    CSTI_INLINE bool NAME(void *context, uint32_t row, const csti_probe *probe) {                  \
         apply_pass *pass = context;                                                                \
                                                                                                    \
         pass->code = CALL;                                                                         \
@@ -286,14 +291,14 @@ static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row)
         return true;                                                                               \
     }
 
-APPLY_FINISH(finish_wide, apply_wide(pass->table, pass->rows, row))
-APPLY_FINISH(finish_replace, apply_inline(pass->table, pass->rows, row, pass->rows->key_bytes,
-                                          pass->entry_bytes, true))
-APPLY_FINISH(finish_fold, apply_inline(pass->table, pass->rows, row, pass->rows->key_bytes,
+APPLY_FINISH(finish_wide, apply_wide(pass->table, pass->rows, row, probe))
+APPLY_FINISH(finish_replace, apply_inline(pass->table, pass->rows, row, probe,
+                                          pass->rows->key_bytes, pass->entry_bytes, true))
+APPLY_FINISH(finish_fold, apply_inline(pass->table, pass->rows, row, probe, pass->rows->key_bytes,
                                        pass->entry_bytes, false))
-APPLY_FINISH(finish_replace_16_96, apply_inline(pass->table, pass->rows, row, 16, 96, true))
-APPLY_FINISH(finish_fold_8_64, apply_inline(pass->table, pass->rows, row, 8, 64, false))
-APPLY_FINISH(finish_fold_16_96, apply_inline(pass->table, pass->rows, row, 16, 96, false))
+APPLY_FINISH(finish_replace_16_96, apply_inline(pass->table, pass->rows, row, probe, 16, 96, true))
+APPLY_FINISH(finish_fold_8_64, apply_inline(pass->table, pass->rows, row, probe, 8, 64, false))
+APPLY_FINISH(finish_fold_16_96, apply_inline(pass->table, pass->rows, row, probe, 16, 96, false))
 
 cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
     apply_pass pass = {table, rows, table->entry_bytes, rows->first_row, CST_OK};
@@ -305,12 +310,18 @@ cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *appli
 #define APPLY_RUN(FINISH, WIDTH, WIDE)                                                             \
     csti_pipeline(table, rows->hashes, rows->first_row, rows->rows_count, (WIDTH), true, (WIDE),   \
                   true, (FINISH), &pass)
-    if (wide) APPLY_RUN(finish_wide, width, true);
-    else if (replace && key_bytes == 16 && width == 96) APPLY_RUN(finish_replace_16_96, 96, false);
-    else if (replace) APPLY_RUN(finish_replace, width, false);
-    else if (key_bytes == 16 && width == 96) APPLY_RUN(finish_fold_16_96, 96, false);
-    else if (key_bytes == 8 && width == 64) APPLY_RUN(finish_fold_8_64, 64, false);
-    else APPLY_RUN(finish_fold, width, false);
+    if (wide)
+        APPLY_RUN(finish_wide, width, true);
+    else if (replace && key_bytes == 16 && width == 96)
+        APPLY_RUN(finish_replace_16_96, 96, false);
+    else if (replace)
+        APPLY_RUN(finish_replace, width, false);
+    else if (key_bytes == 16 && width == 96)
+        APPLY_RUN(finish_fold_16_96, 96, false);
+    else if (key_bytes == 8 && width == 64)
+        APPLY_RUN(finish_fold_8_64, 64, false);
+    else
+        APPLY_RUN(finish_fold, width, false);
 #undef APPLY_RUN
     *applied_out = pass.applied - rows->first_row;
     return pass.code;

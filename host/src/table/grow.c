@@ -12,7 +12,8 @@ typedef struct segment_plan {
     uint64_t mask;   // ... this bit (0: all rows)
 } segment_plan;
 
-static void collect(const cst_table *table, const csti_directory_row *row, csti_segment_rows *rows) {
+static void collect(const cst_table *table, const csti_directory_row *row,
+                    csti_segment_rows *rows) {
     rows->count = 0;
     for (uint32_t bucket = 0; bucket < row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS; bucket++) {
         const csti_control_line *line = csti_bucket_line(table, row, bucket);
@@ -91,6 +92,7 @@ uint32_t csti_chunk_take(cst_table *table) {
         return chunk;
     }
     const uint64_t taken = ++control->chunks_frontier;
+    table->nudge = true;
     atomic_store_explicit(&table->used[CSTI_REGION_INDEX],
                           taken * CSTI_CHUNK_BUCKETS * sizeof(csti_control_line),
                           memory_order_relaxed);
@@ -145,8 +147,8 @@ static cst_code extend_directory(cst_table *table) {
     uint32_t end = control->directory_rows + CSTI_EXTEND_ROWS;
 
     if (end > 2 * half) end = 2 * half;
-    if (csti_used_bytes(table) +
-            (end - control->directory_rows) * sizeof(csti_directory_row) > table->budget_bytes)
+    if (csti_used_bytes(table) + (end - control->directory_rows) * sizeof(csti_directory_row) >
+        table->budget_bytes)
         return CST_TABLE_BUDGET;
     if (end * sizeof(csti_directory_row) > csti_ready_bytes(table, CSTI_REGION_DIRECTORY))
         return CST_TABLE_NOT_READY;
@@ -155,8 +157,8 @@ static cst_code extend_directory(cst_table *table) {
            (end - control->directory_rows) * sizeof(csti_directory_row));
     control->directory_rows = end;
     if (end == 2 * half) control->directory_depth++;
-    atomic_store_explicit(&table->used[CSTI_REGION_DIRECTORY],
-                          end * sizeof(csti_directory_row), memory_order_relaxed);
+    atomic_store_explicit(&table->used[CSTI_REGION_DIRECTORY], end * sizeof(csti_directory_row),
+                          memory_order_relaxed);
     return CST_OK;
 }
 

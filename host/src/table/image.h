@@ -111,9 +111,9 @@ typedef struct csti_control {
     uint32_t layout;
     uint32_t key_bytes;
     uint32_t value_bytes;
-    uint32_t entry_bytes;       // 32-byte classes
+    uint32_t entry_bytes; // 32-byte classes
     uint32_t log_segment_bytes;
-    uint64_t hash_key_check;    // cst_hash of the 16 bytes "constellation-hk" under the key
+    uint64_t hash_key_check; // cst_hash of the 16 bytes "constellation-hk" under the key
     cst_program program;
 
     uint64_t rows_count;
@@ -122,26 +122,27 @@ typedef struct csti_control {
     uint64_t segments_count;
 
     uint32_t directory_depth;
-    uint32_t directory_rows;    // 2^depth, or more while the next doubling is copied ahead
-    uint32_t depth_max;         // deepest segment
-    uint32_t chunks_frontier;   // chunks ever taken
+    uint32_t directory_rows;  // 2^depth, or more while the next doubling is copied ahead
+    uint32_t depth_max;       // deepest segment
+    uint32_t chunks_frontier; // chunks ever taken
     uint32_t chunks_free_count;
     uint32_t chunks_free[CSTI_CHUNKS_FREE_MAX]; // a stack
 
     uint32_t log_segments_frontier; // log segments ever taken
     uint32_t log_free_first;        // ring of free ones: next to take
     uint32_t log_free_count;
-    uint64_t epoch;             // the open one, from 1
-    uint64_t epoch_first;       // log offset where it begins
+    uint64_t epoch;       // the open one, from 1
+    uint64_t epoch_first; // log offset where it begins
     uint64_t log_tail;
-    uint64_t log_floor;         // first offset not released
+    uint64_t log_floor; // first offset not released
 
     uint64_t slab_frontier;
     uint64_t slab_free[CSTI_SLAB_CLASSES]; // first free block + 1, 0: none
 } csti_control;
 _Static_assert(sizeof(csti_control) <= CSTI_CONTROL_BYTES, "the control block is one page");
 
-// ---- What a hash says -----------------------------------------------------------------------------
+// ---- What a hash says
+// -----------------------------------------------------------------------------
 
 static inline uint32_t csti_hash_tag(uint64_t hash) {
     return (uint32_t)(hash >> CSTI_TAG_SHIFT) & 0xffff;

@@ -41,16 +41,16 @@ struct cst_table {
     uint8_t *slots;
     uint8_t *log;
     uint8_t *slab;
-    uint32_t *log_map;       // [log segment number mod log_segments_max] -> segment in the region
-    uint32_t *log_free;      // ring of log_segments_max
+    uint32_t *log_map;         // [log segment number mod log_segments_max] -> segment in the region
+    uint32_t *log_free;        // ring of log_segments_max
     uint32_t log_segments_max; // power of two
     uint32_t log_segment_shift;
 
     // Copies of the image's shape, so that the hot path reads one line.
     uint32_t entry_bytes;
     uint32_t key_bytes;
-    uint32_t key_area_bytes;  // rounded up to 8
-    uint32_t value_offset;    // in a slot and in its record: 16 + key_area_bytes
+    uint32_t key_area_bytes; // rounded up to 8
+    uint32_t value_offset;   // in a slot and in its record: 16 + key_area_bytes
     uint32_t value_bytes;
     uint32_t chunk_slot_bytes;
 
@@ -59,8 +59,9 @@ struct cst_table {
 
     csti_pages pages[CSTI_REGIONS_COUNT];
     _Atomic uint64_t used[CSTI_REGIONS_COUNT]; // bytes the owner uses; read by prepare
-    pthread_mutex_t prepare_lock; // ring 1: the helper or the owner makes memory ready
+    pthread_mutex_t prepare_lock;              // ring 1: the helper or the owner makes memory ready
     csti_helper *helper;
+    bool nudge; // the owner took a chunk, a segment or a block since it last looked for the helper
     csti_segment_rows grow_scratch;
 };
 

@@ -49,6 +49,7 @@ static void take_segment(cst_table *table, uint64_t segment) {
         control->log_free_count--;
     } else {
         place = control->log_segments_frontier++;
+        table->nudge = true;
         atomic_store_explicit(&table->used[CSTI_REGION_LOG],
                               control->log_segments_frontier * segment_bytes(table),
                               memory_order_relaxed);

@@ -20,8 +20,9 @@ CSTI_INLINE csti_key lookup_key(const cst_rows *keys, uint32_t row, uint32_t key
 
 // The row's slot, or NULL where it is absent or past its time.
 CSTI_INLINE const csti_entry *lookup_entry(const cst_table *table, const cst_rows *keys,
-                                           const csti_key *key, bool wide) {
-    const csti_place place = csti_find(table, csti_directory_find(table, key->hash), key, wide);
+                                           const csti_key *key, const csti_probe *probe,
+                                           uint32_t entry_bytes, bool wide) {
+    const csti_place place = csti_probe_find(table, probe, key, entry_bytes, wide);
 
     if (!place.line || wide) return place.entry;
     if (csti_program_expired(&table->control->program,
@@ -30,10 +31,12 @@ CSTI_INLINE const csti_entry *lookup_entry(const cst_table *table, const cst_row
     return place.entry;
 }
 
-CSTI_INLINE bool copy_found(lookup_pass *pass, uint32_t row, uint32_t key_bytes,
-                            uint32_t value_offset, uint32_t value_bytes) {
+CSTI_INLINE bool copy_found(lookup_pass *pass, uint32_t row, const csti_probe *probe,
+                            uint32_t key_bytes, uint32_t entry_bytes, uint32_t value_offset,
+                            uint32_t value_bytes) {
     const csti_key key = lookup_key(pass->keys, row, key_bytes);
-    const csti_entry *entry = lookup_entry(pass->table, pass->keys, &key, false);
+    const csti_entry *entry =
+        lookup_entry(pass->table, pass->keys, &key, probe, entry_bytes, false);
 
     pass->found[row] = entry != NULL;
     if (entry)
@@ -42,20 +45,21 @@ CSTI_INLINE bool copy_found(lookup_pass *pass, uint32_t row, uint32_t key_bytes,
     return true;
 }
 
-CSTI_INLINE bool finish_copy(void *context, uint32_t row) {
+CSTI_INLINE bool finish_copy(void *context, uint32_t row, const csti_probe *probe) {
     lookup_pass *pass = context;
 
-    return copy_found(pass, row, pass->keys->key_bytes, pass->table->value_offset,
-                      pass->table->value_bytes);
+    return copy_found(pass, row, probe, pass->keys->key_bytes, pass->table->entry_bytes,
+                      pass->table->value_offset, pass->table->value_bytes);
 }
 
-CSTI_INLINE bool finish_copy_16_64(void *context, uint32_t row) {
-    return copy_found(context, row, 16, 32, 64);
+CSTI_INLINE bool finish_copy_16_64(void *context, uint32_t row, const csti_probe *probe) {
+    return copy_found(context, row, probe, 16, 96, 32, 64);
 }
 
-CSTI_INLINE bool refer(lookup_pass *pass, uint32_t row, bool wide) {
+CSTI_INLINE bool refer(lookup_pass *pass, uint32_t row, const csti_probe *probe, bool wide) {
     const csti_key key = lookup_key(pass->keys, row, pass->keys->key_bytes);
-    const csti_entry *entry = lookup_entry(pass->table, pass->keys, &key, wide);
+    const csti_entry *entry =
+        lookup_entry(pass->table, pass->keys, &key, probe, pass->table->entry_bytes, wide);
     cst_row_ref ref;
 
     pass->refs[row] = (cst_bytes){0};
@@ -65,23 +69,31 @@ CSTI_INLINE bool refer(lookup_pass *pass, uint32_t row, bool wide) {
     return true;
 }
 
-CSTI_INLINE bool finish_refer(void *context, uint32_t row) { return refer(context, row, false); }
-CSTI_INLINE bool finish_refer_wide(void *context, uint32_t row) { return refer(context, row, true); }
+CSTI_INLINE bool finish_refer(void *context, uint32_t row, const csti_probe *probe) {
+    return refer(context, row, probe, false);
+}
+
+CSTI_INLINE bool finish_refer_wide(void *context, uint32_t row, const csti_probe *probe) {
+    return refer(context, row, probe, true);
+}
 
 cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *values_out,
                           uint32_t values_stride, uint8_t *found_out) {
-    lookup_pass pass = {.table = table, .keys = keys, .values = values_out,
-                        .values_stride = values_stride, .found = found_out};
+    lookup_pass pass = {.table = table,
+                        .keys = keys,
+                        .values = values_out,
+                        .values_stride = values_stride,
+                        .found = found_out};
     const bool common = !keys->key_offsets && keys->key_bytes == 16 && table->key_bytes == 16 &&
                         table->value_bytes == 64;
 
     if (table->control->layout == CST_TABLE_WIDE) return CST_UNSUPPORTED;
     if (common)
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, 96, false, false, false,
-                      finish_copy_16_64, &pass);
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, 96, false, false,
+                      false, finish_copy_16_64, &pass);
     else
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes, false, false,
-                      false, finish_copy, &pass);
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
+                      false, false, false, finish_copy, &pass);
     return CST_OK;
 }
 
@@ -89,10 +101,10 @@ cst_code cst_table_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes
     lookup_pass pass = {.table = table, .keys = keys, .refs = out};
 
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes, false, true, false,
-                      finish_refer_wide, &pass);
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
+                      false, true, false, finish_refer_wide, &pass);
     else
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes, false, false,
-                      false, finish_refer, &pass);
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
+                      false, false, false, finish_refer, &pass);
     return CST_OK;
 }

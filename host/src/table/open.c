@@ -68,15 +68,17 @@ static void initial_shape(uint64_t rows_hint, uint32_t *depth_out, uint32_t *chu
     *chunks_out = (uint32_t)chunks;
 }
 
-static uint64_t round_up(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
+static uint64_t round_up(uint64_t bytes, uint64_t unit) {
+    return (bytes + unit - 1) / unit * unit;
+}
 
 static void take_shape(cst_table *table, const cst_table_options *options) {
     const uint32_t log_bytes =
         options->log_segment_bytes != 0 ? options->log_segment_bytes : LOG_SEGMENT_BYTES_MAX;
     uint64_t segments = 4;
 
-    table->entry_bytes = csti_entry_bytes(options->layout, options->key_bytes,
-                                          options->program.value_bytes);
+    table->entry_bytes =
+        csti_entry_bytes(options->layout, options->key_bytes, options->program.value_bytes);
     table->key_bytes = options->key_bytes;
     table->key_area_bytes = (options->key_bytes + 7) & ~7u;
     table->value_offset = 16 + table->key_area_bytes;
@@ -106,8 +108,8 @@ static cst_code reserve(cst_table *table, const cst_table_options *options, cst_
     };
 
     for (int region = 0; region < CSTI_REGIONS_COUNT; region++) {
-        const cst_code code = csti_pages_reserve(&table->pages[region],
-                                                 round_up(bytes[region], step), &pages, err);
+        const cst_code code =
+            csti_pages_reserve(&table->pages[region], round_up(bytes[region], step), &pages, err);
         if (code != CST_OK) return cst_fail_at(err, code, "table");
     }
     table->control = (csti_control *)table->pages[CSTI_REGION_CONTROL].base;
@@ -181,8 +183,7 @@ cst_code cst_table_prepare(cst_table *table, cst_err *err) {
     pthread_mutex_lock(&table->prepare_lock);
     for (int region = CSTI_REGION_DIRECTORY; region < CSTI_REGIONS_COUNT && code == CST_OK;
          region++) {
-        const uint64_t used =
-            atomic_load_explicit(&table->used[region], memory_order_relaxed);
+        const uint64_t used = atomic_load_explicit(&table->used[region], memory_order_relaxed);
 
         code = csti_pages_prepare(&table->pages[region],
                                   ready_target(table, (csti_region)region, used), err);
@@ -193,8 +194,7 @@ cst_code cst_table_prepare(cst_table *table, cst_err *err) {
 
 static bool wants_prepare(const cst_table *table) {
     for (int region = CSTI_REGION_DIRECTORY; region < CSTI_REGIONS_COUNT; region++) {
-        const uint64_t used =
-            atomic_load_explicit(&table->used[region], memory_order_relaxed);
+        const uint64_t used = atomic_load_explicit(&table->used[region], memory_order_relaxed);
         const uint64_t target = ready_target(table, (csti_region)region, used);
         const uint64_t ready = csti_ready_bytes(table, (csti_region)region);
 
@@ -203,7 +203,9 @@ static bool wants_prepare(const cst_table *table) {
     return false;
 }
 
-void csti_table_nudge(const cst_table *table) {
+void csti_table_nudge(cst_table *table) {
+    if (__builtin_expect(!table->nudge, 1)) return;
+    table->nudge = false;
     (void)wants_prepare(table);
 }
 

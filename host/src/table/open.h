@@ -9,6 +9,6 @@ cst_code csti_table_open_empty(const cst_table_options *options, cst_table **out
 // Makes memory ready for what `used` says, and starts the helper if the options ask for one.
 cst_code csti_table_start(cst_table *table, const cst_table_options *options, cst_err *err);
 // Wakes the helper if a region has less than half its margin left. Ring 1, the owner.
-void csti_table_nudge(const cst_table *table);
+void csti_table_nudge(cst_table *table);
 
 #endif

@@ -41,20 +41,28 @@ static bool double_less(double a, double b) {
 static uint64_t load_unsigned(const cst_source *source, uint32_t row) {
     switch (source->type) {
     case CST_TYPE_U8:
-    case CST_TYPE_BOOL: return LOAD(uint8_t);
-    case CST_TYPE_U16: return LOAD(uint16_t);
-    case CST_TYPE_U32: return LOAD(uint32_t);
-    default: return LOAD(uint64_t);
+    case CST_TYPE_BOOL:
+        return LOAD(uint8_t);
+    case CST_TYPE_U16:
+        return LOAD(uint16_t);
+    case CST_TYPE_U32:
+        return LOAD(uint32_t);
+    default:
+        return LOAD(uint64_t);
     }
 }
 
 static int64_t load_signed(const cst_source *source, uint32_t row) {
     switch (source->type) {
-    case CST_TYPE_I8: return LOAD(int8_t);
-    case CST_TYPE_I16: return LOAD(int16_t);
+    case CST_TYPE_I8:
+        return LOAD(int8_t);
+    case CST_TYPE_I16:
+        return LOAD(int16_t);
     case CST_TYPE_I32:
-    case CST_TYPE_DATE: return LOAD(int32_t);
-    default: return LOAD(int64_t);
+    case CST_TYPE_DATE:
+        return LOAD(int32_t);
+    default:
+        return LOAD(int64_t);
     }
 }
 
@@ -71,10 +79,14 @@ static cst_code fold_u64(cst_accumulate op, bool seen, uint64_t source, uint8_t 
     uint64_t value;
 
     memcpy(&value, at, sizeof value);
-    if (!seen || op == CST_LAST) value = source;
-    else if (op == CST_SUM && __builtin_add_overflow(value, source, &value)) return CST_SUM_OVERFLOW;
-    else if (op == CST_MIN) value = source < value ? source : value;
-    else if (op == CST_MAX) value = source > value ? source : value;
+    if (!seen || op == CST_LAST)
+        value = source;
+    else if (op == CST_SUM && __builtin_add_overflow(value, source, &value))
+        return CST_SUM_OVERFLOW;
+    else if (op == CST_MIN)
+        value = source < value ? source : value;
+    else if (op == CST_MAX)
+        value = source > value ? source : value;
     memcpy(at, &value, sizeof value);
     return CST_OK;
 }
@@ -83,10 +95,14 @@ static cst_code fold_i64(cst_accumulate op, bool seen, int64_t source, uint8_t *
     int64_t value;
 
     memcpy(&value, at, sizeof value);
-    if (!seen || op == CST_LAST) value = source;
-    else if (op == CST_SUM && __builtin_add_overflow(value, source, &value)) return CST_SUM_OVERFLOW;
-    else if (op == CST_MIN) value = source < value ? source : value;
-    else if (op == CST_MAX) value = source > value ? source : value;
+    if (!seen || op == CST_LAST)
+        value = source;
+    else if (op == CST_SUM && __builtin_add_overflow(value, source, &value))
+        return CST_SUM_OVERFLOW;
+    else if (op == CST_MIN)
+        value = source < value ? source : value;
+    else if (op == CST_MAX)
+        value = source > value ? source : value;
     memcpy(at, &value, sizeof value);
     return CST_OK;
 }
@@ -96,10 +112,14 @@ static cst_code fold_f64(cst_accumulate op, bool seen, double source, uint8_t *a
 
     memcpy(&value, at, sizeof value);
     source = canonical(source);
-    if (!seen || op == CST_LAST) value = source;
-    else if (op == CST_SUM) value = canonical(value + source);
-    else if (op == CST_MIN) value = double_less(source, value) ? source : value;
-    else if (op == CST_MAX) value = double_less(value, source) ? source : value;
+    if (!seen || op == CST_LAST)
+        value = source;
+    else if (op == CST_SUM)
+        value = canonical(value + source);
+    else if (op == CST_MIN)
+        value = double_less(source, value) ? source : value;
+    else if (op == CST_MAX)
+        value = double_less(value, source) ? source : value;
     memcpy(at, &value, sizeof value);
     return CST_OK;
 }
@@ -109,25 +129,33 @@ static cst_code fold_decimal(cst_accumulate op, bool seen, int128 source, uint8_
 
     memcpy(&value, at, sizeof value);
     if (!decimal_in_range(source)) return CST_SUM_OVERFLOW;
-    if (!seen || op == CST_LAST) value = source;
-    else if (op == CST_SUM) value += source; // both below 10^38 < 2^126
-    else if (op == CST_MIN) value = source < value ? source : value;
-    else if (op == CST_MAX) value = source > value ? source : value;
+    if (!seen || op == CST_LAST)
+        value = source;
+    else if (op == CST_SUM)
+        value += source; // both below 10^38 < 2^126
+    else if (op == CST_MIN)
+        value = source < value ? source : value;
+    else if (op == CST_MAX)
+        value = source > value ? source : value;
     if (!decimal_in_range(value)) return CST_SUM_OVERFLOW;
     memcpy(at, &value, sizeof value);
     return CST_OK;
 }
 
-static cst_code fold_one(const cst_accumulator *accumulator, const cst_source *source,
-                         uint32_t row, bool seen, uint8_t *at) {
+static cst_code fold_one(const cst_accumulator *accumulator, const cst_source *source, uint32_t row,
+                         bool seen, uint8_t *at) {
     const cst_accumulate op = (cst_accumulate)accumulator->op;
 
     if (op == CST_COUNT) return fold_u64(CST_SUM, seen, 1, at);
     switch (accumulator->number) {
-    case CST_U64: return fold_u64(op, seen, load_unsigned(source, row), at);
-    case CST_I64: return fold_i64(op, seen, load_signed(source, row), at);
-    case CST_F64: return fold_f64(op, seen, load_double(source, row), at);
-    default: return fold_decimal(op, seen, load_decimal(source, row), at);
+    case CST_U64:
+        return fold_u64(op, seen, load_unsigned(source, row), at);
+    case CST_I64:
+        return fold_i64(op, seen, load_signed(source, row), at);
+    case CST_F64:
+        return fold_f64(op, seen, load_double(source, row), at);
+    default:
+        return fold_decimal(op, seen, load_decimal(source, row), at);
     }
 }
 
@@ -206,8 +234,8 @@ cst_code csti_program_check(const cst_program *program, cst_err *err) {
             return cst_fail(err, CST_USAGE, "presence offset %u", program->presence_offset);
         memset(taken + program->presence_offset, 1, 8);
     }
-    if (program->ttl_us != CST_TTL_NONE && (program->time_offset % 8 ||
-                                            program->time_offset + 8u > program->value_bytes))
+    if (program->ttl_us != CST_TTL_NONE &&
+        (program->time_offset % 8 || program->time_offset + 8u > program->value_bytes))
         return cst_fail(err, CST_USAGE, "time offset %u", program->time_offset);
     if (program->ttl_us > INT64_MAX) return cst_fail(err, CST_USAGE, "a TTL above 2^63");
     for (uint32_t i = 0; i < program->accumulators_count; i++) {

@@ -52,10 +52,9 @@ static void forget(cst_table *table, const csti_place *place) {
 }
 
 CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
-                                    uint32_t entry_bytes) {
+                                    const csti_probe *probe, uint32_t entry_bytes) {
     const csti_key key = record_key(record);
-    const csti_directory_row *segment = csti_directory_find(table, key.hash);
-    csti_place place = csti_find(table, segment, &key, false);
+    csti_place place = csti_probe_find(table, probe, &key, entry_bytes, false);
     csti_control_line *first_line;
 
     if (is_tombstone(record)) {
@@ -63,7 +62,7 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
         return CST_OK;
     }
     if (!place.line) {
-        place = csti_find_free(table, segment, key.hash, &first_line);
+        place = csti_find_free(table, probe->row, key.hash, &first_line);
         if (!place.line) return CST_TABLE_FULL;
         csti_place_occupy(&place, key.hash, first_line);
         table->control->rows_count++;
@@ -73,13 +72,12 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
     return CST_OK;
 }
 
-static cst_code restore_wide(cst_table *table, const csti_record *record) {
+static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_probe *probe) {
     const csti_key key = record_key(record);
-    const csti_directory_row *segment = csti_directory_find(table, key.hash);
     const uint32_t value_bytes = record->value_flags & CSTI_RECORD_VALUE_MASK;
     const uint32_t key_area = (key.count + 7) & ~7u;
     const uint32_t class = csti_slab_class(key_area + value_bytes);
-    csti_place place = csti_find(table, segment, &key, true);
+    csti_place place = csti_probe_find(table, probe, &key, sizeof(csti_wide_entry), true);
     csti_control_line *first_line = NULL;
     uint64_t block;
 
@@ -88,7 +86,7 @@ static cst_code restore_wide(cst_table *table, const csti_record *record) {
         return CST_OK;
     }
     const bool found = place.line != NULL;
-    if (!found) place = csti_find_free(table, segment, key.hash, &first_line);
+    if (!found) place = csti_find_free(table, probe->row, key.hash, &first_line);
     if (!place.line) return CST_TABLE_FULL;
     csti_wide_entry *entry = (csti_wide_entry *)place.entry;
     if (found && entry->block_class == class) {
@@ -101,8 +99,11 @@ static cst_code restore_wide(cst_table *table, const csti_record *record) {
     }
     memset(table->slab + block, 0, csti_slab_class_bytes(class));
     memcpy(table->slab + block, key.bytes, key_area + value_bytes);
-    *entry = (csti_wide_entry){.hash = key.hash, .block = block, .key_bytes = (uint16_t)key.count,
-                               .block_class = (uint8_t)class, .value_bytes = value_bytes};
+    *entry = (csti_wide_entry){.hash = key.hash,
+                               .block = block,
+                               .key_bytes = (uint16_t)key.count,
+                               .block_class = (uint8_t) class,
+                               .value_bytes = value_bytes};
     if (!found) {
         csti_place_occupy(&place, key.hash, first_line);
         table->control->rows_count++;
@@ -111,7 +112,7 @@ static cst_code restore_wide(cst_table *table, const csti_record *record) {
 }
 
 #define RESTORE_FINISH(NAME, CALL)                                                                 \
-    CSTI_INLINE bool NAME(void *context, uint32_t row) {                                           \
+    CSTI_INLINE bool NAME(void *context, uint32_t row, const csti_probe *probe) {                  \
         restore_pass *pass = context;                                                              \
                                                                                                    \
         pass->code = CALL;                                                                         \
@@ -120,10 +121,10 @@ static cst_code restore_wide(cst_table *table, const csti_record *record) {
         return true;                                                                               \
     }
 
-RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row]))
+RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], probe))
 RESTORE_FINISH(finish_inline,
-               restore_inline(pass->table, pass->records[row], pass->table->entry_bytes))
-RESTORE_FINISH(finish_inline_96, restore_inline(pass->table, pass->records[row], 96))
+               restore_inline(pass->table, pass->records[row], probe, pass->table->entry_bytes))
+RESTORE_FINISH(finish_inline_96, restore_inline(pass->table, pass->records[row], probe, 96))
 
 static void run(restore_pass *pass) {
     cst_table *table = pass->table;

@@ -40,8 +40,7 @@ cst_code cst_table_scan(cst_table *table, cst_scan *scan, cst_row_ref *out, uint
         const csti_entry *entry =
             bucket_slot(table, bucket, (uint32_t)(scan->position % CSTI_BUCKET_SLOTS));
         scan->position++;
-        if (!entry_expired(table, entry, scan->now_us))
-            out[count++] = csti_entry_row(table, entry);
+        if (!entry_expired(table, entry, scan->now_us)) out[count++] = csti_entry_row(table, entry);
     }
     *count_out = count;
     return CST_OK;

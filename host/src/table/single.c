@@ -9,8 +9,10 @@ static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
     for (;;) { // ends: each CST_AGAIN copies directory rows, of which there is a finite number
         cst_code code = cst_table_grow(table, hash);
 
-        if (code == CST_TABLE_NOT_READY) code = cst_table_prepare(table, NULL);
-        else if (code == CST_OK) return CST_OK;
+        if (code == CST_TABLE_NOT_READY)
+            code = cst_table_prepare(table, NULL);
+        else if (code == CST_OK)
+            return CST_OK;
         if (code != CST_OK && code != CST_AGAIN) return code;
     }
 }

@@ -24,6 +24,7 @@ uint64_t csti_slab_take(cst_table *table, uint32_t class) {
         return block;
     }
     block = control->slab_frontier;
+    table->nudge = true;
     control->slab_frontier += csti_slab_class_bytes(class);
     atomic_store_explicit(&table->used[CSTI_REGION_SLAB], control->slab_frontier,
                           memory_order_relaxed);

@@ -14,7 +14,7 @@ static inline uint32_t csti_slab_class_bytes(uint32_t class) {
 static inline uint32_t csti_slab_class(uint32_t bytes) {
     uint32_t class = 0;
 
-    while (csti_slab_class_bytes(class) < bytes) class++;
+    while (csti_slab_class_bytes(class) < bytes) class ++;
     assert(class < CSTI_SLAB_CLASSES);
     return class;
 }
