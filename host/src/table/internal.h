@@ -9,13 +9,12 @@
 #ifndef CST_TABLE_INTERNAL_H
 #define CST_TABLE_INTERNAL_H
 
+#include "base/helper.h"
 #include "base/pages.h"
 #include "table/image.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-typedef struct csti_helper csti_helper;
 
 typedef enum csti_region {
     CSTI_REGION_CONTROL, // control block, log map, ring of free log segments
@@ -60,7 +59,8 @@ struct cst_table {
     csti_pages pages[CSTI_REGIONS_COUNT];
     _Atomic uint64_t used[CSTI_REGIONS_COUNT]; // bytes the owner uses; read by prepare
     pthread_mutex_t prepare_lock;              // ring 1: the helper or the owner makes memory ready
-    csti_helper *helper;
+    csti_helper *helper;                       // NULL: the owner prepares
+    csti_helper_job job;
     bool nudge; // the owner took a chunk, a segment or a block since it last looked for the helper
     csti_segment_rows grow_scratch;
 };

@@ -206,7 +206,7 @@ static bool wants_prepare(const cst_table *table) {
 void csti_table_nudge(cst_table *table) {
     if (__builtin_expect(!table->nudge, 1)) return;
     table->nudge = false;
-    (void)wants_prepare(table);
+    if (table->helper && wants_prepare(table)) csti_helper_wake(&table->job);
 }
 
 cst_code csti_table_open_empty(const cst_table_options *options, cst_table **out, cst_err *err) {
@@ -231,10 +231,20 @@ cst_code csti_table_open_empty(const cst_table_options *options, cst_table **out
     return CST_OK;
 }
 
+static void prepare_job(void *context) {
+    // A failure shows where the memory is missed: the owner gets CST_TABLE_NOT_READY, prepares
+    // itself and has the code.
+    if (cst_table_prepare(context, NULL) != CST_OK) return;
+}
+
 cst_code csti_table_start(cst_table *table, const cst_table_options *options, cst_err *err) {
-    const cst_code code = cst_table_prepare(table, err);
+    cst_code code = cst_table_prepare(table, err);
 
     if (code != CST_OK || !options->background) return code;
+    code = csti_helper_open(&table->helper, err);
+    if (code != CST_OK) return code;
+    table->job = (csti_helper_job){.prepare = prepare_job, .context = table};
+    csti_helper_register(table->helper, &table->job);
     return CST_OK;
 }
 
@@ -269,6 +279,8 @@ fail:
 
 void cst_table_close(cst_table *table) {
     if (!table) return;
+    if (table->helper) csti_helper_unregister(&table->job);
+    csti_helper_close(table->helper);
     for (int region = 0; region < CSTI_REGIONS_COUNT; region++)
         csti_pages_release(&table->pages[region]);
     pthread_mutex_destroy(&table->prepare_lock);
