@@ -3,9 +3,9 @@
 //   TEST(seal_of_an_untouched_table_is_empty) { CHECK_EQ(delta.ranges_count, 0); }
 //   TEST_MAIN
 //
-// `thing_test`            runs every case       `thing_test seal`      those whose name holds "seal"
-// `thing_test --list`     names them            `CST_SEED=7 thing_test`  replays a random case
-// A failed check prints file, line and values, and ends the program with status 1.
+// `thing_test`            runs every case       `thing_test seal`      those whose name holds
+// "seal" `thing_test --list`     names them            `CST_SEED=7 thing_test`  replays a random
+// case A failed check prints file, line and values, and ends the program with status 1.
 #ifndef CST_TEST_H
 #define CST_TEST_H
 
@@ -56,7 +56,8 @@ static uint64_t test_random_state;
         const int64_t check_b = (int64_t)(B);                                                      \
         if (check_a != check_b)                                                                    \
             TEST_FAIL("CHECK_EQ(%s, %s): %" PRId64 " (0x%" PRIx64 ") and %" PRId64 " (0x%" PRIx64  \
-                      ")", #A, #B, check_a, (uint64_t)check_a, check_b, (uint64_t)check_b);        \
+                      ")",                                                                         \
+                      #A, #B, check_a, (uint64_t)check_a, check_b, (uint64_t)check_b);             \
     } while (0)
 
 #define CHECK_CODE(CALL, WANTED)                                                                   \
@@ -92,7 +93,9 @@ static inline uint64_t test_random(void) {
     return z ^ (z >> 31);
 }
 
-static inline uint64_t test_random_below(uint64_t bound) { return test_random() % bound; }
+static inline uint64_t test_random_below(uint64_t bound) {
+    return test_random() % bound;
+}
 
 static int test_main(int argc, char **argv) {
     const char *seed = getenv("CST_SEED");
@@ -126,6 +129,8 @@ static int test_main(int argc, char **argv) {
 }
 
 #define TEST_MAIN                                                                                  \
-    int main(int argc, char **argv) { return test_main(argc, argv); }
+    int main(int argc, char **argv) {                                                              \
+        return test_main(argc, argv);                                                              \
+    }
 
 #endif

@@ -9,6 +9,8 @@ import xml.dom.minidom
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+MARK = "<!-- behind this line: written by scripts/bench-plot -->\n"
+
 
 def result(entries, ours, peer):
     return {"bench": "state.get", "impl": "constellation",
@@ -22,6 +24,8 @@ class BenchPlot(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "state.jsonl"), "w", encoding="utf-8") as file:
                 file.write("".join(json.dumps(line) + "\n" for line in lines))
+            with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
+                file.write("# Kept\n" + MARK + "old results\n")
             subprocess.run([os.path.join(ROOT, "scripts/bench-plot"), "--data", folder, "--out",
                             folder], check=True, stdout=subprocess.DEVNULL)
             texts = {}
@@ -47,12 +51,19 @@ class BenchPlot(unittest.TestCase):
 
     def test_the_table_has_ratio_and_spread(self):
         texts = self.draw([result(1000000, 20, 40)])
-        self.assertIn("| 20 ns (10 ns to 40 ns) | some<map> 40 ns | 2.00 |", texts["results.md"])
+        self.assertIn("| 20 ns (10 ns to 40 ns) | some<map> 40 ns | 2.00 |", texts["README.md"])
+
+    def test_what_stands_before_the_results_is_kept_and_old_results_go(self):
+        text = self.draw([result(1000000, 20, 40)])["README.md"]
+        self.assertTrue(text.startswith("# Kept\n" + MARK))
+        self.assertNotIn("old results", text)
 
     def test_a_damaged_line_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "a.jsonl"), "w", encoding="utf-8") as file:
                 file.write('{"bench": "a"}\n{"ben')
+            with open(os.path.join(folder, "README.md"), "w", encoding="utf-8") as file:
+                file.write(MARK)
             run = subprocess.run([os.path.join(ROOT, "scripts/bench-plot"), "--data", folder,
                                   "--out", folder], stderr=subprocess.PIPE, text=True, check=False)
             self.assertEqual(run.returncode, 1)

@@ -77,12 +77,12 @@ class Check(unittest.TestCase):
 
     def test_unfinished_work_is_refused(self):
         self.refused("unfinished", {"host/src/codec/a.c": "// TO" "DO more\n"}, "do it, or write")
-        self.refused("unfinished", {"docs/a.md": "see /ro" "ot/x\n"}, "path of one machine")
+        self.refused("unfinished", {"a.md": "see /ro" "ot/x\n"}, "path of one machine")
 
     def test_a_link_to_nowhere_is_refused(self):
-        self.refused("links", {"docs/a.md": "[b](b.md)\n"}, "docs/a.md:1: b.md leads nowhere")
-        self.refused("links", {"docs/a.md": "# One\n[b](#two)\n"}, "no heading #two")
-        self.accepted("links", {"docs/a.md": "# One two\n[b](#one-two)\n"})
+        self.refused("links", {"a.md": "[b](b.md)\n"}, "a.md:1: b.md leads nowhere")
+        self.refused("links", {"a.md": "# One\n[b](#two)\n"}, "no heading #two")
+        self.accepted("links", {"a.md": "# One two\n[b](#one-two)\n"})
 
     def test_a_document_named_in_a_source_must_exist(self):
         self.refused("links", {"host/src/codec/a.c": "// see docs/" "b.md\n"}, "does not exist")
