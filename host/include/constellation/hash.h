@@ -28,7 +28,9 @@ CST_API void cst_hash_variable(const cst_hash_key *key, const uint8_t *bytes,
                                const uint32_t *offsets, size_t rows, uint64_t *hashes_out);
 
 // The top 12 bits: which of the 4096 key groups a row belongs to.
-static inline uint32_t cst_key_group(uint64_t hash) { return (uint32_t)(hash >> 52); }
+static inline uint32_t cst_key_group(uint64_t hash) {
+    return (uint32_t)(hash >> 52);
+}
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,7 @@
 #include "codec/dispatch.h"
 
+#include <stdatomic.h>
+
 #define CODEC_SET(set)                                                                             \
     {                                                                                              \
         .name = #set, .hash_fixed = csti_##set##_hash_fixed,                                       \
@@ -7,37 +9,31 @@
         .key_pair8 = csti_##set##_key_pair8, .key_escape = csti_##set##_key_escape                 \
     }
 
-static const csti_codec codecs[CSTI_CODEC_ISA_COUNT] = {
-    [CSTI_CODEC_SCALAR] = CODEC_SET(scalar),
-    [CSTI_CODEC_AVX2] = CODEC_SET(avx2),
-    [CSTI_CODEC_AVX512] = CODEC_SET(avx512),
+static const csti_codec codecs[] = {
+    [CSTI_CPU_SCALAR] = CODEC_SET(scalar),
+    [CSTI_CPU_AVX2] = CODEC_SET(avx2),
+    [CSTI_CPU_AVX512] = CODEC_SET(avx512),
 };
 
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
-}
+// Asking costs microseconds in a virtual machine, so the answer is kept: the best level + 1, or 0
+// while nobody has asked. Two who ask at once store the same number, so no order is needed.
+static _Atomic int best_level;
 
-// All that the *_avx512.c files are compiled for.
-static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-}
+static csti_cpu_level ask_best(void) {
+    int known = atomic_load_explicit(&best_level, memory_order_relaxed);
 
-const csti_codec *csti_codec_for(csti_codec_isa isa) {
-    switch (isa) {
-    case CSTI_CODEC_SCALAR:
-        return &codecs[CSTI_CODEC_SCALAR];
-    case CSTI_CODEC_AVX2:
-        return has_avx2() ? &codecs[CSTI_CODEC_AVX2] : NULL;
-    case CSTI_CODEC_AVX512:
-        return has_avx512() ? &codecs[CSTI_CODEC_AVX512] : NULL;
-    default:
-        return NULL;
+    if (known == 0) {
+        const csti_cpu_features features = csti_cpu_detect();
+        known = (int)csti_cpu_best(&features) + 1;
+        atomic_store_explicit(&best_level, known, memory_order_relaxed);
     }
+    return (csti_cpu_level)(known - 1);
+}
+
+const csti_codec *csti_codec_for(csti_cpu_level level) {
+    return level <= ask_best() ? &codecs[level] : NULL;
 }
 
 const csti_codec *csti_codec_best(void) {
-    if (has_avx512()) return &codecs[CSTI_CODEC_AVX512];
-    if (has_avx2()) return &codecs[CSTI_CODEC_AVX2];
-    return &codecs[CSTI_CODEC_SCALAR];
+    return &codecs[ask_best()];
 }

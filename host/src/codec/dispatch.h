@@ -5,21 +5,15 @@
 // The public functions take the best one. Tests and `cpu:scalar|avx2|avx512` name theirs.
 //
 // Promises   every set gives the same bits; a set the processor lacks is never returned.
-// Thread     constant tables.
+// Thread     constant tables; what the processor has is asked for once, by whoever comes first.
 // Ring       0.
 #ifndef CST_CODEC_DISPATCH_H
 #define CST_CODEC_DISPATCH_H
 
 #include <constellation/hash.h>
 
+#include "base/cpu.h"
 #include "codec/key_transform.h"
-
-typedef enum csti_codec_isa {
-    CSTI_CODEC_SCALAR,
-    CSTI_CODEC_AVX2,
-    CSTI_CODEC_AVX512,
-    CSTI_CODEC_ISA_COUNT,
-} csti_codec_isa;
 
 typedef struct csti_codec {
     const char *name;
@@ -41,7 +35,7 @@ typedef struct csti_codec {
 
 const csti_codec *csti_codec_best(void);
 // NULL if this processor cannot run it.
-const csti_codec *csti_codec_for(csti_codec_isa isa);
+const csti_codec *csti_codec_for(csti_cpu_level level);
 
 #define CSTI_CODEC_DECLARE(set)                                                                    \
     void csti_##set##_hash_fixed(const cst_hash_key *key, const uint8_t *keys, size_t key_bytes,   \

@@ -13,15 +13,20 @@ void lanes8_hash_variable(const cst_hash_key *, const uint8_t *, const uint32_t 
 #define SIP_NAME(x) lanes8_##x
 #include "codec/siphash_lanes.h"
 
-enum { SETS_COUNT = CSTI_CODEC_ISA_COUNT + 1, BYTES_MAX = 300, ROWS_MAX = 70 };
+enum {
+    LEVELS_COUNT = CSTI_CPU_AVX512 + 1,
+    SETS_COUNT = LEVELS_COUNT + 1,
+    BYTES_MAX = 300,
+    ROWS_MAX = 70
+};
 
 static const csti_codec lanes8 = {.name = "8 lanes, split",
                                   .hash_fixed = lanes8_hash_fixed,
                                   .hash_variable = lanes8_hash_variable};
 
 static const csti_codec *set_at(int index) {
-    if (index == CSTI_CODEC_ISA_COUNT) return &lanes8;
-    return csti_codec_for((csti_codec_isa)index);
+    if (index == LEVELS_COUNT) return &lanes8;
+    return csti_codec_for((csti_cpu_level)index);
 }
 
 static cst_hash_key random_key(void) {
@@ -139,12 +144,12 @@ TEST(public_functions_take_the_best_set) {
 }
 
 TEST(a_set_is_named_only_where_the_processor_has_it) {
-    CHECK(csti_codec_for(CSTI_CODEC_SCALAR) != NULL);
-    CHECK_TEXT(csti_codec_for(CSTI_CODEC_SCALAR)->name, "scalar");
-    CHECK(csti_codec_for((csti_codec_isa)99) == NULL);
+    CHECK(csti_codec_for(CSTI_CPU_SCALAR) != NULL);
+    CHECK_TEXT(csti_codec_for(CSTI_CPU_SCALAR)->name, "scalar");
+    CHECK(csti_codec_for((csti_cpu_level)99) == NULL);
     CHECK(csti_codec_best() != NULL);
     printf("[best: %s; the avx512 binary %s here] ", csti_codec_best()->name,
-           csti_codec_for(CSTI_CODEC_AVX512)
+           csti_codec_for(CSTI_CPU_AVX512)
                ? "runs"
                : "is not run (no such processor): its text ran as 8 lanes, split,");
 }

@@ -13,13 +13,15 @@ uint8_t *split_key_escape(uint8_t, const uint8_t *, size_t, size_t, uint8_t *, c
 #define KEY_NAME(x) split_##x
 #include "codec/key_lanes.h"
 
+enum { LEVELS_COUNT = CSTI_CPU_AVX512 + 1 };
+
 static const csti_codec split = {.name = "64 bytes, split",
                                  .key_transform = split_key_transform,
                                  .key_pair8 = split_key_pair8,
                                  .key_escape = split_key_escape};
 
 static const csti_codec *set_at(int index) {
-    return index == CSTI_CODEC_ISA_COUNT ? &split : csti_codec_for((csti_codec_isa)index);
+    return index == LEVELS_COUNT ? &split : csti_codec_for((csti_cpu_level)index);
 }
 
 // Encodes with every set, into a buffer with `spare` bytes more than the bound.
@@ -30,7 +32,7 @@ static void check_batch(const cst_batch *batch, size_t spare) {
     cst_value values[CST_COLUMNS_MAX];
 
     CHECK_OK(cst_batch_check(batch, NULL));
-    for (int set = 0; set <= CSTI_CODEC_ISA_COUNT; set++) {
+    for (int set = 0; set <= LEVELS_COUNT; set++) {
         cst_keys keys = {.bytes_capacity = bound + spare};
         if (!set_at(set)) continue;
         keys.bytes = test_block(keys.bytes_capacity);
