@@ -272,10 +272,10 @@ static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
         ref.value = rows->values + rows->value_offsets[row];
         ref.value_bytes = rows->value_offsets[row + 1] - rows->value_offsets[row];
         if (ref.value_bytes > CST_WIDE_VALUE_BYTES_MAX) return CST_VALUE_TOO_LONG;
+        if (csti_wide_record_bytes(ref.key_bytes, ref.value_bytes) >
+            (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
+            return CST_VALUE_TOO_LONG;
     }
-    if (csti_wide_record_bytes(ref.key_bytes, ref.value_bytes) >
-        (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
-        return CST_VALUE_TOO_LONG;
     const csti_place place = csti_probe_find(table, probe, &key, sizeof(csti_wide_entry), true);
     if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, probe->row);
     return place.line ? wide_delete_at(table, &place) : CST_OK;

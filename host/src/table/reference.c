@@ -354,9 +354,11 @@ static cst_code expire_bucket(cst_table *table, uint64_t bucket, int64_t now_us,
 
 cst_code csti_reference_expire(cst_table *table, uint64_t *bucket, uint32_t buckets_count,
                                int64_t now_us, uint32_t *expired_out) {
+    const uint64_t buckets_all = (uint64_t)table->control->chunks_frontier * CSTI_CHUNK_BUCKETS;
+
     *expired_out = 0;
-    for (uint32_t i = 0; i < buckets_count; i++) {
-        const uint64_t buckets_all = (uint64_t)table->control->chunks_frontier * CSTI_CHUNK_BUCKETS;
+    if (table->control->program.ttl_us == CST_TTL_NONE) return CST_UNSUPPORTED;
+    for (uint64_t i = 0; i < buckets_count && i < buckets_all; i++) {
         cst_code code;
 
         if (*bucket >= buckets_all) *bucket = 0;

@@ -134,7 +134,13 @@ static cst_code chunks_check(const cst_table *table, uint32_t chunks) {
 static uint32_t chunk_take(cst_table *table) {
     csti_control *control = table->control;
 
-    if (control->chunks_free_count > 0) return control->chunks_free[--control->chunks_free_count];
+    if (control->chunks_free_count > 0) {
+        const uint32_t top = --control->chunks_free_count;
+        const uint32_t chunk = control->chunks_free[top];
+
+        control->chunks_free[top] = 0;
+        return chunk;
+    }
     atomic_store_explicit(&table->used[CSTI_REGION_INDEX],
                           (control->chunks_frontier + UINT64_C(1)) * CSTI_CHUNK_BUCKETS *
                               sizeof(csti_control_line),

@@ -66,19 +66,16 @@ static bool double_below(double a, double b) {
 
 static bool source_fits(cst_number number, cst_type type) {
     switch (type) {
+    case CST_TYPE_BOOL:
     case CST_TYPE_U8:
     case CST_TYPE_U16:
     case CST_TYPE_U32:
-        return number == CST_U64 || number == CST_I64 || number == CST_DECIMAL128;
-    case CST_TYPE_BOOL:
-        return number == CST_U64;
     case CST_TYPE_U64:
-        return number == CST_U64 || number == CST_DECIMAL128;
+        return number == CST_U64;
     case CST_TYPE_I8:
     case CST_TYPE_I16:
     case CST_TYPE_I32:
     case CST_TYPE_I64:
-        return number == CST_I64 || number == CST_DECIMAL128;
     case CST_TYPE_DATE:
     case CST_TYPE_TIMESTAMP:
         return number == CST_I64;
@@ -145,6 +142,7 @@ static cst_code fold_integer(const cst_accumulator *accumulator, bool seen, cst_
                              uint8_t *at) {
     cst_i128 value = seen ? integer_read(accumulator->number, at) : 0;
 
+    if (!integer_in_range(accumulator->number, next)) return CST_SUM_OVERFLOW;
     switch (accumulator->op) {
     case CST_COUNT:
         value += 1;
@@ -162,9 +160,7 @@ static cst_code fold_integer(const cst_accumulator *accumulator, bool seen, cst_
         value = next;
         break;
     }
-    if ((accumulator->op == CST_COUNT || accumulator->op == CST_SUM) &&
-        !integer_in_range(accumulator->number, value))
-        return CST_SUM_OVERFLOW;
+    if (!integer_in_range(accumulator->number, value)) return CST_SUM_OVERFLOW;
     integer_write(accumulator->number, value, at);
     return CST_OK;
 }

@@ -76,18 +76,29 @@ static bool padding_is_zero(const reference_row *row, const uint8_t *end) {
 }
 
 // A gap is a row of nothing: all of it is padding.
-static reference_row record_row(const cst_table *table, const csti_record *head,
-                                const uint8_t *bytes) {
+static reference_row record_row(const cst_table *table, const csti_record *head) {
+    const uint8_t *key = (const uint8_t *)(head + 1);
     const uint32_t value_bytes = head->value_flags & CSTI_RECORD_VALUE_MASK;
     uint64_t key_area = table->key_area_bytes;
 
     if (csti_reference_is_wide(table)) key_area = csti_reference_round_up(head->key_bytes, 8);
     if ((head->value_flags & CSTI_RECORD_GAP) != 0) key_area = 0;
     return (reference_row){.hash = head->hash,
-                           .key = bytes + sizeof *head,
+                           .key = key,
                            .key_bytes = head->key_bytes,
-                           .value = bytes + sizeof *head + key_area,
+                           .value = key + key_area,
                            .value_bytes = value_bytes};
+}
+
+// `left`: the bytes there are.
+static bool record_is_right(const cst_table *table, const csti_record *head, size_t left) {
+    reference_row row;
+
+    if (left < sizeof *head) return false;
+    if (head->units * (size_t)CSTI_LOG_UNIT > left) return false;
+    if (!head_is_right(table, head)) return false;
+    row = record_row(table, head);
+    return padding_is_zero(&row, (const uint8_t *)head + head->units * (size_t)CSTI_LOG_UNIT);
 }
 
 static cst_code restore_row(cst_table *table, const reference_row *row) {
@@ -131,27 +142,20 @@ static cst_code restore_record(cst_table *table, const reference_row *row, uint3
 cst_code csti_reference_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
                                         size_t *used_out) {
     cst_code code = CST_OK;
-    size_t used = 0;
 
-    while (code == CST_OK && count - used >= CSTI_LOG_UNIT) {
-        csti_record head; // a copy: the bytes may lie anywhere
-        size_t record_bytes;
-        reference_row row;
+    *used_out = 0;
+    if ((uintptr_t)bytes % 8 != 0) return CST_USAGE;
+    while (code == CST_OK && *used_out < count) {
+        const uint8_t *at = bytes + *used_out;
+        const csti_record *head = (const csti_record *)at;
 
-        memcpy(&head, bytes + used, sizeof head);
-        record_bytes = (size_t)head.units * CSTI_LOG_UNIT;
-        if (!head_is_right(table, &head)) {
-            code = CST_SEGMENT_RECORD;
-            break;
+        code = CST_SEGMENT_RECORD;
+        if (record_is_right(table, head, count - *used_out)) {
+            const reference_row row = record_row(table, head);
+
+            code = restore_record(table, &row, head->value_flags & CSTI_RECORD_FLAGS);
         }
-        if (record_bytes > count - used) break; // the rest comes with the next call
-        row = record_row(table, &head, bytes + used);
-        if (padding_is_zero(&row, bytes + used + record_bytes))
-            code = restore_record(table, &row, head.value_flags & CSTI_RECORD_FLAGS);
-        else
-            code = CST_SEGMENT_RECORD;
-        if (code == CST_OK) used += record_bytes;
+        if (code == CST_OK) *used_out += head->units * (size_t)CSTI_LOG_UNIT;
     }
-    *used_out = used;
     return code;
 }
