@@ -244,12 +244,12 @@ CSTI_INLINE bool is_delete(const cst_rows *rows, uint32_t row) {
 }
 
 CSTI_INLINE cst_code apply_inline(cst_table *table, const cst_rows *rows, uint32_t row,
-                                  const csti_probe *probe, uint32_t key_bytes, uint32_t entry_bytes,
-                                  bool replace) {
+                                  const csti_view *view, const csti_probe *probe,
+                                  uint32_t key_bytes, uint32_t entry_bytes, bool replace) {
     const csti_key key = row_key(rows, row, key_bytes);
 
     if (__builtin_expect(key.count > table->key_bytes, 0)) return CST_KEY_TOO_LONG;
-    const csti_place place = csti_probe_find(table, probe, &key, entry_bytes, false);
+    const csti_place place = csti_probe_find(view, probe, &key, false);
     if (is_delete(rows, row)) {
         if (!place.line) return CST_OK;
         if (csti_program_expired(&table->control->program,
@@ -263,7 +263,7 @@ CSTI_INLINE cst_code apply_inline(cst_table *table, const cst_rows *rows, uint32
 }
 
 static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
-                           const csti_probe *probe) {
+                           const csti_view *view, const csti_probe *probe) {
     const csti_key key = row_key(rows, row, rows->key_bytes);
     cst_row_ref ref = {.hash = key.hash, .key = key.bytes, .key_bytes = key.count};
 
@@ -276,13 +276,14 @@ static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
             (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
             return CST_VALUE_TOO_LONG;
     }
-    const csti_place place = csti_probe_find(table, probe, &key, sizeof(csti_wide_entry), true);
+    const csti_place place = csti_probe_find(view, probe, &key, true);
     if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, probe->row);
     return place.line ? wide_delete_at(table, &place) : CST_OK;
 }
 
 #define APPLY_FINISH(NAME, CALL)                                                                   \
-    CSTI_INLINE bool NAME(void *context, uint32_t row, const csti_probe *probe) {                  \
+    CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row,                      \
+                          const csti_probe *probe) {                                               \
         apply_pass *pass = context;                                                                \
                                                                                                    \
         pass->code = CALL;                                                                         \
@@ -291,14 +292,17 @@ static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
         return true;                                                                               \
     }
 
-APPLY_FINISH(finish_wide, apply_wide(pass->table, pass->rows, row, probe))
-APPLY_FINISH(finish_replace, apply_inline(pass->table, pass->rows, row, probe,
+APPLY_FINISH(finish_wide, apply_wide(pass->table, pass->rows, row, view, probe))
+APPLY_FINISH(finish_replace, apply_inline(pass->table, pass->rows, row, view, probe,
                                           pass->rows->key_bytes, pass->entry_bytes, true))
-APPLY_FINISH(finish_fold, apply_inline(pass->table, pass->rows, row, probe, pass->rows->key_bytes,
-                                       pass->entry_bytes, false))
-APPLY_FINISH(finish_replace_16_96, apply_inline(pass->table, pass->rows, row, probe, 16, 96, true))
-APPLY_FINISH(finish_fold_8_64, apply_inline(pass->table, pass->rows, row, probe, 8, 64, false))
-APPLY_FINISH(finish_fold_16_96, apply_inline(pass->table, pass->rows, row, probe, 16, 96, false))
+APPLY_FINISH(finish_fold, apply_inline(pass->table, pass->rows, row, view, probe,
+                                       pass->rows->key_bytes, pass->entry_bytes, false))
+APPLY_FINISH(finish_replace_16_96,
+             apply_inline(pass->table, pass->rows, row, view, probe, 16, 96, true))
+APPLY_FINISH(finish_fold_8_64,
+             apply_inline(pass->table, pass->rows, row, view, probe, 8, 64, false))
+APPLY_FINISH(finish_fold_16_96,
+             apply_inline(pass->table, pass->rows, row, view, probe, 16, 96, false))
 
 cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
     apply_pass pass = {table, rows, table->entry_bytes, rows->first_row, CST_OK};
@@ -308,8 +312,9 @@ cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *appli
     const uint32_t key_bytes = rows->key_offsets ? 0 : rows->key_bytes;
 
 #define APPLY_RUN(FINISH, WIDTH, WIDE)                                                             \
-    csti_pipeline(table, rows->hashes, rows->first_row, rows->rows_count, (WIDTH), true, (WIDE),   \
-                  true, (FINISH), &pass)
+    csti_pipeline(table, rows->hashes, rows->first_row, rows->rows_count, (WIDTH),                 \
+                  (csti_pipeline_kind){.inserts = true, .wide = (WIDE), .writes = true}, (FINISH), \
+                  &pass)
     if (wide)
         APPLY_RUN(finish_wide, width, true);
     else if (replace && key_bytes == 16 && width == 96)

@@ -101,7 +101,8 @@ static inline csti_record *csti_log_record(const cst_table *table, uint64_t offs
 }
 
 static inline const csti_directory_row *csti_directory_find(const cst_table *table, uint64_t hash) {
-    return table->directory + (hash & ((UINT64_C(1) << table->control->directory_depth) - 1));
+    // The deepest segment's depth is enough, and touches fewer lines than the rows copied ahead.
+    return table->directory + (hash & ((UINT64_C(1) << table->control->depth_max) - 1));
 }
 
 // What the budget counts. Chunks and log segments that are free again stay counted until reused.

@@ -19,24 +19,24 @@ CSTI_INLINE csti_key lookup_key(const cst_rows *keys, uint32_t row, uint32_t key
 }
 
 // The row's slot, or NULL where it is absent or past its time.
-CSTI_INLINE const csti_entry *lookup_entry(const cst_table *table, const cst_rows *keys,
-                                           const csti_key *key, const csti_probe *probe,
-                                           uint32_t entry_bytes, bool wide) {
-    const csti_place place = csti_probe_find(table, probe, key, entry_bytes, wide);
+CSTI_INLINE const csti_entry *lookup_entry(const lookup_pass *pass, const csti_view *view,
+                                           const csti_probe *probe, const csti_key *key,
+                                           bool wide) {
+    const csti_place place = csti_probe_find(view, probe, key, wide);
+    const cst_program *program = &pass->table->control->program;
 
     if (!place.line || wide) return place.entry;
-    if (csti_program_expired(&table->control->program,
-                             (const uint8_t *)place.entry + table->value_offset, keys->now_us))
+    if (csti_program_expired(program, (const uint8_t *)place.entry + pass->table->value_offset,
+                             pass->keys->now_us))
         return NULL;
     return place.entry;
 }
 
-CSTI_INLINE bool copy_found(lookup_pass *pass, uint32_t row, const csti_probe *probe,
-                            uint32_t key_bytes, uint32_t entry_bytes, uint32_t value_offset,
+CSTI_INLINE bool copy_found(const lookup_pass *pass, const csti_view *view, uint32_t row,
+                            const csti_probe *probe, uint32_t key_bytes, uint32_t value_offset,
                             uint32_t value_bytes) {
     const csti_key key = lookup_key(pass->keys, row, key_bytes);
-    const csti_entry *entry =
-        lookup_entry(pass->table, pass->keys, &key, probe, entry_bytes, false);
+    const csti_entry *entry = lookup_entry(pass, view, probe, &key, false);
 
     pass->found[row] = entry != NULL;
     if (entry)
@@ -45,21 +45,23 @@ CSTI_INLINE bool copy_found(lookup_pass *pass, uint32_t row, const csti_probe *p
     return true;
 }
 
-CSTI_INLINE bool finish_copy(void *context, uint32_t row, const csti_probe *probe) {
-    lookup_pass *pass = context;
+CSTI_INLINE bool finish_copy(void *context, const csti_view *view, uint32_t row,
+                             const csti_probe *probe) {
+    const lookup_pass *pass = context;
 
-    return copy_found(pass, row, probe, pass->keys->key_bytes, pass->table->entry_bytes,
-                      pass->table->value_offset, pass->table->value_bytes);
+    return copy_found(pass, view, row, probe, pass->keys->key_bytes, pass->table->value_offset,
+                      pass->table->value_bytes);
 }
 
-CSTI_INLINE bool finish_copy_16_64(void *context, uint32_t row, const csti_probe *probe) {
-    return copy_found(context, row, probe, 16, 96, 32, 64);
+CSTI_INLINE bool finish_copy_16_64(void *context, const csti_view *view, uint32_t row,
+                                   const csti_probe *probe) {
+    return copy_found(context, view, row, probe, 16, 32, 64);
 }
 
-CSTI_INLINE bool refer(lookup_pass *pass, uint32_t row, const csti_probe *probe, bool wide) {
+CSTI_INLINE bool refer(const lookup_pass *pass, const csti_view *view, uint32_t row,
+                       const csti_probe *probe, bool wide) {
     const csti_key key = lookup_key(pass->keys, row, pass->keys->key_bytes);
-    const csti_entry *entry =
-        lookup_entry(pass->table, pass->keys, &key, probe, pass->table->entry_bytes, wide);
+    const csti_entry *entry = lookup_entry(pass, view, probe, &key, wide);
     cst_row_ref ref;
 
     pass->refs[row] = (cst_bytes){0};
@@ -69,13 +71,18 @@ CSTI_INLINE bool refer(lookup_pass *pass, uint32_t row, const csti_probe *probe,
     return true;
 }
 
-CSTI_INLINE bool finish_refer(void *context, uint32_t row, const csti_probe *probe) {
-    return refer(context, row, probe, false);
+CSTI_INLINE bool finish_refer(void *context, const csti_view *view, uint32_t row,
+                              const csti_probe *probe) {
+    return refer(context, view, row, probe, false);
 }
 
-CSTI_INLINE bool finish_refer_wide(void *context, uint32_t row, const csti_probe *probe) {
-    return refer(context, row, probe, true);
+CSTI_INLINE bool finish_refer_wide(void *context, const csti_view *view, uint32_t row,
+                                   const csti_probe *probe) {
+    return refer(context, view, row, probe, true);
 }
+
+static const csti_pipeline_kind READS = {0};
+static const csti_pipeline_kind READS_WIDE = {.wide = true};
 
 cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *values_out,
                           uint32_t values_stride, uint8_t *found_out) {
@@ -89,11 +96,11 @@ cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *value
 
     if (table->control->layout == CST_TABLE_WIDE) return CST_UNSUPPORTED;
     if (common)
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, 96, false, false,
-                      false, finish_copy_16_64, &pass);
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, 96, READS,
+                      finish_copy_16_64, &pass);
     else
         csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
-                      false, false, false, finish_copy, &pass);
+                      READS, finish_copy, &pass);
     return CST_OK;
 }
 
@@ -101,10 +108,10 @@ cst_code cst_table_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes
     lookup_pass pass = {.table = table, .keys = keys, .refs = out};
 
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
-                      false, true, false, finish_refer_wide, &pass);
+        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count,
+                      sizeof(csti_wide_entry), READS_WIDE, finish_refer_wide, &pass);
     else
         csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
-                      false, false, false, finish_refer, &pass);
+                      READS, finish_refer, &pass);
     return CST_OK;
 }

@@ -52,9 +52,10 @@ static void forget(cst_table *table, const csti_place *place) {
 }
 
 CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
-                                    const csti_probe *probe, uint32_t entry_bytes) {
+                                    const csti_view *view, const csti_probe *probe,
+                                    uint32_t entry_bytes) {
     const csti_key key = record_key(record);
-    csti_place place = csti_probe_find(table, probe, &key, entry_bytes, false);
+    csti_place place = csti_probe_find(view, probe, &key, false);
     csti_control_line *first_line;
 
     if (is_tombstone(record)) {
@@ -72,12 +73,13 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
     return CST_OK;
 }
 
-static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_probe *probe) {
+static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_view *view,
+                             const csti_probe *probe) {
     const csti_key key = record_key(record);
     const uint32_t value_bytes = record->value_flags & CSTI_RECORD_VALUE_MASK;
     const uint32_t key_area = (key.count + 7) & ~7u;
     const uint32_t class = csti_slab_class(key_area + value_bytes);
-    csti_place place = csti_probe_find(table, probe, &key, sizeof(csti_wide_entry), true);
+    csti_place place = csti_probe_find(view, probe, &key, true);
     csti_control_line *first_line = NULL;
     uint64_t block;
 
@@ -112,7 +114,8 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
 }
 
 #define RESTORE_FINISH(NAME, CALL)                                                                 \
-    CSTI_INLINE bool NAME(void *context, uint32_t row, const csti_probe *probe) {                  \
+    CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row,                      \
+                          const csti_probe *probe) {                                               \
         restore_pass *pass = context;                                                              \
                                                                                                    \
         pass->code = CALL;                                                                         \
@@ -121,24 +124,25 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
         return true;                                                                               \
     }
 
-RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], probe))
-RESTORE_FINISH(finish_inline,
-               restore_inline(pass->table, pass->records[row], probe, pass->table->entry_bytes))
-RESTORE_FINISH(finish_inline_96, restore_inline(pass->table, pass->records[row], probe, 96))
+RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], view, probe))
+RESTORE_FINISH(finish_inline, restore_inline(pass->table, pass->records[row], view, probe,
+                                             pass->table->entry_bytes))
+RESTORE_FINISH(finish_inline_96, restore_inline(pass->table, pass->records[row], view, probe, 96))
 
 static void run(restore_pass *pass) {
+    const csti_pipeline_kind kind = {.inserts = true};
+    const csti_pipeline_kind kind_wide = {.inserts = true, .wide = true};
     cst_table *table = pass->table;
 
     pass->applied = 0;
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, pass->hashes, 0, pass->count, table->entry_bytes, true, true, false,
+        csti_pipeline(table, pass->hashes, 0, pass->count, sizeof(csti_wide_entry), kind_wide,
                       finish_wide, pass);
     else if (table->entry_bytes == 96)
-        csti_pipeline(table, pass->hashes, 0, pass->count, 96, true, false, false, finish_inline_96,
-                      pass);
+        csti_pipeline(table, pass->hashes, 0, pass->count, 96, kind, finish_inline_96, pass);
     else
-        csti_pipeline(table, pass->hashes, 0, pass->count, table->entry_bytes, true, false, false,
-                      finish_inline, pass);
+        csti_pipeline(table, pass->hashes, 0, pass->count, table->entry_bytes, kind, finish_inline,
+                      pass);
 }
 
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
