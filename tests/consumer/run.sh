@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# usage: tests/consumer/run.sh BUILD pkgconfig|pkgconfig_static|cmake|cmake_static
+# usage: tests/consumer/run.sh BUILD pkgconfig|pkgconfig_static|cmake|cmake_static|headers|symbols
 # Installs BUILD into a temporary prefix, copies the consumer out of the tree, builds it the given
 # way and runs it. It must answer "consumer: ok" and be linked to the library it asked for.
+# headers: each installed header compiles alone, as C and as C++. symbols: the shared library shows
+# public names and no others.
 set -euo pipefail
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 case "${1-}" in -h | --help) usage; exit 0 ;; esac
@@ -20,6 +22,20 @@ export PKG_CONFIG_PATH="$libdir/pkgconfig"
 flags=(-std=gnu11 -Wall -Wextra -Wpedantic -Werror)
 
 case "$way" in
+headers)
+    for header in prefix/include/constellation/*.h; do
+        cc -std=gnu11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iprefix/include \
+            -x c "$header"
+        c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iprefix/include \
+            -x c++ "$header"
+    done
+    exit 0
+    ;;
+symbols)
+    others=$(nm -D --defined-only "$libdir/libconstellation.so" | awk '$3 !~ /^cst_/ { print $3 }')
+    [ -z "$others" ] || { echo "consumer: not public names: $others" >&2; exit 1; }
+    exit 0
+    ;;
 pkgconfig)
     read -ra wanted <<< "$(pkg-config --cflags --libs constellation)"
     cc "${flags[@]}" program/main.c -o consumer "${wanted[@]}"
