@@ -44,6 +44,16 @@ CSTI_INLINE uint32_t csti_line_match(const csti_control_line *line, uint32_t tag
 #endif
 }
 
+// How many slots are occupied. In line: the baseline processor has no such instruction.
+CSTI_INLINE uint32_t csti_line_count(const csti_control_line *line) {
+    uint32_t bits = line->occupied;
+
+    bits -= bits >> 1 & 0x5555;
+    bits = (bits & 0x3333) + (bits >> 2 & 0x3333);
+    bits = (bits + (bits >> 4)) & 0x0f0f;
+    return (bits + (bits >> 8)) & 0x1f;
+}
+
 CSTI_INLINE bool csti_line_overflowed(const csti_control_line *line, uint32_t tag) {
     return line->overflow[tag >> 6 & 1] >> (tag & 63) & 1;
 }
@@ -127,13 +137,13 @@ CSTI_INLINE csti_place csti_find_free(const cst_table *table, const csti_directo
     const uint32_t buckets = row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS;
     uint32_t bucket = csti_hash_bucket_first(hash, buckets);
     csti_control_line *line = csti_bucket_line(table, row, bucket);
-    uint32_t count = (uint32_t)__builtin_popcount(line->occupied);
+    uint32_t count = csti_line_count(line);
 
     *first_line_out = line;
     if (count >= CSTI_FIRST_UNTIL) {
         const uint32_t second = csti_hash_bucket_second(hash, buckets, bucket);
         csti_control_line *second_line = csti_bucket_line(table, row, second);
-        const uint32_t second_count = (uint32_t)__builtin_popcount(second_line->occupied);
+        const uint32_t second_count = csti_line_count(second_line);
 
         if (csti_goes_second(count, second_count)) {
             bucket = second;

@@ -1,4 +1,5 @@
 // Ring 1: rows one by one, and batches with room made for them.
+#include "codec/siphash.h"
 #include "table/apply.h"
 #include "table/open.h"
 
@@ -36,20 +37,27 @@ cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *a
     return code;
 }
 
-static const csti_entry *find_one(cst_table *table, const void *key, size_t key_bytes) {
-    const csti_key wanted = {cst_hash(&table->hash_key, key, key_bytes), key, (uint32_t)key_bytes};
-    const csti_directory_row *segment = csti_directory_find(table, wanted.hash);
+// The widths most keys have are hashed in line.
+CSTI_INLINE uint64_t hash_one(const cst_table *table, const void *key, size_t key_bytes) {
+    if (key_bytes == 16) return csti_siphash13_16(&table->hash_key, key);
+    if (key_bytes == 8) return csti_siphash13_8(&table->hash_key, key);
+    return cst_hash(&table->hash_key, key, key_bytes);
+}
 
-    if (table->control->layout == CST_TABLE_WIDE)
-        return csti_find(table, segment, &wanted, true).entry;
-    return csti_find(table, segment, &wanted, false).entry;
+CSTI_INLINE const csti_entry *find_one(const cst_table *table, const void *key, size_t key_bytes,
+                                       bool wide) {
+    const csti_key wanted = {hash_one(table, key, key_bytes), key, (uint32_t)key_bytes};
+
+    return csti_find(table, csti_directory_find(table, wanted.hash), &wanted, wide).entry;
 }
 
 cst_code cst_table_get_ref(cst_table *table, const void *key, size_t key_bytes, cst_bytes *out) {
-    const csti_entry *entry;
+    const bool wide = table->control->layout == CST_TABLE_WIDE;
+    const csti_entry *entry = NULL;
 
-    if (key_bytes > CST_WIDE_KEY_BYTES_MAX) return CST_NOT_FOUND;
-    entry = find_one(table, key, key_bytes);
+    if (key_bytes <= CST_WIDE_KEY_BYTES_MAX)
+        entry =
+            wide ? find_one(table, key, key_bytes, true) : find_one(table, key, key_bytes, false);
     if (!entry) return CST_NOT_FOUND;
     const cst_row_ref row = csti_entry_row(table, entry);
     *out = (cst_bytes){row.value, row.value_bytes};
@@ -58,6 +66,17 @@ cst_code cst_table_get_ref(cst_table *table, const void *key, size_t key_bytes, 
 
 cst_code cst_table_get(cst_table *table, const void *key, size_t key_bytes, void *value_out,
                        size_t value_capacity, size_t *value_bytes_out) {
+    // A table's shape decides most of a look-up's steps, so the common one is spelt out: fewer
+    // instructions between two calls let the processor overlap their misses.
+    if (key_bytes == 16 && table->key_bytes == 16 && table->value_bytes == 64 &&
+        value_capacity >= 64) {
+        const csti_entry *entry = find_one(table, key, 16, false);
+
+        if (!entry) return CST_NOT_FOUND;
+        memcpy(value_out, (const uint8_t *)entry + 32, 64);
+        *value_bytes_out = 64;
+        return CST_OK;
+    }
     cst_bytes value;
     const cst_code code = cst_table_get_ref(table, key, key_bytes, &value);
 
@@ -76,7 +95,7 @@ static cst_code change_one(cst_table *table, const void *key, size_t key_bytes, 
 
     if (key_bytes > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
     if (value_bytes > CST_WIDE_VALUE_BYTES_MAX) return CST_VALUE_TOO_LONG;
-    hash = cst_hash(&table->hash_key, key, key_bytes);
+    hash = hash_one(table, key, key_bytes);
     const uint32_t offsets[2] = {0, (uint32_t)value_bytes};
     const cst_rows rows = {
         .rows_count = 1,
