@@ -49,8 +49,7 @@ static inline void pair_prepare(table_pair *pair) {
     if (cst_table_prepare(pair->reference, &err) != CST_OK) TEST_FAIL("prepare: %s", err.text);
 }
 
-// ---- The image, byte by byte
-// ----------------------------------------------------------------------
+// ---- The image, byte by byte --------------------------------------------------------------------
 
 static inline void image_region(const char *name, const void *a, const void *b, size_t bytes) {
     const uint8_t *x = a, *y = b;
@@ -118,8 +117,7 @@ static inline void pair_compare(const table_pair *pair) {
         TEST_FAIL("compare: %s", err.text);
 }
 
-// ---- Commands
-// -------------------------------------------------------------------------------------
+// ---- Commands -----------------------------------------------------------------------------------
 
 static inline cst_code pair_apply(table_pair *pair, const cst_rows *rows, uint32_t *applied_out) {
     uint32_t fast = UINT32_MAX, reference = UINT32_MAX;

@@ -74,8 +74,7 @@ static inline uint64_t rows_mix(uint64_t z) {
     return z ^ (z >> 31);
 }
 
-// ---- Keys and hashes
-// ------------------------------------------------------------------------------
+// ---- Keys and hashes ----------------------------------------------------------------------------
 
 // The key with this number; its length is returned.
 static inline uint32_t rows_key(const rows_knobs *knobs, uint64_t number, uint8_t *key) {
@@ -153,8 +152,7 @@ static inline void rows_draw_keys(const rows_knobs *knobs, rows_batch *batch, ui
     batch->rows.key_offsets = knobs->keys_fixed ? NULL : batch->key_offsets;
 }
 
-// ---- Values
-// ---------------------------------------------------------------------------------------
+// ---- Values -------------------------------------------------------------------------------------
 
 static inline void rows_fill(uint8_t *to, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = (uint8_t)test_random();
@@ -198,8 +196,7 @@ static inline void rows_draw_values(const rows_knobs *knobs, rows_batch *batch, 
     batch->rows.value_offsets = is_wide ? batch->value_offsets : NULL;
 }
 
-// ---- Sources
-// --------------------------------------------------------------------------------------
+// ---- Sources ------------------------------------------------------------------------------------
 
 static inline double rows_double(bool extreme) {
     static const uint64_t odd[] = {UINT64_C(0x8000000000000000), 0,
@@ -304,36 +301,6 @@ static inline void rows_draw(const rows_knobs *knobs, rows_batch *batch, int64_t
     for (uint32_t r = 0; r < count; r++)
         batch->ops[r] = rows_chance(knobs->deletes_percent) ? CST_ROW_DELETE : CST_ROW_UPSERT;
     batch->rows.ops = knobs->deletes_percent > 0 ? batch->ops : NULL;
-}
-
-// The batch's rows from r on, as a batch of its own. Sources are moved: bits have no address.
-static inline void rows_skip(rows_batch *batch, uint32_t count) {
-    cst_rows *rows = &batch->rows;
-
-    CHECK(count <= rows->rows_count);
-    rows->rows_count -= count;
-    rows->hashes += count;
-    if (rows->ops) rows->ops += count;
-    if (rows->key_offsets)
-        rows->key_offsets += count;
-    else
-        rows->keys += (size_t)count * rows->key_stride;
-    if (rows->value_offsets)
-        rows->value_offsets += count;
-    else if (rows->values)
-        rows->values += (size_t)count * rows->value_stride;
-    for (uint32_t i = 0; rows->sources && i < ROWS_SOURCES_MAX; i++) {
-        cst_source *source = &batch->sources[i];
-        uint8_t *bits = batch->validity[i];
-
-        if (!source->values) continue;
-        source->values = (const uint8_t *)source->values + count * rows_width(source->type);
-        for (uint32_t r = 0; r < rows->rows_count; r++) {
-            const uint32_t from = r + count;
-            const uint8_t bit = (uint8_t)(bits[from / 8] >> from % 8 & 1);
-            bits[r / 8] = (uint8_t)((bits[r / 8] & ~(1u << r % 8)) | (unsigned)bit << r % 8);
-        }
-    }
 }
 
 #endif

@@ -20,8 +20,7 @@ typedef struct stream {
     size_t history_bytes;
 } stream;
 
-// ---- Knobs
-// ----------------------------------------------------------------------------------------
+// ---- Knobs --------------------------------------------------------------------------------------
 
 static cst_type draw_type(cst_number number) {
     static const cst_type u64s[] = {CST_TYPE_U8,  CST_TYPE_U16, CST_TYPE_U32,
@@ -73,6 +72,18 @@ static void draw_program(stream *s, uint32_t accumulators_count) {
     program->time_offset = 0;
 }
 
+// Widths that the library has code of its own for.
+static void draw_common_widths(cst_table_options *options) {
+    cst_program *program = &options->program;
+    const bool is_short = rows_chance(50);
+
+    options->key_bytes = is_short ? 8 : 16 + (uint32_t)test_random_below(2);
+    if (program->accumulators_count == 0)
+        program->value_bytes = is_short ? 40 : 64;
+    else if (program->value_bytes < 64)
+        program->value_bytes = program->value_bytes <= 40 && is_short ? 40 : 64;
+}
+
 static void draw_knobs(stream *s, uint64_t seed) {
     static const uint32_t batches[] = {1, 7, 64, 300};
     static const uint32_t deletes[] = {0, 0, 5, 20, 50};
@@ -99,8 +110,11 @@ static void draw_knobs(stream *s, uint64_t seed) {
         if (is_wide) options->program.value_bytes = 0;
     }
     knobs->keys_fixed = rows_chance(50);
+    if (!is_wide && rows_chance(30)) draw_common_widths(options);
     knobs->keys_longest = is_wide ? (uint32_t)test_random_below(200) : options->key_bytes;
     if (!is_wide && rows_chance(10)) knobs->keys_longest += 1;
+    if (!is_wide && rows_chance(10) && knobs->keys_longest > 8)
+        knobs->keys_longest = knobs->keys_longest > 16 ? 16 : 8; // shorter than the table's
     if (options->program.ttl_us == 0) options->program.time_offset = 0;
     knobs->values_longest = (uint32_t)test_random_below(rows_chance(70) ? 100 : 3000);
     knobs->keys_count = keys[test_random_below(5)];
@@ -135,8 +149,7 @@ static void print_knobs(const rows_knobs *k) {
     fflush(stdout);
 }
 
-// ---- Steps
-// ----------------------------------------------------------------------------------------
+// ---- Steps --------------------------------------------------------------------------------------
 
 static void remember(stream *s, const cst_delta *delta) {
     cst_bytes ranges[256];
@@ -204,23 +217,21 @@ static bool make_room(stream *s, cst_code code, uint64_t hash) {
 }
 
 static void step_apply(stream *s) {
-    rows_batch *batch = s->batch;
+    cst_rows *rows = &s->batch->rows;
     uint32_t attempts = 0;
 
-    rows_draw(&s->knobs, batch, s->now_us);
-    while (batch->rows.rows_count > 0) {
+    rows_draw(&s->knobs, s->batch, s->now_us);
+    while (rows->first_row < rows->rows_count) {
         uint32_t applied;
-        const cst_code code = pair_apply(&s->pair, &batch->rows, &applied);
+        const cst_code code = pair_apply(&s->pair, rows, &applied);
 
+        rows->first_row += applied;
+        CHECK(rows->first_row <= rows->rows_count);
+        CHECK_EQ(code == CST_OK, rows->first_row == rows->rows_count);
+        if (code == CST_OK) return;
         if (applied > 0) attempts = 0;
-        if (code == CST_OK) {
-            CHECK_EQ(applied, batch->rows.rows_count);
-            return;
-        }
-        CHECK(applied < batch->rows.rows_count);
-        rows_skip(batch, applied);
-        if (attempts++ < 8 && make_room(s, code, batch->rows.hashes[0])) continue;
-        rows_skip(batch, 1);
+        if (attempts++ < 8 && make_room(s, code, rows->hashes[rows->first_row])) continue;
+        rows->first_row++; // dropped
         attempts = 0;
     }
 }
@@ -238,8 +249,7 @@ static void step_expire(stream *s) {
     if (code != CST_OK) (void)make_room(s, code, 0);
 }
 
-// ---- A restored table holds the same rows
-// ---------------------------------------------------------
+// ---- A restored table holds the same rows -------------------------------------------------------
 
 static size_t record_bytes_at(const uint8_t *at) {
     csti_record head;
@@ -344,8 +354,7 @@ static void step_restore(stream *s) {
     }
 }
 
-// ---- Save and load
-// --------------------------------------------------------------------------------
+// ---- Save and load ------------------------------------------------------------------------------
 
 typedef struct memory_file {
     uint8_t *bytes;
@@ -400,8 +409,7 @@ done:
     free(files[1].bytes);
 }
 
-// ---- Streams
-// --------------------------------------------------------------------------------------
+// ---- Streams ------------------------------------------------------------------------------------
 
 static void play_step(stream *s) {
     if (s->knobs.prepare_eager) pair_prepare(&s->pair);

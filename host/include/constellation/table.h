@@ -192,8 +192,7 @@ CST_API CST_CHECK_RESULT cst_code cst_table_scan(cst_table *table, cst_scan *sca
 CST_API CST_CHECK_RESULT cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes,
                                                             size_t count, size_t *used_out);
 
-// ---- Ring 1: single rows, room made as needed
-// -----------------------------------------------------
+// ---- Ring 1: single rows, room made as needed ---------------------------------------------------
 
 CST_API CST_CHECK_RESULT cst_code cst_table_get(
     cst_table *table, const void *key, size_t key_bytes, void *value_out, size_t value_capacity,

@@ -3,8 +3,7 @@
 #include "table/program.h"
 #include "table/slab.h"
 
-// ---- Inline rows
-// ----------------------------------------------------------------------------------
+// ---- Inline rows --------------------------------------------------------------------------------
 
 // The slot's row as a record: hash, key area and value stand at the same offsets in both.
 CSTI_INLINE void record_write(const cst_table *table, csti_record *record, const csti_entry *entry,
@@ -109,8 +108,7 @@ CSTI_INLINE cst_code upsert_new(cst_table *table, const cst_rows *rows, uint32_t
     return CST_OK;
 }
 
-// ---- Wide rows
-// ------------------------------------------------------------------------------------
+// ---- Wide rows ----------------------------------------------------------------------------------
 
 static void wide_record_write(csti_record *record, const cst_row_ref *row, uint32_t units,
                               uint32_t flag) {
@@ -218,8 +216,7 @@ static cst_code wide_delete_at(cst_table *table, const csti_place *place) {
     return CST_OK;
 }
 
-// ---- Rows
-// -----------------------------------------------------------------------------------------
+// ---- Rows ---------------------------------------------------------------------------------------
 
 cst_code csti_delete_at(cst_table *table, const csti_place *place) {
     uint64_t offset = csti_entry_open_record(table, place->entry);
@@ -311,6 +308,8 @@ cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *appli
     const uint32_t width = table->entry_bytes;
     const uint32_t key_bytes = rows->key_offsets ? 0 : rows->key_bytes;
 
+    *applied_out = 0;
+    if (!replace && !csti_program_takes(&table->control->program, rows)) return CST_USAGE;
 #define APPLY_RUN(FINISH, WIDTH, WIDE)                                                             \
     csti_pipeline(table, rows->hashes, rows->first_row, rows->rows_count, (WIDTH),                 \
                   (csti_pipeline_kind){.inserts = true, .wide = (WIDE), .writes = true}, (FINISH), \

@@ -85,8 +85,7 @@ static cst_code check_counters(const checker *check) {
     return CST_OK;
 }
 
-// ---- Directory and slots
-// --------------------------------------------------------------------------
+// ---- Directory and slots ------------------------------------------------------------------------
 
 static cst_code check_row(checker *check, uint32_t index) {
     const cst_table *table = check->table;
@@ -274,8 +273,7 @@ static cst_code check_segments(checker *check) {
     return CST_OK;
 }
 
-// ---- Log and slab
-// ---------------------------------------------------------------------------------
+// ---- Log and slab -------------------------------------------------------------------------------
 
 static cst_code check_record(const checker *check, const csti_record *record, uint64_t rest) {
     const cst_table *table = check->table;
@@ -365,8 +363,7 @@ cst_code cst_table_check(const cst_table *table, cst_err *err) {
     return code;
 }
 
-// ---- Comparison
-// -----------------------------------------------------------------------------------
+// ---- Comparison ---------------------------------------------------------------------------------
 
 static cst_code compare_bytes(const char *what, const void *a, const void *b, size_t count,
                               cst_err *err) {

@@ -131,8 +131,8 @@ static cst_code fold_decimal(cst_accumulate op, bool seen, int128 source, uint8_
     if (!decimal_in_range(source)) return CST_SUM_OVERFLOW;
     if (!seen || op == CST_LAST)
         value = source;
-    else if (op == CST_SUM)
-        value += source; // both below 10^38 < 2^126
+    else if (op == CST_SUM && __builtin_add_overflow(value, source, &value))
+        return CST_SUM_OVERFLOW; // twice 10^38 is above 2^127
     else if (op == CST_MIN)
         value = source < value ? source : value;
     else if (op == CST_MAX)
@@ -183,6 +183,42 @@ cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uin
     }
     if (has_presence) memcpy(value + program->presence_offset, &presence, sizeof presence);
     return CST_OK;
+}
+
+static bool number_takes(cst_number number, cst_type type) {
+    switch (type) {
+    case CST_TYPE_BOOL:
+    case CST_TYPE_U8:
+    case CST_TYPE_U16:
+    case CST_TYPE_U32:
+    case CST_TYPE_U64:
+        return number == CST_U64;
+    case CST_TYPE_I8:
+    case CST_TYPE_I16:
+    case CST_TYPE_I32:
+    case CST_TYPE_I64:
+    case CST_TYPE_DATE:
+    case CST_TYPE_TIMESTAMP:
+        return number == CST_I64;
+    case CST_TYPE_F32:
+    case CST_TYPE_F64:
+        return number == CST_F64;
+    case CST_TYPE_DECIMAL128:
+        return number == CST_DECIMAL128;
+    default:
+        return false;
+    }
+}
+
+bool csti_program_takes(const cst_program *program, const cst_rows *rows) {
+    for (uint32_t i = 0; i < program->accumulators_count; i++) {
+        const cst_accumulator *accumulator = &program->accumulators[i];
+
+        if (accumulator->op == CST_COUNT) continue; // looks at nulls only
+        if (!number_takes((cst_number)accumulator->number, rows->sources[accumulator->source].type))
+            return false;
+    }
+    return true;
 }
 
 static uint32_t number_bytes(const cst_accumulator *accumulator) {

@@ -15,6 +15,9 @@
 // CST_USAGE names the accumulator or field that contradicts.
 cst_code csti_program_check(const cst_program *program, cst_err *err);
 
+// Whether every source has a type that can be read as its accumulator's number.
+bool csti_program_takes(const cst_program *program, const cst_rows *rows);
+
 // Folds row `row` into `value` (program->value_bytes; all zeros with `fresh`), in place.
 // CST_SUM_OVERFLOW: `value` is undefined, so the caller folds into a copy.
 cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uint32_t row,

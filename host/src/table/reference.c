@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-// ---- Rows in slots
-// --------------------------------------------------------------------------------
+// ---- Rows in slots ------------------------------------------------------------------------------
 
 reference_row csti_reference_read(const cst_table *table, const csti_entry *entry) {
     const uint8_t *bytes = (const uint8_t *)entry;
@@ -144,8 +143,7 @@ void csti_reference_vacate(cst_table *table, const reference_place *place) {
     table->control->rows_count--;
 }
 
-// ---- APPLY
-// ----------------------------------------------------------------------------------------
+// ---- APPLY --------------------------------------------------------------------------------------
 
 static reference_row row_key(const cst_rows *rows, uint32_t r) {
     reference_row row = {.hash = rows->hashes[r]};
@@ -273,7 +271,7 @@ static cst_code apply_delete(cst_table *table, const cst_rows *rows, uint32_t r)
 
 cst_code csti_reference_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
     cst_code code = csti_reference_sources_check(&table->control->program, rows);
-    uint32_t r = 0;
+    uint32_t r = rows->first_row;
 
     while (code == CST_OK && r < rows->rows_count) {
         if (rows->ops && rows->ops[r] == CST_ROW_DELETE)
@@ -282,15 +280,14 @@ cst_code csti_reference_apply(cst_table *table, const cst_rows *rows, uint32_t *
             code = apply_upsert(table, rows, r);
         if (code == CST_OK) r++;
     }
-    *applied_out = r;
+    *applied_out = r - rows->first_row;
     return code;
 }
 
-// ---- LOOKUP
-// ---------------------------------------------------------------------------------------
+// ---- LOOKUP -------------------------------------------------------------------------------------
 
 cst_code csti_reference_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes *out) {
-    for (uint32_t r = 0; r < keys->rows_count; r++) {
+    for (uint32_t r = keys->first_row; r < keys->rows_count; r++) {
         const reference_row row = row_key(keys, r);
         reference_place place;
         reference_row found;
@@ -307,7 +304,7 @@ cst_code csti_reference_lookup_refs(cst_table *table, const cst_rows *keys, cst_
 cst_code csti_reference_lookup(cst_table *table, const cst_rows *keys, uint8_t *values_out,
                                uint32_t values_stride, uint8_t *found_out) {
     if (csti_reference_is_wide(table)) return CST_UNSUPPORTED;
-    for (uint32_t r = 0; r < keys->rows_count; r++) {
+    for (uint32_t r = keys->first_row; r < keys->rows_count; r++) {
         const reference_row row = row_key(keys, r);
         reference_place place;
         reference_row found;
@@ -323,8 +320,7 @@ cst_code csti_reference_lookup(cst_table *table, const cst_rows *keys, uint8_t *
     return CST_OK;
 }
 
-// ---- EXPIRE
-// ---------------------------------------------------------------------------------------
+// ---- EXPIRE -------------------------------------------------------------------------------------
 
 // Deletes what has expired in one bucket, counted over all chunks.
 static cst_code expire_bucket(cst_table *table, uint64_t bucket, int64_t now_us,

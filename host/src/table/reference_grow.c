@@ -17,8 +17,7 @@ typedef struct plan {
     uint16_t place[CSTI_SEGMENT_SLOTS_MAX]; // bucket * 16 + slot
 } plan;
 
-// ---- 1. The directory
-// -----------------------------------------------------------------------------
+// ---- 1. The directory ---------------------------------------------------------------------------
 
 static cst_code extend_directory(cst_table *table) {
     csti_control *control = table->control;
@@ -43,8 +42,7 @@ static cst_code extend_directory(cst_table *table) {
     return CST_OK;
 }
 
-// ---- 3, 4. Placing rows anew
-// ----------------------------------------------------------------------
+// ---- 3, 4. Placing rows anew --------------------------------------------------------------------
 
 static bool plan_place(plan *p, const csti_entry *row) {
     const uint32_t buckets = p->chunks * CSTI_CHUNK_BUCKETS;
@@ -110,8 +108,7 @@ static uint32_t segment_rows(const cst_table *table, const csti_directory_row *s
     return rows_count;
 }
 
-// ---- Carrying it out
-// ------------------------------------------------------------------------------
+// ---- Carrying it out ----------------------------------------------------------------------------
 
 static cst_code chunks_check(const cst_table *table, uint32_t chunks) {
     const csti_control *control = table->control;
@@ -194,11 +191,11 @@ static cst_code split(cst_table *table, uint64_t hash, const csti_directory_row 
     plan half[2];
     cst_code code;
 
+    if (old->depth == CSTI_DIRECTORY_DEPTH_MAX) return CST_LIMIT;
     for (uint32_t i = 0; i < 2; i++)
         if (!plan_fewest(&half[i], table, old, (choice){.mask = bit, .wanted = i ? bit : 0},
                          CSTI_SEGMENT_CHUNKS_MIN))
             return CST_TABLE_SKEW;
-    if (old->depth == CSTI_DIRECTORY_DEPTH_MAX) return CST_LIMIT;
     if (old->depth == control->directory_depth) return CST_AGAIN;
     code = chunks_check(table, half[0].chunks + half[1].chunks);
     if (code != CST_OK) return code;

@@ -37,8 +37,7 @@ static inline uint64_t csti_reference_round_up(uint64_t count, uint64_t unit) {
     return (count + unit - 1) / unit * unit;
 }
 
-// ---- reference.c: rows in slots
-// -------------------------------------------------------------------
+// ---- reference.c: rows in slots -----------------------------------------------------------------
 
 // The row that a slot holds.
 reference_row csti_reference_read(const cst_table *table, const csti_entry *entry);
@@ -54,8 +53,7 @@ void csti_reference_vacate(cst_table *table, const reference_place *place);
 void csti_reference_write(cst_table *table, csti_entry *entry, const reference_row *row,
                           uint64_t change_offset, uint64_t block, uint32_t block_class);
 
-// ---- reference_program.c
-// --------------------------------------------------------------------------
+// ---- reference_program.c ------------------------------------------------------------------------
 
 // CST_USAGE: a source's type cannot be read as its accumulator's number.
 cst_code csti_reference_sources_check(const cst_program *program, const cst_rows *rows);
@@ -63,8 +61,7 @@ cst_code csti_reference_sources_check(const cst_program *program, const cst_rows
 cst_code csti_reference_accumulate(const cst_program *program, const cst_rows *rows, uint32_t r,
                                    const uint8_t *old, uint8_t *value_out);
 
-// ---- reference_log.c
-// ------------------------------------------------------------------------------
+// ---- reference_log.c ----------------------------------------------------------------------------
 
 uint32_t csti_reference_record_bytes(const cst_table *table, uint32_t key_bytes,
                                      uint32_t value_bytes);
@@ -78,8 +75,7 @@ uint64_t csti_reference_log_write(cst_table *table, uint64_t old_offset, const r
 // Whether csti_reference_log_write would append.
 bool csti_reference_log_appends(const cst_table *table, uint64_t old_offset, uint32_t record_bytes);
 
-// ---- reference_slab.c
-// -----------------------------------------------------------------------------
+// ---- reference_slab.c ---------------------------------------------------------------------------
 
 uint32_t csti_reference_class(uint32_t key_bytes, uint32_t value_bytes);
 uint64_t csti_reference_class_bytes(uint32_t block_class);

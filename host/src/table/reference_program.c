@@ -7,8 +7,7 @@
     ((cst_i128)UINT64_C(10000000000000000000) * UINT64_C(10000000000000000000))
 #define NAN_BITS UINT64_C(0x7ff8000000000000)
 
-// ---- Numbers
-// --------------------------------------------------------------------------------------
+// ---- Numbers ------------------------------------------------------------------------------------
 
 static uint64_t read_u64(const uint8_t *from) {
     uint64_t value;
@@ -61,8 +60,7 @@ static bool double_below(double a, double b) {
     return a < b;
 }
 
-// ---- Sources
-// --------------------------------------------------------------------------------------
+// ---- Sources ------------------------------------------------------------------------------------
 
 static bool source_fits(cst_number number, cst_type type) {
     switch (type) {
@@ -135,8 +133,7 @@ cst_code csti_reference_sources_check(const cst_program *program, const cst_rows
     return CST_OK;
 }
 
-// ---- Folding
-// --------------------------------------------------------------------------------------
+// ---- Folding ------------------------------------------------------------------------------------
 
 static cst_code fold_integer(const cst_accumulator *accumulator, bool seen, cst_i128 next,
                              uint8_t *at) {

@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-// ---- SCAN
-// -----------------------------------------------------------------------------------------
+// ---- SCAN ---------------------------------------------------------------------------------------
 
 cst_code csti_reference_scan(cst_table *table, cst_scan *scan, cst_row_ref *out, uint32_t capacity,
                              uint32_t *count_out) {
@@ -37,8 +36,7 @@ cst_code csti_reference_scan(cst_table *table, cst_scan *scan, cst_row_ref *out,
     return CST_OK;
 }
 
-// ---- RESTORE
-// --------------------------------------------------------------------------------------
+// ---- RESTORE ------------------------------------------------------------------------------------
 
 static bool is_zero(const uint8_t *bytes, size_t count) {
     for (size_t i = 0; i < count; i++)

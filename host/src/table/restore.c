@@ -34,6 +34,18 @@ static bool record_is_sound(const cst_table *table, const csti_record *record, s
            csti_wide_record_bytes(record->key_bytes, value_bytes) <= bytes;
 }
 
+// Zeros between key and value and behind it, as the slot will hold them.
+CSTI_INLINE bool padding_is_zero(const csti_record *record, uint32_t key_area) {
+    const uint8_t *key = (const uint8_t *)(record + 1);
+    const uint8_t *end = (const uint8_t *)record + record->units * (size_t)CSTI_LOG_UNIT;
+    const uint8_t *value_end = key + key_area + (record->value_flags & CSTI_RECORD_VALUE_MASK);
+    uint8_t seen = 0;
+
+    for (const uint8_t *at = key + record->key_bytes; at < key + key_area; at++) seen |= *at;
+    for (const uint8_t *at = value_end; at < end; at++) seen |= *at;
+    return seen == 0;
+}
+
 CSTI_INLINE bool is_tombstone(const csti_record *record) {
     return (record->value_flags & CSTI_RECORD_TOMBSTONE) != 0;
 }
@@ -58,6 +70,7 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
     csti_place place = csti_probe_find(view, probe, &key, false);
     csti_control_line *first_line;
 
+    if (!padding_is_zero(record, table->key_area_bytes)) return CST_SEGMENT_RECORD;
     if (is_tombstone(record)) {
         if (place.line) forget(table, &place);
         return CST_OK;
@@ -83,6 +96,11 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
     csti_control_line *first_line = NULL;
     uint64_t block;
 
+    if (!padding_is_zero(record, key_area)) return CST_SEGMENT_RECORD;
+    // A later tombstone or record of the row must fit this table's log.
+    if (csti_wide_record_bytes(key.count, value_bytes) >
+        (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
+        return CST_VALUE_TOO_LONG;
     if (is_tombstone(record)) {
         if (place.line) forget(table, &place);
         return CST_OK;
@@ -160,6 +178,7 @@ cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_
             const csti_record *record = (const csti_record *)(bytes + used);
 
             sound = count - used >= sizeof *record && record_is_sound(table, record, count - used);
+            if (sound && record->value_flags & CSTI_RECORD_GAP) sound = padding_is_zero(record, 0);
             if (!sound) break;
             used += (size_t)record->units * CSTI_LOG_UNIT;
             if (record->value_flags & CSTI_RECORD_GAP) continue;

@@ -146,6 +146,7 @@ static cst_code check_control(const cst_table *table, const cst_table_options *o
         control->log_free_count > table->log_segments_max ||
         control->log_free_first >= table->log_segments_max ||
         control->log_floor > control->log_tail || control->log_floor < CSTI_LOG_BEGIN ||
+        control->slab_frontier > table->budget_bytes || // by itself: the sum could wrap
         csti_used_bytes(table) > table->budget_bytes)
         return cst_fail(err, CST_TABLE_CORRUPT, "image: sizes of the control block");
     return CST_OK;
