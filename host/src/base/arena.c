@@ -46,12 +46,14 @@ cst_code csti_arena_alloc(csti_arena *arena, size_t bytes, size_t alignment, voi
                           cst_err *err) {
     size_t at;
 
-    assert(alignment > 0 && (alignment & (alignment - 1)) == 0);
+    assert(alignment > 0);
+    assert((alignment & (alignment - 1)) == 0);
     assert(alignment <= CSTI_ARENA_ALIGNMENT_MAX);
     at = arena->last ? place(arena->last, arena->used_bytes, alignment) : 0;
     if (!arena->last || at > arena->last->bytes || bytes > arena->last->bytes - at) {
         const cst_code code = add_chunk(arena, bytes, alignment, err);
         if (code != CST_OK) return code;
+        assert(arena->last);
         at = place(arena->last, arena->used_bytes, alignment);
     }
     assert(at + bytes <= arena->last->bytes);
