@@ -45,6 +45,7 @@ typedef struct csti_spsc_ring {
 // The capacity is rounded up to a power of two.
 CST_CHECK_RESULT cst_code csti_spsc_ring_open(csti_spsc_ring *ring, uint64_t capacity_count,
                                               size_t item_bytes, cst_err *err);
+// May be called twice.
 void csti_spsc_ring_close(csti_spsc_ring *ring);
 
 // Producer: where the next item goes, or NULL: full. Nothing is visible before publish.

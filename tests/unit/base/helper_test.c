@@ -4,6 +4,7 @@
 #include "base/park.h"
 #include "test.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -141,6 +142,43 @@ TEST(unregister_waits_for_the_call_under_way_and_there_is_none_after_it) {
         CHECK_EQ(pthread_join(other, NULL), 0);
     }
     csti_helper_unregister(&object.job); // twice is allowed
+    csti_helper_close(helper);
+}
+
+// The state of the helper thread in /proc: 'S' is asleep.
+static char state_of_the_helper(void) {
+    DIR *tasks = opendir("/proc/self/task");
+    char state = '?';
+
+    CHECK(tasks != NULL);
+    for (struct dirent *entry = readdir(tasks); entry; entry = readdir(tasks)) {
+        char path[300], line[256];
+        const char *name_end;
+        FILE *file;
+
+        (void)snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
+        file = fopen(path, "re");
+        if (!file) continue;
+        if (fgets(line, sizeof line, file) && strstr(line, "(cst-helper)")) {
+            name_end = strrchr(line, ')');
+            if (name_end) state = name_end[2];
+        }
+        CHECK_EQ(fclose(file), 0);
+    }
+    CHECK_EQ(closedir(tasks), 0);
+    return state;
+}
+
+TEST(an_idle_helper_sleeps) {
+    static counted object;
+    csti_helper *helper = NULL;
+
+    object = (counted){.job = {.prepare = count_call, .context = &object}};
+    CHECK_OK(csti_helper_open(&helper, NULL));
+    csti_helper_register(helper, &object.job);
+    csti_helper_wait(&object.job);
+    while (state_of_the_helper() != 'S') (void)sched_yield(); // a busy one never ends this
+    csti_helper_unregister(&object.job);
     csti_helper_close(helper);
 }
 

@@ -125,6 +125,16 @@ TEST(a_site_lets_its_number_through_each_second_and_reports_the_rest) {
                            "2026-11-21T04:12:10.123456Z warn slow n=12\n");
 }
 
+TEST(a_single_line_left_out_is_reported_too) {
+    start(CSTI_LOG_DEBUG);
+    csti_clock_sim_advance(&clock_sim, UINT64_C(20000000000));
+    for (uint64_t n = 0; n < 4; n++) log_limited(n);
+    csti_clock_sim_advance(&clock_sim, UINT64_C(1000000000));
+    lines = (captured){0};
+    log_limited(4);
+    CHECK_TEXT(lines.text, "2026-11-21T04:12:30.123456Z warn slow suppressed=1 n=4\n");
+}
+
 TEST(sites_are_limited_apart) {
     start(CSTI_LOG_DEBUG);
     csti_clock_sim_advance(&clock_sim, UINT64_C(50000000000));

@@ -200,6 +200,7 @@ TEST(release_may_be_called_twice_and_the_struct_used_again) {
     csti_pages_release(&pages);
     csti_pages_release(&pages);
     CHECK_EQ(csti_pages_ready(&pages), 0);
+    CHECK_EQ(pages.reserved_bytes, 0);
     CHECK_OK(csti_pages_reserve(&pages, 4096, NULL, NULL));
     CHECK_OK(csti_pages_prepare(&pages, 4096, NULL));
     csti_pages_release(&pages);
@@ -246,7 +247,7 @@ TEST(verify_node_notices_bytes_that_left_memory) {
 }
 
 TEST(only_whole_aligned_hugepages_are_huge) {
-    csti_pages pages;
+    csti_pages pages, other;
     csti_pages_place place;
     char policy[128] = "";
     FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "re");
@@ -258,8 +259,11 @@ TEST(only_whole_aligned_hugepages_are_huge) {
     CHECK_OK(csti_pages_reserve(&pages, 16 << 20, &huge_pages, NULL));
     CHECK_OK(csti_pages_prepare(&pages, 64 << 10, NULL));               // small
     CHECK_OK(csti_pages_prepare(&pages, (6 << 20) + (64 << 10), NULL)); // small, 2 huge, small
+    CHECK_OK(csti_pages_reserve(&other, 16 << 20, &huge_pages, NULL));
+    CHECK_OK(csti_pages_prepare(&other, 16 << 20, NULL)); // a neighbour's are not counted
     CHECK_OK(csti_pages_where(&pages, &place, NULL));
     CHECK_EQ(place.huge_bytes, huge_bytes_wanted);
+    csti_pages_release(&other);
     csti_pages_release(&pages);
 }
 

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE 1 // RUSAGE_THREAD
 #include "base/park.h"
 
 #include "base/clock.h"
@@ -6,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 TEST(a_wake_that_comes_first_is_kept_once) {
     csti_parker parker;
@@ -27,12 +29,20 @@ TEST(a_deadline_in_the_past_still_takes_a_token) {
     CHECK_EQ(atomic_load(&parker.state), CSTI_PARK_EMPTY);
 }
 
+static long sleeps_of_this_thread(void) {
+    struct rusage usage;
+    CHECK_EQ(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
 TEST(a_deadline_ends_the_wait_and_not_before_its_time) {
-    const uint64_t deadline_ns = csti_clock_now_ns(csti_clock_real()) + 2000000;
+    const uint64_t deadline_ns = csti_clock_now_ns(csti_clock_real()) + 20000000;
+    const long sleeps_count = sleeps_of_this_thread();
     csti_parker parker;
 
     csti_parker_init(&parker);
     CHECK(!csti_park_until(&parker, deadline_ns));
+    CHECK(sleeps_of_this_thread() > sleeps_count); // it waited in the kernel, not in a loop
     CHECK(csti_clock_now_ns(csti_clock_real()) >= deadline_ns);
     CHECK_EQ(atomic_load(&parker.state), CSTI_PARK_EMPTY);
 }

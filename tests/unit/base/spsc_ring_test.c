@@ -41,6 +41,7 @@ TEST(a_slot_is_invisible_until_published_and_kept_until_consumed) {
     csti_spsc_ring_consume(&ring);
     CHECK(csti_spsc_ring_slot(&ring) == slot);
     csti_spsc_ring_close(&ring);
+    csti_spsc_ring_close(&ring); // twice is allowed
 }
 
 TEST(capacity_is_rounded_up_to_a_power_of_two) {
