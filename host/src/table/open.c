@@ -14,6 +14,7 @@ enum {
 #define SMALL_TABLE_BYTES ((uint64_t)256 << 20) // below it, no huge pages: panes are many
 #define BUDGET_BYTES_MAX (UINT64_C(1) << 42)
 #define ROWS_HINT_MAX (UINT64_C(1) << 31)
+#define SLAB_MARGIN_BYTES ((uint64_t)2 << 20)
 #define MARGIN_BYTES_MAX ((uint64_t)64 << 20)
 
 static cst_code check_options(const cst_table_options *options, cst_err *err) {
@@ -171,6 +172,8 @@ static uint64_t ready_target(const cst_table *table, csti_region region, uint64_
     if (region == CSTI_REGION_SLOTS && margin < 32 * (uint64_t)table->chunk_slot_bytes)
         margin = 32 * (uint64_t)table->chunk_slot_bytes; // a few segments' growth
     if (region == CSTI_REGION_SLAB && table->control->layout != CST_TABLE_WIDE) return 0;
+    // The largest block of a wide row, or a row could wait for it for ever.
+    if (region == CSTI_REGION_SLAB && margin < SLAB_MARGIN_BYTES) margin = SLAB_MARGIN_BYTES;
     if (margin < step) margin = step;
     if (margin > MARGIN_BYTES_MAX) margin = MARGIN_BYTES_MAX;
     target = round_up(used + margin, step);
