@@ -1,0 +1,174 @@
+// bench.c: `constellation bench`: which benchmarks there are, and what they are asked for.
+#include "cli/bench.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct bench_group {
+    const char *name;
+    cst_code (*run)(bench *b, cst_err *err);
+    const char *about;
+} bench_group;
+
+static const bench_group groups[] = {
+    {"machine", bench_machine, "random lines and dependent loads: the limit of any table here"},
+    {"state", bench_state, "get, miss, update, insert, memory, and updates under a checkpoint"},
+};
+enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
+
+static int list_groups(bool json) {
+    for (size_t i = 0; i < GROUPS_COUNT; i++)
+        printf(json ? "{\"bench\":\"%s\",\"about\":\"%s\"}\n" : "%-10s %s\n", groups[i].name,
+               groups[i].about);
+    return CLI_DONE;
+}
+
+// True if `a` is `b` or a dotted part of its beginning.
+static bool begins(const char *a, const char *b) {
+    const size_t bytes = strlen(a);
+
+    return strncmp(a, b, bytes) == 0 && (b[bytes] == 0 || b[bytes] == '.');
+}
+
+bool bench_wanted(const bench *b, const char *name) {
+    for (size_t i = 0; i < b->names_count; i++)
+        if (begins(b->names[i], name) || begins(name, b->names[i])) return true;
+    return false;
+}
+
+// "1M,10_000,17M": numbers with K, M or G behind them.
+static cst_code read_sizes(const char *text, bench *b, cst_err *err) {
+    const char *c = text;
+
+    b->sizes_count = 0;
+    do {
+        uint64_t value = 0;
+        int digits = 0;
+
+        for (; isdigit((unsigned char)*c) || *c == '_'; c++)
+            if (*c != '_') {
+                value = value * 10 + (uint64_t)(*c - '0');
+                digits++;
+            }
+        if (*c == 'K' || *c == 'k')
+            value *= 1000, c++;
+        else if (*c == 'M' || *c == 'm')
+            value *= 1000000, c++;
+        else if (*c == 'G' || *c == 'g')
+            value *= 1000000000, c++;
+        if (digits == 0 || digits > 12 || value < 100 || value > UINT64_C(2000000000))
+            return cst_fail(err, CST_USAGE, "'%s' is no list of 100 to 2G entries, as in 1M,10M",
+                            text);
+        if (b->sizes_count == BENCH_SIZES_MAX)
+            return cst_fail(err, CST_USAGE, "more than %d sizes", BENCH_SIZES_MAX);
+        b->sizes[b->sizes_count++] = value;
+    } while (*c == ',' && c++);
+    if (*c != 0) return cst_fail(err, CST_USAGE, "'%s' does not end where a size does", text);
+    return CST_OK;
+}
+
+static int unknown_name(const cli_common *common, const char *name) {
+    const char *near = cli_nearest(name, groups, GROUPS_COUNT, sizeof *groups);
+
+    if (near)
+        return cli_failf(common, "bench", name, CST_USAGE,
+                         "no benchmark of that name. "
+                         "Did you mean '%s'?",
+                         near);
+    return cli_failf(common, "bench", name, CST_USAGE,
+                     "no benchmark of that name. See constellation bench --list.");
+}
+
+static int take_names(bench *b, const cli_arguments *arguments) {
+    if (arguments->positional_count == 0)
+        return cli_failf(&arguments->common, "bench", NULL, CST_USAGE,
+                         "no benchmark is named. See constellation bench --list.");
+    for (size_t i = 0; i < arguments->positional_count; i++) {
+        const char *name = arguments->positional[i];
+        bool known = false;
+
+        for (size_t g = 0; g < GROUPS_COUNT; g++) known = known || begins(groups[g].name, name);
+        if (!known) return unknown_name(&arguments->common, name);
+        b->names[b->names_count++] = name;
+    }
+    return CLI_GO_ON;
+}
+
+static cst_code run_groups(bench *b, cst_err *err) {
+    (void)snprintf(b->folder, sizeof b->folder, "/dev/shm/constellation-bench-XXXXXX");
+    if (!mkdtemp(b->folder)) {
+        (void)snprintf(b->folder, sizeof b->folder, "/tmp/constellation-bench-XXXXXX");
+        if (!mkdtemp(b->folder))
+            return cst_fail(err, CST_IO, "folder %s: %s", b->folder, strerror(errno));
+    }
+    b->ticks_per_ns = csti_ticks_per_ns();
+    b->clock_ghz = bench_clock_ghz(b->ticks_per_ns);
+    for (size_t g = 0; g < GROUPS_COUNT; g++) {
+        const size_t lines_before = b->lines_count;
+        cst_code code = CST_OK;
+
+        if (!bench_wanted(b, groups[g].name)) continue;
+        code = groups[g].run(b, err);
+        if (code == CST_OK && b->lines_count == lines_before)
+            code = cst_fail(err, CST_USAGE, "%s has no part of that name", groups[g].name);
+        if (code != CST_OK) {
+            (void)rmdir(b->folder);
+            return code;
+        }
+    }
+    (void)rmdir(b->folder);
+    return CST_OK;
+}
+
+int cli_bench(int argc, char **argv) {
+    bool list = false, peers = false;
+    const char *entries = NULL;
+    uint64_t batch = 64, rounds = 5;
+    bench b = {.seed = 1, .skew = 0.99, .schema = "u64,desc string,nullable i32"};
+    const cli_option table[] = {
+        {"list", CLI_KIND_FLAG, &list, NULL, "names the benchmarks"},
+        {"peers", CLI_KIND_FLAG, &peers, NULL, "measures boost, absl, RocksDB, LMDB, ... beside"},
+        {"entries", CLI_KIND_TEXT, &entries, "N[,N]", "rows in the table, as in 1M,10M (1M)"},
+        {"batch", CLI_KIND_U64, &batch, "N", "rows a call (64)"},
+        {"schema", CLI_KIND_TEXT, &b.schema, "SCHEMA", "the mixed key of codec"},
+        {"skew", CLI_KIND_F64, &b.skew, "Z", "of the zipf workload (0.99)"},
+        {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
+        {"seed", CLI_KIND_U64, &b.seed, "S", "of all data (1)"},
+    };
+    const cli_verb verb = {
+        .name = "bench",
+        .arguments = "NAME... [--peers] [--entries N,N] | --list",
+        .about = "Measures the named benchmarks, ours and the peers' rounds by turns in one\n"
+                 "process, and prints medians with their spread. A ratio above 1 says that ours\n"
+                 "is faster. NAME may be a part: state.get.",
+        .options = table,
+        .options_count = sizeof table / sizeof *table,
+        .positional_max = BENCH_NAMES_MAX,
+    };
+    cli_arguments arguments;
+    cst_err err = {0};
+    int status = cli_parse(&verb, argc, argv, &arguments);
+
+    if (status != CLI_GO_ON) return status;
+    if (list) return list_groups(arguments.common.json);
+    b.common = &arguments.common;
+    b.sizes_given = entries != NULL;
+    status = take_names(&b, &arguments);
+    if (status != CLI_GO_ON) return status;
+    if (batch < 1 || batch > 65536 || rounds < 5 || rounds > BENCH_ROUNDS_MAX)
+        return cli_failf(b.common, "bench", NULL, CST_USAGE,
+                         "--batch is 1 to 65536 and --rounds 5 to %d", BENCH_ROUNDS_MAX);
+    if (b.skew < 0 || b.skew > 10)
+        return cli_failf(b.common, "bench", "--skew", CST_USAGE, "it is 0 to 10");
+    b.batch = (uint32_t)batch;
+    b.rounds = (uint32_t)rounds;
+    if (read_sizes(entries ? entries : "1M", &b, &err) != CST_OK)
+        return cli_fail(b.common, "bench", "--entries", &err);
+    if (peers && bench_peers_load(&b.peers, &err) != CST_OK)
+        return cli_fail(b.common, "bench", "--peers", &err);
+    if (run_groups(&b, &err) != CST_OK) return cli_fail(b.common, "bench", NULL, &err);
+    return CLI_DONE;
+}
