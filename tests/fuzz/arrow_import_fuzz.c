@@ -52,7 +52,7 @@ static void child_release(struct ArrowArray *array) {
 
 static void *filled(size_t bytes, tape *in) {
     uint8_t *block = malloc(bytes ? bytes : 1);
-    require(block != NULL);
+    if (!block) abort();
     for (size_t i = 0; i < bytes; i++) block[i] = take(in);
     return block;
 }
@@ -61,7 +61,7 @@ static int32_t *offsets_filled(size_t count, tape *in) {
     int32_t *offsets = malloc(4 * count);
     int32_t at = 0;
 
-    require(offsets != NULL);
+    if (!offsets) abort();
     for (size_t i = 0; i < count; i++) {
         const int8_t step = (int8_t)take(in); // mostly forwards, sometimes back
         at += step < -120 ? step : step & 7;

@@ -23,7 +23,7 @@ CST_API uint64_t cst_hash(const cst_hash_key *key, const void *bytes, size_t cou
 CST_API void cst_hash_fixed(const cst_hash_key *key, const uint8_t *keys, size_t key_bytes,
                             size_t stride, size_t rows, uint64_t *hashes_out);
 
-// Row r is bytes[offsets[r]..offsets[r + 1]).
+// Row r is bytes[offsets[r]..offsets[r + 1]). No byte outside those of all rows is read.
 CST_API void cst_hash_variable(const cst_hash_key *key, const uint8_t *bytes,
                                const uint32_t *offsets, size_t rows, uint64_t *hashes_out);
 

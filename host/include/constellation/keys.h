@@ -43,7 +43,6 @@ __extension__ typedef __int128 cst_i128;
 
 // One value of a decoded key.
 typedef struct cst_value {
-    bool is_null;
     union {
         cst_u128 u128; // unsigned types, bool
         cst_i128 i128; // signed types, date, timestamp, decimal128
@@ -51,6 +50,7 @@ typedef struct cst_value {
     };
     const uint8_t *bytes; // uuid, fixed, string, binary: into the caller's scratch
     uint32_t bytes_count;
+    bool is_null; // the rest is then not looked at
 } cst_value;
 
 // Encodes one row: the text anybody can check, the reference every faster path is compared with.

@@ -225,7 +225,7 @@ static bool column_fits(const cst_column *theirs, const cst_column *ours) {
 
 cst_code csti_arrow_schema_fits(const struct ArrowSchema *arrow, const cst_schema *schema,
                                 cst_err *err) {
-    cst_schema theirs;
+    cst_schema theirs = {.columns_count = 0};
     const cst_code code = cst_arrow_schema_import(arrow, &theirs, err);
 
     if (code != CST_OK) return code;

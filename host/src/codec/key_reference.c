@@ -124,6 +124,7 @@ static cst_code put_value(key_writer *out, const cst_column *column, const cst_v
     case CST_TYPE_BINARY:
         return put_variable(out, value, column->type, index, err);
     default:
+        if (bytes == 0) return value_fail(err, CST_SCHEMA, index, "the schema's type is unknown");
         return csti_type_is_signed(column->type)
                    ? put_signed(out, value->i128, bytes, index, err)
                    : put_unsigned(out, value->u128, bytes, index, err);
@@ -281,6 +282,7 @@ static cst_code get_value(key_reader *in, const cst_column *column, cst_value *o
     case CST_TYPE_BINARY:
         return get_variable(in, column->type, out);
     default:
+        if (bytes == 0) return corrupt(in, start, "the schema's type is unknown");
         code = csti_type_is_signed(column->type) ? get_signed(in, bytes, &out->i128)
                                                  : get_big_endian(in, bytes, &out->u128);
     }

@@ -205,6 +205,15 @@ TEST(values_outside_their_type_are_refused_by_column) {
     CHECK_CODE(encode_one("u8", (cst_value){.is_null = true}, 9, &err), CST_SCHEMA_MISMATCH);
 }
 
+TEST(a_schema_nobody_checked_is_refused) {
+    const cst_schema schema = {.columns_count = 1, .columns = {{.type = (cst_type)77}}};
+    cst_value value = {.u128 = 1};
+    uint32_t count = 0;
+
+    CHECK_CODE(cst_key_encode(&schema, &value, key_bytes, 99, &count, NULL), CST_SCHEMA);
+    CHECK_CODE(cst_key_decode(&schema, key_bytes, 8, &value, scratch, NULL), CST_KEY_CORRUPT);
+}
+
 TEST(a_key_longer_than_its_room_is_refused) {
     cst_err err = {.text = ""};
 

@@ -186,9 +186,9 @@ static inline void random_batch_fill(random_batch *out, uint32_t rows) {
 
 static inline void random_batch_free(random_batch *batch) {
     for (uint32_t i = 0; i < batch->schema.columns_count; i++) {
-        free((void *)(uintptr_t)batch->columns[i].values.data);
-        free((void *)(uintptr_t)batch->columns[i].offsets.data);
-        free((void *)(uintptr_t)batch->columns[i].validity.data);
+        free((void *)batch->columns[i].values.data);
+        free((void *)batch->columns[i].offsets.data);
+        free((void *)batch->columns[i].validity.data);
     }
 }
 
