@@ -9,7 +9,7 @@ import sys
 import unittest
 
 PROGRAM = ""
-VERBS = ["generate", "keys encode", "keys decode", "keys hash", "version"]
+VERBS = ["device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "version"]
 
 
 def run(*arguments, text=b"", status=0):
@@ -285,6 +285,60 @@ class Generate(unittest.TestCase):
         run("generate", "one-key", "--rows", "1", "--keys", "2", status=2)
         run("generate", "bids", "--rows", "1", "--skew", "11", status=2)
         run("generate", "bids", "--rows", "1", "--format", "xml", status=2)
+
+
+class Device(unittest.TestCase):
+    """device list, probe, selftest."""
+
+    def test_list_names_every_device_and_why_it_is_not_there(self):
+        out, _ = run("device", "list", "--json")
+        devices = {row["uri"]: row for row in map(json.loads, out.splitlines())}
+        self.assertEqual(set(devices), {"cpu:", "cpu:scalar", "cpu:avx2", "cpu:avx512", "sim:",
+                                        "opencl:", "xrt:0"})
+        self.assertTrue(devices["cpu:"]["available"])
+        self.assertTrue(devices["cpu:scalar"]["available"])
+        self.assertFalse(devices["xrt:0"]["available"])
+        self.assertIn("this build has no xrt:", devices["xrt:0"]["text"])
+        lines = run("device", "list")[0].splitlines()
+        self.assertEqual(len(lines), len(devices))
+        self.assertRegex(lines[0], r"^cpu: +available +processor, ")
+
+    def test_probe_says_what_a_device_can_do(self):
+        probe = json.loads(run("device", "probe", "cpu:", "--json")[0])
+        self.assertEqual(probe["operations"],
+                         ["encode", "hash", "apply", "lookup", "barrier", "scan", "restore",
+                          "grow", "expire", "release"])
+        self.assertEqual(probe["key_bytes_max"], 248)
+        self.assertGreater(probe["memory_bytes"], 1 << 20)
+        out, _ = run("device", "probe", "cpu:scalar?worker=1")
+        self.assertIn("processor, scalar, a worker thread a queue", out)
+
+    def test_selftest_passes_on_what_is_there(self):
+        for uri in ("cpu:", "cpu:scalar", "cpu:?worker=1", "fault:cpu:"):
+            self.assertEqual(run("device", "selftest", uri)[0],
+                             f"{uri}: keys, hashes and table give the known answers\n")
+        self.assertEqual(json.loads(run("device", "selftest", "cpu:", "--json")[0]),
+                         {"uri": "cpu:", "selftest": "ok"})
+
+    def test_selftest_finds_one_wrong_bit(self):
+        out, err = run("device", "selftest", "fault:cpu:?flip=1", status=5)
+        self.assertEqual(out, "")
+        self.assertIn("CST_DEVICE_SELFTEST", err)
+
+    def test_what_is_not_there_is_a_device_error(self):
+        for uri, why in [("xrt:0", "this build has no xrt:"), ("tpu:", "no device scheme 'tpu:'"),
+                         ("cpu", "has no scheme"), ("cpu:avx1024", "no such level"),
+                         ("cpu:?threads=2", "no parameter 'threads'"),
+                         ("fault:cpu:?fail_open=1", "fail_open")]:
+            with self.subTest(uri=uri):
+                _, err = run("device", "probe", uri, status=5)
+                self.assertIn(why, err)
+                self.assertEqual(err.count("\n"), 1)
+
+    def test_a_missing_device_is_wrong_usage(self):
+        run("device", "probe", status=2)
+        run("device", "selftest", status=2)
+        self.assertIn("Did you mean 'probe'?", run("device", "prob", status=2)[1])
 
 
 GOLDEN = """bids a54181d60cb36e22

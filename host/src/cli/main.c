@@ -20,6 +20,7 @@ static const cli_choice verbs[] = {
 #ifdef CST_CLI_BENCH
     {"bench", cli_bench, "benchmarks, side by side with their peers"},
 #endif
+    {"device", cli_device, "what devices there are, and whether they give the right bits"},
     {"generate", cli_generate, "rows of the example workloads, the same for the same seed"},
     {"keys", cli_keys, "memcomparable keys and their hashes, from and to text"},
     {"version", cli_version, "the version"},

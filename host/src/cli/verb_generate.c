@@ -1,4 +1,4 @@
-// generate.c: `constellation generate NAME`.
+// verb_generate.c: `constellation generate NAME`.
 #include "cli/cli.h"
 
 #include "stream/row_text.h"

@@ -1,4 +1,4 @@
-// keys.c: `constellation keys encode | decode | hash`: one line in, one line out.
+// verb_keys.c: `constellation keys encode | decode | hash`: one line in, one line out.
 #include "cli/cli.h"
 
 #include "stream/csv.h"

@@ -1,0 +1,23 @@
+// constellation.h: everything public, in the order in which it builds up.
+//
+//   error ──► schema ──► batch ──► keys, hash ──► table ──► device ──► driver
+//                          ▲                        └──► segments of deltas and fulls, restore
+//                      generator
+//
+// Every public name begins with cst_ or CST_. The library has no globals, no signal handlers, and
+// never ends the program; each header says who owns what and which thread may call.
+#ifndef CONSTELLATION_CONSTELLATION_H
+#define CONSTELLATION_CONSTELLATION_H
+
+#include <constellation/batch.h>
+#include <constellation/device.h>
+#include <constellation/driver.h>
+#include <constellation/error.h>
+#include <constellation/generator.h>
+#include <constellation/hash.h>
+#include <constellation/keys.h>
+#include <constellation/schema.h>
+#include <constellation/segment.h>
+#include <constellation/table.h>
+
+#endif

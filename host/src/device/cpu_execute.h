@@ -1,0 +1,43 @@
+// cpu_execute.h: one command on the processor, and the rule that stops a queue.
+//
+//   rows        |0       |1024    |2048 ...          a pass takes a block at a time, so that
+//   per block   encode ─► hash ─► apply or look up   keys and hashes never leave the nearest caches
+//
+//   stopped?  entry of the same generation: CST_ABORTED, unless it is a fixup
+//             of a later one: runs, and the stop is over
+//
+// A block begins at a multiple of 8 rows: bits of a null bitmap are then whole bytes.
+//
+// Thread     the executor's: the host's (inline) or the queue's worker.
+// Ring       0: no allocation, no text.
+// Owner      the executor owns the blocks of hashes and offsets, a table its block of keys.
+#ifndef CST_DEVICE_CPU_EXECUTE_H
+#define CST_DEVICE_CPU_EXECUTE_H
+
+#include "codec/dispatch.h"
+#include "device/backend.h"
+
+enum {
+    CSTI_CPU_BLOCK_ROWS = 1024,
+    CSTI_CPU_BLOCK_KEY_BYTES = 32 << 10, // with hashes and offsets about an L1 cache
+};
+
+typedef struct csti_cpu_executor {
+    const csti_codec *codec;
+    bool stopped;
+    uint64_t stopped_generation;
+    uint32_t offsets[CSTI_CPU_BLOCK_ROWS + 1];
+    uint64_t hashes[CSTI_CPU_BLOCK_ROWS];
+} csti_cpu_executor;
+
+typedef struct csti_cpu_table {
+    cst_device_table base;
+    cst_table *image;
+    uint8_t *keys; // a block's, if the table encodes: of at least 8 rows of the longest key
+    size_t keys_capacity;
+} csti_cpu_table;
+
+void csti_cpu_execute(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
+                      cst_completion *out);
+
+#endif
