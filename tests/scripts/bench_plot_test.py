@@ -51,7 +51,18 @@ class BenchPlot(unittest.TestCase):
 
     def test_the_table_has_ratio_and_spread(self):
         texts = self.draw([result(1000000, 20, 40)])
-        self.assertIn("| 20 ns (10 ns to 40 ns) | some<map> 40 ns | 2.00 |", texts["README.md"])
+        self.assertIn("| 20 ns (10 ns to 40 ns) | some<map> 40 ns (2.00) |", texts["README.md"])
+
+    def test_two_peers_of_one_measurement_share_a_row(self):
+        other = dict(result(1000000, 20, 10), peer="other")
+        text = self.draw([result(1000000, 20, 40), other])["README.md"]
+        self.assertIn("some<map> 40 ns (2.00) · other 10 ns (0.50) |", text)
+
+    def test_memory_is_in_bytes(self):
+        texts = self.draw([{"bench": "state.memory", "params": {}, "bytes_per_entry": 125.7,
+                            "peer": "map", "peer_bytes_per_entry": 150.0, "ratio": 1.19}])
+        self.assertIn("125.7 B", texts["state-memory.svg"])
+        self.assertIn("map 150 B (1.19)", texts["README.md"])
 
     def test_what_stands_before_the_results_is_kept_and_old_results_go(self):
         text = self.draw([result(1000000, 20, 40)])["README.md"]
