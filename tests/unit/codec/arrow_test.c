@@ -151,6 +151,7 @@ TEST(fixed_width_values_and_byte_aligned_bitmaps_are_not_copied) {
     CHECK(columns[0].validity.data == (const uint8_t *)numbers[0] + 1);
     CHECK(columns[1].offsets.data == (const uint8_t *)texts[1] + 32);
     CHECK(columns[1].values.data == texts[2]);
+    CHECK_EQ(columns[1].offsets.bytes, 4 * (32 + 1));
     cst_arrow_batch_free(imported);
     schema.release(&schema);
     random_batch_free(&random);
