@@ -257,7 +257,7 @@ static void no_allocation_in(cst_store *store) {
     }
     CHECK_OK(cst_store_multi_get(store, &batch, read_values, 16, NULL, found));
     CHECK_EQ(nth_count(), 0);
-    CHECK_EQ(mallinfo2().uordblks, in_use);
+    CHECK(mallinfo2().uordblks <= in_use);
     CHECK_OK(cst_store_seal(store, &epoch, NULL));
     CHECK_EQ(nth_count(), 0);
 }
