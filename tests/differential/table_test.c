@@ -152,12 +152,12 @@ static void print_knobs(const rows_knobs *k) {
 // ---- Steps --------------------------------------------------------------------------------------
 
 static void remember(stream *s, const cst_delta *delta) {
-    cst_bytes ranges[256];
+    static cst_bytes ranges[4096];
     size_t count = 0;
     uint64_t bytes = 0;
 
-    cst_table_delta_ranges(s->pair.fast, delta, ranges, 256, &count);
-    CHECK(count <= 256);
+    cst_table_delta_ranges(s->pair.fast, delta, ranges, 4096, &count);
+    CHECK(count <= 4096);
     for (size_t i = 0; i < count; i++) bytes += ranges[i].count;
     CHECK_EQ(bytes, delta->to - delta->from);
     if (!s->history || s->history_bytes + bytes > HISTORY_BYTES_MAX) {

@@ -41,8 +41,9 @@ static cst_code check_shape(const checker *check) {
         return CORRUPT(check, "image: widths differ from the table's");
     if (control->hash_key_check != cst_hash(&table->hash_key, probe, sizeof probe - 1))
         return CORRUPT(check, "image: made with another hash key");
-    if (control->layout == CST_TABLE_INLINE &&
-        csti_program_check(&control->program, NULL) != CST_OK)
+    if (control->program.value_bytes != control->value_bytes ||
+        (control->layout == CST_TABLE_INLINE &&
+         csti_program_check(&control->program, NULL) != CST_OK))
         return CORRUPT(check, "image: update program");
     if (!all_zero((const uint8_t *)control + sizeof *control, CSTI_CONTROL_BYTES - sizeof *control))
         return CORRUPT(check, "image: reserved bytes of the control block");
@@ -59,7 +60,7 @@ static cst_code check_counters(const checker *check) {
     if (control->directory_depth > CSTI_DIRECTORY_DEPTH_MAX ||
         control->depth_max > control->directory_depth ||
         control->directory_rows < UINT32_C(1) << control->directory_depth ||
-        control->directory_rows > UINT64_C(2) << control->directory_depth)
+        control->directory_rows >= UINT64_C(2) << control->directory_depth)
         return CORRUPT(check, "image: directory of %u rows, depth %u", control->directory_rows,
                        control->directory_depth);
     if (control->chunks_free_count > CSTI_CHUNKS_FREE_MAX)
@@ -80,6 +81,9 @@ static cst_code check_counters(const checker *check) {
         return CORRUPT(check, "image: %llu live and %u free log segments of %u",
                        (unsigned long long)live, control->log_free_count,
                        control->log_segments_frontier);
+    if (control->slab_frontier % 16 != 0 || control->slab_frontier > table->budget_bytes)
+        return CORRUPT(check, "image: slab of %llu bytes",
+                       (unsigned long long)control->slab_frontier);
     if (csti_used_bytes(table) > table->budget_bytes)
         return CORRUPT(check, "image: larger than its budget");
     return CST_OK;
@@ -113,8 +117,10 @@ static cst_code check_row(checker *check, uint32_t index) {
 }
 
 static cst_code check_block(checker *check, uint64_t block, uint32_t class, const char *what) {
-    if (class >= CSTI_SLAB_CLASSES || block % 16 != 0 ||
-        block + csti_slab_class_bytes(class) > check->table->control->slab_frontier)
+    const uint64_t frontier = check->table->control->slab_frontier;
+
+    if (class >= CSTI_SLAB_CLASSES || block % 16 != 0 || block > frontier ||
+        csti_slab_class_bytes(class) > frontier - block)
         return CORRUPT(check, "%s: slab block %llu of class %u", what, (unsigned long long)block,
                        class);
     for (uint32_t i = 0; i < csti_slab_class_bytes(class) / 16; i++)
@@ -298,6 +304,13 @@ static cst_code check_record(const checker *check, const csti_record *record, ui
         return CORRUPT(check, "lengths");
     if (cst_hash(&table->hash_key, record + 1, record->key_bytes) != record->hash)
         return CORRUPT(check, "its hash is not its key's");
+    const uint8_t *key = (const uint8_t *)(record + 1);
+    const uint32_t key_area = table->control->layout == CST_TABLE_WIDE
+                                  ? (record->key_bytes + 7u) & ~7u
+                                  : table->key_area_bytes;
+    if (!all_zero(key + record->key_bytes, key_area - record->key_bytes) ||
+        !all_zero(key + key_area + value_bytes, bytes - 16 - key_area - value_bytes))
+        return CORRUPT(check, "padding");
     return CST_OK;
 }
 

@@ -141,8 +141,7 @@ typedef struct csti_control {
 } csti_control;
 _Static_assert(sizeof(csti_control) <= CSTI_CONTROL_BYTES, "the control block is one page");
 
-// ---- What a hash says
-// -----------------------------------------------------------------------------
+// ---- What a hash says ---------------------------------------------------------------------------
 
 static inline uint32_t csti_hash_tag(uint64_t hash) {
     return (uint32_t)(hash >> CSTI_TAG_SHIFT) & 0xffff;

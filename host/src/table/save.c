@@ -141,7 +141,7 @@ static cst_code check_control(const cst_table *table, const cst_table_options *o
         memcmp(&control->program, &options->program, sizeof options->program) != 0)
         return cst_fail(err, CST_SCHEMA_MISMATCH, "image: of a table with other options");
     if (control->directory_depth > CSTI_DIRECTORY_DEPTH_MAX ||
-        control->directory_rows > UINT64_C(2) << control->directory_depth ||
+        control->directory_rows >= UINT64_C(2) << control->directory_depth ||
         control->log_segments_frontier > table->log_segments_max ||
         control->log_free_count > table->log_segments_max ||
         control->log_free_first >= table->log_segments_max ||
