@@ -17,16 +17,14 @@ uint64_t csti_ticks_spin_cycles(uint64_t cycles) {
     uint64_t sum = 0;
     uint64_t step = 1;
 
-    // Between registers: some cores fold adds of a constant.
     for (uint64_t i = 0; i < cycles; i += 16) {
-        for (int j = 0; j < 16; j++) {
 #if defined(__x86_64__)
-            __asm__ volatile("add %1, %0" : "+r"(sum) : "r"(step));
+        // Between registers: some cores fold adds of a constant.
+        __asm__ volatile(".rept 16\n\tadd %1, %0\n\t.endr" : "+r"(sum) : "r"(step));
 #else
-            __asm__ volatile("" : "+r"(sum));
-            sum += step;
+        __asm__ volatile("" : "+r"(sum));
+        sum += 16 * step;
 #endif
-        }
     }
     return sum;
 }

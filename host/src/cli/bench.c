@@ -15,7 +15,14 @@ typedef struct bench_group {
 
 static const bench_group groups[] = {
     {"machine", bench_machine, "random lines and dependent loads: the limit of any table here"},
+    {"codec", bench_codec, "encode and decode keys, alone and in batches"},
+    {"hash", bench_hash, "16-byte keys in batches, in nanoseconds and in core cycles"},
     {"state", bench_state, "get, miss, update, insert, memory, and updates under a checkpoint"},
+    {"barrier", bench_barrier, "seal an epoch: p50 and p99 above an empty timer"},
+    {"delta", bench_delta, "seal and hand over 10K changes, without a copy"},
+    {"fold", bench_fold, "a full and its deltas become one ordered full"},
+    {"growth", bench_growth, "single puts while a table grows and seals, up to p99.999 and max"},
+    {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
 

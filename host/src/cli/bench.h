@@ -1,10 +1,11 @@
 // bench.h: what every benchmark shares: options, rounds, peers, result lines.
 //
 //   cli_bench ──► group (codec, state, …) ──► bench_compare("state.get", params, sides)
-//                                                round 1:  ours  boost  absl  …  the machine's
-//                                                limit round 2:  ours  boost  absl  …        one
-//                                                process, … interleaved
-//                                              ──► one line a peer: medians, min, max, ratio
+//
+//        round 1:  ours  boost  absl  …  the machine's limit
+//        round 2:  ours  boost  absl  …                        one process, by turns
+//
+//        ──► one line a peer: medians, min, max, ratio
 //
 // A side is one contender: a function that does one round and says what an operation cost. The
 // first is ours. One more may be the machine's own limit for the same work.

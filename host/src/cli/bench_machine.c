@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LINE_BYTES = 64, ENTRY_UNIT = 32, SPIN_CYCLES = 4 << 20 };
+enum { LINE_BYTES = 64, ENTRY_UNIT = 32, SPIN_CYCLES = 1 << 16, SPINS = 400 };
 
 cst_code bench_memory_take(bench_memory *memory, size_t bytes, cst_err *err) {
     const csti_pages_options options = {.numa_node = -1, .hugepages = true};
@@ -37,7 +37,7 @@ double bench_clock_ghz(double ticks_per_ns) {
     double best_ns = 0;
 
     // The shortest of some: whatever interrupts makes it longer.
-    for (int round = 0; round < 8; round++) {
+    for (int round = 0; round < SPINS; round++) {
         const uint64_t from = csti_ticks();
         double ns;
 

@@ -1,4 +1,5 @@
 // bench_state.c: the table beside maps and stores that one would otherwise use.
+#include "cli/bench_checkpoint.h"
 #include "cli/bench_maps.h"
 
 #include "stream/zipf.h"
@@ -152,6 +153,7 @@ static cst_code measure_filled(state_bench *s, cst_err *err) {
     if (code == CST_OK) code = open_limits(s, err);
     if (code == CST_OK) code = measure_gets(s, err);
     if (code == CST_OK) code = measure_updates(s, BENCH_LOOP_UPDATE_STEADY, err);
+    if (code == CST_OK) code = bench_checkpoint(m, err);
     if (code == CST_OK) code = measure_memory(m, "updated");
     return code;
 }

@@ -6,6 +6,10 @@
 
 enum { ENTRY_BYTES = 96, SPARE_BYTES = 256 << 20 };
 
+cst_program bench_table_program(void) {
+    return (cst_program){.value_bytes = BENCH_VALUE_BYTES, .presence_offset = CST_NO_OFFSET};
+}
+
 cst_code bench_table_open(bench_table *t, const bench *b, const bench_table_options *options,
                           cst_err *err) {
     const size_t batch = b->batch;
@@ -20,7 +24,7 @@ cst_code bench_table_open(bench_table *t, const bench *b, const bench_table_opti
         const cst_table_options table = {
             .layout = CST_TABLE_INLINE,
             .key_bytes = BENCH_KEY_BYTES,
-            .program = {.value_bytes = BENCH_VALUE_BYTES, .presence_offset = CST_NO_OFFSET},
+            .program = bench_table_program(),
             .hash_key = t->hash_key,
             .budget_bytes = options->rows * 2 * ENTRY_BYTES + options->log_bytes + SPARE_BYTES,
             .rows_hint = options->reserved ? options->rows : 0,
@@ -139,13 +143,17 @@ cst_code bench_table_get_dependent(bench_table *t, const uint8_t *keys, size_t c
     return get_single(t, keys, count, zero, found_out);
 }
 
+cst_code bench_table_sealed(bench_table *t, uint64_t keep, const cst_delta *delta) {
+    assert(keep < BENCH_KEPT_MAX);
+    t->sealed[t->seals_count % BENCH_KEPT_MAX] = *delta;
+    t->seals_count++;
+    if (t->seals_count <= keep) return CST_OK;
+    return cst_table_release(t->table, &t->sealed[(t->seals_count - keep - 1) % BENCH_KEPT_MAX]);
+}
+
 cst_code bench_table_seal(bench_table *t, uint64_t keep, cst_delta *delta_out) {
     const cst_delta delta = cst_table_seal(t->table);
 
-    assert(keep < BENCH_KEPT_MAX);
-    t->sealed[t->seals_count % BENCH_KEPT_MAX] = delta;
-    t->seals_count++;
     if (delta_out) *delta_out = delta;
-    if (t->seals_count <= keep) return CST_OK;
-    return cst_table_release(t->table, &t->sealed[(t->seals_count - keep - 1) % BENCH_KEPT_MAX]);
+    return bench_table_sealed(t, keep, &delta);
 }

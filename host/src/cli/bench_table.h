@@ -1,7 +1,6 @@
 // bench_table.h: a table of 16-byte keys and 64-byte values, with the loops that benchmarks time.
 //
-//   keys ──hash (in batches)──► cst_table_lookup | cst_table_apply_all     the hash is part of the
-//   time
+//   keys ──hash (in batches)──► cst_table_lookup | cst_table_apply_all      the hash is timed too
 //
 // Promises   what is counted is checked: a loop that finds fewer keys than it should is an error.
 // Thread     the owner's.
@@ -47,7 +46,11 @@ CST_CHECK_RESULT cst_code bench_table_get_single(bench_table *t, const uint8_t *
 CST_CHECK_RESULT cst_code bench_table_get_dependent(bench_table *t, const uint8_t *keys,
                                                     size_t count, uint64_t zero, size_t *found_out);
 
+cst_program bench_table_program(void);
+
 // Seals; releases what is more than `keep` epochs old.
 CST_CHECK_RESULT cst_code bench_table_seal(bench_table *t, uint64_t keep, cst_delta *delta_out);
+// What follows cst_table_seal, for those who time it alone.
+CST_CHECK_RESULT cst_code bench_table_sealed(bench_table *t, uint64_t keep, const cst_delta *delta);
 
 #endif
