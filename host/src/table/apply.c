@@ -6,13 +6,12 @@
 // ---- Inline rows --------------------------------------------------------------------------------
 
 // The slot's row as a record: hash, key area and value stand at the same offsets in both.
-CSTI_INLINE void record_write(const cst_table *table, csti_record *record, const csti_entry *entry,
-                              uint32_t entry_bytes) {
-    memcpy((uint8_t *)record + 16, (const uint8_t *)entry + 16, entry_bytes - 16);
+CSTI_INLINE void record_write(csti_record *record, const csti_entry *entry, csti_widths widths) {
+    memcpy((uint8_t *)record + 16, (const uint8_t *)entry + 16, widths.entry - 16);
     record->hash = entry->hash;
     record->key_bytes = (uint16_t)(entry->change & 0xff);
-    record->units = (uint16_t)(entry_bytes / CSTI_LOG_UNIT);
-    record->value_flags = table->value_bytes | CSTI_RECORD_PRESENT;
+    record->units = (uint16_t)(widths.entry / CSTI_LOG_UNIT);
+    record->value_flags = widths.value | CSTI_RECORD_PRESENT;
 }
 
 CSTI_INLINE void record_bury(const cst_table *table, csti_record *record, const csti_entry *entry) {
@@ -26,25 +25,19 @@ CSTI_INLINE void record_bury(const cst_table *table, csti_record *record, const 
     record->value_flags = CSTI_RECORD_TOMBSTONE;
 }
 
-// Everything a batch's rows need; widths are constants where the caller specialised them.
+// What a batch's rows share.
 typedef struct apply_pass {
     cst_table *table;
     const cst_rows *rows;
-    uint32_t entry_bytes;
     uint32_t applied; // the row after the last one applied
     cst_code code;
 } apply_pass;
 
-CSTI_INLINE csti_key row_key(const cst_rows *rows, uint32_t row, uint32_t key_bytes) {
-    if (rows->key_offsets)
-        return (csti_key){rows->hashes[row], rows->keys + rows->key_offsets[row],
-                          rows->key_offsets[row + 1] - rows->key_offsets[row]};
-    return (csti_key){rows->hashes[row], rows->keys + (size_t)row * rows->key_stride, key_bytes};
-}
-
-CSTI_INLINE cst_code upsert_found(cst_table *table, const cst_rows *rows, uint32_t row,
-                                  csti_entry *entry, uint32_t entry_bytes, bool replace) {
-    uint8_t *value = (uint8_t *)entry + table->value_offset;
+CSTI_INLINE cst_code upsert_found(const apply_pass *pass, uint32_t row, csti_entry *entry,
+                                  csti_widths widths, bool replace) {
+    cst_table *table = pass->table;
+    const cst_rows *rows = pass->rows;
+    uint8_t *value = (uint8_t *)entry + widths.value_offset;
     uint8_t folded[CST_INLINE_ENTRY_BYTES_MAX];
     const uint8_t *source = folded;
     uint64_t offset = csti_entry_open_record(table, entry);
@@ -57,28 +50,30 @@ CSTI_INLINE cst_code upsert_found(cst_table *table, const cst_rows *rows, uint32
         const bool fresh = csti_program_expired(program, value, rows->now_us);
 
         if (fresh)
-            memset(folded, 0, table->value_bytes);
+            memset(folded, 0, widths.value);
         else
-            memcpy(folded, value, table->value_bytes);
+            memcpy(folded, value, widths.value);
         const cst_code code = csti_program_fold(program, rows, row, fresh, folded);
         if (__builtin_expect(code != CST_OK, 0)) return code;
     }
     if (offset == 0) {
-        const cst_code code = csti_log_check(table, entry_bytes);
+        const cst_code code = csti_log_check(table, widths.entry);
         if (__builtin_expect(code != CST_OK, 0)) return code;
-        record = csti_log_append(table, entry_bytes, &offset);
+        record = csti_log_append(table, widths.entry, &offset);
         entry->change = csti_change_word(offset, (uint32_t)(entry->change & 0xff));
     } else {
         record = csti_log_record(table, offset);
     }
-    memcpy(value, source, table->value_bytes);
-    record_write(table, record, entry, entry_bytes);
+    memcpy(value, source, widths.value);
+    record_write(record, entry, widths);
     return CST_OK;
 }
 
-CSTI_INLINE cst_code upsert_new(cst_table *table, const cst_rows *rows, uint32_t row,
-                                const csti_key *key, const csti_directory_row *segment,
-                                uint32_t entry_bytes, bool replace) {
+CSTI_INLINE cst_code upsert_new(const apply_pass *pass, uint32_t row, const csti_key *key,
+                                const csti_directory_row *segment, csti_widths widths,
+                                bool replace) {
+    cst_table *table = pass->table;
+    const cst_rows *rows = pass->rows;
     uint8_t folded[CST_INLINE_ENTRY_BYTES_MAX];
     const uint8_t *source = folded;
     csti_control_line *first_line;
@@ -88,22 +83,22 @@ CSTI_INLINE cst_code upsert_new(cst_table *table, const cst_rows *rows, uint32_t
     if (replace) {
         source = rows->values + (size_t)row * rows->value_stride;
     } else {
-        memset(folded, 0, table->value_bytes);
+        memset(folded, 0, widths.value);
         code = csti_program_fold(&table->control->program, rows, row, true, folded);
         if (code != CST_OK) return code;
     }
     const csti_place place = csti_find_free(table, segment, key->hash, &first_line);
     if (!place.line) return CST_TABLE_FULL;
-    code = csti_log_check(table, entry_bytes);
+    code = csti_log_check(table, widths.entry);
     if (code != CST_OK) return code;
 
-    csti_record *record = csti_log_append(table, entry_bytes, &offset);
+    csti_record *record = csti_log_append(table, widths.entry, &offset);
     place.entry->hash = key->hash;
     place.entry->change = csti_change_word(offset, key->count);
     memcpy(place.entry + 1, key->bytes, key->count);
-    memcpy((uint8_t *)place.entry + table->value_offset, source, table->value_bytes);
+    memcpy((uint8_t *)place.entry + widths.value_offset, source, widths.value);
     csti_place_occupy(&place, key->hash, first_line);
-    record_write(table, record, place.entry, entry_bytes);
+    record_write(record, place.entry, widths);
     table->control->rows_count++;
     return CST_OK;
 }
@@ -240,28 +235,30 @@ CSTI_INLINE bool is_delete(const cst_rows *rows, uint32_t row) {
     return rows->ops && rows->ops[row] == CST_ROW_DELETE;
 }
 
-CSTI_INLINE cst_code apply_inline(cst_table *table, const cst_rows *rows, uint32_t row,
-                                  const csti_view *view, const csti_probe *probe,
-                                  uint32_t key_bytes, uint32_t entry_bytes, bool replace) {
-    const csti_key key = row_key(rows, row, key_bytes);
+CSTI_INLINE cst_code apply_inline(const apply_pass *pass, const csti_view *view, uint32_t row,
+                                  const csti_probe *probe, uint32_t key_bytes, csti_widths widths,
+                                  bool replace) {
+    const csti_key key = csti_row_key(pass->rows, row, key_bytes, probe->hash);
 
-    if (__builtin_expect(key.count > table->key_bytes, 0)) return CST_KEY_TOO_LONG;
+    if (__builtin_expect(key.count > widths.key, 0)) return CST_KEY_TOO_LONG;
     const csti_place place = csti_probe_find(view, probe, &key, false);
-    if (is_delete(rows, row)) {
+    if (is_delete(pass->rows, row)) {
         if (!place.line) return CST_OK;
-        if (csti_program_expired(&table->control->program,
-                                 (uint8_t *)place.entry + table->value_offset, rows->now_us))
+        if (csti_program_expired(&pass->table->control->program,
+                                 (uint8_t *)place.entry + widths.value_offset, pass->rows->now_us))
             return CST_OK;
-        return csti_delete_at(table, &place);
+        return csti_delete_at(pass->table, &place);
     }
     if (__builtin_expect(place.line != NULL, 1))
-        return upsert_found(table, rows, row, place.entry, entry_bytes, replace);
-    return upsert_new(table, rows, row, &key, probe->row, entry_bytes, replace);
+        return upsert_found(pass, row, place.entry, widths, replace);
+    return upsert_new(pass, row, &key, probe->row, widths, replace);
 }
 
-static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
-                           const csti_view *view, const csti_probe *probe) {
-    const csti_key key = row_key(rows, row, rows->key_bytes);
+static cst_code apply_wide(const apply_pass *pass, const csti_view *view, uint32_t row,
+                           const csti_probe *probe) {
+    cst_table *table = pass->table;
+    const cst_rows *rows = pass->rows;
+    const csti_key key = csti_row_key(rows, row, rows->key_bytes, probe->hash);
     cst_row_ref ref = {.hash = key.hash, .key = key.bytes, .key_bytes = key.count};
 
     if (key.count > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
@@ -289,44 +286,35 @@ static cst_code apply_wide(cst_table *table, const cst_rows *rows, uint32_t row,
         return true;                                                                               \
     }
 
-APPLY_FINISH(finish_wide, apply_wide(pass->table, pass->rows, row, view, probe))
-APPLY_FINISH(finish_replace, apply_inline(pass->table, pass->rows, row, view, probe,
-                                          pass->rows->key_bytes, pass->entry_bytes, true))
-APPLY_FINISH(finish_fold, apply_inline(pass->table, pass->rows, row, view, probe,
-                                       pass->rows->key_bytes, pass->entry_bytes, false))
-APPLY_FINISH(finish_replace_16_96,
-             apply_inline(pass->table, pass->rows, row, view, probe, 16, 96, true))
-APPLY_FINISH(finish_fold_8_64,
-             apply_inline(pass->table, pass->rows, row, view, probe, 8, 64, false))
-APPLY_FINISH(finish_fold_16_96,
-             apply_inline(pass->table, pass->rows, row, view, probe, 16, 96, false))
+APPLY_FINISH(finish_wide, apply_wide(pass, view, row, probe))
+APPLY_FINISH(finish_replace,
+             apply_inline(pass, view, row, probe, pass->rows->key_bytes, view->widths, true))
+APPLY_FINISH(finish_fold,
+             apply_inline(pass, view, row, probe, pass->rows->key_bytes, view->widths, false))
+APPLY_FINISH(finish_replace_16, apply_inline(pass, view, row, probe, 16, view->widths, true))
+APPLY_FINISH(finish_fold_16, apply_inline(pass, view, row, probe, 16, view->widths, false))
+APPLY_FINISH(finish_fold_8, apply_inline(pass, view, row, probe, 8, view->widths, false))
 
 cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
-    apply_pass pass = {table, rows, table->entry_bytes, rows->first_row, CST_OK};
-    const bool wide = table->control->layout == CST_TABLE_WIDE;
+    apply_pass pass = {table, rows, rows->first_row, CST_OK};
+    const csti_widths widths = csti_table_widths(table);
     const bool replace = table->control->program.accumulators_count == 0;
-    const uint32_t width = table->entry_bytes;
     const uint32_t key_bytes = rows->key_offsets ? 0 : rows->key_bytes;
+    const csti_pipeline_kind kind = {.inserts = true, .writes = true};
+    const csti_pipeline_kind kind_wide = {.inserts = true, .wide = true, .writes = true};
 
-    *applied_out = 0;
-    if (!replace && !csti_program_takes(&table->control->program, rows)) return CST_USAGE;
-#define APPLY_RUN(FINISH, WIDTH, WIDE)                                                             \
-    csti_pipeline(table, rows->hashes, rows->first_row, rows->rows_count, (WIDTH),                 \
-                  (csti_pipeline_kind){.inserts = true, .wide = (WIDE), .writes = true}, (FINISH), \
-                  &pass)
-    if (wide)
-        APPLY_RUN(finish_wide, width, true);
-    else if (replace && key_bytes == 16 && width == 96)
-        APPLY_RUN(finish_replace_16_96, 96, false);
+    if (table->control->layout == CST_TABLE_WIDE)
+        csti_pipeline(table, rows, widths, kind_wide, finish_wide, &pass);
+    else if (replace && key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
+        csti_pipeline(table, rows, CSTI_WIDTHS_16_64, kind, finish_replace_16, &pass);
     else if (replace)
-        APPLY_RUN(finish_replace, width, false);
-    else if (key_bytes == 16 && width == 96)
-        APPLY_RUN(finish_fold_16_96, 96, false);
-    else if (key_bytes == 8 && width == 64)
-        APPLY_RUN(finish_fold_8_64, 64, false);
+        csti_pipeline(table, rows, widths, kind, finish_replace, &pass);
+    else if (key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
+        csti_pipeline(table, rows, CSTI_WIDTHS_16_64, kind, finish_fold_16, &pass);
+    else if (key_bytes == 8 && csti_widths_equal(widths, CSTI_WIDTHS_8_32))
+        csti_pipeline(table, rows, CSTI_WIDTHS_8_32, kind, finish_fold_8, &pass);
     else
-        APPLY_RUN(finish_fold, width, false);
-#undef APPLY_RUN
+        csti_pipeline(table, rows, widths, kind, finish_fold, &pass);
     *applied_out = pass.applied - rows->first_row;
     return pass.code;
 }

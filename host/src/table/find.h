@@ -13,12 +13,41 @@
 
 #define CSTI_INLINE static inline __attribute__((always_inline))
 
+// A table's widths. Paths for common tables pass constants, so that copies and compares unroll.
+typedef struct csti_widths {
+    uint32_t key;          // longest key
+    uint32_t value_offset; // 16 + key area
+    uint32_t value;
+    uint32_t entry;
+} csti_widths;
+
+CSTI_INLINE csti_widths csti_table_widths(const cst_table *table) {
+    return (csti_widths){table->key_bytes, table->value_offset, table->value_bytes,
+                         table->entry_bytes};
+}
+
+// Two u64 or a uuid with eight accumulators; one u64 with four.
+static const csti_widths CSTI_WIDTHS_16_64 = {16, 32, 64, 96};
+static const csti_widths CSTI_WIDTHS_8_32 = {8, 24, 32, 64};
+
+CSTI_INLINE bool csti_widths_equal(csti_widths a, csti_widths b) {
+    return a.key == b.key && a.value == b.value; // the others follow
+}
+
 // A key as a caller gives it.
 typedef struct csti_key {
     uint64_t hash;
     const uint8_t *bytes;
     uint32_t count;
 } csti_key;
+
+CSTI_INLINE csti_key csti_row_key(const cst_rows *rows, uint32_t row, uint32_t key_bytes,
+                                  uint64_t hash) {
+    if (!rows->key_offsets)
+        return (csti_key){hash, rows->keys + (size_t)row * rows->key_stride, key_bytes};
+    const uint32_t from = rows->key_offsets[row];
+    return (csti_key){hash, rows->keys + from, rows->key_offsets[row + 1] - from};
+}
 
 // Where a row is. `line == NULL`: nowhere.
 typedef struct csti_place {

@@ -11,37 +11,30 @@ typedef struct lookup_pass {
     cst_bytes *refs;
 } lookup_pass;
 
-CSTI_INLINE csti_key lookup_key(const cst_rows *keys, uint32_t row, uint32_t key_bytes) {
-    if (keys->key_offsets)
-        return (csti_key){keys->hashes[row], keys->keys + keys->key_offsets[row],
-                          keys->key_offsets[row + 1] - keys->key_offsets[row]};
-    return (csti_key){keys->hashes[row], keys->keys + (size_t)row * keys->key_stride, key_bytes};
-}
-
 // The row's slot, or NULL where it is absent or past its time.
 CSTI_INLINE const csti_entry *lookup_entry(const lookup_pass *pass, const csti_view *view,
                                            const csti_probe *probe, const csti_key *key,
                                            bool wide) {
-    const csti_place place = csti_probe_find(view, probe, key, wide);
     const cst_program *program = &pass->table->control->program;
 
+    if (probe->slot == CSTI_NO_SLOT) return NULL; // nothing changes while a batch is read
+    const csti_place place = csti_probe_find(view, probe, key, wide);
     if (!place.line || wide) return place.entry;
-    if (csti_program_expired(program, (const uint8_t *)place.entry + pass->table->value_offset,
+    if (csti_program_expired(program, (const uint8_t *)place.entry + view->widths.value_offset,
                              pass->keys->now_us))
         return NULL;
     return place.entry;
 }
 
 CSTI_INLINE bool copy_found(const lookup_pass *pass, const csti_view *view, uint32_t row,
-                            const csti_probe *probe, uint32_t key_bytes, uint32_t value_offset,
-                            uint32_t value_bytes) {
-    const csti_key key = lookup_key(pass->keys, row, key_bytes);
+                            const csti_probe *probe, uint32_t key_bytes) {
+    const csti_key key = csti_row_key(pass->keys, row, key_bytes, probe->hash);
     const csti_entry *entry = lookup_entry(pass, view, probe, &key, false);
 
     pass->found[row] = entry != NULL;
     if (entry)
         memcpy(pass->values + (size_t)row * pass->values_stride,
-               (const uint8_t *)entry + value_offset, value_bytes);
+               (const uint8_t *)entry + view->widths.value_offset, view->widths.value);
     return true;
 }
 
@@ -49,18 +42,17 @@ CSTI_INLINE bool finish_copy(void *context, const csti_view *view, uint32_t row,
                              const csti_probe *probe) {
     const lookup_pass *pass = context;
 
-    return copy_found(pass, view, row, probe, pass->keys->key_bytes, pass->table->value_offset,
-                      pass->table->value_bytes);
+    return copy_found(pass, view, row, probe, pass->keys->key_bytes);
 }
 
-CSTI_INLINE bool finish_copy_16_64(void *context, const csti_view *view, uint32_t row,
-                                   const csti_probe *probe) {
-    return copy_found(context, view, row, probe, 16, 32, 64);
+CSTI_INLINE bool finish_copy_16(void *context, const csti_view *view, uint32_t row,
+                                const csti_probe *probe) {
+    return copy_found(context, view, row, probe, 16);
 }
 
 CSTI_INLINE bool refer(const lookup_pass *pass, const csti_view *view, uint32_t row,
                        const csti_probe *probe, bool wide) {
-    const csti_key key = lookup_key(pass->keys, row, pass->keys->key_bytes);
+    const csti_key key = csti_row_key(pass->keys, row, pass->keys->key_bytes, probe->hash);
     const csti_entry *entry = lookup_entry(pass, view, probe, &key, wide);
     cst_row_ref ref;
 
@@ -91,27 +83,33 @@ cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *value
                         .values = values_out,
                         .values_stride = values_stride,
                         .found = found_out};
-    const bool common = !keys->key_offsets && keys->key_bytes == 16 && table->key_bytes == 16 &&
-                        table->value_bytes == 64;
+    const csti_widths widths = csti_table_widths(table);
 
     if (table->control->layout == CST_TABLE_WIDE) return CST_UNSUPPORTED;
-    if (common)
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, 96, READS,
-                      finish_copy_16_64, &pass);
+    if (!keys->key_offsets && keys->key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
+        csti_pipeline(table, keys, CSTI_WIDTHS_16_64, READS, finish_copy_16, &pass);
     else
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
-                      READS, finish_copy, &pass);
+        csti_pipeline(table, keys, widths, READS, finish_copy, &pass);
     return CST_OK;
 }
 
 cst_code cst_table_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes *out) {
     lookup_pass pass = {.table = table, .keys = keys, .refs = out};
+    const csti_widths widths = csti_table_widths(table);
 
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count,
-                      sizeof(csti_wide_entry), READS_WIDE, finish_refer_wide, &pass);
+        csti_pipeline(table, keys, widths, READS_WIDE, finish_refer_wide, &pass);
     else
-        csti_pipeline(table, keys->hashes, keys->first_row, keys->rows_count, table->entry_bytes,
-                      READS, finish_refer, &pass);
+        csti_pipeline(table, keys, widths, READS, finish_refer, &pass);
     return CST_OK;
+}
+
+void csti_hash_rows(const cst_table *table, const cst_rows *rows, uint32_t first, uint32_t count,
+                    uint64_t *hashes_out) {
+    if (rows->key_offsets)
+        cst_hash_variable(&table->hash_key, rows->keys, rows->key_offsets + first, count,
+                          hashes_out);
+    else
+        cst_hash_fixed(&table->hash_key, rows->keys + (size_t)first * rows->key_stride,
+                       rows->key_bytes, rows->key_stride, count, hashes_out);
 }

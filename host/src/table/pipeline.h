@@ -1,9 +1,9 @@
 // pipeline.h: rows of a batch through the table with many cache misses in flight.
 //
-// Each stage touches only what the one before it asked the memory for, and a group of 16 rows is
-// one step behind in each:
+// Each step does stage A of one row and every later stage of a row some way behind it; a stage
+// touches only what the one before asked the memory for:
 //
-//   stage      reads (asked for one step ago)       asks for
+//   stage      reads (asked for a stage ago)       asks for
 //   A          hash                                 directory row
 //   B          directory row                        control line of the first bucket
 //   C          control line: tag match              slot of the first candidate, or second line
@@ -12,7 +12,7 @@
 //   finish     everything, in row order             -
 //
 // A to E only guess, so that they may be wrong about a row that an earlier row of the batch moved,
-// inserted or deleted; finish decides alone. Measured: distances above one group gain nothing.
+// inserted or deleted; finish decides alone. docs/decisions/004-stages-a-row-apart.md has figures.
 //
 // Ring 0.
 #ifndef CST_TABLE_PIPELINE_H
@@ -22,19 +22,21 @@
 
 enum {
     CSTI_STAGE_ROWS = 6,    // rows between two stages
-    CSTI_PIPELINE_LAST = 5, // finish's distance from stage A
+    CSTI_PIPELINE_LAST = 5, // finish's distance from stage A, in stages
     CSTI_PROBES = 64,       // a power of two above 6 * 5
+    CSTI_HASH_ROWS = 32,    // hashed at a time where the caller brings no hashes
 };
-#define CSTI_LINE_BYTES ((uintptr_t)64)
+#define CSTI_LINE_BYTES 64u
 
 // What is known of a row on its way. Buckets and slots are counted over all chunks.
 typedef struct csti_probe {
+    uint64_t hash;
     const csti_directory_row *row;
     uint32_t bucket;
-    uint32_t slot; // the candidate; CSTI_NO_SLOT: none was seen
-    bool second;   // stage D has work
+    uint32_t slot; // the candidate, or one of the two below
 } csti_probe;
-#define CSTI_NO_SLOT UINT32_MAX
+#define CSTI_NO_SLOT UINT32_MAX         // none was seen
+#define CSTI_IN_SECOND (UINT32_MAX - 1) // stage D has to look in the second bucket
 
 // Where the regions are, copied so that a finish's writes do not force them to be read again.
 typedef struct csti_view {
@@ -43,14 +45,14 @@ typedef struct csti_view {
     uint8_t *index;
     uint8_t *slots;
     uint64_t row_mask;
-    uint32_t entry_bytes;
+    csti_widths widths;
 } csti_view;
 
-CSTI_INLINE void csti_prefetch_bytes(const void *bytes, uint32_t count) {
-    const uintptr_t end = (uintptr_t)bytes + count;
-
-    for (uintptr_t at = (uintptr_t)bytes & ~(CSTI_LINE_BYTES - 1); at < end; at += CSTI_LINE_BYTES)
-        __builtin_prefetch((const void *)at);
+// Slots and records begin on 32 bytes, or on 64 if their width is a multiple of it, so that
+// stepping by lines from the first byte meets every line.
+CSTI_INLINE void csti_prefetch_row(const void *bytes, uint32_t count) {
+    for (uint32_t at = 0; at < count; at += CSTI_LINE_BYTES)
+        __builtin_prefetch((const uint8_t *)bytes + at);
 }
 
 CSTI_INLINE uint32_t csti_bucket_number(const csti_directory_row *row, uint32_t bucket) {
@@ -63,51 +65,59 @@ CSTI_INLINE csti_control_line *csti_line_number(const csti_view *view, uint32_t 
 }
 
 CSTI_INLINE csti_entry *csti_slot_number(const csti_view *view, uint32_t slot) {
-    return (csti_entry *)(view->slots + (size_t)slot * view->entry_bytes);
+    return (csti_entry *)(view->slots + (size_t)slot * view->widths.entry);
 }
 
 CSTI_INLINE void csti_stage_row(const csti_view *view, uint64_t hash, csti_probe *probe) {
+    probe->hash = hash;
     probe->row = view->directory + (hash & view->row_mask);
     __builtin_prefetch(probe->row);
 }
 
-CSTI_INLINE void csti_stage_line(const csti_view *view, uint64_t hash, csti_probe *probe) {
+CSTI_INLINE void csti_stage_line(const csti_view *view, csti_probe *probe) {
     const uint32_t buckets = probe->row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS;
 
-    probe->bucket = csti_bucket_number(probe->row, csti_hash_bucket_first(hash, buckets));
+    probe->bucket = csti_bucket_number(probe->row, csti_hash_bucket_first(probe->hash, buckets));
     __builtin_prefetch(csti_line_number(view, probe->bucket));
 }
 
 CSTI_INLINE void csti_probe_aim(const csti_view *view, csti_probe *probe, uint32_t match) {
     probe->slot = probe->bucket * CSTI_BUCKET_SLOTS + (uint32_t)__builtin_ctz(match);
-    csti_prefetch_bytes(csti_slot_number(view, probe->slot), view->entry_bytes);
+    csti_prefetch_row(csti_slot_number(view, probe->slot), view->widths.entry);
 }
 
-CSTI_INLINE void csti_stage_match(const csti_view *view, uint64_t hash, csti_probe *probe,
-                                  bool inserts) {
-    const csti_control_line *line = csti_line_number(view, probe->bucket);
-    const uint32_t tag = csti_hash_tag(hash);
-    uint32_t match = csti_line_match(line, tag);
-
+// No candidate in the first bucket: the row is in the second, or new, or absent.
+CSTI_INLINE void csti_stage_no_match(const csti_view *view, csti_probe *probe,
+                                     const csti_control_line *line, bool inserts) {
     probe->slot = CSTI_NO_SLOT;
-    probe->second = match == 0 && csti_line_overflowed(line, tag);
-    if (__builtin_expect(probe->second, 0)) {
+    if (csti_line_overflowed(line, csti_hash_tag(probe->hash))) {
         const uint32_t buckets = probe->row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS;
-        const uint32_t first = csti_hash_bucket_first(hash, buckets);
+        const uint32_t first = csti_hash_bucket_first(probe->hash, buckets);
 
+        probe->slot = CSTI_IN_SECOND;
         probe->bucket =
-            csti_bucket_number(probe->row, csti_hash_bucket_second(hash, buckets, first));
+            csti_bucket_number(probe->row, csti_hash_bucket_second(probe->hash, buckets, first));
         __builtin_prefetch(csti_line_number(view, probe->bucket));
-        return;
+    } else if (inserts && line->occupied != 0xffff) {
+        csti_probe_aim(view, probe, ~(uint32_t)line->occupied);
     }
-    if (match == 0 && inserts) match = ~(uint32_t)line->occupied & 0xffff; // the new row's slot
-    if (match != 0) csti_probe_aim(view, probe, match);
 }
 
-CSTI_INLINE void csti_stage_second(const csti_view *view, uint64_t hash, csti_probe *probe) {
-    if (__builtin_expect(!probe->second, 1)) return;
+CSTI_INLINE void csti_stage_match(const csti_view *view, csti_probe *probe, bool inserts) {
+    const csti_control_line *line = csti_line_number(view, probe->bucket);
+    const uint32_t match = csti_line_match(line, csti_hash_tag(probe->hash));
+
+    if (__builtin_expect(match != 0, 1))
+        csti_probe_aim(view, probe, match);
+    else
+        csti_stage_no_match(view, probe, line, inserts);
+}
+
+CSTI_INLINE void csti_stage_second(const csti_view *view, csti_probe *probe) {
+    if (__builtin_expect(probe->slot != CSTI_IN_SECOND, 1)) return;
     const uint32_t match =
-        csti_line_match(csti_line_number(view, probe->bucket), csti_hash_tag(hash));
+        csti_line_match(csti_line_number(view, probe->bucket), csti_hash_tag(probe->hash));
+    probe->slot = CSTI_NO_SLOT;
     if (match != 0) csti_probe_aim(view, probe, match);
 }
 
@@ -122,7 +132,7 @@ CSTI_INLINE void csti_stage_record(const csti_view *view, const csti_probe *prob
     if (wide) __builtin_prefetch(table->slab + ((const csti_wide_entry *)entry)->block);
     if (!writes) return;
     offset = csti_entry_open_record(table, entry);
-    if (offset != 0) csti_prefetch_bytes(csti_log_record(table, offset), view->entry_bytes);
+    if (offset != 0) csti_prefetch_row(csti_log_record(table, offset), view->widths.entry);
 }
 
 // The row's place: mostly the candidate; a search where that was a guess gone wrong.
@@ -133,8 +143,9 @@ CSTI_INLINE csti_place csti_probe_find(const csti_view *view, const csti_probe *
         csti_entry *entry = csti_slot_number(view, probe->slot);
         const uint32_t slot = probe->slot % CSTI_BUCKET_SLOTS;
 
+        // A free slot is all zeros, so only an empty key could be mistaken to be in one.
         if (__builtin_expect(csti_entry_holds(view->table, entry, key, wide) &&
-                                 (line->occupied >> slot & 1),
+                                 (key->count != 0 || (line->occupied >> slot & 1)),
                              1))
             return (csti_place){line, entry, slot};
     }
@@ -150,56 +161,82 @@ typedef struct csti_pipeline_kind {
 typedef bool (*csti_finish)(void *context, const csti_view *view, uint32_t row,
                             const csti_probe *probe);
 
+void csti_hash_rows(const cst_table *table, const cst_rows *rows, uint32_t first, uint32_t count,
+                    uint64_t *hashes_out);
+
+// Rows on their way. Hashes come from the caller, or are computed a group ahead of stage A: then
+// the processor hashes while it waits for memory.
+typedef struct csti_flow {
+    const cst_rows *rows;
+    uint64_t hashes[CSTI_HASH_ROWS];
+    csti_probe probes[CSTI_PROBES];
+} csti_flow;
+
+CSTI_INLINE uint64_t csti_flow_hash(const csti_view *view, csti_flow *flow, uint32_t row) {
+    const uint32_t at = (row - flow->rows->first_row) % CSTI_HASH_ROWS;
+
+    if (flow->rows->hashes) return flow->rows->hashes[row];
+    if (at == 0) {
+        const uint32_t rest = flow->rows->rows_count - row;
+
+        csti_hash_rows(view->table, flow->rows, row, rest < CSTI_HASH_ROWS ? rest : CSTI_HASH_ROWS,
+                       flow->hashes);
+    }
+    return flow->hashes[at];
+}
+
+// While the stages fill and drain, rows outside the batch are passed over (those below it wrap to
+// far above); while they fill, none has come to its finish.
+typedef enum csti_phase { CSTI_FILLING, CSTI_FULL, CSTI_DRAINING } csti_phase;
+
 // One step: stage A of row `step`, and each later stage of the row that many distances before it.
-// Rows outside [first, rows) are passed over where `checked`; below `first` they wrap far above.
-CSTI_INLINE bool csti_pipeline_step(const csti_view *view, const uint64_t *hashes,
-                                    csti_probe *probes, uint32_t step, uint32_t first,
-                                    uint32_t rows, bool checked, csti_pipeline_kind kind,
-                                    csti_finish finish, void *context) {
+CSTI_INLINE bool csti_pipeline_step(const csti_view *view, csti_flow *flow, uint32_t step,
+                                    csti_phase phase, csti_pipeline_kind kind, csti_finish finish,
+                                    void *context) {
+    const uint32_t first = flow->rows->first_row;
+    const uint32_t count = flow->rows->rows_count - first;
+
 #define CSTI_ROW(LAG) (step - (LAG) * (uint32_t)CSTI_STAGE_ROWS)
-#define CSTI_PROBE(LAG) (&probes[CSTI_ROW(LAG) & (CSTI_PROBES - 1)])
-#define CSTI_ACTIVE(LAG) (!checked || CSTI_ROW(LAG) - first < rows - first)
-    if (CSTI_ACTIVE(0)) csti_stage_row(view, hashes[CSTI_ROW(0)], CSTI_PROBE(0));
-    if (CSTI_ACTIVE(1)) csti_stage_line(view, hashes[CSTI_ROW(1)], CSTI_PROBE(1));
-    if (CSTI_ACTIVE(2)) csti_stage_match(view, hashes[CSTI_ROW(2)], CSTI_PROBE(2), kind.inserts);
-    if (CSTI_ACTIVE(3)) csti_stage_second(view, hashes[CSTI_ROW(3)], CSTI_PROBE(3));
+#define CSTI_PROBE(LAG) (&flow->probes[CSTI_ROW(LAG) & (CSTI_PROBES - 1)])
+#define CSTI_ACTIVE(LAG) (phase == CSTI_FULL || CSTI_ROW(LAG) - first < count)
+    if (CSTI_ACTIVE(0))
+        csti_stage_row(view, csti_flow_hash(view, flow, CSTI_ROW(0)), CSTI_PROBE(0));
+    if (CSTI_ACTIVE(1)) csti_stage_line(view, CSTI_PROBE(1));
+    if (CSTI_ACTIVE(2)) csti_stage_match(view, CSTI_PROBE(2), kind.inserts);
+    if (CSTI_ACTIVE(3)) csti_stage_second(view, CSTI_PROBE(3));
     if ((kind.wide || kind.writes) && CSTI_ACTIVE(4))
         csti_stage_record(view, CSTI_PROBE(4), kind.wide, kind.writes);
-    return !CSTI_ACTIVE(5) || finish(context, view, CSTI_ROW(5), CSTI_PROBE(5));
+    if (phase == CSTI_FILLING || !CSTI_ACTIVE(5)) return true;
+    return finish(context, view, CSTI_ROW(5), CSTI_PROBE(5));
 #undef CSTI_ROW
 #undef CSTI_PROBE
 #undef CSTI_ACTIVE
 }
 
-// Rows [first, rows) with hash `hashes[r]`; `finish` is called in row order until it says no.
-// `entry_bytes`, `kind` and `finish` are constants at every call, so that all of it inlines.
-CSTI_INLINE void csti_pipeline(const cst_table *table, const uint64_t *hashes, uint32_t first,
-                               uint32_t rows, uint32_t entry_bytes, csti_pipeline_kind kind,
-                               csti_finish finish, void *context) {
+// The rows from first_row on; `finish` is called in row order until it says no.
+// `widths` (where known), `kind` and `finish` are constants at every call: all of it inlines.
+CSTI_INLINE void csti_pipeline(const cst_table *table, const cst_rows *rows, csti_widths widths,
+                               csti_pipeline_kind kind, csti_finish finish, void *context) {
     const csti_view view = {
         .table = table,
         .directory = table->directory,
         .index = table->index,
         .slots = table->slots,
         .row_mask = (UINT64_C(1) << table->control->depth_max) - 1,
-        .entry_bytes = entry_bytes,
+        .widths = widths,
     };
     const uint32_t lag = CSTI_PIPELINE_LAST * CSTI_STAGE_ROWS;
-    csti_probe probes[CSTI_PROBES];
-    uint32_t step = first;
+    const uint32_t filled = rows->first_row + lag;
+    csti_flow flow;
+    uint32_t step = rows->first_row;
 
-    for (; step < first + lag && step < rows + lag; step++)
-        if (!csti_pipeline_step(&view, hashes, probes, step, first, rows, true, kind, finish,
-                                context))
-            return;
-    for (; step < rows; step++)
-        if (!csti_pipeline_step(&view, hashes, probes, step, first, rows, false, kind, finish,
-                                context))
-            return;
-    for (; step < rows + lag; step++)
-        if (!csti_pipeline_step(&view, hashes, probes, step, first, rows, true, kind, finish,
-                                context))
-            return;
+    flow.rows = rows;
+    for (; step < filled && step < rows->rows_count + lag; step++)
+        if (!csti_pipeline_step(&view, &flow, step, CSTI_FILLING, kind, finish, context)) return;
+    for (; step < rows->rows_count; step++)
+        if (!csti_pipeline_step(&view, &flow, step, CSTI_FULL, kind, finish, context)) return;
+    for (; step < rows->rows_count + lag; step++)
+        if (!csti_pipeline_step(&view, &flow, step, CSTI_DRAINING, kind, finish, context)) return;
 }
 
 #endif

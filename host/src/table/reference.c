@@ -145,8 +145,8 @@ void csti_reference_vacate(cst_table *table, const reference_place *place) {
 
 // ---- APPLY --------------------------------------------------------------------------------------
 
-static reference_row row_key(const cst_rows *rows, uint32_t r) {
-    reference_row row = {.hash = rows->hashes[r]};
+static reference_row row_key(const cst_table *table, const cst_rows *rows, uint32_t r) {
+    reference_row row = {0};
 
     if (rows->key_offsets) {
         row.key = rows->keys + rows->key_offsets[r];
@@ -155,6 +155,7 @@ static reference_row row_key(const cst_rows *rows, uint32_t r) {
         row.key = rows->keys + (size_t)r * rows->key_stride;
         row.key_bytes = rows->key_bytes;
     }
+    row.hash = rows->hashes ? rows->hashes[r] : cst_hash(&table->hash_key, row.key, row.key_bytes);
     return row;
 }
 
@@ -218,7 +219,7 @@ static cst_code store(cst_table *table, const reference_row *row, reference_plac
 static cst_code apply_upsert(cst_table *table, const cst_rows *rows, uint32_t r) {
     const cst_program *program = &table->control->program;
     const bool replaces = program->accumulators_count == 0;
-    reference_row row = row_key(rows, r);
+    reference_row row = row_key(table, rows, r);
     uint8_t value[CST_INLINE_ENTRY_BYTES_MAX];
     reference_place place;
     reference_row old = {0};
@@ -258,7 +259,7 @@ static cst_code remove_row(cst_table *table, const reference_place *place) {
 }
 
 static cst_code apply_delete(cst_table *table, const cst_rows *rows, uint32_t r) {
-    const reference_row row = row_key(rows, r);
+    const reference_row row = row_key(table, rows, r);
     reference_place place;
     reference_row old;
 
@@ -288,7 +289,7 @@ cst_code csti_reference_apply(cst_table *table, const cst_rows *rows, uint32_t *
 
 cst_code csti_reference_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes *out) {
     for (uint32_t r = keys->first_row; r < keys->rows_count; r++) {
-        const reference_row row = row_key(keys, r);
+        const reference_row row = row_key(table, keys, r);
         reference_place place;
         reference_row found;
 
@@ -305,7 +306,7 @@ cst_code csti_reference_lookup(cst_table *table, const cst_rows *keys, uint8_t *
                                uint32_t values_stride, uint8_t *found_out) {
     if (csti_reference_is_wide(table)) return CST_UNSUPPORTED;
     for (uint32_t r = keys->first_row; r < keys->rows_count; r++) {
-        const reference_row row = row_key(keys, r);
+        const reference_row row = row_key(table, keys, r);
         reference_place place;
         reference_row found;
 

@@ -143,24 +143,22 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
     }
 
 RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], view, probe))
-RESTORE_FINISH(finish_inline, restore_inline(pass->table, pass->records[row], view, probe,
-                                             pass->table->entry_bytes))
-RESTORE_FINISH(finish_inline_96, restore_inline(pass->table, pass->records[row], view, probe, 96))
+RESTORE_FINISH(finish_inline,
+               restore_inline(pass->table, pass->records[row], view, probe, view->widths.entry))
 
 static void run(restore_pass *pass) {
     const csti_pipeline_kind kind = {.inserts = true};
     const csti_pipeline_kind kind_wide = {.inserts = true, .wide = true};
-    cst_table *table = pass->table;
+    const cst_rows rows = {.rows_count = pass->count, .hashes = pass->hashes};
+    const csti_widths widths = csti_table_widths(pass->table);
 
     pass->applied = 0;
-    if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, pass->hashes, 0, pass->count, sizeof(csti_wide_entry), kind_wide,
-                      finish_wide, pass);
-    else if (table->entry_bytes == 96)
-        csti_pipeline(table, pass->hashes, 0, pass->count, 96, kind, finish_inline_96, pass);
+    if (pass->table->control->layout == CST_TABLE_WIDE)
+        csti_pipeline(pass->table, &rows, widths, kind_wide, finish_wide, pass);
+    else if (csti_widths_equal(widths, CSTI_WIDTHS_16_64))
+        csti_pipeline(pass->table, &rows, CSTI_WIDTHS_16_64, kind, finish_inline, pass);
     else
-        csti_pipeline(table, pass->hashes, 0, pass->count, table->entry_bytes, kind, finish_inline,
-                      pass);
+        csti_pipeline(pass->table, &rows, widths, kind, finish_inline, pass);
 }
 
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,

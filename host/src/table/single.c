@@ -2,6 +2,7 @@
 #include "codec/siphash.h"
 #include "table/apply.h"
 #include "table/open.h"
+#include "table/pipeline.h"
 
 // What a stopped command needs before it is tried again: CST_OK if it was done.
 static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
@@ -18,6 +19,14 @@ static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
     }
 }
 
+static uint64_t row_hash(const cst_table *table, const cst_rows *rows, uint32_t row) {
+    uint64_t hash;
+
+    if (rows->hashes) return rows->hashes[row];
+    csti_hash_rows(table, rows, row, 1, &hash);
+    return hash;
+}
+
 cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
     cst_rows rest = *rows;
     cst_code code;
@@ -30,7 +39,7 @@ cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *a
         *applied_out += applied;
         rest.first_row += applied;
         if (code == CST_OK) break;
-        code = make_room(table, code, rest.hashes[rest.first_row]);
+        code = make_room(table, code, row_hash(table, &rest, rest.first_row));
         if (code != CST_OK) break;
     }
     csti_table_nudge(table);
