@@ -1,14 +1,15 @@
 // constellation.h: everything public, in the order in which it builds up.
 //
 //   error ──► schema ──► batch ──► keys, hash ──► table ──► device ──► driver
-//                          ▲                        └──► segments of deltas and fulls, restore
-//                      generator
+//   version                ▲                        └──► segment ──► store
+//                  arrow, generator
 //
 // Every public name begins with cst_ or CST_. The library has no globals, no signal handlers, and
 // never ends the program; each header says who owns what and which thread may call.
 #ifndef CONSTELLATION_CONSTELLATION_H
 #define CONSTELLATION_CONSTELLATION_H
 
+#include <constellation/arrow.h>
 #include <constellation/batch.h>
 #include <constellation/device.h>
 #include <constellation/driver.h>
@@ -18,6 +19,8 @@
 #include <constellation/keys.h>
 #include <constellation/schema.h>
 #include <constellation/segment.h>
+#include <constellation/store.h>
 #include <constellation/table.h>
+#include <constellation/version.h>
 
 #endif

@@ -199,8 +199,8 @@ CST_API CST_CHECK_RESULT cst_code cst_queue_submit(cst_queue *queue, const cst_c
                                                    uint64_t *ticket_out, cst_err *err);
 // Completions that are there, in order of submission; never blocks.
 CST_API uint32_t cst_queue_poll(cst_queue *queue, cst_completion *out, uint32_t count_max);
-// Until there is one to poll: CST_OK. CST_AGAIN: not within timeout_us. CST_NOT_FOUND: nothing is
-// in flight.
+// Until there is one to poll: CST_OK (a faulty device may still keep it back). CST_AGAIN: not
+// within timeout_us. CST_NOT_FOUND: nothing is in flight.
 CST_API CST_CHECK_RESULT cst_code cst_queue_wait(cst_queue *queue, uint64_t timeout_us);
 // What is submitted from now on runs again. CST_USAGE: no stop has been polled; what is in flight
 // and not polled may still hold one.

@@ -1,6 +1,7 @@
 // main.c: the program's verbs.
 #include "cli/cli.h"
 
+#include <constellation/version.h>
 #include <string.h>
 
 static int cli_version(int argc, char **argv) {
@@ -10,16 +11,14 @@ static int cli_version(int argc, char **argv) {
 
     if (status != CLI_GO_ON) return status;
     if (arguments.common.json)
-        puts("{\"version\":\"" CST_VERSION "\"}");
+        printf("{\"version\":\"%s\"}\n", cst_version_text());
     else
-        puts("constellation " CST_VERSION);
+        printf("constellation %s\n", cst_version_text());
     return CLI_DONE;
 }
 
 static const cli_choice verbs[] = {
-#ifdef CST_CLI_BENCH
     {"bench", cli_bench, "benchmarks, side by side with their peers"},
-#endif
     {"device", cli_device, "what devices there are, and whether they give the right bits"},
     {"generate", cli_generate, "rows of the example workloads, the same for the same seed"},
     {"keys", cli_keys, "memcomparable keys and their hashes, from and to text"},

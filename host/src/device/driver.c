@@ -8,6 +8,7 @@
 enum {
     CURE_STEPS_MAX = 1 << 20, // a GROW copies 1,024 of at most 2^23 directory rows
     DEVICE_TIMEOUT_US = 60 * 1000 * 1000,
+    WAIT_TURNS_MAX = 1 << 16,
 };
 
 // What is left of a command, and what its stopped runs have counted so far.
@@ -50,11 +51,13 @@ static cst_code run_alone(cst_queue *queue, const cst_command *command, cst_comp
     cst_code code = cst_queue_submit(queue, command, NULL, err);
 
     if (code != CST_OK) return code;
-    code = cst_queue_wait(queue, DEVICE_TIMEOUT_US);
-    if (code != CST_OK || cst_queue_poll(queue, out, 1) != 1)
-        return cst_fail(err, CST_DEVICE_LOST, "%s: no completion within %d s", queue->device->uri,
-                        DEVICE_TIMEOUT_US / 1000000);
-    return CST_OK;
+    // A device may take back what the wait saw, so one look is not enough.
+    for (int turn = 0; turn < WAIT_TURNS_MAX; turn++) {
+        if (cst_queue_wait(queue, DEVICE_TIMEOUT_US) != CST_OK) break;
+        if (cst_queue_poll(queue, out, 1) == 1) return CST_OK;
+    }
+    return cst_fail(err, CST_DEVICE_LOST, "%s: no completion within %d s", queue->device->uri,
+                    DEVICE_TIMEOUT_US / 1000000);
 }
 
 // Makes the room that the stopped row wants. CST_OK: it may be tried again.

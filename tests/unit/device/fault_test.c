@@ -97,6 +97,22 @@ TEST(a_delayed_completion_keeps_its_place) {
     fixture_close(&f);
 }
 
+TEST(a_stream_survives_delays_at_every_completion) {
+    for (int n = 1; n <= 30; n++) {
+        char uri[64];
+        fixture f;
+        fixture_rows *rows = fixture_rows_make(4000, 0);
+        cst_command command;
+
+        (void)snprintf(uri, sizeof uri, "fault:cpu:?worker=%d&delay=%d&polls=5", n % 2, n);
+        fixture_open(&f, uri);
+        command = fixture_apply(&f, rows);
+        CHECK_EQ(fixture_run(&f, &command).rows_done, 4000);
+        fixture_close(&f);
+        free(rows);
+    }
+}
+
 TEST(a_driver_says_that_its_device_is_lost) {
     // The Nth completion fails, for every N the stream has: no hang, no wrong success.
     for (int n = 1; n <= 40; n++) {
