@@ -280,4 +280,5 @@ def main():
         print(f"{name}: {text.count(chr(10))} lines equal")
 
 
-main()
+if __name__ == "__main__":
+    main()
