@@ -11,7 +11,7 @@ _constellation() {
     case $previous in
     --format) words="ndjson csv" ;;
     --log-level) words="error warn info debug" ;;
-    --schema | --rows | --seed | --skew | --entries | --batch | --key) words="" ;;
+    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --key) words="" ;;
     *)
         case $verb/$sub in
         /) words="keys device generate bench $common" ;;
@@ -24,8 +24,8 @@ _constellation() {
         generate/) words="bids orders uniform zipf one-key" ;;
         generate/*) words="--rows --skew --seed --format $common" ;;
         bench/*)
-            words="codec hash state barrier delta fold growth recovery --list --peers --entries
-                --batch --schema --skew --calibrate $common"
+            words="machine codec hash state barrier delta fold growth recovery --list --peers --entries
+                --batch --schema --skew --rounds --seed $common"
             ;;
         *) words=$common ;;
         esac
