@@ -4,6 +4,7 @@
 #include "table/image.h"
 #include "table/open.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { BLOCK_ALIGN = 8, SCAN_ROWS = 64 };
@@ -157,6 +158,8 @@ static void block_hash(const cpu_pass *pass, cpu_block *block) {
 static cst_code block_apply(const cpu_pass *pass, const cpu_block *block) {
     cst_completion *out = pass->out;
     uint32_t applied = 0;
+
+    assert(pass->table);
     const cst_code code = cst_table_apply(pass->table->image, &block->rows, &applied);
     const uint32_t done = block->rows.first_row + applied;
 
@@ -171,6 +174,7 @@ static cst_code block_lookup(const cpu_pass *pass, const cpu_block *block) {
     uint8_t *found = command->found_out + block->from;
     cst_code code;
 
+    assert(pass->table);
     if (values) values += (size_t)block->from * command->values_stride;
     code =
         cst_table_lookup(pass->table->image, &block->rows, values, command->values_stride, found);

@@ -66,6 +66,7 @@ static cst_code apply_check(const cst_command *command, cst_err *err) {
     const cst_table_options *options = &command->table->options;
     const cst_rows *rows = &command->rows;
 
+    assert(command->table);
     if (options->program.accumulators_count > 0) {
         if (command->table->sources_count == 0 || rows->sources) return CST_OK;
         return cst_fail(err, CST_USAGE, "APPLY without the sources its program names");
@@ -87,6 +88,7 @@ static cst_code apply_check(const cst_command *command, cst_err *err) {
 static cst_code lookup_check(const cst_command *command, cst_err *err) {
     const cst_table_options *options = &command->table->options;
 
+    assert(command->table);
     if (options->layout != CST_TABLE_INLINE)
         return cst_fail(err, CST_UNSUPPORTED, "LOOKUP on a wide table");
     if (!command->found_out || (!command->values_out && options->program.value_bytes > 0))

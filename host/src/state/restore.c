@@ -11,6 +11,7 @@
 // other segments are chosen by hash and copied together, so that the table still gets long runs.
 #include "state/segment.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -140,6 +141,7 @@ static restore_piece piece_of(const restore *state, const cst_segment *segment, 
 }
 
 static uint64_t piece_block_from(const restore_piece *piece) {
+    assert(piece->segment);
     return (piece->segment->part_at[piece->part] + piece->from) / CST_SEGMENT_BLOCK_BYTES;
 }
 

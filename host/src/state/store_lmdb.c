@@ -17,6 +17,7 @@
 #include "state/record_out.h"
 #include "state/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -422,6 +423,7 @@ static bool in_scan(const MDB_val *key, const cst_bytes *prefix, const cst_bytes
         return count >= prefix->count &&
                (prefix->count == 0 || memcmp(bytes, prefix->data, prefix->count) == 0);
     if (!to) return true;
+    assert(to->data || to->count == 0);
     common = count < to->count ? count : to->count;
     order = common ? memcmp(bytes, to->data, common) : 0;
     return order != 0 ? order < 0 : count < to->count;
@@ -439,6 +441,7 @@ static cst_code lmdb_scan(cst_store *base, const cst_bytes *prefix, const cst_by
     MDB_cursor *cursor = NULL;
     int error = mdb_cursor_open(store->epoch_txn, store->rows, &cursor);
 
+    assert(begin->data || begin->count == 0);
     if (error != 0) return code_of(store, error);
     error = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     // A longer `from` begins behind the longest key that is its prefix.

@@ -1,5 +1,6 @@
 #include "table/reference_parts.h"
 
+#include <assert.h>
 #include <constellation/keys.h>
 #include <string.h>
 
@@ -202,6 +203,7 @@ cst_code csti_reference_accumulate(const cst_program *program, const cst_rows *r
         const bool seen = has_presence ? (presence >> i & 1) != 0 : old != NULL;
         uint8_t *at = value_out + accumulator->value_offset;
 
+        assert(has_source || accumulator->op == CST_COUNT);
         if (has_source && source_is_null(source, r)) continue;
         if (accumulator->op == CST_COUNT) {
             if (fold_integer(accumulator, seen, 0, at) != CST_OK) return CST_SUM_OVERFLOW;
