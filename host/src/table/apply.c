@@ -235,27 +235,31 @@ CSTI_INLINE bool is_delete(const cst_rows *rows, uint32_t row) {
     return rows->ops && rows->ops[row] == CST_ROW_DELETE;
 }
 
+static cst_code delete_inline(const apply_pass *pass, const csti_probe *probe,
+                              const csti_key *key) {
+    cst_table *table = pass->table;
+    const csti_place place = csti_find(table, probe->row, key, false);
+
+    if (!place.line) return CST_OK;
+    if (csti_program_expired(&table->control->program, csti_entry_value(table, place.entry),
+                             pass->rows->now_us))
+        return CST_OK;
+    return csti_delete_at(table, &place);
+}
+
 CSTI_INLINE cst_code apply_inline(const apply_pass *pass, const csti_view *view, uint32_t row,
                                   const csti_probe *probe, uint32_t key_bytes, csti_widths widths,
                                   bool replace) {
     const csti_key key = csti_row_key(pass->rows, row, key_bytes, probe->hash);
 
     if (__builtin_expect(key.count > widths.key, 0)) return CST_KEY_TOO_LONG;
-    const csti_place place = csti_probe_find(view, probe, &key, false);
-    if (is_delete(pass->rows, row)) {
-        if (!place.line) return CST_OK;
-        if (csti_program_expired(&pass->table->control->program,
-                                 (uint8_t *)place.entry + widths.value_offset, pass->rows->now_us))
-            return CST_OK;
-        return csti_delete_at(pass->table, &place);
-    }
-    if (__builtin_expect(place.line != NULL, 1))
-        return upsert_found(pass, row, place.entry, widths, replace);
+    csti_entry *entry = csti_probe_find(view, probe, &key, false);
+    if (__builtin_expect(is_delete(pass->rows, row), 0)) return delete_inline(pass, probe, &key);
+    if (__builtin_expect(entry != NULL, 1)) return upsert_found(pass, row, entry, widths, replace);
     return upsert_new(pass, row, &key, probe->row, widths, replace);
 }
 
-static cst_code apply_wide(const apply_pass *pass, const csti_view *view, uint32_t row,
-                           const csti_probe *probe) {
+static cst_code apply_wide(const apply_pass *pass, uint32_t row, const csti_probe *probe) {
     cst_table *table = pass->table;
     const cst_rows *rows = pass->rows;
     const csti_key key = csti_row_key(rows, row, rows->key_bytes, probe->hash);
@@ -270,7 +274,7 @@ static cst_code apply_wide(const apply_pass *pass, const csti_view *view, uint32
             (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
             return CST_VALUE_TOO_LONG;
     }
-    const csti_place place = csti_probe_find(view, probe, &key, true);
+    const csti_place place = csti_find(table, probe->row, &key, true);
     if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, probe->row);
     return place.line ? wide_delete_at(table, &place) : CST_OK;
 }
@@ -279,6 +283,7 @@ static cst_code apply_wide(const apply_pass *pass, const csti_view *view, uint32
     CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row,                      \
                           const csti_probe *probe) {                                               \
         apply_pass *pass = context;                                                                \
+        (void)view; /* wide rows need no constant widths */                                        \
                                                                                                    \
         pass->code = CALL;                                                                         \
         if (__builtin_expect(pass->code != CST_OK, 0)) return false;                               \
@@ -286,7 +291,7 @@ static cst_code apply_wide(const apply_pass *pass, const csti_view *view, uint32
         return true;                                                                               \
     }
 
-APPLY_FINISH(finish_wide, apply_wide(pass, view, row, probe))
+APPLY_FINISH(finish_wide, apply_wide(pass, row, probe))
 APPLY_FINISH(finish_replace,
              apply_inline(pass, view, row, probe, pass->rows->key_bytes, view->widths, true))
 APPLY_FINISH(finish_fold,

@@ -17,13 +17,13 @@ CSTI_INLINE const csti_entry *lookup_entry(const lookup_pass *pass, const csti_v
                                            bool wide) {
     const cst_program *program = &pass->table->control->program;
 
-    if (probe->slot == CSTI_NO_SLOT) return NULL; // nothing changes while a batch is read
-    const csti_place place = csti_probe_find(view, probe, key, wide);
-    if (!place.line || wide) return place.entry;
-    if (csti_program_expired(program, (const uint8_t *)place.entry + view->widths.value_offset,
+    if (!probe->entry) return NULL; // nothing changes while a batch is read
+    const csti_entry *entry = csti_probe_find(view, probe, key, wide);
+    if (!entry || wide) return entry;
+    if (csti_program_expired(program, (const uint8_t *)entry + view->widths.value_offset,
                              pass->keys->now_us))
         return NULL;
-    return place.entry;
+    return entry;
 }
 
 CSTI_INLINE bool copy_found(const lookup_pass *pass, const csti_view *view, uint32_t row,

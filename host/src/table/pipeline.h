@@ -28,15 +28,13 @@ enum {
 };
 #define CSTI_LINE_BYTES 64u
 
-// What is known of a row on its way. Buckets and slots are counted over all chunks.
+// What is known of a row on its way.
 typedef struct csti_probe {
     uint64_t hash;
     const csti_directory_row *row;
-    uint32_t bucket;
-    uint32_t slot; // the candidate, or one of the two below
+    csti_control_line *line; // of the bucket looked at last
+    csti_entry *entry;       // the candidate; NULL: none was seen
 } csti_probe;
-#define CSTI_NO_SLOT UINT32_MAX         // none was seen
-#define CSTI_IN_SECOND (UINT32_MAX - 1) // stage D has to look in the second bucket
 
 // Where the regions are, copied so that a finish's writes do not force them to be read again.
 typedef struct csti_view {
@@ -55,17 +53,19 @@ CSTI_INLINE void csti_prefetch_row(const void *bytes, uint32_t count) {
         __builtin_prefetch((const uint8_t *)bytes + at);
 }
 
-CSTI_INLINE uint32_t csti_bucket_number(const csti_directory_row *row, uint32_t bucket) {
-    return row->chunk[bucket / CSTI_CHUNK_BUCKETS] * (uint32_t)CSTI_CHUNK_BUCKETS +
+CSTI_INLINE csti_control_line *csti_view_line(const csti_view *view, const csti_directory_row *row,
+                                              uint32_t bucket) {
+    return (csti_control_line *)view->index +
+           (size_t)row->chunk[bucket / CSTI_CHUNK_BUCKETS] * CSTI_CHUNK_BUCKETS +
            bucket % CSTI_CHUNK_BUCKETS;
 }
 
-CSTI_INLINE csti_control_line *csti_line_number(const csti_view *view, uint32_t bucket) {
-    return (csti_control_line *)view->index + bucket;
-}
+// Slots lie in the order of their control lines.
+CSTI_INLINE csti_entry *csti_view_entry(const csti_view *view, const csti_control_line *line,
+                                        uint32_t slot) {
+    const size_t bucket = (size_t)(line - (const csti_control_line *)view->index);
 
-CSTI_INLINE csti_entry *csti_slot_number(const csti_view *view, uint32_t slot) {
-    return (csti_entry *)(view->slots + (size_t)slot * view->widths.entry);
+    return (csti_entry *)(view->slots + (bucket * CSTI_BUCKET_SLOTS + slot) * view->widths.entry);
 }
 
 CSTI_INLINE void csti_stage_row(const csti_view *view, uint64_t hash, csti_probe *probe) {
@@ -77,47 +77,45 @@ CSTI_INLINE void csti_stage_row(const csti_view *view, uint64_t hash, csti_probe
 CSTI_INLINE void csti_stage_line(const csti_view *view, csti_probe *probe) {
     const uint32_t buckets = probe->row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS;
 
-    probe->bucket = csti_bucket_number(probe->row, csti_hash_bucket_first(probe->hash, buckets));
-    __builtin_prefetch(csti_line_number(view, probe->bucket));
+    probe->line = csti_view_line(view, probe->row, csti_hash_bucket_first(probe->hash, buckets));
+    __builtin_prefetch(probe->line);
 }
 
 CSTI_INLINE void csti_probe_aim(const csti_view *view, csti_probe *probe, uint32_t match) {
-    probe->slot = probe->bucket * CSTI_BUCKET_SLOTS + (uint32_t)__builtin_ctz(match);
-    csti_prefetch_row(csti_slot_number(view, probe->slot), view->widths.entry);
+    probe->entry = csti_view_entry(view, probe->line, (uint32_t)__builtin_ctz(match));
+    csti_prefetch_row(probe->entry, view->widths.entry);
 }
 
-// No candidate in the first bucket: the row is in the second, or new, or absent.
-CSTI_INLINE void csti_stage_no_match(const csti_view *view, csti_probe *probe,
-                                     const csti_control_line *line, bool inserts) {
-    probe->slot = CSTI_NO_SLOT;
+// No candidate in the first bucket: the row is in the second, or new, or absent. Says whether
+// stage D has to look in the second.
+CSTI_INLINE bool csti_stage_no_match(const csti_view *view, csti_probe *probe, bool inserts) {
+    const csti_control_line *line = probe->line;
+
+    probe->entry = NULL;
     if (csti_line_overflowed(line, csti_hash_tag(probe->hash))) {
         const uint32_t buckets = probe->row->chunks * (uint32_t)CSTI_CHUNK_BUCKETS;
         const uint32_t first = csti_hash_bucket_first(probe->hash, buckets);
 
-        probe->slot = CSTI_IN_SECOND;
-        probe->bucket =
-            csti_bucket_number(probe->row, csti_hash_bucket_second(probe->hash, buckets, first));
-        __builtin_prefetch(csti_line_number(view, probe->bucket));
-    } else if (inserts && line->occupied != 0xffff) {
-        csti_probe_aim(view, probe, ~(uint32_t)line->occupied);
+        probe->line =
+            csti_view_line(view, probe->row, csti_hash_bucket_second(probe->hash, buckets, first));
+        __builtin_prefetch(probe->line);
+        return true;
     }
+    if (inserts && line->occupied != 0xffff) csti_probe_aim(view, probe, ~(uint32_t)line->occupied);
+    return false;
 }
 
-CSTI_INLINE void csti_stage_match(const csti_view *view, csti_probe *probe, bool inserts) {
-    const csti_control_line *line = csti_line_number(view, probe->bucket);
-    const uint32_t match = csti_line_match(line, csti_hash_tag(probe->hash));
+CSTI_INLINE bool csti_stage_match(const csti_view *view, csti_probe *probe, bool inserts) {
+    const uint32_t match = csti_line_match(probe->line, csti_hash_tag(probe->hash));
 
-    if (__builtin_expect(match != 0, 1))
-        csti_probe_aim(view, probe, match);
-    else
-        csti_stage_no_match(view, probe, line, inserts);
+    if (__builtin_expect(match == 0, 0)) return csti_stage_no_match(view, probe, inserts);
+    csti_probe_aim(view, probe, match);
+    return false;
 }
 
 CSTI_INLINE void csti_stage_second(const csti_view *view, csti_probe *probe) {
-    if (__builtin_expect(probe->slot != CSTI_IN_SECOND, 1)) return;
-    const uint32_t match =
-        csti_line_match(csti_line_number(view, probe->bucket), csti_hash_tag(probe->hash));
-    probe->slot = CSTI_NO_SLOT;
+    const uint32_t match = csti_line_match(probe->line, csti_hash_tag(probe->hash));
+
     if (match != 0) csti_probe_aim(view, probe, match);
 }
 
@@ -125,31 +123,26 @@ CSTI_INLINE void csti_stage_second(const csti_view *view, csti_probe *probe) {
 CSTI_INLINE void csti_stage_record(const csti_view *view, const csti_probe *probe, bool wide,
                                    bool writes) {
     const cst_table *table = view->table;
-    const csti_entry *entry = csti_slot_number(view, probe->slot);
+    const csti_entry *entry = probe->entry;
     uint64_t offset;
 
-    if (probe->slot == CSTI_NO_SLOT) return;
+    if (!entry) return;
     if (wide) __builtin_prefetch(table->slab + ((const csti_wide_entry *)entry)->block);
     if (!writes) return;
     offset = csti_entry_open_record(table, entry);
     if (offset != 0) csti_prefetch_row(csti_log_record(table, offset), view->widths.entry);
 }
 
-// The row's place: mostly the candidate; a search where that was a guess gone wrong.
-CSTI_INLINE csti_place csti_probe_find(const csti_view *view, const csti_probe *probe,
-                                       const csti_key *key, bool wide) {
-    if (__builtin_expect(probe->slot != CSTI_NO_SLOT, 1)) {
-        csti_control_line *line = csti_line_number(view, probe->slot / CSTI_BUCKET_SLOTS);
-        csti_entry *entry = csti_slot_number(view, probe->slot);
-        const uint32_t slot = probe->slot % CSTI_BUCKET_SLOTS;
+// The row's slot: mostly the candidate; a search where that was a guess gone wrong.
+// A free slot is all zeros, so only an empty key could be mistaken to be in one: it is searched.
+CSTI_INLINE csti_entry *csti_probe_find(const csti_view *view, const csti_probe *probe,
+                                        const csti_key *key, bool wide) {
+    csti_entry *entry = probe->entry;
 
-        // A free slot is all zeros, so only an empty key could be mistaken to be in one.
-        if (__builtin_expect(csti_entry_holds(view->table, entry, key, wide) &&
-                                 (key->count != 0 || (line->occupied >> slot & 1)),
-                             1))
-            return (csti_place){line, entry, slot};
-    }
-    return csti_find(view->table, probe->row, key, wide);
+    if (__builtin_expect(entry && key->count != 0, 1) &&
+        __builtin_expect(csti_entry_holds(view->table, entry, key, wide), 1))
+        return entry;
+    return csti_find(view->table, probe->row, key, wide).entry;
 }
 
 typedef struct csti_pipeline_kind {
@@ -169,6 +162,7 @@ void csti_hash_rows(const cst_table *table, const cst_rows *rows, uint32_t first
 typedef struct csti_flow {
     const cst_rows *rows;
     uint64_t hashes[CSTI_HASH_ROWS];
+    uint64_t second; // bit (row mod 64): stage D has to look in the second bucket
     csti_probe probes[CSTI_PROBES];
 } csti_flow;
 
@@ -202,8 +196,13 @@ CSTI_INLINE bool csti_pipeline_step(const csti_view *view, csti_flow *flow, uint
     if (CSTI_ACTIVE(0))
         csti_stage_row(view, csti_flow_hash(view, flow, CSTI_ROW(0)), CSTI_PROBE(0));
     if (CSTI_ACTIVE(1)) csti_stage_line(view, CSTI_PROBE(1));
-    if (CSTI_ACTIVE(2)) csti_stage_match(view, CSTI_PROBE(2), kind.inserts);
-    if (CSTI_ACTIVE(3)) csti_stage_second(view, CSTI_PROBE(3));
+    if (CSTI_ACTIVE(2))
+        flow->second |= (uint64_t)csti_stage_match(view, CSTI_PROBE(2), kind.inserts)
+                        << (CSTI_ROW(2) & (CSTI_PROBES - 1));
+    if (flow->second >> (CSTI_ROW(3) & (CSTI_PROBES - 1)) & 1) {
+        flow->second &= ~(UINT64_C(1) << (CSTI_ROW(3) & (CSTI_PROBES - 1)));
+        csti_stage_second(view, CSTI_PROBE(3));
+    }
     if ((kind.wide || kind.writes) && CSTI_ACTIVE(4))
         csti_stage_record(view, CSTI_PROBE(4), kind.wide, kind.writes);
     if (phase == CSTI_FILLING || !CSTI_ACTIVE(5)) return true;
@@ -231,6 +230,7 @@ CSTI_INLINE void csti_pipeline(const cst_table *table, const cst_rows *rows, cst
     uint32_t step = rows->first_row;
 
     flow.rows = rows;
+    flow.second = 0;
     for (; step < filled && step < rows->rows_count + lag; step++)
         if (!csti_pipeline_step(&view, &flow, step, CSTI_FILLING, kind, finish, context)) return;
     for (; step < rows->rows_count; step++)

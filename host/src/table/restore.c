@@ -67,32 +67,36 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
                                     const csti_view *view, const csti_probe *probe,
                                     uint32_t entry_bytes) {
     const csti_key key = record_key(record);
-    csti_place place = csti_probe_find(view, probe, &key, false);
+    csti_entry *entry;
     csti_control_line *first_line;
 
     if (!padding_is_zero(record, table->key_area_bytes)) return CST_SEGMENT_RECORD;
     if (is_tombstone(record)) {
+        const csti_place place = csti_find(table, probe->row, &key, false);
+
         if (place.line) forget(table, &place);
         return CST_OK;
     }
-    if (!place.line) {
-        place = csti_find_free(table, probe->row, key.hash, &first_line);
+    entry = csti_probe_find(view, probe, &key, false);
+    if (!entry) {
+        const csti_place place = csti_find_free(table, probe->row, key.hash, &first_line);
+
         if (!place.line) return CST_TABLE_FULL;
         csti_place_occupy(&place, key.hash, first_line);
         table->control->rows_count++;
+        entry = place.entry;
     }
-    memcpy(place.entry, record, entry_bytes);
-    place.entry->change = key.count;
+    memcpy(entry, record, entry_bytes);
+    entry->change = key.count;
     return CST_OK;
 }
 
-static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_view *view,
-                             const csti_probe *probe) {
+static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_probe *probe) {
     const csti_key key = record_key(record);
     const uint32_t value_bytes = record->value_flags & CSTI_RECORD_VALUE_MASK;
     const uint32_t key_area = (key.count + 7) & ~7u;
     const uint32_t class = csti_slab_class(key_area + value_bytes);
-    csti_place place = csti_probe_find(view, probe, &key, true);
+    csti_place place = csti_find(table, probe->row, &key, true);
     csti_control_line *first_line = NULL;
     uint64_t block;
 
@@ -135,6 +139,7 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
     CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row,                      \
                           const csti_probe *probe) {                                               \
         restore_pass *pass = context;                                                              \
+        (void)view; /* wide rows need no constant widths */                                        \
                                                                                                    \
         pass->code = CALL;                                                                         \
         if (__builtin_expect(pass->code != CST_OK, 0)) return false;                               \
@@ -142,7 +147,7 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
         return true;                                                                               \
     }
 
-RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], view, probe))
+RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], probe))
 RESTORE_FINISH(finish_inline,
                restore_inline(pass->table, pass->records[row], view, probe, view->widths.entry))
 
