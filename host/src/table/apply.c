@@ -308,6 +308,8 @@ cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *appli
     const csti_pipeline_kind kind = {.inserts = true, .writes = true};
     const csti_pipeline_kind kind_wide = {.inserts = true, .wide = true, .writes = true};
 
+    *applied_out = 0;
+    if (!replace && !csti_program_takes(&table->control->program, rows)) return CST_USAGE;
     if (table->control->layout == CST_TABLE_WIDE)
         csti_pipeline(table, rows, widths, kind_wide, finish_wide, &pass);
     else if (replace && key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
