@@ -146,7 +146,8 @@ static inline void rows_draw_keys(const rows_knobs *knobs, rows_batch *batch, ui
     }
     batch->key_offsets[count] = end;
     batch->rows.keys = batch->keys;
-    batch->rows.hashes = batch->hashes;
+    // Where the hash is cst_hash's, a batch may leave hashing to the table.
+    if (knobs->hashes != ROWS_HASH_FREE || rows_chance(60)) batch->rows.hashes = batch->hashes;
     batch->rows.key_stride = knobs->keys_fixed ? stride : 0;
     batch->rows.key_bytes = knobs->keys_fixed ? knobs->keys_longest : 0;
     batch->rows.key_offsets = knobs->keys_fixed ? NULL : batch->key_offsets;

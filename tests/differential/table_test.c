@@ -230,7 +230,7 @@ static void step_apply(stream *s) {
         CHECK_EQ(code == CST_OK, rows->first_row == rows->rows_count);
         if (code == CST_OK) return;
         if (applied > 0) attempts = 0;
-        if (attempts++ < 8 && make_room(s, code, rows->hashes[rows->first_row])) continue;
+        if (attempts++ < 8 && make_room(s, code, s->batch->hashes[rows->first_row])) continue;
         rows->first_row++; // dropped
         attempts = 0;
     }

@@ -46,6 +46,11 @@ cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *a
     return code;
 }
 
+// An empty key or value may be NULL, which memcpy and memcmp must never see.
+CSTI_INLINE const void *some(const void *bytes) {
+    return bytes ? bytes : "";
+}
+
 // The widths most keys have are hashed in line.
 CSTI_INLINE uint64_t hash_one(const cst_table *table, const void *key, size_t key_bytes) {
     if (key_bytes == 16) return csti_siphash13_16(&table->hash_key, key);
@@ -64,6 +69,7 @@ cst_code cst_table_get_ref(cst_table *table, const void *key, size_t key_bytes, 
     const bool wide = table->control->layout == CST_TABLE_WIDE;
     const csti_entry *entry = NULL;
 
+    key = some(key);
     if (key_bytes <= CST_WIDE_KEY_BYTES_MAX)
         entry =
             wide ? find_one(table, key, key_bytes, true) : find_one(table, key, key_bytes, false);
@@ -104,6 +110,7 @@ static cst_code change_one(cst_table *table, const void *key, size_t key_bytes, 
 
     if (key_bytes > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
     if (value_bytes > CST_WIDE_VALUE_BYTES_MAX) return CST_VALUE_TOO_LONG;
+    key = some(key);
     hash = hash_one(table, key, key_bytes);
     const uint32_t offsets[2] = {0, (uint32_t)value_bytes};
     const cst_rows rows = {
@@ -112,7 +119,7 @@ static cst_code change_one(cst_table *table, const void *key, size_t key_bytes, 
         .ops = op == CST_ROW_DELETE ? ops : NULL,
         .hashes = &hash,
         .keys = key,
-        .values = value,
+        .values = some(value),
         .value_offsets = offsets,
     };
     return cst_table_apply_all(table, &rows, &applied);
