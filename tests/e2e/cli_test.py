@@ -9,7 +9,7 @@ import sys
 import unittest
 
 PROGRAM = ""
-VERBS = ["device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "version"]
+VERBS = ["bench", "device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "version"]
 
 
 def run(*arguments, text=b"", status=0):
