@@ -5,16 +5,22 @@ _constellation() {
     for ((index = 1; index < COMP_CWORD; index++)); do
         case ${COMP_WORDS[index]} in
         -*) ;;
-        *) if [ -z "$verb" ]; then verb=${COMP_WORDS[index]}; else sub=${sub:-${COMP_WORDS[index]}}; fi ;;
+        *)
+            if [ -z "$verb" ]; then
+                verb=${COMP_WORDS[index]}
+            else
+                sub=${sub:-${COMP_WORDS[index]}}
+            fi
+            ;;
         esac
     done
     case $previous in
     --format) words="ndjson csv" ;;
-    --log-level) words="error warn info debug" ;;
+    --log-level) words="error warning info debug" ;;
     --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --key) words="" ;;
     *)
         case $verb/$sub in
-        /) words="keys device generate bench $common" ;;
+        /) words="keys device generate bench version $common" ;;
         keys/) words="encode decode hash $common" ;;
         keys/hash) words="--key $common" ;;
         keys/*) words="--schema $common" ;;
@@ -22,7 +28,9 @@ _constellation() {
         device/list) words=$common ;;
         device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 $common" ;;
         generate/) words="bids orders uniform zipf one-key" ;;
-        generate/*) words="--rows --skew --seed --format $common" ;;
+        generate/*)
+            words="--rows --skew --keys --seed --first-row --format --no-header $common"
+            ;;
         bench/*)
             words="machine codec hash state barrier delta fold growth recovery --list --peers --entries
                 --batch --schema --skew --rounds --seed $common"
