@@ -77,8 +77,7 @@ cst_code bench_barrier(bench *b, cst_err *err) {
 
         if (!bench_wanted(b, "barrier.seal")) break;
         code = bench_maps_open(&m, b, b->sizes[i], err);
-        if (code == CST_OK) code = bench_maps_fill(&m, err);
-        if (code == CST_OK) code = bench_table_seal(&m.ours, 0, NULL);
+        if (code == CST_OK) code = bench_maps_fill_sealed(&m, err);
         if (code == CST_OK) code = measure_seals(&m, &full, err);
         if (code == CST_OK) code = measure_seals(&m, &small, err);
         bench_maps_close(&m);
@@ -187,8 +186,7 @@ cst_code bench_delta(bench *b, cst_err *err) {
     for (size_t i = 0; i < b->sizes_count && code == CST_OK; i++) {
         if (!bench_wanted(b, "delta.handover")) break;
         code = bench_maps_open(&m, b, b->sizes[i], err);
-        if (code == CST_OK) code = bench_maps_fill(&m, err);
-        if (code == CST_OK) code = bench_table_seal(&m.ours, 0, NULL);
+        if (code == CST_OK) code = bench_maps_fill_sealed(&m, err);
         if (code == CST_OK) code = measure_delta(&m, err);
         bench_maps_close(&m);
     }

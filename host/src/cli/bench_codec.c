@@ -184,14 +184,14 @@ typedef struct peer_side {
 static cst_code peer_round(void *context, double *ns_per_op_out, cst_err *err) {
     const peer_side *side = context;
     const uint32_t rows = side->c->batch.rows_count;
+    const uint32_t times = KEYS_A_ROUND / rows;
     const uint64_t *columns[CST_COLUMNS_MAX];
     const uint64_t from_ns = bench_now_ns();
 
     (void)err;
     for (uint32_t i = 0; i < side->peer->columns; i++) columns[i] = side->c->columns[i].values.data;
-    for (uint32_t i = 0; i < KEYS_A_ROUND / rows; i++)
-        side->peer->run(columns, rows, side->c->keys.bytes);
-    *ns_per_op_out = (double)(bench_now_ns() - from_ns) / (double)(KEYS_A_ROUND / rows * rows);
+    for (uint32_t i = 0; i < times; i++) side->peer->run(columns, rows, side->c->keys.bytes);
+    *ns_per_op_out = (double)(bench_now_ns() - from_ns) / (double)(times * rows);
     return CST_OK;
 }
 

@@ -53,8 +53,10 @@ typedef struct bench_maps {
 // Keys made, maps empty. `order` is uniform.
 CST_CHECK_RESULT cst_code bench_maps_open(bench_maps *m, bench *b, uint64_t entries, cst_err *err);
 void bench_maps_close(bench_maps *m); // a zeroed one is allowed
-// Puts all keys into those maps that do not hold them yet.
+// Puts all keys into those maps that do not hold them yet, all in the epoch that is open.
 CST_CHECK_RESULT cst_code bench_maps_fill(bench_maps *m, cst_err *err);
+// The same, sealed and released on the way: it needs no room for a change of every row.
+CST_CHECK_RESULT cst_code bench_maps_fill_sealed(bench_maps *m, cst_err *err);
 
 typedef struct bench_loop_what {
     const char *name;     // "state.get"

@@ -27,6 +27,7 @@ static cst_code restore_round(void *context, double *ns_per_op_out, cst_err *err
     const bench_table_options options = {
         .rows = cst_restore_rows_hint(chain->segments, BENCH_CHAIN_SEGMENTS, CST_TABLE_INLINE),
         .reserved = true,
+        .alone = true,
     };
     code = bench_table_open(&side->table, chain->b, &options, err);
     if (code != CST_OK) return code;

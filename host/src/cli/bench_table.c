@@ -29,7 +29,7 @@ cst_code bench_table_open(bench_table *t, const bench *b, const bench_table_opti
             .budget_bytes = options->rows * 2 * ENTRY_BYTES + options->log_bytes + SPARE_BYTES,
             .rows_hint = options->reserved ? options->rows : 0,
             .numa_node = -1,
-            .background = true,
+            .background = !options->alone,
         };
         for (size_t i = 0; i < batch * BENCH_VALUE_BYTES; i++) t->values[i] = (uint8_t)(i * 7);
         memset(t->values_out, 0, batch * BENCH_VALUE_BYTES);

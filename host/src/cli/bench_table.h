@@ -29,6 +29,7 @@ typedef struct bench_table_options {
     uint64_t rows;      // to expect
     bool reserved;      // say so to the table, instead of letting it grow
     uint64_t log_bytes; // room for changes that are not released
+    bool alone;         // no helper thread: one core does all
 } bench_table_options;
 
 CST_CHECK_RESULT cst_code bench_table_open(bench_table *t, const bench *b,
