@@ -119,13 +119,13 @@ static void print_json(const bench *b, const bench_what *what, const spread *our
         printf(",\"cycles_per_op\":%.4g,\"core_mhz\":%.0f", ours->median * b->clock_ghz,
                b->clock_ghz * 1000);
     if (limit_ns > 0)
-        printf(",\"limit_ns\":%.4g,\"limit_share\":%.3f", limit_ns, limit_ns / ours->median);
+        printf(",\"limit_ns\":%.4g,\"limit_share\":%.4g", limit_ns, limit_ns / ours->median);
     if (peer_name) {
         printf(",\"peer\":\"%s\",\"peer_ns_per_op\":%.4g,\"peer_min\":%.4g,\"peer_max\":%.4g",
                peer_name, peer->median, peer->min, peer->max);
         if (what->cycles && b->clock_ghz > 0)
             printf(",\"peer_cycles_per_op\":%.4g", peer->median * b->clock_ghz);
-        printf(",\"ratio\":%.3f,\"ratio_min\":%.3f,\"ratio_max\":%.3f", peer->median / ours->median,
+        printf(",\"ratio\":%.4g,\"ratio_min\":%.4g,\"ratio_max\":%.4g", peer->median / ours->median,
                ratio->min, ratio->max);
     }
 }

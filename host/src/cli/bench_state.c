@@ -124,7 +124,7 @@ static cst_code measure_memory(bench_maps *m, const char *when) {
         const double theirs = (double)ops->bytes(m->peers[i].map) / (double)m->entries;
 
         (void)snprintf(fields + used, sizeof fields - (size_t)used,
-                       ",\"peer\":\"%s\",\"peer_bytes_per_entry\":%.1f,\"ratio\":%.3f", ops->name,
+                       ",\"peer\":\"%s\",\"peer_bytes_per_entry\":%.1f,\"ratio\":%.4g", ops->name,
                        theirs, theirs / ours);
         bench_numbers(m->b, "state.memory", &params, "constellation", fields);
     }
