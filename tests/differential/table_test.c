@@ -4,9 +4,14 @@
 #include "differential/table_pair.h"
 #include "differential/table_rows.h"
 
-enum { STREAMS_DEFAULT = 12, HISTORY_BYTES_MAX = 8 << 20, ATTEMPTS_MAX = 64 };
+#ifdef __SANITIZE_THREAD__ // twenty times slower, and there is one thread
+enum { STREAMS_DEFAULT = 5 };
+#else
+enum { STREAMS_DEFAULT = 12 };
+#endif
+enum { HISTORY_BYTES_MAX = 8 << 20, ATTEMPTS_MAX = 64 };
 
-#define RESTORED_BUDGET_BYTES (UINT64_C(512) << 20)
+#define RESTORED_BUDGET_BYTES (UINT64_C(96) << 20)
 
 typedef struct stream {
     rows_knobs knobs;
@@ -74,14 +79,10 @@ static void draw_program(stream *s, uint32_t accumulators_count) {
 
 // Widths that the library has code of its own for.
 static void draw_common_widths(cst_table_options *options) {
-    cst_program *program = &options->program;
     const bool is_short = rows_chance(50);
 
-    options->key_bytes = is_short ? 8 : 16 + (uint32_t)test_random_below(2);
-    if (program->accumulators_count == 0)
-        program->value_bytes = is_short ? 40 : 64;
-    else if (program->value_bytes < 64)
-        program->value_bytes = program->value_bytes <= 40 && is_short ? 40 : 64;
+    options->key_bytes = is_short ? 8 : 16;
+    options->program.value_bytes = is_short ? 32 : 64;
 }
 
 static void draw_knobs(stream *s, uint64_t seed) {
@@ -110,7 +111,8 @@ static void draw_knobs(stream *s, uint64_t seed) {
         if (is_wide) options->program.value_bytes = 0;
     }
     knobs->keys_fixed = rows_chance(50);
-    if (!is_wide && rows_chance(30)) draw_common_widths(options);
+    if (!is_wide && options->program.accumulators_count == 0 && rows_chance(20))
+        draw_common_widths(options);
     knobs->keys_longest = is_wide ? (uint32_t)test_random_below(200) : options->key_bytes;
     if (!is_wide && rows_chance(10)) knobs->keys_longest += 1;
     if (!is_wide && rows_chance(10) && knobs->keys_longest > 8)
@@ -129,7 +131,7 @@ static void draw_knobs(stream *s, uint64_t seed) {
     knobs->prepare_eager = rows_chance(50);
     knobs->steps = 300;
     options->budget_bytes = rows_chance(60) || options->rows_hint > 1000
-                                ? UINT64_C(256) << 20
+                                ? UINT64_C(64) << (rows_chance(20) ? 22 : 20)
                                 : (UINT64_C(1) << 19) << test_random_below(4);
 }
 
@@ -484,6 +486,24 @@ static void force_accumulators(stream *s) {
     s->knobs.extremes_percent = 5;
 }
 
+static void force_common_widths(stream *s) {
+    rows_knobs *knobs = &s->knobs;
+    cst_program *program = &knobs->options.program;
+    uint32_t value_bytes;
+
+    force_inline(s);
+    *program = (cst_program){.presence_offset = CST_NO_OFFSET};
+    draw_common_widths(&knobs->options);
+    value_bytes = program->value_bytes;
+    if (rows_chance(60)) {
+        program->ttl_us = rows_chance(30) ? 1000 : 0;
+        draw_program(s, value_bytes == 32 ? 1 : 2);
+        program->value_bytes = value_bytes;
+    }
+    knobs->keys_fixed = true;
+    knobs->keys_longest = knobs->options.key_bytes;
+}
+
 static void force_small_budget(stream *s) {
     s->knobs.options.budget_bytes = UINT64_C(1) << 20;
     s->knobs.options.rows_hint = 0;
@@ -508,6 +528,9 @@ TEST(inline_streams_give_equal_images) {
 }
 TEST(wide_streams_give_equal_images) {
     play_many(force_wide, STREAMS_DEFAULT);
+}
+TEST(common_widths_give_equal_images) {
+    play_many(force_common_widths, STREAMS_DEFAULT);
 }
 TEST(accumulators_give_equal_images) {
     play_many(force_accumulators, STREAMS_DEFAULT);

@@ -10,12 +10,12 @@ typedef struct model_row {
     uint8_t value[MODEL_VALUE_MAX];
 } model_row;
 
-// The key of row i: its number, cut to 1 to 8 bytes; `i` fits in all of them.
-static uint32_t model_key(uint32_t i, uint8_t *key) {
-    const uint64_t number = i;
+// The key of row i: its number, cut to 2 to 8 bytes, or as 16; `i` fits in all of them.
+static uint32_t model_key(const cst_table *table, uint32_t i, uint8_t *key) {
+    const uint64_t number[2] = {i, 0};
 
-    memcpy(key, &number, 8);
-    return 2 + i % 7;
+    memcpy(key, number, 16);
+    return table->key_bytes == 16 ? 16 : 2 + i % 7;
 }
 
 static void model_equals(cst_table *table, const model_row *model) {
@@ -24,23 +24,32 @@ static void model_equals(cst_table *table, const model_row *model) {
     uint32_t count, scanned = 0, present = 0;
 
     for (uint32_t i = 0; i < MODEL_KEYS; i++) {
-        uint8_t key[8];
-        const uint32_t key_bytes = model_key(i, key);
+        uint8_t key[16];
+        const uint32_t key_bytes = model_key(table, i, key);
         cst_bytes value = {0};
+        uint8_t copy[MODEL_VALUE_MAX];
+        size_t copied;
         const cst_code code = cst_table_get_ref(table, key, key_bytes, &value);
 
         CHECK_EQ(code, model[i].present ? CST_OK : CST_NOT_FOUND);
-        if (!model[i].present) continue;
+        if (!model[i].present) {
+            CHECK_CODE(cst_table_get(table, key, key_bytes, copy, sizeof copy, &copied),
+                       CST_NOT_FOUND);
+            continue;
+        }
         present++;
         CHECK_EQ(value.count, model[i].value_bytes);
         CHECK_BYTES(value.data, model[i].value, value.count);
+        CHECK_OK(cst_table_get(table, key, key_bytes, copy, sizeof copy, &copied));
+        CHECK_EQ(copied, value.count);
+        CHECK_BYTES(copy, model[i].value, copied);
     }
     do {
         CHECK_OK(cst_table_scan(table, &scan, rows, 16, &count));
         for (uint32_t i = 0; i < count; i++) {
             uint64_t number = 0;
 
-            memcpy(&number, rows[i].key, rows[i].key_bytes);
+            memcpy(&number, rows[i].key, rows[i].key_bytes < 8 ? rows[i].key_bytes : 8);
             CHECK(number < MODEL_KEYS);
             CHECK(model[number].present);
             CHECK_BYTES(rows[i].value, model[number].value, rows[i].value_bytes);
@@ -60,8 +69,8 @@ static void play_singles(const cst_table_options *options) {
     for (uint32_t step = 0; step < 30000; step++) {
         const uint32_t i = (uint32_t)test_random_below(MODEL_KEYS);
         model_row *row = &model[i];
-        uint8_t key[8];
-        const uint32_t key_bytes = model_key(i, key);
+        uint8_t key[16];
+        const uint32_t key_bytes = model_key(table, i, key);
 
         if (test_random_below(3) == 0) {
             CHECK_OK(cst_table_delete(table, key, key_bytes));
@@ -87,6 +96,14 @@ static void play_singles(const cst_table_options *options) {
 
 TEST(inline_rows_equal_the_model) {
     const cst_table_options options = fixture_options();
+    play_singles(&options);
+}
+
+TEST(rows_of_the_common_widths_equal_the_model) {
+    cst_table_options options = fixture_options();
+
+    options.key_bytes = 16;
+    options.program.value_bytes = 64;
     play_singles(&options);
 }
 
