@@ -32,8 +32,8 @@ _constellation() {
             words="--rows --skew --keys --seed --first-row --format --no-header $common"
             ;;
         bench/*)
-            words="machine codec hash state barrier delta fold growth recovery --list --peers --entries
-                --batch --schema --skew --rounds --seed $common"
+            words="machine codec hash state barrier delta fold growth recovery --list --peers
+                --entries --batch --schema --skew --rounds --seed $common"
             ;;
         *) words=$common ;;
         esac
