@@ -34,16 +34,18 @@ typedef struct csti_segment_rows {
 } csti_segment_rows;
 
 struct cst_table {
+    // One cache line for what a seal and an append read.
     csti_control *control;
+    uint8_t *log;
+    uint32_t *log_map;         // [log segment number mod log_segments_max] -> place in the region
+    uint32_t log_segments_max; // power of two
+    uint32_t log_segment_shift;
     csti_directory_row *directory;
     uint8_t *index;
     uint8_t *slots;
-    uint8_t *log;
     uint8_t *slab;
-    uint32_t *log_map;         // [log segment number mod log_segments_max] -> segment in the region
-    uint32_t *log_free;        // ring of log_segments_max
-    uint32_t log_segments_max; // power of two
-    uint32_t log_segment_shift;
+
+    uint32_t *log_free; // ring of log_segments_max
 
     // Copies of the image's shape, so that the hot path reads one line.
     uint32_t entry_bytes;

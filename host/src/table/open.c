@@ -9,6 +9,7 @@
 enum {
     LOG_SEGMENT_BYTES_MIN = 64 << 10,
     LOG_SEGMENT_BYTES_MAX = 2 << 20,
+    TABLE_ALIGN = 64,
     CHUNK_INDEX_BYTES = CSTI_CHUNK_BUCKETS * (int)sizeof(csti_control_line),
 };
 #define SMALL_TABLE_BYTES ((uint64_t)256 << 20) // below it, no huge pages: panes are many
@@ -217,8 +218,9 @@ cst_code csti_table_open_empty(const cst_table_options *options, cst_table **out
     cst_code code = check_options(options, err);
 
     if (code != CST_OK) return code;
-    table = calloc(1, sizeof *table);
+    table = aligned_alloc(TABLE_ALIGN, round_up(sizeof *table, TABLE_ALIGN));
     if (!table) return cst_fail(err, CST_NO_MEMORY, "table");
+    memset(table, 0, sizeof *table);
     pthread_mutex_init(&table->prepare_lock, NULL);
     take_shape(table, options);
     code = reserve(table, options, err);
