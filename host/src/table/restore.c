@@ -4,7 +4,7 @@
 #include "table/pipeline.h"
 #include "table/slab.h"
 
-enum { RESTORE_ROWS = 256 };
+enum { RESTORE_ROWS = 1024 };
 
 typedef struct restore_pass {
     cst_table *table;
