@@ -4,7 +4,7 @@
 #include "differential/table_pair.h"
 #include "differential/table_rows.h"
 
-#ifdef __SANITIZE_THREAD__ // twenty times slower, and there is one thread
+#ifdef __SANITIZE_THREAD__ // slow there, and one thread has no races
 enum { STREAMS_DEFAULT = 5 };
 #else
 enum { STREAMS_DEFAULT = 12 };
