@@ -580,9 +580,11 @@ static cst_code segment_apply(cst_store *base, const cst_segment *segment,
 // One transaction: killed half-way, the store is still empty.
 static cst_code lmdb_restore(cst_store *base, cst_segment *const *segments, size_t segments_count,
                              const cst_restore_options *options, cst_err *err) {
+    lmdb_store *store = self(base);
     cst_code code = CST_OK;
     cst_err ignored;
 
+    store->pages_left = UINT64_MAX; // what does not fit undoes everything anyway
     for (size_t i = 0; code == CST_OK && i < segments_count; i++)
         code = segment_apply(base, segments[i], options, err);
     if (code == CST_OK) code = lmdb_seal(base, err);

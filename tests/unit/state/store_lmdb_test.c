@@ -147,7 +147,7 @@ TEST(a_rollback_undoes_the_open_epoch) {
 // ----------------------------------------------------------------------------------------------
 
 TEST(a_full_map_refuses_the_row_and_keeps_all_others) {
-    disk_store disk = disk_make(4 << 20);
+    disk_store disk = disk_make(2 << 20);
     uint64_t key = 0;
     uint8_t value[1000] = {0};
     uint8_t read_back[1000];
@@ -161,7 +161,7 @@ TEST(a_full_map_refuses_the_row_and_keeps_all_others) {
     }
     CHECK_EQ(code, CST_STORE_FULL);
     key--;
-    CHECK(key > 1000);
+    CHECK(key > 500);
     CHECK_EQ(rows_of(disk.store), key);
     for (uint64_t i = 0; i < key; i++) {
         CHECK_OK(cst_store_get(disk.store, &i, 8, read_back, sizeof read_back, &value_bytes));
