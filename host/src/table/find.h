@@ -11,6 +11,7 @@
 #include <emmintrin.h>
 #endif
 
+#define CSTI_LINE_BYTES 64u
 #define CSTI_INLINE static inline __attribute__((always_inline))
 
 // A table's widths. Paths for common tables pass constants, so that copies and compares unroll.

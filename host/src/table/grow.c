@@ -5,6 +5,8 @@
 //   7 chunks                           ──►  4 chunks (hash bit 0) + 4 chunks (hash bit 1)
 #include "table/apply.h"
 
+enum { COPY_AHEAD_ROWS = 8 };
+
 // What GROW would build from some of those rows.
 typedef struct segment_plan {
     uint32_t chunks; // 0: none takes them
@@ -19,6 +21,8 @@ static void collect(const cst_table *table, const csti_directory_row *row,
         const csti_control_line *line = csti_bucket_line(table, row, bucket);
         csti_entry *slots = csti_bucket_slots(table, row, bucket);
 
+        for (uint32_t slot = 0; slot < CSTI_BUCKET_SLOTS; slot++)
+            __builtin_prefetch(csti_slot(table, slots, slot)); // all their misses at once
         for (uint32_t occupied = line->occupied; occupied; occupied &= occupied - 1) {
             csti_entry *entry = csti_slot(table, slots, (uint32_t)__builtin_ctz(occupied));
 
@@ -110,8 +114,9 @@ static void chunk_give(cst_table *table, uint32_t chunk) {
     control->chunks_free[control->chunks_free_count++] = chunk;
 }
 
-static csti_directory_row build(cst_table *table, const csti_segment_rows *rows,
-                                const segment_plan *plan, uint8_t depth) {
+// Gives each row of the plan its slot in a segment of fresh chunks; copy_rows() fills them.
+static csti_directory_row build(cst_table *table, csti_segment_rows *rows, const segment_plan *plan,
+                                uint8_t depth) {
     csti_directory_row row = {.depth = depth, .chunks = (uint8_t)plan->chunks};
 
     for (uint32_t i = 0; i < plan->chunks; i++) row.chunk[i] = csti_chunk_take(table);
@@ -121,10 +126,26 @@ static csti_directory_row build(cst_table *table, const csti_segment_rows *rows,
         const csti_place place = csti_find_free(table, &row, rows->hash[i], &first_line);
 
         assert(place.line); // fits() has counted
-        memcpy(place.entry, rows->entry[i], table->entry_bytes);
+        rows->target[i] = place.entry;
         csti_place_occupy(&place, rows->hash[i], first_line);
     }
     return row;
+}
+
+// Source and target are asked for some rows ahead: a store that misses holds up those behind it.
+static void copy_rows(const cst_table *table, const csti_segment_rows *rows) {
+    const uint32_t bytes = table->entry_bytes;
+
+    for (uint32_t i = 0; i < rows->count + COPY_AHEAD_ROWS; i++) {
+        if (i < rows->count) {
+            for (uint32_t at = 0; at < bytes; at += CSTI_LINE_BYTES) {
+                __builtin_prefetch((const uint8_t *)rows->entry[i] + at);
+                __builtin_prefetch((const uint8_t *)rows->target[i] + at, 1);
+            }
+        }
+        if (i >= COPY_AHEAD_ROWS)
+            memcpy(rows->target[i - COPY_AHEAD_ROWS], rows->entry[i - COPY_AHEAD_ROWS], bytes);
+    }
 }
 
 // Every directory row that ends in `suffix` under the row's depth, those copied ahead too.
@@ -163,7 +184,7 @@ static cst_code extend_directory(cst_table *table) {
 }
 
 static void replace_segment(cst_table *table, const csti_directory_row *old, uint64_t hash,
-                            const csti_segment_rows *rows, const segment_plan *plans,
+                            csti_segment_rows *rows, const segment_plan *plans,
                             uint32_t plans_count) {
     csti_control *control = table->control;
     const uint8_t depth = (uint8_t)(old->depth + plans_count - 1);
@@ -174,6 +195,7 @@ static void replace_segment(cst_table *table, const csti_directory_row *old, uin
 
         publish(table, (hash & ((UINT64_C(1) << old->depth) - 1)) | bit, &row);
     }
+    copy_rows(table, rows);
     for (uint32_t i = 0; i < old->chunks; i++) chunk_give(table, old->chunk[i]);
     control->grows_count++;
     if (plans_count == 2) {

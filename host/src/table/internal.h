@@ -31,6 +31,7 @@ typedef struct csti_segment_rows {
     uint32_t count;
     uint64_t hash[CSTI_SEGMENT_SLOTS_MAX];
     csti_entry *entry[CSTI_SEGMENT_SLOTS_MAX];
+    csti_entry *target[CSTI_SEGMENT_SLOTS_MAX]; // where each goes
 } csti_segment_rows;
 
 struct cst_table {

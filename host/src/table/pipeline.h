@@ -26,7 +26,6 @@ enum {
     CSTI_PROBES = 64,       // a power of two above 6 * 5
     CSTI_HASH_ROWS = 32,    // hashed at a time where the caller brings no hashes
 };
-#define CSTI_LINE_BYTES 64u
 
 // What is known of a row on its way.
 typedef struct csti_probe {
