@@ -4,17 +4,21 @@
 #include "table/open.h"
 #include "table/pipeline.h"
 
-// What a stopped command needs before it is tried again: CST_OK if it was done.
-static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
-    if (why == CST_TABLE_NOT_READY) return cst_table_prepare(table, NULL);
-    if (why != CST_TABLE_FULL) return why;
-    for (;;) { // ends: each CST_AGAIN copies directory rows, of which there is a finite number
+enum { PREPARES_MAX = 2 }; // without a step forward: then the memory is not to be had
+
+// GROW until the segment has grown: each CST_AGAIN copies directory rows, of which there is a
+// finite number, and preparing again and again for one step is given up.
+static cst_code grow(cst_table *table, uint64_t hash) {
+    uint32_t prepares = 0;
+
+    for (;;) {
         cst_code code = cst_table_grow(table, hash);
 
-        if (code == CST_TABLE_NOT_READY)
+        if (code == CST_OK) return CST_OK;
+        if (code == CST_TABLE_NOT_READY && prepares++ < PREPARES_MAX)
             code = cst_table_prepare(table, NULL);
-        else if (code == CST_OK)
-            return CST_OK;
+        else if (code == CST_AGAIN)
+            prepares = 0;
         if (code != CST_OK && code != CST_AGAIN) return code;
     }
 }
@@ -29,6 +33,7 @@ static uint64_t row_hash(const cst_table *table, const cst_rows *rows, uint32_t 
 
 cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
     cst_rows rest = *rows;
+    uint32_t prepares = 0;
     cst_code code;
 
     *applied_out = 0;
@@ -38,8 +43,13 @@ cst_code cst_table_apply_all(cst_table *table, const cst_rows *rows, uint32_t *a
         code = cst_table_apply(table, &rest, &applied);
         *applied_out += applied;
         rest.first_row += applied;
-        if (code == CST_OK) break;
-        code = make_room(table, code, row_hash(table, &rest, rest.first_row));
+        if (applied > 0) prepares = 0;
+        if (code == CST_TABLE_FULL)
+            code = grow(table, row_hash(table, &rest, rest.first_row));
+        else if (code == CST_TABLE_NOT_READY && prepares++ < PREPARES_MAX)
+            code = cst_table_prepare(table, NULL);
+        else
+            break;
         if (code != CST_OK) break;
     }
     csti_table_nudge(table);
