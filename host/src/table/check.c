@@ -12,6 +12,7 @@ typedef struct checker {
     uint8_t *block_used; // a byte for 16 bytes of slab
     uint64_t rows_count;
     uint64_t segments_count;
+    uint32_t depth_max;
 } checker;
 
 #define CORRUPT(CHECK, ...) cst_fail((CHECK)->err, CST_TABLE_CORRUPT, __VA_ARGS__)
@@ -110,6 +111,7 @@ static cst_code check_row(checker *check, uint32_t index) {
         return CST_OK;
     }
     check->segments_count++;
+    if (row->depth > check->depth_max) check->depth_max = row->depth;
     for (uint32_t c = 0; c < row->chunks; c++)
         if (check->chunk_used[row->chunk[c]]++ != 0)
             return CORRUPT(check, "directory row %u: chunk %u is used twice", index, row->chunk[c]);
@@ -258,6 +260,9 @@ static cst_code check_segments(checker *check) {
                       check->table->chunk_slot_bytes))
             return CORRUPT(check, "free chunk %u is not clear", chunk);
     }
+    if (check->depth_max != control->depth_max)
+        return CORRUPT(check, "image: deepest segment %u, not %u", check->depth_max,
+                       control->depth_max);
     if (memchr(check->chunk_used, 0, control->chunks_frontier))
         return CORRUPT(check, "a chunk is neither used nor free");
     for (uint32_t i = 0; i < UINT32_C(1) << control->directory_depth; i++) {

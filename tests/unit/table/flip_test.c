@@ -167,8 +167,9 @@ TEST(a_write_that_fails_ends_the_save) {
 
 // ---- Live images --------------------------------------------------------------------------------
 
-// Where cst_table_check cannot know: what only the past says. Epochs begin at any record, counts of
-// steps are only counts, and the ring of free segments may begin anywhere.
+// Where cst_table_check cannot know: what only the past says. Epochs and the log begin and end at
+// any record (a last tombstone leaves no other trace), counts of steps are only counts, and the
+// ring of free segments may begin anywhere.
 static bool check_is_blind(const cst_table *table, const uint8_t *at) {
     const csti_control *control = table->control;
     const size_t in_control = (size_t)(at - (const uint8_t *)control);
@@ -179,8 +180,6 @@ static bool check_is_blind(const cst_table *table, const uint8_t *at) {
                (in_control >= offsetof(csti_control, grows_count) &&
                 in_control < offsetof(csti_control, segments_count)) ||
                (in_control >= offsetof(csti_control, epoch) &&
-                in_control < offsetof(csti_control, log_tail)) ||
-               (in_control >= offsetof(csti_control, log_floor) &&
                 in_control < offsetof(csti_control, slab_frontier)) ||
                (in_control >= offsetof(csti_control, log_free_first) &&
                 in_control < offsetof(csti_control, log_free_count));
@@ -225,8 +224,10 @@ static bool slot_is_blind(const cst_table *table, const uint8_t *at) {
 
     if ((line->occupied >> slot % 16 & 1) == 0) return false;
     if (in_slot >= 8 && in_slot < 16) return true;
-    return table->control->layout == CST_TABLE_INLINE && in_slot >= table->value_offset &&
-           in_slot < table->value_offset + table->value_bytes;
+    // A wide value's length may reach into the zeros behind it.
+    if (table->control->layout == CST_TABLE_WIDE)
+        return in_slot >= offsetof(csti_wide_entry, value_bytes);
+    return in_slot >= table->value_offset && in_slot < table->value_offset + table->value_bytes;
 }
 
 // Records of sealed epochs are checked for form and key, not for their value.
