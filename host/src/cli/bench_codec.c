@@ -90,6 +90,8 @@ static bool fill_column(codec_batch *c, uint32_t index, uint32_t rows) {
 static void codec_close(codec_batch *c) {
     for (size_t i = 0; i < c->buffers_count; i++) free(c->buffers[i]);
     c->buffers_count = 0;
+    free(c->scratch);
+    c->scratch = NULL;
 }
 
 static cst_code codec_open(codec_batch *c, const bench *b, const char *schema, uint32_t rows,
@@ -112,7 +114,7 @@ static cst_code codec_open(codec_batch *c, const bench *b, const char *schema, u
     c->keys.bytes = take(c, c->keys.bytes_capacity);
     if (cst_schema_key_bytes(&c->schema) == 0)
         c->keys.offsets = take(c, (rows + 1) * sizeof *c->keys.offsets);
-    c->scratch = take(c, cst_schema_key_bytes_max(&c->schema));
+    c->scratch = malloc(cst_schema_key_bytes_max(&c->schema));
     if (c->keys.bytes && (c->keys.offsets || cst_schema_key_bytes(&c->schema)) && c->scratch)
         return CST_OK;
 no_memory:
