@@ -1,6 +1,7 @@
 // selftest.c: known answers. The constants below were made once and are part of the promise: the
-// keys by docs/formats.md, the hashes by the reference implementation of SipHash-1-3, the table's
-// by its scalar reference.
+// keys by docs/formats.md, the hashes by the reference implementation of SipHash-1-3, the deltas by
+// the table's scalar reference (tests/unit/device/selftest_test.c). The scan's is what every
+// instruction set and the worker thread agree on.
 #include "device/backend.h"
 
 #include <constellation/driver.h>
