@@ -17,6 +17,8 @@
 #include <constellation/generator.h>
 #include <constellation/hash.h>
 #include <constellation/keys.h>
+#include <constellation/object.h>
+#include <constellation/operator.h>
 #include <constellation/schema.h>
 #include <constellation/segment.h>
 #include <constellation/store.h>

@@ -66,6 +66,40 @@ extern "C" {
     X(DEVICE_URI, 80, "a device name is malformed or unknown", "see constellation device list")    \
     X(DEVICE_LOST, 81, "a device stopped answering", "reset it or use cpu:")                       \
     X(DEVICE_SELFTEST, 82, "a device gave wrong bits for a known answer", "use cpu:")              \
+    X(OBJECT_NAME, 100, "an object's or a store's name is malformed", "see docs/formats.md")       \
+    X(OBJECT_CONFLICT, 101, "an object changed under a conditional write", "read it again")        \
+    X(OBJECT_AMBIGUOUS, 102, "a write may have taken effect or not", "read back its nonce")        \
+    X(OBJECT_UNAVAILABLE, 103, "the object store does not answer", "retry later")                  \
+    X(OBJECT_DENIED, 104, "the object store forbids it", "check credentials and permissions")      \
+    X(OBJECT_REFUSED, 105, "the object store does not honour conditional writes",                  \
+      "use a store that does; there is no fallback")                                               \
+    X(DEADLINE, 106, "a step took longer than it may", "see which step, and its setting")          \
+    X(META_CORRUPT, 110, "the metadata log is damaged", "recover --from-listing")                  \
+    X(META_VERSION, 111, "metadata of a newer version", "use a newer program")                     \
+    X(META_MISSING, 112, "checkpoints are there, but no metadata", "recover --from-listing")       \
+    X(FENCED, 120, "another owner has taken the place", "stop; the new owner goes on")             \
+    X(JOB_RUNNING, 121, "the job is running already", "stop it, or use --takeover")                \
+    X(JOB_MISMATCH, 122, "a store that belongs to another job", "check the job's name and store")  \
+    X(CHECKPOINT_ORDER, 123, "a checkpoint id is not above the last one", "take a new id")         \
+    X(CHECKPOINT_ABORTED, 124, "the checkpoint was aborted", "its changes go with the next")       \
+    X(CHECKPOINT_RETIRED, 125, "the checkpoint or what it stands on is retired",                   \
+      "use a newer one")                                                                           \
+    X(CHECKPOINT_UNUSABLE, 126, "checkpoints exist and none can be used", "see the report")        \
+    X(CHECKPOINT_REPEATS, 127, "the older checkpoint's output may repeat some rows",               \
+      "--accept-repeats, if the sink can take that")                                               \
+    X(PIN_EXPIRED, 128, "a reader's pin has expired", "start the read again")                      \
+    X(PINNED, 129, "a reader still pins the checkpoint", "wait, or let its lease end")             \
+    X(LEASE, 130, "a lease is held by another, or its token is old", "wait for its end")           \
+    X(MANIFEST, 131, "a manifest is malformed", "use another checkpoint")                          \
+    X(MANIFEST_VERSION, 132, "a manifest of a newer version", "use a newer program")               \
+    X(CONFIG, 140, "a configuration is wrong", "correct the line named")                           \
+    X(SOURCE_CHANGED, 141, "a source file shrank or was replaced", "restore the file, or reset")   \
+    X(SOURCE_RECORD, 142, "a source record is malformed", "correct the record")                    \
+    X(SINK, 143, "a sink cannot take the output", "see the reason")                                \
+    X(OPERATOR, 144, "an operator failed or is not usable", "see the reason")                      \
+    X(BARRIER_BUSY, 150, "a barrier is still pending", "wait until it was taken")                  \
+    X(ALIGN_LIMIT, 151, "alignment buffered more than it may", "raise the bound")                  \
+    X(ALIGN_TIMEOUT, 152, "alignment took longer than it may", "see the input it waits for")       \
     X(INTERNAL, 99, "an invariant does not hold", "please report this")
 
 typedef enum cst_code {

@@ -24,6 +24,10 @@ int cli_status_of(cst_code code) {
     case CST_VALUE_RANGE:
     case CST_PARSE:
     case CST_LIMIT:
+    case CST_CONFIG:
+    case CST_SOURCE_CHANGED:
+    case CST_SOURCE_RECORD:
+    case CST_OPERATOR:
         return CLI_INPUT;
     case CST_NOT_FOUND:
     case CST_TABLE_CORRUPT:
@@ -37,11 +41,23 @@ int cli_status_of(cst_code code) {
     case CST_SEGMENT_RECORD:
     case CST_SEGMENT_BASE:
     case CST_STORE_CORRUPT:
+    case CST_META_CORRUPT:
+    case CST_META_VERSION:
+    case CST_META_MISSING:
+    case CST_MANIFEST:
+    case CST_MANIFEST_VERSION:
+    case CST_CHECKPOINT_UNUSABLE:
+    case CST_CHECKPOINT_REPEATS:
         return CLI_DAMAGED;
     case CST_DEVICE_URI:
     case CST_DEVICE_LOST:
     case CST_DEVICE_SELFTEST:
         return CLI_DEVICE;
+    case CST_FENCED:
+        return CLI_FENCED;
+    case CST_OBJECT_REFUSED:
+    case CST_OBJECT_DENIED:
+        return CLI_STORE;
     default:
         return CLI_FAILED;
     }

@@ -1,0 +1,79 @@
+// fault_point.h: named places where a test ends, stops or fails the process.
+//
+//   CSTI_FAULT_POINT("commit.after_manifest");
+//   code = CSTI_FAULT_CODE("object.put", code);        // an injected CST_IO, or what it was
+//
+//   CST_FAULT=commit.after_manifest:3:kill             the third time it comes here: kill -9
+//   CST_FAULT=object.put:2:fail,upload.before:1:stop   two points; stop is SIGSTOP
+//
+// Compiled in with CST_FAULT_POINTS (the debug preset), nothing at all without it. A point that the
+// environment names and the program has not is an error at start: a test cannot miss by a typo.
+// `constellation version --fault-points` lists them.
+//
+// Promises   a point that is not armed costs a load and a branch. Actions happen once, at the Nth
+//            pass over all threads.
+// Thread     any.
+// Ring       1, 2. Never 0.
+#ifndef CST_BASE_FAULT_POINT_H
+#define CST_BASE_FAULT_POINT_H
+
+#include <constellation/error.h>
+#include <stddef.h>
+
+// X(name): every point there is; a name that is not here does not compile.
+#define CSTI_FAULT_POINT_MAP(X)                                                                    \
+    X(upload_before) /* a segment's upload begins */                                               \
+    X(upload_middle) /* some of its bytes are written */                                           \
+    X(upload_after)  /* it is there */                                                             \
+    X(commit_before_guard)                                                                         \
+    X(commit_before_manifest)                                                                      \
+    X(commit_after_manifest) /* a candidate: not committed */                                      \
+    X(commit_after_command)  /* committed, nothing released */                                     \
+    X(release_part)          /* between two parts of one checkpoint's output */                    \
+    X(release_after)         /* all parts are there, nobody was told */                            \
+    X(abort_before_command)                                                                        \
+    X(abort_after_command)                                                                         \
+    X(abort_cleaning)                                                                              \
+    X(adopt_before_command)                                                                        \
+    X(adopt_after_command)                                                                         \
+    X(claim_after)                                                                                 \
+    X(recovery_manifest)                                                                           \
+    X(recovery_restore) /* some rows are in the table */                                           \
+    X(recovery_release) /* the newest output is released again */                                  \
+    X(fold_leased)                                                                                 \
+    X(fold_uploaded)                                                                               \
+    X(fold_registered)                                                                             \
+    X(gc_before_retire)                                                                            \
+    X(gc_retired)                                                                                  \
+    X(gc_deleting)                                                                                 \
+    X(meta_append)                                                                                 \
+    X(meta_snapshot)                                                                               \
+    X(meta_trim)                                                                                   \
+    X(sink_temporary) /* written, not renamed */                                                   \
+    X(sink_renamed)                                                                                \
+    X(file_temporary) /* object store file: written, not linked */                                 \
+    X(file_linked)
+
+typedef enum csti_fault_point {
+#define CSTI_FAULT_ENUM(name) CSTI_FAULT_##name,
+    CSTI_FAULT_POINT_MAP(CSTI_FAULT_ENUM)
+#undef CSTI_FAULT_ENUM
+        CSTI_FAULT_POINTS_COUNT,
+} csti_fault_point;
+
+const char *csti_fault_point_name(csti_fault_point point); // "commit_after_manifest"
+// Reads CST_FAULT. CST_USAGE names the word that is wrong. Without fault points compiled in:
+// CST_UNSUPPORTED if CST_FAULT is set at all.
+CST_CHECK_RESULT cst_code csti_fault_points_arm(cst_err *err);
+// What the macros call.
+cst_code csti_fault_point_pass(csti_fault_point point, cst_code code);
+
+#ifdef CST_FAULT_POINTS
+#define CSTI_FAULT_POINT(name) ((void)csti_fault_point_pass(CSTI_FAULT_##name, CST_OK))
+#define CSTI_FAULT_CODE(name, code) csti_fault_point_pass(CSTI_FAULT_##name, (code))
+#else
+#define CSTI_FAULT_POINT(name) ((void)0)
+#define CSTI_FAULT_CODE(name, code) (code)
+#endif
+
+#endif

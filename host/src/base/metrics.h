@@ -1,0 +1,66 @@
+// metrics.h: counters, gauges and histograms in one registry, written by owners without a lock.
+//
+//   rows = csti_metrics_counter(m, "constellation_rows_total", "Rows applied.", "partition=\"0\"");
+//   csti_metric_add(rows, batch->rows_count);                    one relaxed add, its writer's line
+//
+//   constellation_rows_total{partition="0"} 4096                 csti_metrics_write, Prometheus
+//   text
+//   {"constellation_rows_total{partition=\"0\"}":4096, ...}      csti_metrics_write_json
+//
+// Names follow Prometheus: constellation_ in front, unit behind, _total for counters. A histogram
+// has buckets of 1, 2, 5 × powers of ten (nanoseconds by convention: constellation_align_ns).
+//
+// Promises   a metric stays in place until the registry closes. Reads see each value whole, not all
+//            at one moment.
+// Thread     register: any (a lock). add, set, observe: one writer a metric. write: any.
+// Ring       add, set, observe: 0. The rest: 1.
+// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name that Prometheus does not take, or one
+//            that is there with another kind; CST_NO_MEMORY.
+#ifndef CST_BASE_METRICS_H
+#define CST_BASE_METRICS_H
+
+#include "base/buffer.h"
+
+#include <stdatomic.h>
+
+enum { CSTI_METRICS_MAX = 16384, CSTI_METRIC_BUCKETS = 32 };
+
+typedef enum csti_metric_kind {
+    CSTI_METRIC_COUNTER,
+    CSTI_METRIC_GAUGE,
+    CSTI_METRIC_HISTOGRAM,
+} csti_metric_kind;
+
+typedef struct csti_metric {
+    _Alignas(64) _Atomic uint64_t value; // a gauge's is an int64_t; a histogram's: the sum
+    _Atomic uint64_t *buckets;           // histogram: CSTI_METRIC_BUCKETS + 1, the last: above all
+    csti_metric_kind kind;
+} csti_metric;
+
+typedef struct csti_metrics csti_metrics;
+CST_CHECK_RESULT cst_code csti_metrics_open(csti_metrics **out, cst_err *err);
+void csti_metrics_close(csti_metrics *metrics); // NULL is allowed
+
+// `labels` as between the braces, "" for none. The same name and labels give the same metric.
+CST_CHECK_RESULT cst_code csti_metrics_register(csti_metrics *metrics, csti_metric_kind kind,
+                                                const char *name, const char *help,
+                                                const char *labels, csti_metric **out,
+                                                cst_err *err);
+
+static inline void csti_metric_add(csti_metric *metric, uint64_t count) {
+    // Relaxed: one writer, and readers need no order.
+    const uint64_t value = atomic_load_explicit(&metric->value, memory_order_relaxed);
+    atomic_store_explicit(&metric->value, value + count, memory_order_relaxed);
+}
+static inline void csti_metric_set(csti_metric *metric, int64_t value) {
+    atomic_store_explicit(&metric->value, (uint64_t)value, memory_order_relaxed);
+}
+void csti_metric_observe(csti_metric *histogram, uint64_t value);
+// An upper bound of the given share of observations, 0 < share < 1; 0: none yet.
+uint64_t csti_metric_quantile(const csti_metric *histogram, double share);
+
+CST_CHECK_RESULT cst_code csti_metrics_write(csti_metrics *metrics, csti_buffer *out, cst_err *err);
+CST_CHECK_RESULT cst_code csti_metrics_write_json(csti_metrics *metrics, csti_buffer *out,
+                                                  cst_err *err);
+
+#endif

@@ -1,0 +1,59 @@
+// compaction.h: folds of chains into fulls, and the deletion of what nothing needs any more.
+//
+//   fold   lease "fold" ─► read a partition's committed chain ─► cst_segment_fold ─► upload
+//          ─► read back and verify ─► REGISTER_FULL {token} ─► checkpointer uses it
+//   gc     keep the newest K ─► names that no kept manifest has ─► RETIRE (one command: ids and
+//          names) ─► delete objects ─► DELETED
+//
+// Promises   neither delays a checkpoint. One unreadable record ends a fold, and the chain stays.
+//            gc deletes an object only if no kept manifest names it and its (tenure, id) is below
+//            the newest committed of its partition, or its fold token is below the lease's current
+//            one, which gc raises first: never by age. Both are idempotent and may be killed at
+//            any step: pending names are in the metadata.
+// Thread     one at a time, each.
+// Ring       2.
+#ifndef CST_CHECKPOINT_COMPACTION_H
+#define CST_CHECKPOINT_COMPACTION_H
+
+#include "checkpoint/checkpointer.h"
+
+typedef struct csti_fold_policy {
+    uint32_t every;      // checkpoints; 0: auto
+    uint32_t deltas_max; // auto: at most so many deltas a chain; 0: 32
+    double delta_share;  // auto: deltas above this part of the base; 0: 0.5
+} csti_fold_policy;
+
+typedef struct csti_compaction_options {
+    cst_object_store *store;
+    csti_meta *meta;
+    const csti_clock *clock;
+    csti_random *random;
+    const csti_logger *logger;
+    uint64_t owner, tenure;
+    csti_fold_policy fold;
+    uint32_t keep;              // checkpoints; at least 1
+    uint64_t lease_ttl_us;      // 0: 60 s
+    uint64_t fold_memory_bytes; // 0: 256 MiB
+} csti_compaction_options;
+
+// Whether the policy wants partition `p` of the manifest folded now.
+bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partition *partition);
+// Folds it: *full_out (its name in `arena`) is registered. CST_LEASE: another process folds.
+CST_CHECK_RESULT cst_code csti_fold_partition(const csti_compaction_options *options,
+                                              const csti_manifest *manifest, uint32_t partition,
+                                              csti_arena *arena, csti_manifest_segment *full_out,
+                                              cst_err *err);
+
+typedef struct csti_gc_report {
+    uint64_t retired_checkpoints, deleted_objects, deleted_bytes, pending_objects, pinned;
+} csti_gc_report;
+
+// dry: says what it would do, and does nothing.
+typedef enum csti_gc_mode { CSTI_GC_DRY, CSTI_GC_RETIRE, CSTI_GC_ORPHANS } csti_gc_mode;
+// RETIRE: what kept manifests no longer name, and pending deletions. ORPHANS: also lists the store
+// for what no manifest ever named.
+CST_CHECK_RESULT cst_code csti_gc(const csti_compaction_options *options, csti_gc_mode mode,
+                                  void (*visit)(void *context, const char *name), void *context,
+                                  csti_gc_report *report_out, cst_err *err);
+
+#endif

@@ -1,0 +1,97 @@
+// manifest.h: what one checkpoint consists of, complete in itself.
+//
+//   checkpoints/{id:020}/manifest-{tenure}-{nonce:016x}                     this, as JSON
+//   checkpoints/{id:020}/{partition}-{tenure}-{nonce:016x}/delta-{epoch}    a partition's segments
+//   folds/{token}-{nonce:016x}/{partition}-{epoch}                          fulls made by folds
+//   _latest                                                                  a hint
+//
+//   manifest 17, partition 0:  full(1..12) ◄── delta(13) ◄── delta(14) ◄── delta(15)
+//                              in folds/    in checkpoints/15, 16, 17
+//
+// A manifest names the whole chain of every partition, so that one object and what it names are
+// enough to recover. It is created, never replaced; only CommitCheckpoint makes it count.
+//
+// Promises   equal manifests give equal bytes. Reading checks every rule: a manifest that was read
+//            can be walked without looking for NULL or for a number out of range.
+// Thread     values; one at a time.
+// Ring       2.
+// Owner      everything in a manifest lies in the arena that it was read or built in.
+// Errors     MANIFEST names the path of the field (partitions[1].segments[0].epoch_to) and what is
+//            wrong with it; MANIFEST_VERSION; JOB_MISMATCH, SEGMENT_SCHEMA, SEGMENT_HASH_KEY from
+//            csti_manifest_expect.
+#ifndef CST_CHECKPOINT_MANIFEST_H
+#define CST_CHECKPOINT_MANIFEST_H
+
+#include "base/arena.h"
+#include "base/buffer.h"
+
+#include <constellation/segment.h>
+
+enum {
+    CSTI_MANIFEST_VERSION = 1,
+    CSTI_MANIFEST_BYTES_MAX = 16 << 20,
+    CSTI_MANIFEST_PARTITIONS_MAX = 4096,
+    CSTI_MANIFEST_SPLITS_MAX = 4096,
+};
+
+typedef struct csti_manifest_segment {
+    const char *name;
+    uint64_t bytes;
+    uint32_t checksum; // the footer's: the base of the next delta
+    cst_segment_kind kind;
+    uint64_t epoch_from, epoch_to;
+} csti_manifest_segment;
+
+typedef struct csti_manifest_partition {
+    uint32_t partition;
+    uint32_t group_from, group_to; // its key groups, [from, to)
+    uint64_t owner, tenure;
+    uint64_t epoch_from, epoch_to; // new in this checkpoint; from > to: nothing was cut
+    int64_t watermark_us;          // INT64_MIN: none yet
+    uint64_t rows_count;           // rows ever applied to it, for reports
+    uint32_t segments_count;
+    uint32_t outbox_first; // segments from here on are this checkpoint's output; a fold that takes
+                           // them in waits until they are no longer the newest committed
+    const csti_manifest_segment *segments; // a chain: a full first
+} csti_manifest_partition;
+
+// Where a source goes on. `offset` is the source's own text: JSON without line ends.
+typedef struct csti_manifest_split {
+    const char *split;
+    const char *offset;
+    int64_t watermark_us;
+    bool ended;
+} csti_manifest_split;
+
+typedef struct csti_manifest {
+    uint64_t incarnation;
+    uint64_t id, base_id; // base_id: the committed checkpoint before it; 0: none
+    const char *job;
+    uint64_t owner, tenure; // of the job
+    int64_t created_us;
+    const char *key_schema; // canonical text
+    const char *value;      // canonical text of the update program: what was aggregated, how
+    cst_program program;    // what `value` stands for; compared by cst_segment_program_hash
+    uint64_t table_id;
+    cst_hash_key hash_key;
+    uint32_t key_groups_count; // CST_KEY_GROUPS_COUNT
+    const char *sink;          // "none", "stdout", "file": what the output was promised to
+    uint32_t partitions_count;
+    const csti_manifest_partition *partitions; // ascending, their groups cover all, once
+    uint32_t splits_count;
+    const csti_manifest_split *splits; // ascending by name
+} csti_manifest;
+
+// Appends the text. USAGE: *manifest breaks a rule.
+CST_CHECK_RESULT cst_code csti_manifest_write(const csti_manifest *manifest, csti_buffer *out,
+                                              cst_err *err);
+// `name` is for errors. `crc` is what the metadata says of the bytes; 0 is not compared.
+CST_CHECK_RESULT cst_code csti_manifest_read(const char *name, const void *bytes, size_t count,
+                                             csti_arena *arena, csti_manifest *out, cst_err *err);
+
+// The key groups of partition `p` of `count`: [p * 4096 / count, (p + 1) * 4096 / count).
+static inline uint32_t csti_partition_group_first(uint32_t partition, uint32_t count) {
+    return (uint32_t)((uint64_t)partition * CST_KEY_GROUPS_COUNT / count);
+}
+
+#endif

@@ -1,0 +1,73 @@
+// job.h: a job, running in this process.
+//
+//   coordinator thread       claims, recovers, injects barriers, watches the guard, reports
+//   worker threads           one a partition: reader r and partition r take turns on it
+//   uploaders                one a partition, at most 4; one committer; one for folds and gc
+//
+//   split ─► filter, project, operators ─► encode, hash ─► route ─╥─► channel ─► aligner ─► apply
+//    reader r                                                     ╟─► ...          partition p
+//                                                                 ╙─► ...             │ seal
+//                                              checkpointer ◄──── delta by reference ─┘
+//
+// Promises   started again, it resumes from the newest checkpoint. A fenced one commits nothing
+//            more. Stopped by csti_job_stop it takes a final checkpoint; stopped twice it ends.
+// Thread     open, run, close: one. stop: any, also a signal handler.
+// Ring       2.
+// Errors     run returns the first reason to stop: FENCED, JOB_RUNNING, CONFIG, CHECKPOINT_*,
+// store,
+//            source, sink, table and operator codes, each naming its place.
+#ifndef CST_SERVER_JOB_H
+#define CST_SERVER_JOB_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "checkpoint/recovery.h"
+#include "server/config.h"
+
+typedef enum csti_until { CSTI_UNTIL_STOPPED, CSTI_UNTIL_CAUGHT_UP } csti_until;
+
+typedef struct csti_job_progress {
+    uint64_t rows, rows_all; // rows_all 0: not known
+    double seconds;
+    uint64_t checkpoints, last_checkpoint_id;
+    uint64_t keys;
+    int64_t watermark_us;
+    uint64_t used_bytes;
+    bool recovering;
+} csti_job_progress;
+
+typedef struct csti_job_options {
+    const csti_logger *logger; // NULL: none
+    csti_until until;
+    bool takeover; // push a live owner aside
+    bool accept_repeats;
+    // Called by the coordinator, at most once in progress_us; 0: never.
+    uint64_t progress_us;
+    void (*progress)(void *context, const csti_job_progress *progress);
+    void *progress_context;
+} csti_job_options;
+
+typedef struct csti_job_result {
+    uint64_t rows; // of this run
+    uint64_t rows_dropped_by_filters;
+    uint64_t keys;
+    double seconds;
+    uint64_t checkpoints; // committed by this run
+    uint64_t last_checkpoint_id;
+    uint64_t recovered_from; // checkpoint id; 0: a fresh start
+    double recovery_seconds;
+    bool caught_up; // every split has ended, and all of it is committed
+    csti_recovery_report recovery;
+} csti_job_result;
+
+typedef struct csti_job csti_job;
+CST_CHECK_RESULT cst_code csti_job_open(const csti_job_config *config,
+                                        const csti_job_options *options, csti_job **out,
+                                        cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err);
+// The first: a final checkpoint, then the end. The second: the end at once.
+void csti_job_stop(csti_job *job);
+csti_metrics *csti_job_metrics(csti_job *job);
+void csti_job_close(csti_job *job);
+
+#endif

@@ -1,0 +1,78 @@
+// source.h: where rows come from, at offsets that can be come back to.
+//
+//   source ──► splits (a file, a stripe of a generator) ──► each is read by one reader
+//   next(split, rows_max) ──► batch of whole rows, and the split's offset behind it
+//
+//   generator   offset {"row":N}: rows of its stripe before N are done
+//   file        offset {"device":D,"inode":I,"byte":B,"head":H,"line":L}: identity and position.
+//               head: CRC32C of the file's first bytes (at most 4 KiB of what had been read)
+//
+// Promises   a split opened at an offset gives the rows behind it, the same ones in the same order;
+//            batches may be cut elsewhere. Rows of a batch pass cst_batch_check.
+// Thread     a split: one. Splits of a source: any.
+// Ring       1: reads files, never waits for more: CST_AGAIN says that there is nothing now.
+// Owner      a batch holds until the split's next call.
+// Errors     SOURCE_CHANGED: the file shrank, or another one has its name: what it was, what it is,
+//            and the size of the gap; SOURCE_RECORD: path, line, byte offset, column, why; IO;
+//            NOT_FOUND. After SOURCE_RECORD the split stands before the bad record.
+#ifndef CST_STREAM_SOURCE_H
+#define CST_STREAM_SOURCE_H
+
+#include <constellation/batch.h>
+#include <constellation/generator.h>
+
+enum { CSTI_SPLIT_NAME_BYTES = 256, CSTI_OFFSET_BYTES_MAX = 1024, CSTI_COLUMN_NAME_BYTES = 64 };
+
+typedef struct csti_row_shape {
+    cst_schema schema; // of all columns, in order; not a key's
+    char names[CST_COLUMNS_MAX][CSTI_COLUMN_NAME_BYTES];
+} csti_row_shape;
+
+typedef enum csti_source_kind { CSTI_SOURCE_GENERATOR, CSTI_SOURCE_FILE } csti_source_kind;
+typedef enum csti_file_format { CSTI_FILE_CSV, CSTI_FILE_NDJSON } csti_file_format;
+
+typedef struct csti_source_options {
+    csti_source_kind kind;
+    // generator
+    const char *generator;
+    cst_generator_options generate;
+    uint64_t rows; // of all splits together; 0: no end
+    // file
+    const char *path; // one file, or a folder: each of its files is a split, by name
+    csti_file_format format;
+    bool csv_header;      // the first line names the columns
+    bool follow;          // the end of a file is not the end of its split: it may grow
+    csti_row_shape shape; // file; a generator brings its own
+    uint32_t batch_rows;  // most rows of a batch; 0: 8192
+    uint32_t stripes;     // generator: splits to make of it; at least 1
+} csti_source_options;
+
+typedef struct csti_source csti_source;
+typedef struct csti_split csti_split;
+
+CST_CHECK_RESULT cst_code csti_source_open(const csti_source_options *options, csti_source **out,
+                                           cst_err *err);
+void csti_source_close(csti_source *source); // NULL is allowed; its splits are closed first
+const csti_row_shape *csti_source_shape(const csti_source *source);
+// Splits now: "generator-0", "file-bids.ndjson". Sorted.
+uint32_t csti_source_splits_count(const csti_source *source);
+const char *csti_source_split_name(const csti_source *source, uint32_t index);
+
+// At an offset of an earlier life; NULL: at its beginning.
+CST_CHECK_RESULT cst_code csti_split_open(csti_source *source, const char *name, const char *offset,
+                                          csti_split **out, cst_err *err);
+void csti_split_close(csti_split *split); // NULL is allowed
+// The next rows. CST_AGAIN: none now (a followed file); *ended_out: none ever again, and
+// out->rows_count is 0 then.
+CST_CHECK_RESULT cst_code csti_split_next(csti_split *split, cst_batch *out, bool *ended_out,
+                                          cst_err *err);
+// The offset behind the batch last handed out, as text with a NUL.
+void csti_split_offset(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]);
+
+typedef struct csti_split_stats {
+    uint64_t rows, bytes;
+    uint64_t lag_bytes; // file: behind its end; generator: rows left
+} csti_split_stats;
+void csti_split_stats_read(const csti_split *split, csti_split_stats *out);
+
+#endif
