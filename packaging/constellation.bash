@@ -35,6 +35,7 @@ _constellation() {
             words="machine codec hash state barrier delta fold growth recovery --list --peers
                 --entries --batch --schema --skew --rounds --seed $common"
             ;;
+        version/) words="--fault-points $common" ;;
         *) words=$common ;;
         esac
         ;;

@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import unittest
@@ -73,6 +74,22 @@ class Frame(unittest.TestCase):
     def test_version(self):
         self.assertRegex(run("--version")[0], r"^constellation \d+\.\d+\.\d+\n$")
         self.assertIn("version", json.loads(run("version", "--json")[0]))
+
+    def test_fault_points_are_listed_or_refused(self):
+        environment = dict(os.environ, CST_FAULT="upload_before:1:nothing")
+        refused = subprocess.run([PROGRAM, "version"], env=environment, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, check=False)
+        listed = subprocess.run([PROGRAM, "version", "--fault-points"], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, check=False)
+        self.assertEqual(refused.stdout, b"")
+        self.assertIn(b"CST_FAULT", refused.stderr)
+        if listed.returncode == 0:  # the debug preset
+            self.assertIn(b"\nupload_middle\n", listed.stdout)
+            self.assertEqual(refused.returncode, 2)
+        else:
+            self.assertEqual((listed.returncode, refused.returncode), (1, 1))
+            self.assertIn(b"CST_UNSUPPORTED", listed.stderr)
+            self.assertIn(b"CST_UNSUPPORTED", refused.stderr)
 
     def test_full_disk_is_an_error(self):
         with open("/dev/full", "wb") as full:

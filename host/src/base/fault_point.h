@@ -1,23 +1,24 @@
 // fault_point.h: named places where a test ends, stops or fails the process.
 //
-//   CSTI_FAULT_POINT("commit.after_manifest");
-//   code = CSTI_FAULT_CODE("object.put", code);        // an injected CST_IO, or what it was
+//   CSTI_FAULT_POINT(commit_after_manifest);
+//   code = CSTI_FAULT_CODE(upload_middle, code);       // an injected CST_IO, or what it was
 //
-//   CST_FAULT=commit.after_manifest:3:kill             the third time it comes here: kill -9
-//   CST_FAULT=object.put:2:fail,upload.before:1:stop   two points; stop is SIGSTOP
+//   CST_FAULT=commit_after_manifest:3:kill             the third time it comes here: kill -9
+//   CST_FAULT=upload_middle:2:fail,upload_before:1:stop    two points; stop is SIGSTOP
 //
-// Compiled in with CST_FAULT_POINTS (the debug preset), nothing at all without it. A point that the
-// environment names and the program has not is an error at start: a test cannot miss by a typo.
-// `constellation version --fault-points` lists them.
+// The macros are compiled in with CST_FAULT_POINTS (the debug preset) and nothing at all without
+// it. A point that the environment names and the program has not is an error at start: a test
+// cannot miss by a typo. `constellation version --fault-points` lists them.
 //
 // Promises   a point that is not armed costs a load and a branch. Actions happen once, at the Nth
-//            pass over all threads.
-// Thread     any.
+//            pass over all threads; `fail` at a place that has no code to fail with is an assert.
+// Thread     pass: any. arm: before the threads that pass.
 // Ring       1, 2. Never 0.
 #ifndef CST_BASE_FAULT_POINT_H
 #define CST_BASE_FAULT_POINT_H
 
 #include <constellation/error.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 // X(name): every point there is; a name that is not here does not compile.
@@ -61,15 +62,23 @@ typedef enum csti_fault_point {
         CSTI_FAULT_POINTS_COUNT,
 } csti_fault_point;
 
+enum { CSTI_FAULT_PASSES_MAX = 1000000000 };
+
 const char *csti_fault_point_name(csti_fault_point point); // "commit_after_manifest"
+// Whether the macros are compiled into the library.
+bool csti_fault_points_compiled(void);
 // Reads CST_FAULT. CST_USAGE names the word that is wrong. Without fault points compiled in:
 // CST_UNSUPPORTED if CST_FAULT is set at all.
 CST_CHECK_RESULT cst_code csti_fault_points_arm(cst_err *err);
+// The same from a text, whether or not the macros are there; "" disarms. After an error nothing is
+// armed.
+CST_CHECK_RESULT cst_code csti_fault_points_arm_text(const char *text, cst_err *err);
 // What the macros call.
 cst_code csti_fault_point_pass(csti_fault_point point, cst_code code);
+void csti_fault_point_visit(csti_fault_point point);
 
 #ifdef CST_FAULT_POINTS
-#define CSTI_FAULT_POINT(name) ((void)csti_fault_point_pass(CSTI_FAULT_##name, CST_OK))
+#define CSTI_FAULT_POINT(name) csti_fault_point_visit(CSTI_FAULT_##name)
 #define CSTI_FAULT_CODE(name, code) csti_fault_point_pass(CSTI_FAULT_##name, (code))
 #else
 #define CSTI_FAULT_POINT(name) ((void)0)

@@ -1,15 +1,37 @@
 // main.c: the program's verbs.
+#include "base/fault_point.h"
 #include "cli/cli.h"
 
 #include <constellation/version.h>
 #include <string.h>
 
+static int list_fault_points(const cli_common *common) {
+    if (!csti_fault_points_compiled())
+        return cli_failf(common, "version", "--fault-points", CST_UNSUPPORTED,
+                         "this build has no fault points. The debug preset has.");
+    for (csti_fault_point point = 0; point < CSTI_FAULT_POINTS_COUNT; point++)
+        printf(common->json ? "{\"fault_point\":\"%s\"}\n" : "%s\n", csti_fault_point_name(point));
+    return CLI_DONE;
+}
+
 static int cli_version(int argc, char **argv) {
-    static const cli_verb verb = {.name = "version", .arguments = "", .about = "Says the version."};
+    bool fault_points = false;
+    const cli_option table[] = {
+        {"fault-points", CLI_KIND_FLAG, &fault_points, NULL,
+         "names the places where CST_FAULT=NAME:N:kill|stop|fail acts, in builds that have them"},
+    };
+    const cli_verb verb = {
+        .name = "version",
+        .arguments = "[--fault-points]",
+        .about = "Says the version.",
+        .options = table,
+        .options_count = sizeof table / sizeof *table,
+    };
     cli_arguments arguments;
     const int status = cli_parse(&verb, argc, argv, &arguments);
 
     if (status != CLI_GO_ON) return status;
+    if (fault_points) return list_fault_points(&arguments.common);
     if (arguments.common.json)
         printf("{\"version\":\"%s\"}\n", cst_version_text());
     else
@@ -26,8 +48,10 @@ static const cli_choice verbs[] = {
 };
 
 int main(int argc, char **argv) {
+    cst_err err = {0};
     int status;
 
+    if (csti_fault_points_arm(&err) != CST_OK) return cli_fail(NULL, "start", NULL, &err);
     if (argc > 1 && strcmp(argv[1], "--version") == 0) argv[1] += 2;
     status = cli_choose("constellation", verbs, sizeof verbs / sizeof *verbs, argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
