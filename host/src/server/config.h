@@ -23,6 +23,7 @@
 #include "base/arena.h"
 #include "checkpoint/checkpointer.h"
 #include "checkpoint/compaction.h"
+#include "stream/filter.h"
 #include "stream/sink.h"
 #include "stream/source.h"
 
@@ -35,15 +36,6 @@ enum {
     CSTI_JOB_PARTITIONS_MAX = 128,
     CSTI_SPLITS_MAX = 128,
 };
-
-typedef enum csti_compare {
-    CSTI_EQUAL = 1,
-    CSTI_NOT_EQUAL,
-    CSTI_LESS,
-    CSTI_LESS_EQUAL,
-    CSTI_GREATER,
-    CSTI_GREATER_EQUAL,
-} csti_compare;
 
 typedef struct csti_filter_config {
     char column[CSTI_COLUMN_NAME_BYTES];

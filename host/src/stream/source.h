@@ -62,10 +62,10 @@ const char *csti_source_split_name(const csti_source *source, uint32_t index);
 CST_CHECK_RESULT cst_code csti_split_open(csti_source *source, const char *name, const char *offset,
                                           csti_split **out, cst_err *err);
 void csti_split_close(csti_split *split); // NULL is allowed
-// The next rows. CST_AGAIN: none now (a followed file); *ended_out: none ever again, and
-// out->rows_count is 0 then.
-CST_CHECK_RESULT cst_code csti_split_next(csti_split *split, cst_batch *out, bool *ended_out,
-                                          cst_err *err);
+// The next rows, at most rows_max (0: as many as a batch has). CST_AGAIN: none now (a followed
+// file); *ended_out: none ever again, and out->rows_count is 0 then.
+CST_CHECK_RESULT cst_code csti_split_next(csti_split *split, uint32_t rows_max, cst_batch *out,
+                                          bool *ended_out, cst_err *err);
 // The offset behind the batch last handed out, as text with a NUL.
 void csti_split_offset(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]);
 
