@@ -56,14 +56,16 @@ CSTI_INLINE cst_code upsert_found(const apply_pass *pass, uint32_t row, csti_ent
         const cst_code code = csti_program_fold(program, rows, row, fresh, folded);
         if (__builtin_expect(code != CST_OK, 0)) return code;
     }
-    if (offset == 0) {
-        const cst_code code = csti_log_check(table, widths.entry);
-        if (__builtin_expect(code != CST_OK, 0)) return code;
-        record = csti_log_append(table, widths.entry, &offset);
-        entry->change = csti_change_word(offset, (uint32_t)(entry->change & 0xff));
-    } else {
-        record = csti_log_record(table, offset);
+    if (offset != 0) { // the open epoch's record: it has everything but the new value
+        memcpy((uint8_t *)csti_log_record(table, offset) + widths.value_offset, source,
+               widths.value);
+        memcpy(value, source, widths.value);
+        return CST_OK;
     }
+    const cst_code code = csti_log_check(table, widths.entry);
+    if (__builtin_expect(code != CST_OK, 0)) return code;
+    record = csti_log_append(table, widths.entry, &offset);
+    entry->change = csti_change_word(offset, (uint32_t)(entry->change & 0xff));
     memcpy(value, source, widths.value);
     record_write(record, entry, widths);
     return CST_OK;

@@ -118,6 +118,14 @@ CSTI_INLINE void csti_stage_second(const csti_view *view, csti_probe *probe) {
     if (match != 0) csti_probe_aim(view, probe, match);
 }
 
+// An update of a row that has an open record writes that record's value and nothing else of it.
+CSTI_INLINE void csti_stage_open_record(const csti_view *view, const csti_record *record,
+                                        bool wide) {
+    const uint32_t from = wide ? 0 : view->widths.value_offset & ~(CSTI_LOG_UNIT - 1u);
+
+    csti_prefetch_row((const uint8_t *)record + from, view->widths.entry - from);
+}
+
 // What the candidate's bytes point at: a wide row's block, an open record.
 CSTI_INLINE void csti_stage_record(const csti_view *view, const csti_probe *probe, bool wide,
                                    bool writes) {
@@ -129,7 +137,7 @@ CSTI_INLINE void csti_stage_record(const csti_view *view, const csti_probe *prob
     if (wide) __builtin_prefetch(table->slab + ((const csti_wide_entry *)entry)->block);
     if (!writes) return;
     offset = csti_entry_open_record(table, entry);
-    if (offset != 0) csti_prefetch_row(csti_log_record(table, offset), view->widths.entry);
+    if (offset != 0) csti_stage_open_record(view, csti_log_record(table, offset), wide);
 }
 
 // The row's slot: mostly the candidate; a search where that was a guess gone wrong.
@@ -211,6 +219,23 @@ CSTI_INLINE bool csti_pipeline_step(const csti_view *view, csti_flow *flow, uint
 #undef CSTI_ACTIVE
 }
 
+// A row alone has nothing to overlap with: its stages one after the other.
+CSTI_INLINE void csti_pipeline_one(const csti_view *view, const cst_rows *rows,
+                                   csti_pipeline_kind kind, csti_finish finish, void *context) {
+    const uint32_t row = rows->first_row;
+    csti_probe probe;
+    uint64_t hash;
+
+    if (rows->hashes)
+        hash = rows->hashes[row];
+    else
+        csti_hash_rows(view->table, rows, row, 1, &hash);
+    csti_stage_row(view, hash, &probe);
+    csti_stage_line(view, &probe);
+    if (csti_stage_match(view, &probe, kind.inserts)) csti_stage_second(view, &probe);
+    (void)finish(context, view, row, &probe);
+}
+
 // The rows from first_row on; `finish` is called in row order until it says no.
 // `widths` (where known), `kind` and `finish` are constants at every call: all of it inlines.
 CSTI_INLINE void csti_pipeline(const cst_table *table, const cst_rows *rows, csti_widths widths,
@@ -228,6 +253,10 @@ CSTI_INLINE void csti_pipeline(const cst_table *table, const cst_rows *rows, cst
     csti_flow flow;
     uint32_t step = rows->first_row;
 
+    if (rows->rows_count - rows->first_row == 1) {
+        csti_pipeline_one(&view, rows, kind, finish, context);
+        return;
+    }
     flow.rows = rows;
     flow.second = 0;
     for (; step < filled && step < rows->rows_count + lag; step++)
