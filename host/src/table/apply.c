@@ -29,19 +29,17 @@ CSTI_INLINE void record_bury(const cst_table *table, csti_record *record, const 
 typedef struct apply_pass {
     cst_table *table;
     const cst_rows *rows;
-    uint32_t applied; // the row after the last one applied
-    cst_code code;
+    cst_code code; // why the pass stopped
 } apply_pass;
 
 CSTI_INLINE cst_code upsert_found(const apply_pass *pass, uint32_t row, csti_entry *entry,
-                                  csti_widths widths, bool replace) {
+                                  csti_record *record, csti_widths widths, bool replace) {
     cst_table *table = pass->table;
     const cst_rows *rows = pass->rows;
     uint8_t *value = (uint8_t *)entry + widths.value_offset;
     uint8_t folded[CST_INLINE_ENTRY_BYTES_MAX];
     const uint8_t *source = folded;
-    uint64_t offset = csti_entry_open_record(table, entry);
-    csti_record *record;
+    uint64_t offset;
 
     if (replace) {
         source = rows->values + (size_t)row * rows->value_stride;
@@ -56,9 +54,8 @@ CSTI_INLINE cst_code upsert_found(const apply_pass *pass, uint32_t row, csti_ent
         const cst_code code = csti_program_fold(program, rows, row, fresh, folded);
         if (__builtin_expect(code != CST_OK, 0)) return code;
     }
-    if (offset != 0) { // the open epoch's record: it has everything but the new value
-        memcpy((uint8_t *)csti_log_record(table, offset) + widths.value_offset, source,
-               widths.value);
+    if (record) { // the open epoch's: it has everything but the new value
+        memcpy((uint8_t *)record + widths.value_offset, source, widths.value);
         memcpy(value, source, widths.value);
         return CST_OK;
     }
@@ -237,10 +234,9 @@ CSTI_INLINE bool is_delete(const cst_rows *rows, uint32_t row) {
     return rows->ops && rows->ops[row] == CST_ROW_DELETE;
 }
 
-static cst_code delete_inline(const apply_pass *pass, const csti_probe *probe,
-                              const csti_key *key) {
+static cst_code delete_inline(const apply_pass *pass, const csti_view *view, const csti_key *key) {
     cst_table *table = pass->table;
-    const csti_place place = csti_find(table, probe->row, key, false);
+    const csti_place place = csti_find(table, csti_view_row(view, key->hash), key, false);
 
     if (!place.line) return CST_OK;
     if (csti_program_expired(&table->control->program, csti_entry_value(table, place.entry),
@@ -249,22 +245,30 @@ static cst_code delete_inline(const apply_pass *pass, const csti_probe *probe,
     return csti_delete_at(table, &place);
 }
 
+// key_bytes: of every key, a constant; 0: as the rows say.
 CSTI_INLINE cst_code apply_inline(const apply_pass *pass, const csti_view *view, uint32_t row,
-                                  const csti_probe *probe, uint32_t key_bytes, csti_widths widths,
+                                  uint64_t hash, const csti_probe *probe, uint32_t key_bytes,
                                   bool replace) {
-    const csti_key key = csti_row_key(pass->rows, row, key_bytes, probe->hash);
+    const cst_rows *rows = pass->rows;
+    const csti_widths widths = view->widths;
+    csti_key key = {hash, rows->keys + (size_t)row * rows->key_stride, key_bytes};
 
+    if (key_bytes == 0) key = csti_row_key(rows, row, rows->key_bytes, hash);
     if (__builtin_expect(key.count > widths.key, 0)) return CST_KEY_TOO_LONG;
     csti_entry *entry = csti_probe_find(view, probe, &key, false);
-    if (__builtin_expect(is_delete(pass->rows, row), 0)) return delete_inline(pass, probe, &key);
-    if (__builtin_expect(entry != NULL, 1)) return upsert_found(pass, row, entry, widths, replace);
-    return upsert_new(pass, row, &key, probe->row, widths, replace);
+    if (__builtin_expect(is_delete(rows, row), 0)) return delete_inline(pass, view, &key);
+    if (__builtin_expect(entry != NULL, 1))
+        return upsert_found(pass, row, entry, csti_probe_record(view, probe, entry), widths,
+                            replace);
+    return upsert_new(pass, row, &key, csti_view_row(view, hash), widths, replace);
 }
 
-static cst_code apply_wide(const apply_pass *pass, uint32_t row, const csti_probe *probe) {
+static cst_code apply_wide(const apply_pass *pass, const csti_view *view, uint32_t row,
+                           uint64_t hash) {
     cst_table *table = pass->table;
     const cst_rows *rows = pass->rows;
-    const csti_key key = csti_row_key(rows, row, rows->key_bytes, probe->hash);
+    const csti_key key = csti_row_key(rows, row, rows->key_bytes, hash);
+    const csti_directory_row *segment = csti_view_row(view, hash);
     cst_row_ref ref = {.hash = key.hash, .key = key.bytes, .key_bytes = key.count};
 
     if (key.count > CST_WIDE_KEY_BYTES_MAX) return CST_KEY_TOO_LONG;
@@ -276,54 +280,53 @@ static cst_code apply_wide(const apply_pass *pass, uint32_t row, const csti_prob
             (UINT32_C(1) << table->log_segment_shift) - CSTI_LOG_LINE)
             return CST_VALUE_TOO_LONG;
     }
-    const csti_place place = csti_find(table, probe->row, &key, true);
-    if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, probe->row);
+    const csti_place place = csti_find(table, segment, &key, true);
+    if (!is_delete(rows, row)) return wide_upsert(table, &ref, &place, segment);
     return place.line ? wide_delete_at(table, &place) : CST_OK;
 }
 
 #define APPLY_FINISH(NAME, CALL)                                                                   \
-    CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row,                      \
+    CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row, uint64_t hash,       \
                           const csti_probe *probe) {                                               \
         apply_pass *pass = context;                                                                \
-        (void)view; /* wide rows need no constant widths */                                        \
+        const cst_code code = CALL;                                                                \
+        (void)probe; /* a wide row is searched */                                                  \
                                                                                                    \
-        pass->code = CALL;                                                                         \
-        if (__builtin_expect(pass->code != CST_OK, 0)) return false;                               \
-        pass->applied = row + 1;                                                                   \
-        return true;                                                                               \
+        if (__builtin_expect(code == CST_OK, 1)) return true;                                      \
+        pass->code = code;                                                                         \
+        return false;                                                                              \
     }
 
-APPLY_FINISH(finish_wide, apply_wide(pass, row, probe))
-APPLY_FINISH(finish_replace,
-             apply_inline(pass, view, row, probe, pass->rows->key_bytes, view->widths, true))
-APPLY_FINISH(finish_fold,
-             apply_inline(pass, view, row, probe, pass->rows->key_bytes, view->widths, false))
-APPLY_FINISH(finish_replace_16, apply_inline(pass, view, row, probe, 16, view->widths, true))
-APPLY_FINISH(finish_fold_16, apply_inline(pass, view, row, probe, 16, view->widths, false))
-APPLY_FINISH(finish_fold_8, apply_inline(pass, view, row, probe, 8, view->widths, false))
+APPLY_FINISH(finish_wide, apply_wide(pass, view, row, hash))
+APPLY_FINISH(finish_replace, apply_inline(pass, view, row, hash, probe, 0, true))
+APPLY_FINISH(finish_fold, apply_inline(pass, view, row, hash, probe, 0, false))
+APPLY_FINISH(finish_replace_16, apply_inline(pass, view, row, hash, probe, 16, true))
+APPLY_FINISH(finish_fold_16, apply_inline(pass, view, row, hash, probe, 16, false))
+APPLY_FINISH(finish_fold_8, apply_inline(pass, view, row, hash, probe, 8, false))
 
 cst_code cst_table_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
-    apply_pass pass = {table, rows, rows->first_row, CST_OK};
+    apply_pass pass = {table, rows, CST_OK};
     const csti_widths widths = csti_table_widths(table);
     const bool replace = table->control->program.accumulators_count == 0;
     const uint32_t key_bytes = rows->key_offsets ? 0 : rows->key_bytes;
     const csti_pipeline_kind kind = {.inserts = true, .writes = true};
     const csti_pipeline_kind kind_wide = {.inserts = true, .wide = true, .writes = true};
+    uint32_t stop;
 
     *applied_out = 0;
     if (!replace && !csti_program_takes(&table->control->program, rows)) return CST_USAGE;
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, rows, widths, kind_wide, finish_wide, &pass);
+        stop = csti_pipeline(table, rows, widths, kind_wide, finish_wide, &pass);
     else if (replace && key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
-        csti_pipeline(table, rows, CSTI_WIDTHS_16_64, kind, finish_replace_16, &pass);
+        stop = csti_pipeline(table, rows, CSTI_WIDTHS_16_64, kind, finish_replace_16, &pass);
     else if (replace)
-        csti_pipeline(table, rows, widths, kind, finish_replace, &pass);
+        stop = csti_pipeline(table, rows, widths, kind, finish_replace, &pass);
     else if (key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
-        csti_pipeline(table, rows, CSTI_WIDTHS_16_64, kind, finish_fold_16, &pass);
+        stop = csti_pipeline(table, rows, CSTI_WIDTHS_16_64, kind, finish_fold_16, &pass);
     else if (key_bytes == 8 && csti_widths_equal(widths, CSTI_WIDTHS_8_32))
-        csti_pipeline(table, rows, CSTI_WIDTHS_8_32, kind, finish_fold_8, &pass);
+        stop = csti_pipeline(table, rows, CSTI_WIDTHS_8_32, kind, finish_fold_8, &pass);
     else
-        csti_pipeline(table, rows, widths, kind, finish_fold, &pass);
-    *applied_out = pass.applied - rows->first_row;
+        stop = csti_pipeline(table, rows, widths, kind, finish_fold, &pass);
+    *applied_out = stop - rows->first_row;
     return pass.code;
 }

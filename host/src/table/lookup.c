@@ -27,8 +27,10 @@ CSTI_INLINE const csti_entry *lookup_entry(const lookup_pass *pass, const csti_v
 }
 
 CSTI_INLINE bool copy_found(const lookup_pass *pass, const csti_view *view, uint32_t row,
-                            const csti_probe *probe, uint32_t key_bytes) {
-    const csti_key key = csti_row_key(pass->keys, row, key_bytes, probe->hash);
+                            uint64_t hash, const csti_probe *probe, uint32_t key_bytes) {
+    csti_key key = {hash, pass->keys->keys + (size_t)row * pass->keys->key_stride, key_bytes};
+
+    if (key_bytes == 0) key = csti_row_key(pass->keys, row, pass->keys->key_bytes, hash);
     const csti_entry *entry = lookup_entry(pass, view, probe, &key, false);
 
     pass->found[row] = entry != NULL;
@@ -38,21 +40,19 @@ CSTI_INLINE bool copy_found(const lookup_pass *pass, const csti_view *view, uint
     return true;
 }
 
-CSTI_INLINE bool finish_copy(void *context, const csti_view *view, uint32_t row,
+CSTI_INLINE bool finish_copy(void *context, const csti_view *view, uint32_t row, uint64_t hash,
                              const csti_probe *probe) {
-    const lookup_pass *pass = context;
-
-    return copy_found(pass, view, row, probe, pass->keys->key_bytes);
+    return copy_found(context, view, row, hash, probe, 0);
 }
 
-CSTI_INLINE bool finish_copy_16(void *context, const csti_view *view, uint32_t row,
+CSTI_INLINE bool finish_copy_16(void *context, const csti_view *view, uint32_t row, uint64_t hash,
                                 const csti_probe *probe) {
-    return copy_found(context, view, row, probe, 16);
+    return copy_found(context, view, row, hash, probe, 16);
 }
 
-CSTI_INLINE bool refer(const lookup_pass *pass, const csti_view *view, uint32_t row,
+CSTI_INLINE bool refer(const lookup_pass *pass, const csti_view *view, uint32_t row, uint64_t hash,
                        const csti_probe *probe, bool wide) {
-    const csti_key key = csti_row_key(pass->keys, row, pass->keys->key_bytes, probe->hash);
+    const csti_key key = csti_row_key(pass->keys, row, pass->keys->key_bytes, hash);
     const csti_entry *entry = lookup_entry(pass, view, probe, &key, wide);
     cst_row_ref ref;
 
@@ -63,14 +63,14 @@ CSTI_INLINE bool refer(const lookup_pass *pass, const csti_view *view, uint32_t 
     return true;
 }
 
-CSTI_INLINE bool finish_refer(void *context, const csti_view *view, uint32_t row,
+CSTI_INLINE bool finish_refer(void *context, const csti_view *view, uint32_t row, uint64_t hash,
                               const csti_probe *probe) {
-    return refer(context, view, row, probe, false);
+    return refer(context, view, row, hash, probe, false);
 }
 
 CSTI_INLINE bool finish_refer_wide(void *context, const csti_view *view, uint32_t row,
-                                   const csti_probe *probe) {
-    return refer(context, view, row, probe, true);
+                                   uint64_t hash, const csti_probe *probe) {
+    return refer(context, view, row, hash, probe, true);
 }
 
 static const csti_pipeline_kind READS = {0};
@@ -87,9 +87,9 @@ cst_code cst_table_lookup(cst_table *table, const cst_rows *keys, uint8_t *value
 
     if (table->control->layout == CST_TABLE_WIDE) return CST_UNSUPPORTED;
     if (!keys->key_offsets && keys->key_bytes == 16 && csti_widths_equal(widths, CSTI_WIDTHS_16_64))
-        csti_pipeline(table, keys, CSTI_WIDTHS_16_64, READS, finish_copy_16, &pass);
+        (void)csti_pipeline(table, keys, CSTI_WIDTHS_16_64, READS, finish_copy_16, &pass);
     else
-        csti_pipeline(table, keys, widths, READS, finish_copy, &pass);
+        (void)csti_pipeline(table, keys, widths, READS, finish_copy, &pass);
     return CST_OK;
 }
 
@@ -98,9 +98,9 @@ cst_code cst_table_lookup_refs(cst_table *table, const cst_rows *keys, cst_bytes
     const csti_widths widths = csti_table_widths(table);
 
     if (table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(table, keys, widths, READS_WIDE, finish_refer_wide, &pass);
+        (void)csti_pipeline(table, keys, widths, READS_WIDE, finish_refer_wide, &pass);
     else
-        csti_pipeline(table, keys, widths, READS, finish_refer, &pass);
+        (void)csti_pipeline(table, keys, widths, READS, finish_refer, &pass);
     return CST_OK;
 }
 

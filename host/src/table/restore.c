@@ -67,19 +67,20 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
                                     const csti_view *view, const csti_probe *probe,
                                     uint32_t entry_bytes) {
     const csti_key key = record_key(record);
+    const csti_directory_row *segment = csti_view_row(view, key.hash);
     csti_entry *entry;
     csti_control_line *first_line;
 
     if (!padding_is_zero(record, table->key_area_bytes)) return CST_SEGMENT_RECORD;
     if (is_tombstone(record)) {
-        const csti_place place = csti_find(table, probe->row, &key, false);
+        const csti_place place = csti_find(table, segment, &key, false);
 
         if (place.line) forget(table, &place);
         return CST_OK;
     }
     entry = csti_probe_find(view, probe, &key, false);
     if (!entry) {
-        const csti_place place = csti_find_free(table, probe->row, key.hash, &first_line);
+        const csti_place place = csti_find_free(table, segment, key.hash, &first_line);
 
         if (!place.line) return CST_TABLE_FULL;
         csti_place_occupy(&place, key.hash, first_line);
@@ -91,12 +92,13 @@ CSTI_INLINE cst_code restore_inline(cst_table *table, const csti_record *record,
     return CST_OK;
 }
 
-static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_probe *probe) {
+static cst_code restore_wide(cst_table *table, const csti_record *record, const csti_view *view) {
     const csti_key key = record_key(record);
+    const csti_directory_row *segment = csti_view_row(view, key.hash);
     const uint32_t value_bytes = record->value_flags & CSTI_RECORD_VALUE_MASK;
     const uint32_t key_area = (key.count + 7) & ~7u;
     const uint32_t class = csti_slab_class(key_area + value_bytes);
-    csti_place place = csti_find(table, probe->row, &key, true);
+    csti_place place = csti_find(table, segment, &key, true);
     csti_control_line *first_line = NULL;
     uint64_t block;
 
@@ -110,7 +112,7 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
         return CST_OK;
     }
     const bool found = place.line != NULL;
-    if (!found) place = csti_find_free(table, probe->row, key.hash, &first_line);
+    if (!found) place = csti_find_free(table, segment, key.hash, &first_line);
     if (!place.line) return CST_TABLE_FULL;
     csti_wide_entry *entry = (csti_wide_entry *)place.entry;
     if (found && entry->block_class == class) {
@@ -136,18 +138,18 @@ static cst_code restore_wide(cst_table *table, const csti_record *record, const 
 }
 
 #define RESTORE_FINISH(NAME, CALL)                                                                 \
-    CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row,                      \
+    CSTI_INLINE bool NAME(void *context, const csti_view *view, uint32_t row, uint64_t hash,       \
                           const csti_probe *probe) {                                               \
         restore_pass *pass = context;                                                              \
-        (void)view; /* wide rows need no constant widths */                                        \
+        const cst_code code = CALL;                                                                \
+        (void)hash, (void)probe; /* the record has the one, a wide row needs not the other */      \
                                                                                                    \
-        pass->code = CALL;                                                                         \
-        if (__builtin_expect(pass->code != CST_OK, 0)) return false;                               \
-        pass->applied = row + 1;                                                                   \
-        return true;                                                                               \
+        if (__builtin_expect(code == CST_OK, 1)) return true;                                      \
+        pass->code = code;                                                                         \
+        return false;                                                                              \
     }
 
-RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], probe))
+RESTORE_FINISH(finish_wide, restore_wide(pass->table, pass->records[row], view))
 RESTORE_FINISH(finish_inline,
                restore_inline(pass->table, pass->records[row], view, probe, view->widths.entry))
 
@@ -157,13 +159,14 @@ static void run(restore_pass *pass) {
     const cst_rows rows = {.rows_count = pass->count, .hashes = pass->hashes};
     const csti_widths widths = csti_table_widths(pass->table);
 
-    pass->applied = 0;
+    pass->code = CST_OK;
     if (pass->table->control->layout == CST_TABLE_WIDE)
-        csti_pipeline(pass->table, &rows, widths, kind_wide, finish_wide, pass);
+        pass->applied = csti_pipeline(pass->table, &rows, widths, kind_wide, finish_wide, pass);
     else if (csti_widths_equal(widths, CSTI_WIDTHS_16_64))
-        csti_pipeline(pass->table, &rows, CSTI_WIDTHS_16_64, kind, finish_inline, pass);
+        pass->applied =
+            csti_pipeline(pass->table, &rows, CSTI_WIDTHS_16_64, kind, finish_inline, pass);
     else
-        csti_pipeline(pass->table, &rows, widths, kind, finish_inline, pass);
+        pass->applied = csti_pipeline(pass->table, &rows, widths, kind, finish_inline, pass);
 }
 
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
