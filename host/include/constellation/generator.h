@@ -48,6 +48,9 @@ CST_API void cst_generator_close(cst_generator *generator); // NULL is allowed
 CST_API const cst_schema *cst_generator_schema(const cst_generator *generator);
 CST_API const char *cst_generator_column(const cst_generator *generator, uint32_t column);
 
+// The next batch begins at this row.
+CST_API void cst_generator_seek(cst_generator *generator, uint64_t row);
+
 // Makes the next `rows_count` rows (1 to CST_GENERATOR_ROWS_MAX). The batch holds until the next
 // call; it passes cst_batch_check. CST_USAGE: rows_count out of range.
 CST_API CST_CHECK_RESULT cst_code cst_generator_next(cst_generator *generator, uint32_t rows_count,

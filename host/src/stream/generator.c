@@ -250,6 +250,10 @@ void cst_generator_close(cst_generator *generator) {
     free(generator);
 }
 
+void cst_generator_seek(cst_generator *generator, uint64_t row) {
+    generator->next_row = row;
+}
+
 cst_code cst_generator_next(cst_generator *generator, uint32_t rows_count, cst_batch *out) {
     if (rows_count == 0 || rows_count > CST_GENERATOR_ROWS_MAX) return CST_USAGE;
     generator->work->fill(generator, generator->next_row, rows_count);

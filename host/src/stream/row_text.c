@@ -1,62 +1,9 @@
 #include "stream/row_text.h"
 
+#include "stream/text_write.h"
 #include "stream/value_text.h"
 
 #include <math.h>
-#include <string.h>
-
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324"
-                                  "25262728293031323334353637383940414243444546474849"
-                                  "50515253545556575859606162636465666768697071727374"
-                                  "75767778798081828384858687888990919293949596979899";
-
-// Digits of a u64, two at a time: this is most of what writing a row costs.
-static char *u64_write(char *out, uint64_t value) {
-    char text[20];
-    size_t at = sizeof text;
-
-    while (value >= 100) {
-        at -= 2;
-        memcpy(text + at, digit_pairs + value % 100 * 2, 2);
-        value /= 100;
-    }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(text + at, digit_pairs + value * 2, 2);
-    } else {
-        text[--at] = (char)('0' + value);
-    }
-    memcpy(out, text + at, sizeof text - at);
-    return out + (sizeof text - at);
-}
-
-static char *i64_write(char *out, int64_t value) {
-    if (value < 0) *out++ = '-';
-    return u64_write(out, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-}
-
-static char *text_write_json(char *out, const char *text, size_t bytes) {
-    static const char hex[] = "0123456789abcdef";
-
-    *out++ = '"';
-    for (size_t i = 0; i < bytes; i++) {
-        const unsigned char byte = (unsigned char)text[i];
-
-        if (byte == '"' || byte == '\\') {
-            *out++ = '\\';
-            *out++ = (char)byte;
-        } else if (byte < 0x20) {
-            memcpy(out, "\\u00", 4);
-            out[4] = hex[byte >> 4];
-            out[5] = hex[byte & 15];
-            out += 6;
-        } else {
-            *out++ = (char)byte;
-        }
-    }
-    *out++ = '"';
-    return out;
-}
 
 static char *text_write_csv(char *out, const char *text, size_t bytes) {
     bool quotes = bytes == 0;
@@ -133,23 +80,23 @@ static char *fixed_write(const cst_column *column, csti_row_format format, const
                          uint32_t row, char *out) {
     switch (column->type) {
     case CST_TYPE_U8:
-        return u64_write(out, ((const uint8_t *)values)[row]);
+        return csti_u64_text(out, ((const uint8_t *)values)[row]);
     case CST_TYPE_U16:
-        return u64_write(out, ((const uint16_t *)values)[row]);
+        return csti_u64_text(out, ((const uint16_t *)values)[row]);
     case CST_TYPE_U32:
-        return u64_write(out, ((const uint32_t *)values)[row]);
+        return csti_u64_text(out, ((const uint32_t *)values)[row]);
     case CST_TYPE_U64:
-        return u64_write(out, ((const uint64_t *)values)[row]);
+        return csti_u64_text(out, ((const uint64_t *)values)[row]);
     case CST_TYPE_I8:
-        return i64_write(out, ((const int8_t *)values)[row]);
+        return csti_i64_text(out, ((const int8_t *)values)[row]);
     case CST_TYPE_I16:
-        return i64_write(out, ((const int16_t *)values)[row]);
+        return csti_i64_text(out, ((const int16_t *)values)[row]);
     case CST_TYPE_DATE:
     case CST_TYPE_I32:
-        return i64_write(out, ((const int32_t *)values)[row]);
+        return csti_i64_text(out, ((const int32_t *)values)[row]);
     case CST_TYPE_TIMESTAMP:
     case CST_TYPE_I64:
-        return i64_write(out, ((const int64_t *)values)[row]);
+        return csti_i64_text(out, ((const int64_t *)values)[row]);
     default:
         return odd_write(column, format,
                          (const uint8_t *)values + (size_t)row * cst_column_value_bytes(column),
@@ -165,7 +112,7 @@ static char *variable_write(const cst_column *column, const cst_column_data *dat
     const size_t count = (size_t)(offsets[row + 1] - offsets[row]);
 
     if (column->type == CST_TYPE_STRING)
-        return format == CSTI_ROW_NDJSON ? text_write_json(out, bytes + from, count)
+        return format == CSTI_ROW_NDJSON ? csti_json_text(out, bytes + from, count)
                                          : text_write_csv(out, bytes + from, count);
     *out++ = '"';
     csti_hex_write((const uint8_t *)bytes + from, count, out);
@@ -208,7 +155,7 @@ static char *row_write(const cst_batch *batch, const char *const *names, csti_ro
 
         if (c > 0) *out++ = ',';
         if (json) {
-            out = text_write_json(out, names[c], strlen(names[c]));
+            out = csti_json_text(out, names[c], strlen(names[c]));
             *out++ = ':';
         }
         if (!is_present(data, row)) {

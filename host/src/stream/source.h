@@ -3,7 +3,8 @@
 //   source ──► splits (a file, a stripe of a generator) ──► each is read by one reader
 //   next(split, rows_max) ──► batch of whole rows, and the split's offset behind it
 //
-//   generator   offset {"row":N}: rows of its stripe before N are done
+//   generator   offset {"row":N,"stripes":S}: rows of its stripe before N are done. Blocks of
+//               CSTI_STRIPE_ROWS rows go round: stripe s of S has those whose number mod S is s
 //   file        offset {"device":D,"inode":I,"byte":B,"head":H,"line":L}: identity and position.
 //               head: CRC32C of the file's first bytes (at most 4 KiB of what had been read)
 //
@@ -13,15 +14,26 @@
 // Ring       1: reads files, never waits for more: CST_AGAIN says that there is nothing now.
 // Owner      a batch holds until the split's next call.
 // Errors     SOURCE_CHANGED: the file shrank, or another one has its name: what it was, what it is,
-//            and the size of the gap; SOURCE_RECORD: path, line, byte offset, column, why; IO;
-//            NOT_FOUND. After SOURCE_RECORD the split stands before the bad record.
+//            and the size of the gap (also: a split of an offset is gone, another number of
+//            stripes); PARSE: an offset that is none; SOURCE_RECORD: path, line, byte offset,
+//            column, why; IO; NOT_FOUND. After SOURCE_RECORD the split stands before the bad
+//            record.
 #ifndef CST_STREAM_SOURCE_H
 #define CST_STREAM_SOURCE_H
 
 #include <constellation/batch.h>
 #include <constellation/generator.h>
 
-enum { CSTI_SPLIT_NAME_BYTES = 256, CSTI_OFFSET_BYTES_MAX = 1024, CSTI_COLUMN_NAME_BYTES = 64 };
+enum {
+    CSTI_SPLIT_NAME_BYTES = 256,
+    CSTI_OFFSET_BYTES_MAX = 1024,
+    CSTI_COLUMN_NAME_BYTES = 64,
+    CSTI_SPLITS_MAX = 65536,
+    CSTI_STRIPES_MAX = 1024,
+    CSTI_STRIPE_ROWS = 8192,
+    CSTI_SOURCE_BATCH_ROWS = 8192, // if nothing is said
+    CSTI_SOURCE_BATCH_ROWS_MAX = CST_GENERATOR_ROWS_MAX,
+};
 
 typedef struct csti_row_shape {
     cst_schema schema; // of all columns, in order; not a key's
@@ -43,7 +55,7 @@ typedef struct csti_source_options {
     bool csv_header;      // the first line names the columns
     bool follow;          // the end of a file is not the end of its split: it may grow
     csti_row_shape shape; // file; a generator brings its own
-    uint32_t batch_rows;  // most rows of a batch; 0: 8192
+    uint32_t batch_rows;  // most rows of a batch; 0: CSTI_SOURCE_BATCH_ROWS
     uint32_t stripes;     // generator: splits to make of it; at least 1
 } csti_source_options;
 

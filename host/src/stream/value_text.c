@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -406,14 +407,17 @@ static size_t signed_write(cst_i128 value, size_t digits_min, char *out) {
     return negative + digits_write(magnitude, digits_min, out + negative);
 }
 
+// Up to FLT_DIG or DBL_DIG digits, a decimal is the only one near its value, so it is what %g of so
+// many digits gives back: fewer need not be tried.
 static size_t float_write(cst_type type, double value, char *out) {
-    const int digits_max = type == CST_TYPE_F32 ? 9 : 17;
+    const bool narrow = type == CST_TYPE_F32;
+    const int digits_max = narrow ? FLT_DECIMAL_DIG : DBL_DECIMAL_DIG;
 
     if (isnan(value)) return (size_t)sprintf(out, "nan");
     if (isinf(value)) return (size_t)sprintf(out, value < 0 ? "-inf" : "inf");
-    for (int digits = 1; digits < digits_max; digits++) {
+    for (int digits = narrow ? FLT_DIG : DBL_DIG; digits < digits_max; digits++) {
         const int count = snprintf(out, CSTI_VALUE_TEXT_BYTES_MAX, "%.*g", digits, value);
-        const double back = type == CST_TYPE_F32 ? (double)strtof(out, NULL) : strtod(out, NULL);
+        const double back = narrow ? (double)strtof(out, NULL) : strtod(out, NULL);
 
         if (back == value) return (size_t)count;
     }

@@ -1,0 +1,269 @@
+#include "stream/sink.h"
+
+#include "base/fault_point.h"
+#include "stream/sink_part.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    ROWS_AT_ONCE = 256,
+    CHUNK_BYTES = 1 << 20,
+    BUFFER_BYTES_MAX = 16 << 20, // a chunk and the longest line there can be
+};
+#define TEMPORARY_PREFIX "temp-"
+
+struct csti_sink {
+    csti_sink_kind kind;
+    csti_render_plan plan;
+    uint64_t nonce;
+    char *path;
+    int folder; // -1: none
+    csti_buffer text;
+    csti_sink_stats stats;
+};
+
+// What takes the text of a segment: a part, or stdout.
+typedef struct release {
+    csti_sink *sink;
+    csti_part *part; // NULL: stdout
+    uint64_t rows, bytes;
+} release;
+
+static cst_code folder_fail(const csti_sink *sink, const char *what, cst_err *err) {
+    return cst_fail(err, CST_IO, "sink folder %s: %s: %s", sink->path, what, strerror(errno));
+}
+
+// ---- Open ---------------------------------------------------------------------------------------
+
+// The entry that is new in the parent must outlast a crash as its parts do.
+static cst_code parent_sync(const csti_sink *sink, cst_err *err) {
+    int parent = openat(sink->folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cst_code code = CST_OK;
+
+    if (parent < 0 || fsync(parent) != 0) code = folder_fail(sink, "fsync of its parent", err);
+    if (parent >= 0) (void)close(parent);
+    return code;
+}
+
+// A second descriptor for readdir: closedir takes it away.
+static cst_code listing_open(const csti_sink *sink, DIR **out, cst_err *err) {
+    const int folder = openat(sink->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    *out = folder < 0 ? NULL : fdopendir(folder);
+    if (*out) return CST_OK;
+    if (folder >= 0) (void)close(folder);
+    return folder_fail(sink, "listing", err);
+}
+
+static cst_code temporaries_remove(const csti_sink *sink, cst_err *err) {
+    char own[CSTI_PART_NAME_BYTES];
+    DIR *listing = NULL;
+    cst_code code = listing_open(sink, &listing, err);
+    const struct dirent *entry;
+
+    if (code != CST_OK) return code;
+    (void)snprintf(own, sizeof own, TEMPORARY_PREFIX "%016" PRIx64, sink->nonce);
+    while (code == CST_OK && (entry = readdir(listing)) != NULL) {
+        if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0) continue;
+        if (strncmp(entry->d_name, own, strlen(own)) == 0) continue;
+        if (unlinkat(sink->folder, entry->d_name, 0) != 0 && errno != ENOENT)
+            code = folder_fail(sink, "removing a left-over temporary", err);
+    }
+    (void)closedir(listing);
+    return code;
+}
+
+static cst_code folder_open(csti_sink *sink, cst_err *err) {
+    const bool made = mkdir(sink->path, 0777) == 0;
+    cst_code code = CST_OK;
+
+    if (!made && errno != EEXIST) return folder_fail(sink, "making it", err);
+    sink->folder = open(sink->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (sink->folder < 0) return folder_fail(sink, "opening it", err);
+    if (faccessat(sink->folder, ".", W_OK | X_OK, 0) != 0)
+        return folder_fail(sink, "writing to it", err);
+    if (made) code = parent_sync(sink, err);
+    return code == CST_OK ? temporaries_remove(sink, err) : code;
+}
+
+cst_code csti_sink_open(const csti_sink_options *options, csti_sink **out, cst_err *err) {
+    csti_sink *sink = NULL;
+    cst_code code = CST_OK;
+
+    if (options->kind == CSTI_SINK_FILE && (!options->path || !options->path[0]))
+        return cst_fail(err, CST_USAGE, "sink: a file sink needs a folder");
+    sink = calloc(1, sizeof *sink);
+    if (!sink) return cst_fail(err, CST_NO_MEMORY, "a sink");
+    sink->kind = options->kind;
+    sink->plan = options->plan;
+    sink->nonce = options->nonce;
+    sink->folder = -1;
+    csti_buffer_init(&sink->text, BUFFER_BYTES_MAX);
+    if (sink->kind == CSTI_SINK_FILE) {
+        sink->path = strdup(options->path);
+        code = sink->path ? folder_open(sink, err) : cst_fail(err, CST_NO_MEMORY, "a sink");
+    }
+    if (code != CST_OK) {
+        csti_sink_close(sink);
+        return code;
+    }
+    *out = sink;
+    return CST_OK;
+}
+
+void csti_sink_close(csti_sink *sink) {
+    if (!sink) return;
+    if (sink->folder >= 0) (void)close(sink->folder);
+    csti_buffer_release(&sink->text);
+    free(sink->path);
+    free(sink);
+}
+
+// ---- Release ------------------------------------------------------------------------------------
+
+static cst_code text_pass_on(release *to, cst_err *err) {
+    csti_buffer *text = &to->sink->text;
+    cst_code code = CST_OK;
+
+    if (to->part)
+        code = csti_part_write(to->part, text->bytes, text->used_bytes, err);
+    else if (fwrite(text->bytes, 1, text->used_bytes, stdout) != text->used_bytes)
+        code = cst_fail(err, CST_IO, "sink stdout: %s", strerror(errno));
+    to->bytes += text->used_bytes;
+    csti_buffer_reset(text);
+    return code;
+}
+
+static cst_code rows_render(release *to, const cst_segment_row *rows, uint32_t count,
+                            cst_err *err) {
+    csti_sink *sink = to->sink;
+
+    for (uint32_t r = 0; r < count; r++) {
+        cst_code code =
+            csti_render_row(&sink->plan, &rows[r].row, rows[r].tombstone, &sink->text, err);
+
+        if (code == CST_OK && sink->text.used_bytes >= CHUNK_BYTES) code = text_pass_on(to, err);
+        if (code != CST_OK) return code;
+    }
+    to->rows += count;
+    return CST_OK;
+}
+
+static cst_code segment_render(release *to, const cst_segment *segment, cst_err *err) {
+    cst_segment_row rows[ROWS_AT_ONCE];
+    cst_segment_cursor cursor = {0};
+    uint32_t count = 0;
+
+    csti_buffer_reset(&to->sink->text);
+    do {
+        cst_code code = cst_segment_next(segment, &cursor, rows, ROWS_AT_ONCE, &count, err);
+
+        if (code == CST_OK) code = rows_render(to, rows, count, err);
+        if (code != CST_OK) return code;
+    } while (count > 0);
+    return text_pass_on(to, err);
+}
+
+static cst_code part_release(release *to, uint32_t partition, uint64_t epoch,
+                             const cst_segment *segment, cst_err *err) {
+    char name[CSTI_PART_NAME_BYTES];
+    char temporary[CSTI_PART_NAME_BYTES];
+    csti_part part = {.file = -1};
+    cst_code code;
+
+    (void)snprintf(name, sizeof name, "%020" PRIu64 "-%05" PRIu32 ".ndjson", epoch, partition);
+    (void)snprintf(temporary, sizeof temporary, TEMPORARY_PREFIX "%016" PRIx64 "-%s",
+                   to->sink->nonce, name);
+    code = csti_part_open(to->sink->folder, to->sink->path, name, temporary, &part, err);
+    to->part = &part;
+    if (code == CST_OK) code = segment_render(to, segment, err);
+    if (code == CST_OK) code = csti_part_finish(&part, err);
+    csti_part_close(&part);
+    to->part = NULL;
+    return code;
+}
+
+static cst_code stdout_release(release *to, const cst_segment *segment, cst_err *err) {
+    cst_code code = segment_render(to, segment, err);
+
+    if (code == CST_OK && fflush(stdout) != 0)
+        code = cst_fail(err, CST_IO, "sink stdout: %s", strerror(errno));
+    return code;
+}
+
+cst_code csti_sink_release(csti_sink *sink, uint32_t partition, cst_segment *segment,
+                           cst_err *err) {
+    release to = {.sink = sink};
+    cst_segment_info info;
+    cst_segment_summary summary;
+    cst_code code = CST_OK;
+
+    cst_segment_info_read(segment, &info);
+    cst_segment_summary_read(segment, &summary);
+    for (uint32_t p = 0; p < info.parts_count; p++)
+        to.rows += summary.rows[p] + summary.tombstones[p];
+    if (to.rows == 0) return CST_OK;
+    if (sink->kind != CSTI_SINK_NONE) to.rows = 0;
+    if (sink->kind == CSTI_SINK_STDOUT) code = stdout_release(&to, segment, err);
+    if (sink->kind == CSTI_SINK_FILE) {
+        code = part_release(&to, partition, info.epoch_to, segment, err);
+        if (code == CST_EXISTS) { // another writer was first: now it is there, and is compared
+            to = (release){.sink = sink};
+            code = part_release(&to, partition, info.epoch_to, segment, err);
+        }
+    }
+    if (code != CST_OK)
+        return cst_fail_at(err, code, "partition %u, epoch %" PRIu64, partition, info.epoch_to);
+    sink->stats.parts++;
+    sink->stats.rows += to.rows;
+    sink->stats.bytes += to.bytes;
+    CSTI_FAULT_POINT(release_part);
+    return CST_OK;
+}
+
+// ---- What is there ------------------------------------------------------------------------------
+
+// "{epoch:020}-{partition:05}.ndjson"; false: no part's name.
+static bool name_read(const char *name, uint64_t *epoch_out, uint32_t *partition_out) {
+    char again[CSTI_PART_NAME_BYTES];
+
+    if (sscanf(name, "%20" SCNu64 "-%10" SCNu32, epoch_out, partition_out) != 2) return false;
+    (void)snprintf(again, sizeof again, "%020" PRIu64 "-%05" PRIu32 ".ndjson", *epoch_out,
+                   *partition_out);
+    return strcmp(name, again) == 0;
+}
+
+cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition, uint64_t epoch, bool *out,
+                                cst_err *err) {
+    DIR *listing = NULL;
+    const struct dirent *entry;
+    bool found = sink->kind == CSTI_SINK_STDOUT;
+    cst_code code;
+
+    if (sink->kind == CSTI_SINK_FILE) {
+        code = listing_open(sink, &listing, err);
+        if (code != CST_OK) return code;
+        while (!found && (entry = readdir(listing)) != NULL) {
+            uint64_t part_epoch = 0;
+            uint32_t part_partition = 0;
+
+            if (!name_read(entry->d_name, &part_epoch, &part_partition)) continue;
+            found = part_partition == partition && part_epoch >= epoch;
+        }
+        (void)closedir(listing);
+    }
+    *out = found;
+    return CST_OK;
+}
+
+void csti_sink_stats_read(const csti_sink *sink, csti_sink_stats *out) {
+    *out = sink->stats;
+}

@@ -1,0 +1,43 @@
+// source_kind.h: what a kind of source brings, for source.c and the kinds alone.
+//
+//   csti_source_open ──► csti_generator_source_open | csti_file_source_open
+//                                  └─ {csti_source, own fields}: ops, shape, names of the splits
+//
+// Thread     as in source.h: a source does not change once it is open.
+// Owner      a kind allocates its sources and splits, with calloc; `close` frees them whole.
+#ifndef CST_STREAM_SOURCE_KIND_H
+#define CST_STREAM_SOURCE_KIND_H
+
+#include "stream/source.h"
+
+typedef struct csti_source_ops {
+    void (*close)(csti_source *source);
+    cst_code (*split_open)(csti_source *source, uint32_t index, const char *offset,
+                           csti_split **out, cst_err *err);
+    void (*split_close)(csti_split *split);
+    // 1 <= rows_max <= batch_rows
+    cst_code (*split_next)(csti_split *split, uint32_t rows_max, cst_batch *out, bool *ended_out,
+                           cst_err *err);
+    void (*split_offset)(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]);
+    void (*split_stats)(const csti_split *split, csti_split_stats *out);
+} csti_source_ops;
+
+struct csti_source { // first in a kind's own struct
+    const csti_source_ops *ops;
+    csti_row_shape shape;
+    uint32_t batch_rows;
+    uint32_t splits_count;
+    char (*names)[CSTI_SPLIT_NAME_BYTES]; // sorted
+};
+
+struct csti_split { // first in a kind's own struct
+    csti_source *source;
+    uint32_t index;
+};
+
+CST_CHECK_RESULT cst_code csti_generator_source_open(const csti_source_options *options,
+                                                     csti_source **out, cst_err *err);
+CST_CHECK_RESULT cst_code csti_file_source_open(const csti_source_options *options,
+                                                csti_source **out, cst_err *err);
+
+#endif

@@ -1,0 +1,340 @@
+#include "stream/sink.h"
+#include "unit/state/folder.h"
+#include "unit/state/segments.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+// A sink of its own folder, and segments of u64 keys with the fields "a" and "b".
+typedef struct fixture {
+    char parent[256];
+    char folder[300];
+    csti_sink_options options;
+} fixture;
+
+static fixture fixture_make(csti_sink_kind kind) {
+    fixture f = {.options = {.kind = kind, .nonce = 7}};
+    csti_render_plan *plan = &f.options.plan;
+
+    folder_make(f.parent, sizeof f.parent);
+    (void)snprintf(f.folder, sizeof f.folder, "%s/out", f.parent);
+    CHECK_OK(cst_schema_parse("u64", &plan->key, NULL));
+    (void)snprintf(plan->key_names[0], sizeof plan->key_names[0], "k");
+    plan->presence_offset = CST_NO_OFFSET;
+    plan->fields_count = 1;
+    plan->fields[0] = (csti_render_field){.name = "a", .number = CST_U64};
+    return f;
+}
+
+static csti_sink *fixture_open(fixture *f) {
+    csti_sink *sink = NULL;
+    cst_err err = {0};
+
+    f->options.path = f->folder;
+    if (csti_sink_open(&f->options, &sink, &err) != CST_OK) TEST_FAIL("%s", err.text);
+    return sink;
+}
+
+static void fixture_end(const fixture *f) {
+    if (access(f->folder, F_OK) == 0) folder_remove(f->folder);
+    folder_remove(f->parent);
+}
+
+// `rows` rows of keys first.., values `value`, and then a tombstone of key 99.
+static cst_segment *segment_make(bytes_sink *bytes, uint64_t epoch, uint64_t first, uint64_t rows,
+                                 uint64_t value) {
+    const cst_segment_info info = test_info(CST_SEGMENT_DELTA, epoch, epoch);
+    bytes_sink records = {NULL, 0, 0, 0, 0};
+
+    for (uint64_t r = 0; r < rows; r++) inline_row(&records, __builtin_bswap64(first + r), value);
+    if (rows) inline_tombstone(&records, __builtin_bswap64(99));
+    (void)write_parts(bytes, &info, &records, NULL);
+    sink_free(&records);
+    return open_or_die(bytes);
+}
+
+static size_t file_read(const char *folder, const char *name, char *out, size_t capacity) {
+    char path[600];
+    FILE *in;
+    size_t bytes;
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    in = fopen(path, "rb");
+    if (!in) return SIZE_MAX;
+    bytes = fread(out, 1, capacity - 1, in);
+    out[bytes] = '\0';
+    fclose(in);
+    return bytes;
+}
+
+static void file_write(const char *folder, const char *name, const char *text) {
+    char path[600];
+    FILE *out;
+
+    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
+    out = fopen(path, "wb");
+    CHECK(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+static int files_count(const char *path) {
+    DIR *folder = opendir(path);
+    const struct dirent *entry;
+    int count = 0;
+
+    CHECK(folder);
+    while ((entry = readdir(folder)) != NULL) count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count;
+}
+
+static const char part_name[] = "00000000000000000012-00003.ndjson";
+static const char part_text[] = "{\"k\":1,\"a\":5,\"_op\":\"upsert\"}\n"
+                                "{\"k\":2,\"a\":5,\"_op\":\"upsert\"}\n"
+                                "{\"k\":99,\"_op\":\"delete\"}\n";
+
+TEST(a_segment_becomes_a_part) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    csti_sink_stats stats;
+    char text[4096];
+
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
+    CHECK_TEXT(text, part_text);
+    CHECK_EQ(files_count(f.folder), 1);
+    csti_sink_stats_read(sink, &stats);
+    CHECK_EQ(stats.parts, 1);
+    CHECK_EQ(stats.rows, 3);
+    CHECK_EQ(stats.bytes, strlen(part_text));
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_part_released_again_is_left_as_it_is) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    struct stat before, after;
+    char path[600];
+
+    (void)snprintf(path, sizeof path, "%s/%s", f.folder, part_name);
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_EQ(stat(path, &before), 0);
+    csti_sink_close(sink);
+    sink = fixture_open(&f);
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_EQ(stat(path, &after), 0);
+    CHECK_EQ(before.st_ino, after.st_ino);
+    CHECK_EQ(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+    CHECK_EQ(files_count(f.folder), 1);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_part_with_other_bytes_is_never_replaced) {
+    static const char *const others[] = {
+        "", "{\"k\":1,\"a\":5,\"_op\":\"upsert\"}\n",
+        "{\"k\":1,\"a\":6,\"_op\":\"upsert\"}\n{\"k\":2,\"a\":5,\"_op\":\"upsert\"}\n"
+        "{\"k\":99,\"_op\":\"delete\"}\n",
+        "{\"k\":1,\"a\":5,\"_op\":\"upsert\"}\n{\"k\":2,\"a\":5,\"_op\":\"upsert\"}\n"
+        "{\"k\":99,\"_op\":\"delete\"}\n "};
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        cst_err err = {0};
+        char text[4096];
+
+        file_write(f.folder, part_name, others[i]);
+        CHECK_CODE(csti_sink_release(sink, 3, segment, &err), CST_SINK);
+        CHECK(strstr(err.text, part_name));
+        CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
+        CHECK_TEXT(text, others[i]);
+        CHECK_EQ(files_count(f.folder), 1);
+    }
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_segment_without_records_gives_no_part) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 0, 5);
+
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_EQ(files_count(f.folder), 0);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(left_over_temporaries_go_at_open_and_nothing_else_does) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    char text[64];
+
+    csti_sink_close(fixture_open(&f));
+    file_write(f.folder, "temp-0000000000000001-00000000000000000012-00003.ndjson", "half");
+    file_write(f.folder, "temp-0000000000000007-00000000000000000012-00004.ndjson", "ours");
+    file_write(f.folder, "00000000000000000011-00003.ndjson", "a part");
+    file_write(f.folder, "notes.txt", "a person's");
+    csti_sink_close(fixture_open(&f));
+    CHECK_EQ(files_count(f.folder), 3);
+    CHECK(file_read(f.folder, "temp-0000000000000001-00000000000000000012-00003.ndjson", text,
+                    sizeof text) == SIZE_MAX);
+    fixture_end(&f);
+}
+
+TEST(what_was_released_is_known_by_partition_and_epoch) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    bool released = true;
+
+    file_write(f.folder, "temp-0000000000000007-00000000000000000099-00003.ndjson", "half");
+    file_write(f.folder, "00000000000000000099-00003.ndjson.bak", "a person's");
+    file_write(f.folder, "99-3.ndjson", "a person's");
+    CHECK_OK(csti_sink_has_released(sink, 3, 1, &released, NULL));
+    CHECK(!released);
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_has_released(sink, 3, 12, &released, NULL));
+    CHECK(released);
+    CHECK_OK(csti_sink_has_released(sink, 3, 11, &released, NULL)); // a later one is
+    CHECK(released);
+    CHECK_OK(csti_sink_has_released(sink, 3, 13, &released, NULL));
+    CHECK(!released);
+    CHECK_OK(csti_sink_has_released(sink, 2, 12, &released, NULL));
+    CHECK(!released);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_segment_of_many_chunks_is_rendered_whole) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    enum { ROWS = 100000 };
+    cst_segment *segment = segment_make(&bytes, 12, 1, ROWS, 5);
+    char *text = malloc(8 << 20);
+    const char *line = text;
+
+    CHECK(text);
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK(file_read(f.folder, part_name, text, 8 << 20) > 2 << 20);
+    for (int r = 1; r <= ROWS; r++) {
+        char wanted[80];
+
+        (void)snprintf(wanted, sizeof wanted, "{\"k\":%d,\"a\":5,\"_op\":\"upsert\"}\n", r);
+        if (strncmp(line, wanted, strlen(wanted)) != 0) TEST_FAIL("row %d: %.60s", r, line);
+        line += strlen(wanted);
+    }
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    free(text);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_damaged_segment_releases_nothing) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+
+    bytes.bytes[140] ^= 1;
+    CHECK_CODE(csti_sink_release(sink, 3, segment, NULL), CST_SEGMENT_CHECKSUM);
+    CHECK_EQ(files_count(f.folder), 0);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_sink_that_throws_away_counts) {
+    fixture f = fixture_make(CSTI_SINK_NONE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    csti_sink_stats stats;
+    bool released = true;
+
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    csti_sink_stats_read(sink, &stats);
+    CHECK_EQ(stats.rows, 3);
+    CHECK_OK(csti_sink_has_released(sink, 3, 12, &released, NULL));
+    CHECK(!released);
+    CHECK(access(f.folder, F_OK) != 0);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(stdout_gets_the_lines_and_cannot_know) {
+    fixture f = fixture_make(CSTI_SINK_STDOUT);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    csti_sink *sink = fixture_open(&f);
+    int pipes[2];
+    char text[4096] = "";
+    bool released = false;
+    pid_t child;
+    int status = 0;
+
+    CHECK_EQ(pipe(pipes), 0);
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        if (dup2(pipes[1], STDOUT_FILENO) < 0) _exit(2);
+        _exit(csti_sink_release(sink, 3, segment, NULL) == CST_OK ? 0 : 1);
+    }
+    close(pipes[1]);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(read(pipes[0], text, sizeof text - 1), strlen(part_text));
+    CHECK_TEXT(text, part_text);
+    close(pipes[0]);
+    CHECK_OK(csti_sink_has_released(sink, 3, 12, &released, NULL));
+    CHECK(released);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_folder_that_cannot_be_is_refused) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = NULL;
+    cst_err err = {0};
+
+    file_write(f.parent, "out", "a file");
+    f.options.path = f.folder;
+    CHECK_CODE(csti_sink_open(&f.options, &sink, &err), CST_IO);
+    CHECK(strstr(err.text, f.folder));
+    f.options.path = "/nowhere/at/all";
+    CHECK_CODE(csti_sink_open(&f.options, &sink, &err), CST_IO);
+    f.options.path = "";
+    CHECK_CODE(csti_sink_open(&f.options, &sink, &err), CST_USAGE);
+    CHECK_EQ(unlink(f.folder), 0);
+    fixture_end(&f);
+}
+
+TEST_MAIN
