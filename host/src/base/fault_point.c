@@ -144,7 +144,7 @@ cst_code csti_fault_point_pass(csti_fault_point point, cst_code code) {
     case ACTION_FAIL:
         return CST_IO;
     case ACTIONS_COUNT:
-        assert(!"an action that nobody armed");
+        assert(false && "an action that nobody armed");
     }
     return code;
 }
