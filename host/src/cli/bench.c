@@ -133,13 +133,13 @@ static cst_code run_groups(bench *b, cst_err *err) {
 int cli_bench(int argc, char **argv) {
     bool list = false, peers = false;
     const char *entries = NULL;
-    uint64_t batch = 64, rounds = 5;
+    uint64_t batch = 256, rounds = 5;
     bench b = {.seed = 1, .skew = 0.99, .schema = "u64,desc string,nullable i32"};
     const cli_option table[] = {
         {"list", CLI_KIND_FLAG, &list, NULL, "names the benchmarks"},
         {"peers", CLI_KIND_FLAG, &peers, NULL, "measures boost, absl, RocksDB, LMDB, ... beside"},
         {"entries", CLI_KIND_TEXT, &entries, "N[,N]", "rows in the table, as in 1M,10M (1M)"},
-        {"batch", CLI_KIND_U64, &batch, "N", "rows a call (64)"},
+        {"batch", CLI_KIND_U64, &batch, "N", "rows a call (256)"},
         {"schema", CLI_KIND_TEXT, &b.schema, "SCHEMA", "the mixed key of codec"},
         {"skew", CLI_KIND_F64, &b.skew, "Z", "of the zipf workload (0.99)"},
         {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
