@@ -6,8 +6,9 @@
 //
 //   put if absent ──► CST_OK once, to one caller; CST_EXISTS to all others, for good
 //
-// A name is 1 to 512 bytes of [A-Za-z0-9._-], in parts separated by single '/'; no part is "." or
-// ".." or begins with '.'. Names sort by bytes.
+// A name is 1 to 512 bytes of [A-Za-z0-9._-], in parts of 1 to 255 separated by single '/'; no part
+// begins with '.'. Names sort by bytes. A name that goes on behind another and a '/' is for neither
+// of them to use: back ends may refuse it (CST_OBJECT_NAME).
 //
 // Promises   an object is there whole or not at all, also after kill -9 and power loss: what a put
 //            or an upload said CST_OK to is durable. An if-absent put succeeds for one of all
@@ -37,8 +38,9 @@ typedef struct cst_object_store_options {
 } cst_object_store_options;
 
 // Opens by URI; file: makes the folder if its parent exists. `options` may be NULL.
-// CST_OBJECT_NAME: malformed, or a scheme this build does not have; CST_OBJECT_REFUSED: a network
-// file system, or conditional writes that are not honoured (see cst_object_store_prove).
+// CST_OBJECT_NAME: malformed, or a scheme this build does not have; CST_NOT_FOUND: no such parent;
+// CST_OBJECT_REFUSED: a network file system. Whoever writes proves the store first (see
+// cst_object_store_prove).
 CST_API CST_CHECK_RESULT cst_code cst_object_store_open(const char *uri,
                                                         const cst_object_store_options *options,
                                                         cst_object_store **out, cst_err *err);
@@ -89,14 +91,14 @@ CST_API CST_CHECK_RESULT cst_code cst_object_upload_finish(cst_object_upload *up
 // Leaves nothing behind. NULL is allowed.
 CST_API void cst_object_upload_abort(cst_object_upload *upload);
 
-// A missing one is CST_OK.
+// A missing one is CST_OK. After a power loss it may be there again.
 CST_API CST_CHECK_RESULT cst_code cst_object_delete(cst_object_store *store, const char *name,
                                                     cst_err *err);
 
 // ---- Read ---------------------------------------------------------------------------------------
 
 typedef struct cst_object_body {
-    const uint8_t *bytes; // 64-byte aligned
+    const uint8_t *bytes; // 64-byte aligned; never NULL
     size_t count;
     cst_object_info info; // of the whole object
     void *handle;         // the back end's; NULL: nothing to release

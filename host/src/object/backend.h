@@ -1,0 +1,61 @@
+// backend.h: what a store's back end is: a struct of functions, and the heads of its objects.
+//
+//   object.h              object.c                             file.c, sim.c
+//   cst_object_put ─────► checks names, options, ranges ─────► ops->put
+//
+// Promises   a back end sees checked names and options, and an info it may write to.
+// Thread     as object.h says.
+// Ring       1.
+// Owner      a back end allocates its objects with these heads first, and frees them.
+// Errors     as object.h says.
+#ifndef CST_OBJECT_BACKEND_H
+#define CST_OBJECT_BACKEND_H
+
+#include <constellation/object.h>
+
+enum { CSTI_OBJECT_PART_BYTES_MAX = 255 };
+
+typedef struct csti_object_ops {
+    const char *scheme;
+    // `place` is what follows the scheme's colon.
+    cst_code (*open)(const char *place, const cst_object_store_options *options,
+                     cst_object_store **out, cst_err *err);
+    void (*close)(cst_object_store *store);
+    cst_code (*put)(cst_object_store *store, const char *name, const cst_bytes *ranges,
+                    size_t ranges_count, const cst_put_options *options, cst_object_info *info_out,
+                    cst_err *err);
+    cst_code (*upload_open)(cst_object_store *store, const char *name, uint64_t nonce,
+                            cst_object_upload **out, cst_err *err);
+    cst_code (*upload_write)(cst_object_upload *upload, const void *bytes, size_t count,
+                             cst_err *err);
+    cst_code (*upload_finish)(cst_object_upload *upload, cst_object_info *info_out, cst_err *err);
+    void (*upload_abort)(cst_object_upload *upload);
+    cst_code (*remove)(cst_object_store *store, const char *name, cst_err *err);
+    cst_code (*get)(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,
+                    cst_object_body *out, cst_err *err);
+    void (*body_release)(cst_object_store *store, cst_object_body *body);
+    cst_code (*head)(cst_object_store *store, const char *name, cst_object_info *out, cst_err *err);
+    cst_code (*list)(cst_object_store *store, const char *prefix, const char *after,
+                     cst_object_visit visit, void *context, cst_err *err);
+    cst_code (*sweep_uploads)(cst_object_store *store, uint64_t *swept_out, cst_err *err);
+} csti_object_ops;
+
+extern const csti_object_ops csti_object_file;
+extern const csti_object_ops csti_object_sim;
+
+struct cst_object_store {
+    const csti_object_ops *ops;
+    char *uri; // freed by close in object.c
+    uint64_t deadline_us;
+};
+
+struct cst_object_upload {
+    cst_object_store *store;
+    uint64_t nonce;
+    char name[CST_OBJECT_NAME_BYTES_MAX + 1];
+};
+
+// Whether the name keeps object.h's rules.
+bool csti_object_name_is_good(const char *name);
+
+#endif

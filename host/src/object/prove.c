@@ -1,0 +1,200 @@
+// prove.c: whether a store honours conditional writes, shown on objects made for it.
+//
+//   alone   if absent twice; an upload on top; if match with the right, an old and no etag
+//   race    a round of threads each: one of them may win, and its bytes must be there
+#include "object/backend.h"
+
+#include "base/random.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RACERS = 4, NAME_BYTES = 64 };
+
+typedef struct racer {
+    cst_object_store *store;
+    const char *name;
+    const cst_put_options *options;
+    pthread_mutex_t *gate; // held until all are there
+    uint64_t value;        // what it writes
+    cst_code code;
+    cst_err err;
+} racer;
+
+static cst_code put_value(cst_object_store *store, const char *name, uint64_t value,
+                          const cst_put_options *options, cst_object_info *info_out, cst_err *err) {
+    const cst_bytes range = {(const uint8_t *)&value, sizeof value};
+
+    return cst_object_put(store, name, &range, 1, options, info_out, err);
+}
+
+static cst_code upload_value(cst_object_store *store, const char *name, uint64_t value,
+                             cst_err *err) {
+    cst_object_upload *upload = NULL;
+    cst_code code = cst_object_upload_open(store, name, value, &upload, err);
+
+    if (code != CST_OK) return code;
+    code = cst_object_upload_write(upload, &value, sizeof value, err);
+    if (code == CST_OK) return cst_object_upload_finish(upload, NULL, err);
+    cst_object_upload_abort(upload);
+    return code;
+}
+
+static cst_code refuse(const cst_object_store *store, const char *name, const char *what,
+                       cst_err *err) {
+    return cst_fail(err, CST_OBJECT_REFUSED, "%s: %s: %s. Use a store that honours conditions",
+                    store->uri, name, what);
+}
+
+// An answer other than the wanted: a lie if the store said OK or the opposite, else its own error.
+static cst_code expect(const cst_object_store *store, const char *name, cst_code got,
+                       cst_code wanted, const char *what, cst_err *err) {
+    if (got == wanted) return CST_OK;
+    if (got == CST_OK || got == CST_EXISTS || got == CST_OBJECT_CONFLICT || got == CST_NOT_FOUND)
+        return refuse(store, name, what, err);
+    return got;
+}
+
+static cst_code expect_value(cst_object_store *store, const char *name, uint64_t value,
+                             const char *what, cst_err *err) {
+    cst_object_body body;
+    cst_code code = cst_object_get(store, name, 0, UINT64_MAX, &body, err);
+
+    if (code != CST_OK) return expect(store, name, code, CST_OK, "what was written is gone", err);
+    if (body.count != sizeof value || memcmp(body.bytes, &value, sizeof value) != 0)
+        code = refuse(store, name, what, err);
+    cst_object_body_release(store, &body);
+    return code;
+}
+
+// ---- Alone --------------------------------------------------------------------------------------
+
+static cst_code alone_absent(cst_object_store *store, const char *name, cst_object_info *info_out,
+                             cst_err *err) {
+    const cst_put_options absent = {.condition = CST_PUT_IF_ABSENT, .nonce = 1};
+    cst_code code = put_value(store, name, 1, &absent, info_out, err);
+
+    code = expect(store, name, code, CST_OK, "a first if-absent write was refused", err);
+    if (code != CST_OK) return code;
+    code = expect(store, name, put_value(store, name, 2, &absent, NULL, err), CST_EXISTS,
+                  "a second if-absent write was taken", err);
+    if (code != CST_OK) return code;
+    code = expect(store, name, upload_value(store, name, 3, err), CST_EXISTS,
+                  "an upload was taken over an object", err);
+    if (code != CST_OK) return code;
+    return expect_value(store, name, 1, "a refused write took effect", err);
+}
+
+static cst_code alone_match(cst_object_store *store, const char *name, const cst_object_info *first,
+                            cst_err *err) {
+    const cst_put_options match = {.condition = CST_PUT_IF_MATCH, .etag = first->etag, .nonce = 4};
+    cst_code code = put_value(store, name, 4, &match, NULL, err);
+
+    code = expect(store, name, code, CST_OK, "an if-match write with the etag was refused", err);
+    if (code != CST_OK) return code;
+    code = expect(store, name, put_value(store, name, 5, &match, NULL, err), CST_OBJECT_CONFLICT,
+                  "an if-match write with an old etag was taken", err);
+    if (code != CST_OK) return code;
+    return expect_value(store, name, 4, "a refused write took effect", err);
+}
+
+static cst_code alone(cst_object_store *store, const char *name, cst_err *err) {
+    cst_object_info first = {0};
+    cst_code code = alone_absent(store, name, &first, err);
+    const cst_put_options match = {.condition = CST_PUT_IF_MATCH, .etag = first.etag, .nonce = 6};
+
+    if (code == CST_OK) code = alone_match(store, name, &first, err);
+    if (code == CST_OK) code = cst_object_delete(store, name, err);
+    if (code != CST_OK) return code;
+    return expect(store, name, put_value(store, name, 6, &match, NULL, err), CST_OBJECT_CONFLICT,
+                  "an if-match write of a missing object was taken", err);
+}
+
+// ---- In a race ----------------------------------------------------------------------------------
+
+static void *racer_run(void *context) {
+    racer *one = context;
+
+    (void)pthread_mutex_lock(one->gate);
+    (void)pthread_mutex_unlock(one->gate);
+    one->code = put_value(one->store, one->name, one->value, one->options, NULL, &one->err);
+    return NULL;
+}
+
+static cst_code race_judge(cst_object_store *store, const char *name, const racer *racers,
+                           cst_code loss, cst_err *err) {
+    const racer *winner = NULL;
+
+    for (size_t i = 0; i < RACERS; i++) {
+        if (racers[i].code == loss) continue;
+        if (racers[i].code != CST_OK) {
+            if (err) *err = racers[i].err;
+            return racers[i].code;
+        }
+        if (winner) return refuse(store, name, "two writers won one race", err);
+        winner = &racers[i];
+    }
+    if (!winner) return refuse(store, name, "nobody won a race", err);
+    return expect_value(store, name, winner->value, "a race's loser took effect", err);
+}
+
+static cst_code race(cst_object_store *store, const char *name, const cst_put_options *options,
+                     cst_code loss, cst_err *err) {
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t threads[RACERS];
+    racer racers[RACERS];
+    size_t started = 0;
+
+    (void)pthread_mutex_lock(&gate);
+    for (; started < RACERS; started++) {
+        racers[started] = (racer){store, name, options, &gate, 100 + started, CST_OK, {0}};
+        if (pthread_create(&threads[started], NULL, racer_run, &racers[started]) != 0) break;
+    }
+    (void)pthread_mutex_unlock(&gate);
+    for (size_t i = 0; i < started; i++) (void)pthread_join(threads[i], NULL);
+    (void)pthread_mutex_destroy(&gate);
+    if (started < RACERS) return cst_fail(err, CST_NO_MEMORY, "%s: a thread", store->uri);
+    return race_judge(store, name, racers, loss, err);
+}
+
+static cst_code race_absent(cst_object_store *store, const char *name, cst_err *err) {
+    const cst_put_options absent = {.condition = CST_PUT_IF_ABSENT, .nonce = 7};
+
+    return race(store, name, &absent, CST_EXISTS, err);
+}
+
+static cst_code race_match(cst_object_store *store, const char *name, cst_err *err) {
+    cst_object_info info;
+    cst_put_options match = {.condition = CST_PUT_IF_MATCH, .nonce = 8};
+    cst_code code = cst_object_head(store, name, &info, err);
+
+    if (code != CST_OK) return expect(store, name, code, CST_OK, "what was written is gone", err);
+    match.etag = info.etag;
+    return race(store, name, &match, CST_OBJECT_CONFLICT, err);
+}
+
+cst_code cst_object_store_prove(cst_object_store *store, cst_err *err) {
+    char by_one[NAME_BYTES];
+    char by_many[NAME_BYTES];
+    uint64_t nonce;
+    cst_code code = csti_random_fill(csti_random_real(), &nonce, sizeof nonce, err);
+
+    if (code != CST_OK) return code;
+    (void)snprintf(by_one, sizeof by_one, "probe/%016" PRIx64 "/alone", nonce);
+    (void)snprintf(by_many, sizeof by_many, "probe/%016" PRIx64 "/race", nonce);
+    code = alone(store, by_one, err);
+    if (code == CST_OK) code = race_absent(store, by_many, err);
+    if (code == CST_OK) code = race_match(store, by_many, err);
+    // Probes that cannot be deleted matter only if all else was well.
+    for (int i = 0; i < 2; i++) {
+        cst_err inner = {0};
+        const cst_code deleted = cst_object_delete(store, i == 0 ? by_one : by_many, &inner);
+
+        if (code != CST_OK || deleted == CST_OK) continue;
+        code = deleted;
+        if (err) *err = inner;
+    }
+    return code;
+}
