@@ -35,19 +35,6 @@
 
 typedef struct csti_checkpointer csti_checkpointer;
 
-// What the partitions of a job have in common, for segments and manifests.
-typedef struct csti_job_identity {
-    const char *job;
-    const char *key_schema;
-    const char *value;
-    cst_program program;
-    uint64_t table_id;
-    cst_hash_key hash_key;
-    const char *sink;
-    uint32_t parts_count;
-    cst_segment_part parts[CST_SEGMENT_PARTS_MAX];
-} csti_job_identity;
-
 // A sealed epoch of a partition, by reference. Ranges hold until it is released.
 typedef struct csti_cut {
     uint64_t epoch; // the partition's, continuing over restarts

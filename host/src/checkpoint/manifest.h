@@ -1,15 +1,11 @@
 // manifest.h: what one checkpoint consists of, complete in itself.
 //
-//   checkpoints/{id:020}/manifest-{tenure}-{nonce:016x}                     this, as JSON
-//   checkpoints/{id:020}/{partition}-{tenure}-{nonce:016x}/delta-{epoch}    a partition's segments
-//   folds/{token}-{nonce:016x}/{partition}-{epoch}                          fulls made by folds
-//   _latest                                                                  a hint
-//
 //   manifest 17, partition 0:  full(1..12) ◄── delta(13) ◄── delta(14) ◄── delta(15)
 //                              in folds/    in checkpoints/15, 16, 17
 //
-// A manifest names the whole chain of every partition, so that one object and what it names are
-// enough to recover. It is created, never replaced; only CommitCheckpoint makes it count.
+// What the objects are called is names.h. A manifest names the whole chain of every partition, so
+// that one object and what it names are enough to recover. It is created, never replaced; only
+// CommitCheckpoint makes it count.
 //
 // Promises   equal manifests give equal bytes. Reading checks every rule: a manifest that was read
 //            can be walked without looking for NULL or for a number out of range.
@@ -25,6 +21,7 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
+#include <constellation/object.h>
 #include <constellation/segment.h>
 
 enum {
@@ -32,7 +29,9 @@ enum {
     CSTI_MANIFEST_BYTES_MAX = 16 << 20,
     CSTI_MANIFEST_PARTITIONS_MAX = 4096,
     CSTI_MANIFEST_SPLITS_MAX = 4096,
+    CSTI_MANIFEST_TEXT_BYTES_MAX = 4096, // of each text; names are object names
 };
+#define CSTI_MANIFEST_NUMBER_MAX ((uint64_t)INT64_MAX) // of ids, epochs, tenures, counts
 
 typedef struct csti_manifest_segment {
     const char *name;
@@ -46,12 +45,11 @@ typedef struct csti_manifest_partition {
     uint32_t partition;
     uint32_t group_from, group_to; // its key groups, [from, to)
     uint64_t owner, tenure;
-    uint64_t epoch_from, epoch_to; // new in this checkpoint; from > to: nothing was cut
+    uint64_t epoch_from, epoch_to; // new in this checkpoint; from = to + 1: nothing was cut
     int64_t watermark_us;          // INT64_MIN: none yet
     uint64_t rows_count;           // rows ever applied to it, for reports
     uint32_t segments_count;
-    uint32_t outbox_first; // segments from here on are this checkpoint's output; a fold that takes
-                           // them in waits until they are no longer the newest committed
+    uint32_t outbox_first; // segments from here on are this checkpoint's output: [epoch_from, to]
     const csti_manifest_segment *segments; // a chain: a full first
 } csti_manifest_partition;
 
@@ -70,24 +68,45 @@ typedef struct csti_manifest {
     uint64_t owner, tenure; // of the job
     int64_t created_us;
     const char *key_schema; // canonical text
-    const char *value;      // canonical text of the update program: what was aggregated, how
+    const char *value;      // what was aggregated, as the job said it: for people
     cst_program program;    // what `value` stands for; compared by cst_segment_program_hash
     uint64_t table_id;
     cst_hash_key hash_key;
     uint32_t key_groups_count; // CST_KEY_GROUPS_COUNT
     const char *sink;          // "none", "stdout", "file": what the output was promised to
     uint32_t partitions_count;
-    const csti_manifest_partition *partitions; // ascending, their groups cover all, once
+    const csti_manifest_partition *partitions; // 0, 1, ...; their groups cover all, in order
     uint32_t splits_count;
     const csti_manifest_split *splits; // ascending by name
 } csti_manifest;
 
-// Appends the text. USAGE: *manifest breaks a rule.
+// Appends the text. USAGE: *manifest breaks a rule. LIMIT: CSTI_MANIFEST_BYTES_MAX.
 CST_CHECK_RESULT cst_code csti_manifest_write(const csti_manifest *manifest, csti_buffer *out,
                                               cst_err *err);
-// `name` is for errors. `crc` is what the metadata says of the bytes; 0 is not compared.
+// `name` is for errors.
 CST_CHECK_RESULT cst_code csti_manifest_read(const char *name, const void *bytes, size_t count,
                                              csti_arena *arena, csti_manifest *out, cst_err *err);
+// Every rule of docs/formats.md, Manifest, that is not about text; `code` is what breaking one is.
+CST_CHECK_RESULT cst_code csti_manifest_check(const char *name, const csti_manifest *manifest,
+                                              cst_code code, cst_err *err);
+
+// What the partitions of a job have in common, for segments and manifests.
+typedef struct csti_job_identity {
+    const char *job;
+    const char *key_schema;
+    const char *value;
+    cst_program program;
+    uint64_t table_id;
+    cst_hash_key hash_key;
+    const char *sink;
+    uint32_t parts_count;
+    cst_segment_part parts[CST_SEGMENT_PARTS_MAX];
+} csti_job_identity;
+
+// Whether the manifest is of this job and its state can be read with this schema and program. A
+// table_id of 0 and a hash key of zeros are not compared; texts `value` and `sink` never are.
+CST_CHECK_RESULT cst_code csti_manifest_expect(const csti_manifest *manifest,
+                                               const csti_job_identity *identity, cst_err *err);
 
 // The key groups of partition `p` of `count`: [p * 4096 / count, (p + 1) * 4096 / count).
 static inline uint32_t csti_partition_group_first(uint32_t partition, uint32_t count) {

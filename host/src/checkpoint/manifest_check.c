@@ -1,0 +1,275 @@
+// manifest_check.c: the rules that a manifest keeps, whether it is about to be written or was read.
+#include "checkpoint/manifest.h"
+#include "checkpoint/names.h"
+#include "codec/types.h"
+#include "state/segment_format.h"
+#include "table/program.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+enum { PATH_BYTES = 96, SCHEMA_TEXT_BYTES = 1024 };
+
+// What every rule needs: whose manifest, and the code and place of an error.
+typedef struct checker {
+    const char *name;
+    cst_code code;
+    cst_err *err;
+} checker;
+
+#define WRONG(c, ...) wrong_at(c, cst_fail((c)->err, (c)->code, __VA_ARGS__))
+
+static cst_code wrong_at(const checker *c, cst_code code) {
+    return cst_fail_at(c->err, code, "manifest %s", c->name);
+}
+
+static cst_code check_text(const checker *c, const char *path, const char *text) {
+    if (!text) return WRONG(c, "%s: is missing", path);
+    const size_t count = strnlen(text, CSTI_MANIFEST_TEXT_BYTES_MAX + 1);
+
+    if (count == 0) return WRONG(c, "%s: is empty", path);
+    if (count > CSTI_MANIFEST_TEXT_BYTES_MAX)
+        return WRONG(c, "%s: is longer than %u bytes", path, CSTI_MANIFEST_TEXT_BYTES_MAX);
+    if (csti_utf8_error_at((const uint8_t *)text, count) != count)
+        return WRONG(c, "%s: is not UTF-8", path);
+    for (size_t i = 0; i < count; i++)
+        if ((uint8_t)text[i] < ' ' || text[i] == 0x7f)
+            return WRONG(c, "%s: holds a control character", path);
+    return CST_OK;
+}
+
+static cst_code check_number(const checker *c, const char *path, uint64_t number, uint64_t least) {
+    if (number < least)
+        return WRONG(c, "%s: is %" PRIu64 ", at least %" PRIu64, path, number, least);
+    if (number > CSTI_MANIFEST_NUMBER_MAX) return WRONG(c, "%s: is above 2^63 - 1", path);
+    return CST_OK;
+}
+
+static cst_code check_schema(const checker *c, const char *text) {
+    char again[SCHEMA_TEXT_BYTES];
+    cst_schema schema;
+    cst_err why = {.code = CST_OK};
+
+    if (cst_schema_parse(text, &schema, &why) != CST_OK)
+        return WRONG(c, "key_schema: %s", why.text);
+    if (cst_schema_format(&schema, again, sizeof again) != CST_OK || strcmp(text, again) != 0)
+        return WRONG(c, "key_schema: is not canonical");
+    return CST_OK;
+}
+
+static cst_code check_head(const checker *c, const csti_manifest *manifest) {
+    cst_err why = {.code = CST_OK};
+    cst_code code = check_number(c, "incarnation", manifest->incarnation, 1);
+
+    if (code == CST_OK) code = check_number(c, "id", manifest->id, 1);
+    if (code == CST_OK && manifest->base_id >= manifest->id)
+        code = WRONG(c, "base_id: %" PRIu64 " is not below the id, %" PRIu64, manifest->base_id,
+                     manifest->id);
+    if (code == CST_OK) code = check_text(c, "job", manifest->job);
+    if (code == CST_OK && manifest->owner == 0) code = WRONG(c, "owner: is 0");
+    if (code == CST_OK) code = check_number(c, "tenure", manifest->tenure, 1);
+    if (code == CST_OK) code = check_text(c, "key_schema", manifest->key_schema);
+    if (code == CST_OK) code = check_schema(c, manifest->key_schema);
+    if (code == CST_OK) code = check_text(c, "value", manifest->value);
+    if (code == CST_OK && csti_program_check(&manifest->program, &why) != CST_OK)
+        code = WRONG(c, "program: %s", why.text);
+    if (code == CST_OK) code = check_number(c, "program.ttl_us", manifest->program.ttl_us, 0);
+    if (code == CST_OK && manifest->table_id == 0) code = WRONG(c, "table_id: is 0");
+    if (code == CST_OK && manifest->key_groups_count != CST_KEY_GROUPS_COUNT)
+        code = WRONG(c, "key_groups_count: is %u, wants %u", manifest->key_groups_count,
+                     CST_KEY_GROUPS_COUNT);
+    if (code == CST_OK) code = check_text(c, "sink", manifest->sink);
+    return code;
+}
+
+// Segment s of the chain, behind one that ended with epoch `tip` (0: it is the first).
+static cst_code check_segment(const checker *c, uint32_t p, uint32_t s,
+                              const csti_manifest_segment *segment, uint64_t tip) {
+    const bool is_full =
+        segment->kind == CST_SEGMENT_FULL_UNORDERED || segment->kind == CST_SEGMENT_FULL_ORDERED;
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "partitions[%u].segments[%u].epoch_to", p, s);
+    if (!segment->name || !csti_object_name_is_legal(segment->name))
+        return WRONG(c, "partitions[%u].segments[%u].name: is no name of an object", p, s);
+    if (!is_full && segment->kind != CST_SEGMENT_DELTA)
+        return WRONG(c, "partitions[%u].segments[%u].kind: %d is none", p, s, (int)segment->kind);
+    if (is_full != (s == 0))
+        return WRONG(c, "partitions[%u].segments[%u].kind: a chain is a full, then deltas", p, s);
+    if (segment->epoch_from != tip + 1)
+        return WRONG(c, "partitions[%u].segments[%u].epoch_from: is %" PRIu64 ", wants %" PRIu64, p,
+                     s, segment->epoch_from, tip + 1);
+    if (segment->bytes < CSTI_SEGMENT_HEADER_BYTES + CSTI_SEGMENT_FOOTER_BYTES ||
+        segment->bytes > CSTI_MANIFEST_NUMBER_MAX)
+        return WRONG(c, "partitions[%u].segments[%u].bytes: %" PRIu64 " are no segment", p, s,
+                     segment->bytes);
+    return check_number(c, path, segment->epoch_to, segment->epoch_from);
+}
+
+static cst_code check_chain(const checker *c, uint32_t p,
+                            const csti_manifest_partition *partition) {
+    uint64_t tip = 0;
+
+    if (partition->segments_count > CST_SEGMENTS_MAX)
+        return WRONG(c, "partitions[%u].segments: %u, at most %u", p, partition->segments_count,
+                     CST_SEGMENTS_MAX);
+    if (partition->segments_count > 0 && !partition->segments)
+        return WRONG(c, "partitions[%u].segments: are missing", p);
+    for (uint32_t s = 0; s < partition->segments_count; s++) {
+        const cst_code code = check_segment(c, p, s, &partition->segments[s], tip);
+
+        if (code != CST_OK) return code;
+        tip = partition->segments[s].epoch_to;
+    }
+    if (partition->epoch_to != tip)
+        return WRONG(c, "partitions[%u].epoch_to: is %" PRIu64 ", its segments end with %" PRIu64,
+                     p, partition->epoch_to, tip);
+    if (partition->outbox_first > partition->segments_count)
+        return WRONG(c, "partitions[%u].outbox_first: %u of %u segments", p,
+                     partition->outbox_first, partition->segments_count);
+    const uint64_t output_from = partition->outbox_first < partition->segments_count
+                                     ? partition->segments[partition->outbox_first].epoch_from
+                                     : tip + 1;
+    if (partition->epoch_from != output_from)
+        return WRONG(c,
+                     "partitions[%u].epoch_from: is %" PRIu64
+                     ", the output's segments begin with %" PRIu64,
+                     p, partition->epoch_from, output_from);
+    return CST_OK;
+}
+
+static cst_code check_partition(const checker *c, uint32_t p,
+                                const csti_manifest_partition *partition, uint32_t group) {
+    char path[PATH_BYTES];
+
+    snprintf(path, sizeof path, "partitions[%u].tenure", p);
+    if (partition->partition != p)
+        return WRONG(c, "partitions[%u].partition: is %u", p, partition->partition);
+    if (partition->group_from != group)
+        return WRONG(c, "partitions[%u].group_from: is %u, wants %u", p, partition->group_from,
+                     group);
+    if (partition->group_to <= group || partition->group_to > CST_KEY_GROUPS_COUNT)
+        return WRONG(c, "partitions[%u].group_to: is %u", p, partition->group_to);
+    if (partition->owner == 0) return WRONG(c, "partitions[%u].owner: is 0", p);
+    if (partition->rows_count > CSTI_MANIFEST_NUMBER_MAX)
+        return WRONG(c, "partitions[%u].rows_count: is above 2^63 - 1", p);
+    const cst_code code = check_number(c, path, partition->tenure, 1);
+    return code == CST_OK ? check_chain(c, p, partition) : code;
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+// An object stands in one place of one manifest.
+static cst_code check_names(const checker *c, const csti_manifest *manifest, size_t names_count) {
+    const char **names = calloc(names_count + 1, sizeof *names);
+    cst_code code = CST_OK;
+    size_t count = 0;
+
+    if (!names) return cst_fail(c->err, CST_NO_MEMORY, "manifest %s: names", c->name);
+    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+        for (uint32_t s = 0; s < manifest->partitions[p].segments_count; s++)
+            names[count++] = manifest->partitions[p].segments[s].name;
+    assert(count == names_count);
+    qsort(names, count, sizeof *names, by_text);
+    for (size_t i = 1; i < count && code == CST_OK; i++)
+        if (strcmp(names[i - 1], names[i]) == 0)
+            code = WRONG(c, "partitions: %s stands there twice", names[i]);
+    free(names);
+    return code;
+}
+
+static cst_code check_partitions(const checker *c, const csti_manifest *manifest) {
+    uint32_t group = 0;
+    size_t names_count = 0;
+
+    if (manifest->partitions_count == 0 ||
+        manifest->partitions_count > CSTI_MANIFEST_PARTITIONS_MAX)
+        return WRONG(c, "partitions: %u, from 1 to %u", manifest->partitions_count,
+                     CSTI_MANIFEST_PARTITIONS_MAX);
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const cst_code code = check_partition(c, p, &manifest->partitions[p], group);
+
+        if (code != CST_OK) return code;
+        group = manifest->partitions[p].group_to;
+        names_count += manifest->partitions[p].segments_count;
+    }
+    if (group != CST_KEY_GROUPS_COUNT)
+        return WRONG(c, "partitions: key groups from %u on are nobody's", group);
+    return check_names(c, manifest, names_count);
+}
+
+static cst_code check_offset(const checker *c, uint32_t index, const char *offset) {
+    json_error_t why;
+    json_t *json = json_loads(offset, JSON_DECODE_ANY, &why);
+
+    if (!json) {
+        if (json_error_code(&why) == json_error_out_of_memory)
+            return cst_fail(c->err, CST_NO_MEMORY, "manifest %s: splits[%u].offset", c->name,
+                            index);
+        return WRONG(c, "splits[%u].offset: %s", index, why.text);
+    }
+    json_decref(json);
+    return CST_OK;
+}
+
+static cst_code check_splits(const checker *c, const csti_manifest *manifest) {
+    if (manifest->splits_count > CSTI_MANIFEST_SPLITS_MAX)
+        return WRONG(c, "splits: %u, at most %u", manifest->splits_count, CSTI_MANIFEST_SPLITS_MAX);
+    for (uint32_t i = 0; i < manifest->splits_count; i++) {
+        const csti_manifest_split *split = &manifest->splits[i];
+        char path[PATH_BYTES];
+        cst_code code;
+
+        snprintf(path, sizeof path, "splits[%u].split", i);
+        code = check_text(c, path, split->split);
+        if (code == CST_OK && i > 0 && strcmp(manifest->splits[i - 1].split, split->split) >= 0)
+            code =
+                WRONG(c, "%s: \"%s\" does not sort behind the one before it", path, split->split);
+        snprintf(path, sizeof path, "splits[%u].offset", i);
+        if (code == CST_OK) code = check_text(c, path, split->offset);
+        if (code == CST_OK) code = check_offset(c, i, split->offset);
+        if (code != CST_OK) return code;
+    }
+    return CST_OK;
+}
+
+cst_code csti_manifest_check(const char *name, const csti_manifest *manifest, cst_code code,
+                             cst_err *err) {
+    const checker c = {.name = name, .code = code, .err = err};
+    cst_code found = check_head(&c, manifest);
+
+    if (found == CST_OK) found = check_partitions(&c, manifest);
+    if (found == CST_OK) found = check_splits(&c, manifest);
+    return found;
+}
+
+cst_code csti_manifest_expect(const csti_manifest *manifest, const csti_job_identity *identity,
+                              cst_err *err) {
+    static const cst_hash_key UNKNOWN;
+
+    if (strcmp(manifest->job, identity->job) != 0)
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64 " is of job \"%s\", not \"%s\"", manifest->id,
+                        manifest->job, identity->job);
+    if (identity->table_id != 0 && manifest->table_id != identity->table_id)
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64 " is of table %016" PRIx64 ", not %016" PRIx64,
+                        manifest->id, manifest->table_id, identity->table_id);
+    if (strcmp(manifest->key_schema, identity->key_schema) != 0)
+        return cst_fail(err, CST_SEGMENT_SCHEMA,
+                        "checkpoint %" PRIu64 " has keys of \"%s\", not \"%s\"", manifest->id,
+                        manifest->key_schema, identity->key_schema);
+    if (cst_segment_program_hash(&manifest->program) !=
+        cst_segment_program_hash(&identity->program))
+        return cst_fail(err, CST_SEGMENT_SCHEMA, "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\"",
+                        manifest->id, manifest->value, identity->value);
+    if (memcmp(&identity->hash_key, &UNKNOWN, sizeof UNKNOWN) != 0 &&
+        memcmp(&identity->hash_key, &manifest->hash_key, sizeof UNKNOWN) != 0)
+        return cst_fail(err, CST_SEGMENT_HASH_KEY,
+                        "checkpoint %" PRIu64 " was made with another hash key", manifest->id);
+    return CST_OK;
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# usage: tests/vectors/make_manifests.py [--check]
+# Writes the golden manifests in manifests/ from a second, independent implementation of
+# docs/formats.md, Manifest; with --check it writes nothing and fails if a file differs, or does not
+# fit docs/manifest.schema.json. With python3-jsonschema missing that last step fails too.
+import json
+import os
+import sys
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifests")
+SCHEMA = os.path.join(HERE, "..", "..", "..", "docs", "manifest.schema.json")
+ROWS = ("names", "owners", "partitions", "splits")
+NONCE = "0123456789abcdef"
+
+
+def delta(checkpoint, tenure=1, nonce=NONCE):
+    return f"checkpoints/{checkpoint:020}/{{partition}}-{tenure}-{nonce}/delta-{{epoch}}"
+
+
+def head(**fields):
+    manifest = {
+        "version": 1, "incarnation": 1, "id": 1, "base_id": 0, "job": "bids",
+        "owner": "00000000000000a1", "tenure": 1, "created_us": 1700000000000000,
+        "key_schema": "u64", "value": "bids=count",
+        "program": {"value_bytes": 8, "presence_offset": 65535, "ttl_us": 0, "time_offset": 0,
+                    "accumulators": [["count", "u64", 0, 65535]]},
+        "table_id": "00000000000000b2", "hash_key": "000102030405060708090a0b0c0d0e0f",
+        "key_groups_count": 4096, "sink": "none",
+        "names": [], "owners": [], "watermark_us": None, "partitions": [], "splits": [],
+    }
+    assert set(fields) <= set(manifest)
+    return manifest | fields
+
+
+# One partition, its first epoch, no source.
+MINIMAL = head(names=[delta(1)], owners=[["00000000000000a1", 1]],
+               partitions=[[4096, 0, 1, None, 0, [0, 2, 1, 256, "0000002a"]]])
+
+# Three partitions: on a fold, on a first checkpoint with a carried epoch, and untouched ever.
+SEVERAL = head(
+    incarnation=2, id=17, base_id=15, job="bids \"per\" auction \\ größte",
+    owner="fedcba9876543210", tenure=9, created_us=-1,
+    key_schema="u64,desc string,nullable i32 nulls last",
+    value="bids=count,highest=max(price),mean=sum(price):decimal128,seen=last(at)",
+    program={"value_bytes": 48, "presence_offset": 40, "ttl_us": 3600000000, "time_offset": 32,
+             "accumulators": [["count", "u64", 0, 65535], ["max", "f64", 8, 2],
+                              ["sum", "decimal128", 16, 3], ["last", "i64", 32, 4]]},
+    table_id="8000000000000001", hash_key="ffeeddccbbaa99887766554433221100", sink="file",
+    names=["folds/4-00000000000000f4/{partition}-{epoch}", delta(15, 7), delta(17, 8),
+           delta(3, 2, "00000000000000c3")],
+    owners=[["fedcba9876543210", 8], ["0000000000000007", 3]],
+    watermark_us=1700000000000000,
+    partitions=[
+        [1365, 0, 1, 0, 9223372036854775807,
+         [0, 3, 12, 1048576, "deadbeef"], [1, 1, 1, 4096, "00000001"], [2, 1, 1, 256, "ffffffff"]],
+        [1365, 0, 2, 1500000,  12345,
+         [3, 2, 40, 9007199254740993, "12345678"], [2, 1, 1, 512, "00000002"],
+         [2, 1, 1, 1024, "00000003"]],
+        [1366, 1, 0, None, 0]],
+    splits=[["file-bids.ndjson", "{\"byte\":9007199254740993,\"path\":\"a\\\\b\"}",
+             1699999999000000, False],
+            ["generator-0", "{\"row\":5000000}", None, True]])
+
+
+def text(manifest):
+    def dump(value):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    fields = []
+    for key, value in manifest.items():
+        if key in ROWS:
+            rows = ",\n".join(dump(row) for row in value)
+            fields.append(f"\"{key}\":[" + ("\n" + rows if rows else "") + "]")
+        else:
+            fields.append(f"\"{key}\":{dump(value)}")
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
+def main():
+    check = sys.argv[1:] == ["--check"]
+    if check:
+        import jsonschema
+        with open(SCHEMA, encoding="utf-8") as file:
+            schema = json.load(file)
+        jsonschema.Draft202012Validator.check_schema(schema)
+    for name, manifest in (("minimal", MINIMAL), ("several", SEVERAL)):
+        place = os.path.join(HERE, name + ".json")
+        if not check:
+            with open(place, "w", encoding="utf-8") as file:
+                file.write(text(manifest))
+            continue
+        with open(place, encoding="utf-8") as file:
+            if file.read() != text(manifest):
+                sys.exit(f"make_manifests: {place} differs")
+        jsonschema.validate(manifest, schema)
+        broken = manifest | {"unknown": 1}
+        if jsonschema.Draft202012Validator(schema).is_valid(broken):
+            sys.exit("make_manifests: the schema takes unknown fields")
+    print("make_manifests: 2 manifests " + ("are right" if check else "written"))
+
+
+main()
