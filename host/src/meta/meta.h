@@ -41,10 +41,19 @@ typedef struct csti_meta_log_options {
 // holds checkpoints and no metadata.
 CST_CHECK_RESULT cst_code csti_meta_open_log(const csti_meta_log_options *options, csti_meta **out,
                                              cst_err *err);
-// A new incarnation, above every one in the store, whose first state holds what `claim` and `adopt`
-// say: how recover --from-listing begins anew. EXISTS: another process did it first.
+// Begins `incarnation` anew, in one put if absent: its first state is what the `first` commands
+// (request_id 0; time_us is filled in) make of an empty one. recover --from-listing brings CLAIM,
+// TOKEN_RAISE, LEASE, REGISTER_FULL, ADOPT. The caller has chosen it above every incarnation that a
+// manifest names. EXISTS: the store has this one or a higher one; what a first command was refused
+// with.
 CST_CHECK_RESULT cst_code csti_meta_open_incarnation(const csti_meta_log_options *options,
-                                                     csti_meta **out, cst_err *err);
+                                                     uint64_t incarnation,
+                                                     const csti_meta_command *first,
+                                                     uint32_t first_count, csti_meta **out,
+                                                     cst_err *err);
+// The highest incarnation of which the store has any object; 0: none.
+CST_CHECK_RESULT cst_code csti_meta_incarnation_highest(cst_object_store *store, uint64_t *out,
+                                                        cst_err *err);
 void csti_meta_close(csti_meta *meta); // NULL is allowed
 
 // request_id and time_us are filled in. The code returned is the result's if it was decided.
