@@ -90,6 +90,7 @@ static void pattern_of(const csti_manifest_segment *segment, uint32_t partition,
     char number[NUMBER_BYTES];
     size_t used = 0;
 
+    assert(from);
     const int number_count = snprintf(number, sizeof number, "%u-", partition);
     while (part && strncmp(part, number, (size_t)number_count) != 0) {
         part = strchr(part, '/');

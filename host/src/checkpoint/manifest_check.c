@@ -1,7 +1,7 @@
 // manifest_check.c: the rules that a manifest keeps, whether it is about to be written or was read.
 #include "checkpoint/manifest.h"
-#include "checkpoint/names.h"
 #include "codec/types.h"
+#include "object/backend.h"
 #include "state/segment_format.h"
 #include "table/program.h"
 
@@ -92,7 +92,7 @@ static cst_code check_segment(const checker *c, uint32_t p, uint32_t s,
     char path[PATH_BYTES];
 
     snprintf(path, sizeof path, "partitions[%u].segments[%u].epoch_to", p, s);
-    if (!segment->name || !csti_object_name_is_legal(segment->name))
+    if (!segment->name || !csti_object_name_is_good(segment->name))
         return WRONG(c, "partitions[%u].segments[%u].name: is no name of an object", p, s);
     if (!is_full && segment->kind != CST_SEGMENT_DELTA)
         return WRONG(c, "partitions[%u].segments[%u].kind: %d is none", p, s, (int)segment->kind);

@@ -88,24 +88,3 @@ bool csti_checkpoint_name_parse(const char *text, csti_checkpoint_name *out) {
     csti_checkpoint_name_format(out, again);
     return strcmp(text, again) == 0; // one text a name: no "+1", no "0x", no missing zeros
 }
-
-static bool is_name_character(char character) {
-    return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
-           (character >= '0' && character <= '9') || character == '.' || character == '_' ||
-           character == '-';
-}
-
-bool csti_object_name_is_legal(const char *name) {
-    const size_t count = strnlen(name, CST_OBJECT_NAME_BYTES_MAX + 1);
-    bool at_part = true; // a part begins here
-
-    if (count == 0 || count > CST_OBJECT_NAME_BYTES_MAX) return false;
-    for (size_t i = 0; i < count; i++) {
-        const bool slash = name[i] == '/';
-
-        if (slash ? at_part : !is_name_character(name[i])) return false;
-        if (at_part && name[i] == '.') return false;
-        at_part = slash;
-    }
-    return !at_part;
-}

@@ -38,7 +38,5 @@ void csti_checkpoint_name_format(const csti_checkpoint_name *name,
                                  char out[CSTI_CHECKPOINT_NAME_BYTES]);
 // False: it is none of them; *out is then undefined.
 bool csti_checkpoint_name_parse(const char *text, csti_checkpoint_name *out);
-// The rule of object.h.
-bool csti_object_name_is_legal(const char *name);
 
 #endif

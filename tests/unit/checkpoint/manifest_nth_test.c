@@ -1,0 +1,48 @@
+// manifest_nth_test.c: when an allocation fails, manifests are neither written nor read in part.
+#include "nth.h"
+
+#include "unit/checkpoint/manifests.h"
+
+TEST(a_failed_allocation_writes_nothing) {
+    sample s;
+
+    sample_init(&s);
+    for (uint64_t n = 1;; n++) {
+        csti_buffer out;
+
+        csti_buffer_init(&out, CSTI_MANIFEST_BYTES_MAX);
+        nth_fail_at(n);
+        const cst_code code = csti_manifest_write(&s.manifest, &out, NULL);
+        const bool failed = nth_end();
+        CHECK_CODE(code, failed ? CST_NO_MEMORY : CST_OK);
+        CHECK_EQ(out.used_bytes > 0, !failed);
+        csti_buffer_release(&out);
+        if (failed) continue;
+        CHECK(n > 3); // names, owners, the buffer's growth
+        return;
+    }
+}
+
+TEST(a_failed_allocation_reads_nothing) {
+    size_t count = 0;
+    char *text = golden_text("several", &count);
+
+    for (uint64_t n = 1;; n++) {
+        csti_manifest manifest = {.id = 1234};
+        csti_arena arena;
+
+        csti_arena_init(&arena, CSTI_MANIFEST_BYTES_MAX);
+        nth_fail_at(n);
+        const cst_code code = csti_manifest_read("m", text, count, &arena, &manifest, NULL);
+        const bool failed = nth_end();
+        CHECK_CODE(code, failed ? CST_NO_MEMORY : CST_OK);
+        CHECK_EQ(manifest.id, failed ? 1234 : 17);
+        csti_arena_release(&arena);
+        if (failed) continue;
+        CHECK(n > 1); // the arena, the names
+        break;
+    }
+    free(text);
+}
+
+TEST_MAIN
