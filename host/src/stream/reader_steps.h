@@ -1,0 +1,47 @@
+// reader_steps.h: what a reader does to a batch before its key is taken.
+//
+//   source batch ─► filters: rows that stay ─► projection: columns that stay ─► operators, in order
+//                     (nothing dropped: nothing copied)                          (each checked)
+//
+// Promises   a batch that comes out passes cst_batch_check and has at most as many rows as came in.
+// Thread     one.
+// Ring       1.
+// Owner      borrows filters and operator types; owns the operators' instances. What comes out
+// holds
+//            until the next call.
+// Errors     OPERATOR, or the operator's own code: which one, and what it said; NO_MEMORY; those of
+//            csti_projection_make and csti_gather_rows.
+#ifndef CST_STREAM_READER_STEPS_H
+#define CST_STREAM_READER_STEPS_H
+
+#include "stream/filter.h"
+
+#include <constellation/operator.h>
+
+typedef struct csti_operator_use {
+    const cst_operator_type *type;
+    const char *options;
+} csti_operator_use;
+
+typedef struct csti_steps_options {
+    const csti_row_shape *shape; // of the source
+    const csti_filter *filters;
+    uint32_t filters_count;
+    const char *project; // names, CSTI_COLUMN_NAME_BYTES apart
+    uint32_t project_count;
+    const csti_operator_use *operators;
+    uint32_t operators_count;
+    uint32_t rows_max; // of a batch that comes in
+} csti_steps_options;
+
+typedef struct csti_steps csti_steps;
+
+CST_CHECK_RESULT cst_code csti_steps_open(const csti_steps_options *options, csti_steps **out,
+                                          cst_err *err);
+void csti_steps_close(csti_steps *steps);                            // NULL is allowed
+const cst_operator_shape *csti_steps_shape(const csti_steps *steps); // of what comes out
+CST_CHECK_RESULT cst_code csti_steps_run(csti_steps *steps, const cst_batch *in, cst_batch *out,
+                                         cst_err *err);
+uint64_t csti_steps_dropped_count(const csti_steps *steps); // rows, by filters
+
+#endif
