@@ -119,7 +119,7 @@ static inline cst_code get_single(bench_table *t, const uint8_t *keys, size_t co
 
     for (size_t i = 0; i < count; i++) {
         const uint8_t *key = keys + (i + (last & zero)) * BENCH_KEY_BYTES;
-        uint8_t *out = t->values_out + i % t->batch * BENCH_VALUE_BYTES;
+        uint8_t *out = t->values_out;
         size_t bytes;
         const cst_code code =
             cst_table_get(t->table, key, BENCH_KEY_BYTES, out, BENCH_VALUE_BYTES, &bytes);

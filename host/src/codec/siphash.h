@@ -93,7 +93,8 @@ static inline uint64_t csti_siphash13(const cst_hash_key *key, const uint8_t *by
 }
 
 // Keys of one or two words: a u64, a uuid, two u64.
-static inline uint64_t csti_siphash13_8(const cst_hash_key *key, const uint8_t *bytes) {
+static inline __attribute__((always_inline)) uint64_t csti_siphash13_8(const cst_hash_key *key,
+                                                                       const uint8_t *bytes) {
     csti_siphash s = csti_siphash_begin(key);
 
     csti_siphash_word(&s, csti_siphash_load(bytes));
@@ -101,7 +102,8 @@ static inline uint64_t csti_siphash13_8(const cst_hash_key *key, const uint8_t *
     return csti_siphash_end(&s);
 }
 
-static inline uint64_t csti_siphash13_16(const cst_hash_key *key, const uint8_t *bytes) {
+static inline __attribute__((always_inline)) uint64_t csti_siphash13_16(const cst_hash_key *key,
+                                                                        const uint8_t *bytes) {
     csti_siphash s = csti_siphash_begin(key);
 
     csti_siphash_word(&s, csti_siphash_load(bytes));
