@@ -222,6 +222,10 @@ bool csti_meta_machine_recent(const csti_meta_machine *machine, uint64_t request
     return false;
 }
 
+uint32_t csti_meta_machine_recent_count(const csti_meta_machine *machine) {
+    return machine->recent_count;
+}
+
 void csti_meta_machine_begin(csti_meta_machine *machine) {
     machine->index = 1;
     machine->recent_count = 0;

@@ -205,6 +205,8 @@ void csti_meta_machine_view(const csti_meta_machine *machine, csti_meta_view *ou
 // What the machine decided on one of its last commands; false: it is not among them.
 bool csti_meta_machine_recent(const csti_meta_machine *machine, uint64_t request_id,
                               csti_meta_result *out);
+// How many of the last commands it knows so.
+uint32_t csti_meta_machine_recent_count(const csti_meta_machine *machine);
 // The state as the first of an incarnation: index 1, nothing recent.
 void csti_meta_machine_begin(csti_meta_machine *machine);
 // The newest committed checkpoint that is not deleting; NULL: none.

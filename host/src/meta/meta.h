@@ -10,12 +10,13 @@
 // Processes that share a store share the log: the slower one loses the race for an index, reads
 // what it missed, and proposes again at the next; the state machine decides what that means. A log
 // is trimmed behind a snapshot; an append counts only if no snapshot at or above its index exists
-// afterwards: else a process that slept could write an index anew that was trimmed.
+// afterwards: else a process that slept could write an index anew that was trimmed. So the store's
+// lists must show what was written before they began.
 //
 // Promises   a proposal that returned CST_OK or a refusal was decided once, at one index, for all
-//            processes. One whose outcome is not known returns CST_OBJECT_AMBIGUOUS or
-//            CST_DEADLINE; refresh, then look whether it took effect.
-// Thread     any; a lock inside. A view is a copy that its reader releases.
+//            processes. One whose outcome is not known returns CST_OBJECT_AMBIGUOUS: it may have
+//            been decided, or still be; refresh, then look whether it took effect.
+// Thread     any; proposals and refreshes wait for one another, reads do not wait for the store.
 // Ring       2: calls block on the store.
 // Owner      the meta borrows store, clock and random.
 #ifndef CST_META_META_H
@@ -56,7 +57,12 @@ CST_CHECK_RESULT cst_code csti_meta_incarnation_highest(cst_object_store *store,
                                                         cst_err *err);
 void csti_meta_close(csti_meta *meta); // NULL is allowed
 
-// request_id and time_us are filled in. The code returned is the result's if it was decided.
+// request_id and time_us are filled in. The code returned is the result's if it was decided; only
+// then *result_out (may be NULL) is written. Else:
+//   CST_OBJECT_AMBIGUOUS                not known, see above
+//   FENCED, META_CORRUPT, META_VERSION  a later incarnation has begun, or the log is damaged: stop
+//   any other                           not decided, and will not be: USAGE or LIMIT (malformed),
+//                                       store errors, CST_AGAIN (too many races lost)
 CST_CHECK_RESULT cst_code csti_meta_propose(csti_meta *meta, const csti_meta_command *command,
                                             csti_meta_result *result_out, cst_err *err);
 // Applies what others appended.
@@ -67,7 +73,8 @@ CST_CHECK_RESULT cst_code csti_meta_read(csti_meta *meta, csti_arena *arena, cst
                                          cst_err *err);
 
 typedef struct csti_meta_counters {
-    uint64_t proposals, conflicts, refusals, snapshots, entries_read;
+    uint64_t proposals, conflicts, refusals, entries_read;
+    uint64_t snapshots, snapshot_errors; // one that failed is tried again after the next proposal
 } csti_meta_counters;
 void csti_meta_counters_read(csti_meta *meta, csti_meta_counters *out);
 
