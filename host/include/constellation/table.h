@@ -194,6 +194,8 @@ CST_API CST_CHECK_RESULT cst_code cst_table_restore_records(cst_table *table, co
 
 // ---- Ring 1: single rows, room made as needed ---------------------------------------------------
 
+// CST_UNSUPPORTED from get, get_ref, put and delete on a table with a TTL: they bring no time.
+
 CST_API CST_CHECK_RESULT cst_code cst_table_get(
     cst_table *table, const void *key, size_t key_bytes, void *value_out, size_t value_capacity,
     size_t *value_bytes_out); // CST_NOT_FOUND, CST_LIMIT

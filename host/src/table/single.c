@@ -108,10 +108,16 @@ static const csti_entry *find_16_64(const cst_table *table, const void *bytes) {
     return search_16(table, &key);
 }
 
+// A single form brings no time, without which a row with a time to live is neither there nor gone.
+static bool has_ttl(const cst_table *table) {
+    return table->control->program.ttl_us != CST_TTL_NONE;
+}
+
 cst_code cst_table_get_ref(cst_table *table, const void *key, size_t key_bytes, cst_bytes *out) {
     const bool wide = table->control->layout == CST_TABLE_WIDE;
     const csti_entry *entry = NULL;
 
+    if (has_ttl(table)) return CST_UNSUPPORTED;
     key = some(key);
     if (key_bytes <= CST_WIDE_KEY_BYTES_MAX)
         entry =
@@ -140,7 +146,7 @@ cst_code cst_table_get(cst_table *table, const void *key, size_t key_bytes, void
     const csti_entry *entry;
 
     if (key_bytes != 16 || table->key_bytes != 16 || table->value_bytes != 64 ||
-        value_capacity < 64)
+        value_capacity < 64 || has_ttl(table))
         return get_any(table, key, key_bytes, value_out, value_capacity, value_bytes_out);
     entry = find_16_64(table, key);
     if (!entry) return CST_NOT_FOUND;
@@ -174,12 +180,13 @@ static cst_code change_one(cst_table *table, const void *key, size_t key_bytes, 
 
 cst_code cst_table_put(cst_table *table, const void *key, size_t key_bytes, const void *value,
                        size_t value_bytes) {
-    if (table->control->program.accumulators_count != 0) return CST_UNSUPPORTED;
+    if (table->control->program.accumulators_count != 0 || has_ttl(table)) return CST_UNSUPPORTED;
     if (table->control->layout == CST_TABLE_INLINE && value_bytes != table->value_bytes)
         return CST_VALUE_TOO_LONG;
     return change_one(table, key, key_bytes, CST_ROW_UPSERT, value, value_bytes);
 }
 
 cst_code cst_table_delete(cst_table *table, const void *key, size_t key_bytes) {
+    if (has_ttl(table)) return CST_UNSUPPORTED;
     return change_one(table, key, key_bytes, CST_ROW_DELETE, NULL, 0);
 }

@@ -31,6 +31,23 @@ TEST(a_value_of_another_length_is_refused) {
     cst_table_close(table);
 }
 
+TEST(single_forms_are_refused_where_rows_have_a_time_to_live) {
+    cst_table_options options = fixture_options();
+    const uint8_t key[8] = {1}, value[8] = {2};
+    uint8_t back[8];
+    cst_bytes ref;
+    cst_table *table;
+    size_t count;
+
+    options.program.ttl_us = 5;
+    table = fixture_open(&options);
+    CHECK_CODE(cst_table_put(table, key, 8, value, 8), CST_UNSUPPORTED);
+    CHECK_CODE(cst_table_get(table, key, 8, back, 8, &count), CST_UNSUPPORTED);
+    CHECK_CODE(cst_table_get_ref(table, key, 8, &ref), CST_UNSUPPORTED);
+    CHECK_CODE(cst_table_delete(table, key, 8), CST_UNSUPPORTED);
+    cst_table_close(table);
+}
+
 TEST(the_longest_wide_key_is_taken_and_one_byte_more_refused) {
     cst_table_options options = fixture_wide_options();
     static uint8_t key[65536], back[3];
