@@ -115,7 +115,7 @@ static void bits_copy(uint8_t *out, uint32_t first, const uint8_t *in, uint32_t 
                       uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t at = first + i;
-        const uint32_t bit = in ? in[(from + i) / 8] >> ((from + i) % 8) & 1u : 1u;
+        const uint32_t bit = in ? (uint32_t)in[(from + i) / 8] >> ((from + i) % 8) & 1u : 1u;
 
         out[at / 8] = (uint8_t)((out[at / 8] & ~(1u << (at % 8))) | bit << (at % 8));
     }
