@@ -136,6 +136,9 @@ const bench_peer_map boost_flat_map = {
     Ops<BoostMap>::update,
     Ops<BoostMap>::update_grouped,
     boost_bytes,
+    nullptr, // memory alone
+    nullptr,
+    nullptr,
 };
 const bench_peer_map absl_flat_map = {
     "absl::flat_hash_map",
@@ -152,6 +155,9 @@ const bench_peer_map absl_flat_map = {
     Ops<AbslMap>::update,
     Ops<AbslMap>::update_grouped,
     absl_bytes,
+    nullptr, // memory alone
+    nullptr,
+    nullptr,
 };
 
 } // namespace peers

@@ -1,6 +1,8 @@
 // bench.c: `constellation bench`: which benchmarks there are, and what they are asked for.
 #include "cli/bench.h"
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -78,7 +80,7 @@ static cst_code read_sizes(const char *text, bench *b, cst_err *err) {
 }
 
 static int unknown_name(const cli_common *common, const char *name) {
-    const char *near = cli_nearest(name, groups, GROUPS_COUNT, sizeof *groups);
+    const char *near = csti_nearest(name, groups, GROUPS_COUNT, sizeof *groups);
 
     if (near)
         return cli_failf(common, "bench", name, CST_USAGE,

@@ -23,7 +23,7 @@ extern "C" {
 #endif
 
 enum {
-    BENCH_PEERS_VERSION = 1,
+    BENCH_PEERS_VERSION = 2,
     BENCH_KEY_BYTES = 16,
     BENCH_VALUE_BYTES = 64,
     BENCH_VALUES_COUNT = 64, // loops read and write value i at slot i % 64 of a small buffer
@@ -49,6 +49,11 @@ typedef struct bench_peer_map {
     // Finds 8, then stores 8: a store that waits for its address holds no later find up.
     size_t (*update_grouped)(void *map, const uint8_t *keys, const uint8_t *values, size_t count);
     uint64_t (*bytes)(void *map); // 0: unknown
+    // Stores on disk: writes out everything and closes, then (timed) opens and reads all of it,
+    // checksums on; how many there were. NULL: this one keeps nothing.
+    const char *kept_name;
+    bool (*settle)(void *map);
+    size_t (*read_again)(void *map);
 } bench_peer_map;
 
 typedef struct bench_peer_hash {

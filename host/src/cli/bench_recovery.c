@@ -68,6 +68,26 @@ static cst_code put_again_round(void *context, double *ns_per_op_out, cst_err *e
     return cst_fail(err, CST_INTERNAL, "%s has other rows", ops->name);
 }
 
+// A store on disk, opened again and read to its end.
+static cst_code read_again_round(void *context, double *ns_per_op_out, cst_err *err) {
+    recovery_side *side = context;
+    const uint64_t from_ns = bench_now_ns();
+    const size_t count = side->peer->read_again(side->map);
+
+    *ns_per_op_out = (double)(bench_now_ns() - from_ns) / (double)side->chain->entries;
+    if (count == side->chain->rows_count) return CST_OK;
+    return cst_fail(err, CST_INTERNAL, "%s has %zu rows", side->peer->name, count);
+}
+
+static cst_code settle(recovery_side *side, cst_err *err) {
+    double ns_per_op;
+    cst_code code = put_again_round(side, &ns_per_op, err);
+
+    if (code == CST_OK && !side->peer->settle(side->map))
+        code = cst_fail(err, CST_IO, "%s does not write out what it holds", side->peer->name);
+    return code;
+}
+
 static cst_code measure_recovery(bench *b, bench_chain *chain, cst_err *err) {
     static recovery_side loops[BENCH_SIDES_MAX];
     bench_side sides[BENCH_SIDES_MAX];
@@ -84,13 +104,20 @@ static cst_code measure_recovery(bench *b, bench_chain *chain, cst_err *err) {
     loops[0].chain = chain;
     sides[0] = (bench_side){BENCH_OURS, "constellation", restore_round, &loops[0]};
     for (size_t i = 0; b->peers && i < b->peers->maps_count; i++) {
-        if (b->peers->maps[i]->slow) continue;
+        const bench_peer_map *peer = b->peers->maps[i];
+        const bool keeps = peer->read_again != NULL;
+
+        if (peer->slow && !keeps) continue;
         loops[count].chain = chain;
-        loops[count].peer = b->peers->maps[i];
-        (void)snprintf(names[count], sizeof names[count], "%s, put again from memory",
-                       loops[count].peer->name);
-        sides[count] = (bench_side){BENCH_PEER, names[count], put_again_round, &loops[count]};
+        loops[count].peer = peer;
+        (void)snprintf(names[count], sizeof names[count],
+                       keeps ? "%s" : "%s, put again from memory",
+                       keeps ? peer->kept_name : peer->name);
+        sides[count] = (bench_side){BENCH_PEER, names[count],
+                                    keeps ? read_again_round : put_again_round, &loops[count]};
+        code = keeps ? settle(&loops[count], err) : CST_OK;
         count++;
+        if (code != CST_OK) goto done;
     }
     bench_params_u64(&params, "entries", chain->entries);
     bench_params_u64(&params, "key", BENCH_KEY_BYTES);
@@ -98,6 +125,7 @@ static cst_code measure_recovery(bench *b, bench_chain *chain, cst_err *err) {
     bench_params_u64(&params, "deltas", BENCH_CHAIN_DELTAS);
     bench_params_u64(&params, "cores", 1);
     code = bench_compare(b, &what, sides, count, err);
+done:
     bench_table_close(&loops[0].table);
     for (size_t i = 1; i < count; i++)
         if (loops[i].map) loops[i].peer->close(loops[i].map);

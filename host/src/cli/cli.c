@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -113,44 +115,6 @@ int cli_failf(const cli_common *common, const char *what, const char *where, cst
     return cli_fail(common, what, where, &err);
 }
 
-// Edits that turn a into b: insert, delete, replace, each 1. Both are short.
-static size_t edit_distance(const char *a, const char *b) {
-    size_t row[NAME_BYTES_MAX + 1];
-    const size_t a_bytes = strlen(a);
-    const size_t b_bytes = strlen(b);
-
-    if (a_bytes > NAME_BYTES_MAX || b_bytes > NAME_BYTES_MAX) return SIZE_MAX;
-    for (size_t j = 0; j <= b_bytes; j++) row[j] = j;
-    for (size_t i = 1; i <= a_bytes; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= b_bytes; j++) {
-            const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            const size_t added = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-
-            diagonal = row[j];
-            row[j] = replaced < added ? replaced : added;
-        }
-    }
-    return row[b_bytes];
-}
-
-const char *cli_nearest(const char *name, const void *names, size_t count, size_t stride_bytes) {
-    const char *best = NULL;
-    size_t best_distance = strlen(name) / 3 + 2;
-
-    for (size_t i = 0; i < count; i++) {
-        const char *candidate = *(const char *const *)((const char *)names + i * stride_bytes);
-        const size_t distance = edit_distance(name, candidate);
-
-        if (distance >= best_distance) continue;
-        best_distance = distance;
-        best = candidate;
-    }
-    return best;
-}
-
 static void print_option(FILE *out, const cli_option *option) {
     char left[NAME_BYTES_MAX];
 
@@ -218,9 +182,9 @@ static const cli_option *option_find(const cli_option *options, size_t count, co
 }
 
 static int option_unknown(const cli_verb *verb, const cli_option *common, const char *name) {
-    const char *near = cli_nearest(name, verb->options, verb->options_count, sizeof *common);
+    const char *near = csti_nearest(name, verb->options, verb->options_count, sizeof *common);
 
-    if (!near) near = cli_nearest(name, common, COMMON_OPTIONS_COUNT, sizeof *common);
+    if (!near) near = csti_nearest(name, common, COMMON_OPTIONS_COUNT, sizeof *common);
     if (near)
         return cli_failf(NULL, verb->name, NULL, CST_USAGE, "no option --%s. Did you mean --%s?",
                          name, near);
@@ -314,7 +278,7 @@ int cli_choose(const char *program, const cli_choice *choices, size_t count, int
     if (argc > 1 && !help) {
         for (size_t i = 0; i < count; i++)
             if (strcmp(argv[1], choices[i].name) == 0) return choices[i].run(argc - 1, argv + 1);
-        near = cli_nearest(argv[1], choices, count, sizeof *choices);
+        near = csti_nearest(argv[1], choices, count, sizeof *choices);
         if (near)
             return cli_failf(NULL, what, NULL, CST_USAGE, "no verb '%s'. Did you mean '%s'?",
                              argv[1], near);

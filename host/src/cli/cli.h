@@ -94,10 +94,6 @@ int cli_failf(const cli_common *common, const char *what, const char *where, cst
               const char *format, ...) __attribute__((format(printf, 5, 6)));
 int cli_status_of(cst_code code);
 
-// The candidate nearest to `name` if it is near enough to be meant, else NULL. Names are read
-// `stride_bytes` apart, so that any table that begins with its name will do.
-const char *cli_nearest(const char *name, const void *names, size_t count, size_t stride_bytes);
-
 // Writes text as a JSON string, quotes included.
 void cli_json_text(FILE *out, const char *text, size_t count);
 

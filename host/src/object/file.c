@@ -93,14 +93,13 @@ cst_code csti_file_lock(csti_file_store *store, const char *name, int *fd_out, c
         const uint64_t now_ns = csti_clock_now_ns(clock);
         csti_parker parker;
 
-        if ((error == EAGAIN || error == EACCES || error == EINTR) && now_ns < deadline_ns) {
+        if ((error == EAGAIN || error == EINTR) && now_ns < deadline_ns) {
             csti_parker_init(&parker);
             (void)csti_park_until(&parker, now_ns + LOCK_WAIT_NS);
             continue;
         }
         (void)close(fd);
-        if (error != EAGAIN && error != EACCES)
-            return csti_file_fail(store, name, "locking", error, err);
+        if (error != EAGAIN) return csti_file_fail(store, name, "locking", error, err);
         return cst_fail(err, CST_DEADLINE,
                         "file:%s: %s: another process holds its lock for longer than %" PRIu64
                         " ms. See whether one is stopped",

@@ -38,17 +38,23 @@ typedef struct file_upload {
 
 // ---- Temporaries --------------------------------------------------------------------------------
 
-// Whether the lock of an open temporary could be had: then nobody writes it.
-static bool lock_take(int fd) {
+// The lock of an open temporary; 0: taken, so nobody else writes it. EAGAIN: somebody has it.
+static int lock_take(int fd) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
 }
 
 static bool is_linked(int fd) {
     struct stat status;
 
     return fstat(fd, &status) == 0 && status.st_nlink > 0;
+}
+
+// Its name goes, if it still has one; what was linked stays.
+static void temporary_close(const csti_file_store *store, temporary *file) {
+    (void)unlinkat(store->root, file->path, 0);
+    (void)close(file->fd);
 }
 
 static int temporary_create(const csti_file_store *store, const char *path) {
@@ -64,6 +70,7 @@ static cst_code temporary_open(csti_file_store *store, const char *name, tempora
                                cst_err *err) {
     for (int attempt = 0; attempt < TEMPORARY_ATTEMPTS_MAX; attempt++) {
         uint64_t nonce;
+        int error;
         const cst_code code = csti_random_fill(csti_random_real(), &nonce, sizeof nonce, err);
 
         if (code != CST_OK) return code;
@@ -71,19 +78,17 @@ static cst_code temporary_open(csti_file_store *store, const char *name, tempora
         out->fd = temporary_create(store, out->path);
         if (out->fd < 0 && errno == EEXIST) continue;
         if (out->fd < 0) return csti_file_fail(store, name, "making a temporary", errno, err);
-        // A sweep may have taken it between its making and its lock.
-        if (lock_take(out->fd) && is_linked(out->fd)) return CST_OK;
-        (void)close(out->fd);
+        error = lock_take(out->fd);
+        if (error == 0 && is_linked(out->fd)) return CST_OK;
+        if (error != 0 && error != EAGAIN) {
+            temporary_close(store, out);
+            return csti_file_fail(store, name, "locking a temporary", error, err);
+        }
+        (void)close(out->fd); // a sweep took it between its making and its lock
     }
     return cst_fail(err, CST_IO,
                     "file:%s: %s: no temporary could be kept in %s: others remove them",
                     store->folder, name, CSTI_FILE_TEMPORARIES);
-}
-
-// Its name goes, if it still has one; what was linked stays.
-static void temporary_close(const csti_file_store *store, temporary *file) {
-    (void)unlinkat(store->root, file->path, 0);
-    (void)close(file->fd);
 }
 
 static cst_code temporary_write(const csti_file_store *store, const char *name, int fd,
@@ -354,7 +359,7 @@ static bool sweep_one(const csti_file_store *store, const char *entry) {
     (void)snprintf(path, sizeof path, "%s/%s", CSTI_FILE_TEMPORARIES, entry);
     fd = openat(store->root, path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return false;
-    if (lock_take(fd)) swept = unlinkat(store->root, path, 0) == 0;
+    if (lock_take(fd) == 0) swept = unlinkat(store->root, path, 0) == 0;
     (void)close(fd);
     return swept;
 }

@@ -1,28 +1,28 @@
 // config.h: a job file, read, checked and filled in with its defaults before anything starts.
 //
-//   JOB.toml ──► csti_config_read ──► csti_job_config       every error at once, each with its
-//   place:
-//                    bids.toml:14:1: [aggregate] has no key 'colunm'. Did you mean 'column'?
+//   JOB.toml ──► csti_config_read ──► csti_job_config      every problem, with its place:
+//                    bids.toml:14:1: [[aggregate]] has no key 'colunm'. Did you mean 'column'?
+//   rows     csti_job_rows_shape    the columns that reach the key
+//            csti_job_shape_make    what state they become
 //
-// docs/interface.md shows a job file; docs/jobs.md has each key with its type, default and range.
+// docs/jobs.md shows a job file, and each key with its type, default and range: it is made from the
+// table in config_keys.c, which reading goes by, too.
 //
 // Promises   unknown keys, wrong types, numbers out of range, columns that do not exist and
-// settings
-//            that contradict are all found here, with line, column and the nearest right name. What
-//            this build cannot do (tcp, windows, lmdb: in jobs) is refused by name.
+//            settings that contradict are all found here, with line, column and the nearest right
+//            name. What this build cannot do (tcp, windows, lmdb: in jobs) is refused by name.
 // Thread     one.
-// Ring       2.
-// Owner      all text lies in the config; csti_config_close frees it. Relative paths are relative
-// to
-//            the job file's folder, as csti_job_config has them already.
-// Errors     CONFIG: err has the first one; the rest are in config->problems. IO, NOT_FOUND: the
-// file.
+// Ring       2. Operators' libraries are opened, to ask for their columns.
+// Owner      all text lies in the config; csti_config_close frees it, also after an error. Relative
+//            paths are relative to the job file's folder, as csti_job_config has them already.
+// Errors     CONFIG: err has the first problem; config->problems has all. IO, NOT_FOUND: the file.
 #ifndef CST_SERVER_CONFIG_H
 #define CST_SERVER_CONFIG_H
 
 #include "base/arena.h"
 #include "checkpoint/checkpointer.h"
 #include "checkpoint/compaction.h"
+#include "server/toml.h"
 #include "stream/filter.h"
 #include "stream/sink.h"
 #include "stream/source.h"
@@ -34,63 +34,71 @@ enum {
     CSTI_CONFIG_OPERATORS_MAX = 8,
     CSTI_CONFIG_PROBLEMS_MAX = 64,
     CSTI_JOB_PARTITIONS_MAX = 128,
-    CSTI_SPLITS_MAX = 128,
 };
 
 typedef struct csti_filter_config {
     char column[CSTI_COLUMN_NAME_BYTES];
     csti_compare compare;
     const char *value; // as text; read as the column's type
+    csti_place at;
 } csti_filter_config;
 
 typedef struct csti_operator_config {
     const char *library; // absolute
-    const char *options;
-    uint32_t line;
+    const char *options; // "" if the file has none
+    csti_place at;
 } csti_operator_config;
 
 typedef struct csti_aggregate_config {
     char as[CSTI_FIELD_NAME_BYTES];
     cst_accumulate op;
     char column[CSTI_COLUMN_NAME_BYTES]; // "": a plain count
-    uint32_t line;
+    csti_place at;
 } csti_aggregate_config;
 
 typedef struct csti_key_column_config {
     char column[CSTI_COLUMN_NAME_BYTES];
     bool descending;
-    uint32_t line;
+    csti_place at;
 } csti_key_column_config;
 
 typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS } csti_every_kind;
 
 typedef struct csti_problem {
-    uint32_t line, column; // from 1; 0: the file as a whole
+    csti_place at; // line 0: the file as a whole
     char text[256];
 } csti_problem;
+
+typedef struct csti_problems {
+    uint32_t count; // those behind CSTI_CONFIG_PROBLEMS_MAX are not kept
+    csti_problem list[CSTI_CONFIG_PROBLEMS_MAX]; // in the order of the file
+} csti_problems;
 
 typedef struct csti_job_config {
     const char *path; // of the job file
     // [job]
     const char *name;
-    uint32_t partitions; // 0 in the file: one a core, at most 16
+    uint32_t partitions; // not in the file: one a core, at most 16
     const char *dir;     // absolute
     // [source]
     csti_source_options source;
     char event_time[CSTI_COLUMN_NAME_BYTES]; // "": none
-    int64_t watermark_us;                    // how late rows may be
-    uint64_t idle_us;                        // an input without rows for so long is idle; 0: 1 s
+    csti_place event_time_at;
+    int64_t watermark_us; // how late rows may be
+    uint64_t idle_us;     // an input without rows for so long is idle
     // [[filter]] [project] [[operator]]
     uint32_t filters_count;
     csti_filter_config filters[CSTI_CONFIG_FILTERS_MAX];
     uint32_t project_count; // 0: all columns
     char project[CST_COLUMNS_MAX][CSTI_COLUMN_NAME_BYTES];
+    csti_place project_at;
     uint32_t operators_count;
     csti_operator_config operators[CSTI_CONFIG_OPERATORS_MAX];
     // [key] [[aggregate]]
     uint32_t keys_count;
     csti_key_column_config keys[CST_COLUMNS_MAX];
-    uint32_t key_bytes_max; // longest encoded key of a variable schema; 0 in the file: 64
+    uint32_t key_bytes_max; // longest encoded key of a variable schema; 0: not in the file, 64
+    csti_place key_bytes_max_at;
     uint32_t aggregates_count;
     csti_aggregate_config aggregates[CST_ACCUMULATORS_MAX];
     // [sink]
@@ -112,8 +120,7 @@ typedef struct csti_job_config {
     uint64_t staged_bytes_max;
     uint64_t step_deadline_us, align_deadline_us;
 
-    uint32_t problems_count;
-    csti_problem problems[CSTI_CONFIG_PROBLEMS_MAX];
+    csti_problems problems;
     csti_arena arena;
 } csti_job_config;
 
@@ -128,6 +135,14 @@ CST_CHECK_RESULT cst_code csti_config_read(const char *path, const csti_config_o
                                            csti_job_config *out, cst_err *err);
 void csti_config_close(csti_job_config *config);
 
+// The columns of the source's rows.
+CST_CHECK_RESULT cst_code csti_job_source_shape(const csti_job_config *config,
+                                                cst_operator_shape *out, cst_err *err);
+// The columns that reach the key: the source's, projected, through every operator, each of which is
+// opened and closed again.
+CST_CHECK_RESULT cst_code csti_job_rows_shape(const csti_job_config *config,
+                                              cst_operator_shape *out, cst_err *err);
+
 // What a job's rows become: made from the config and the shape that reaches the key (after filters,
 // projection and operators). CONFIG names the line and the column that is not there.
 typedef struct csti_job_shape {
@@ -138,7 +153,7 @@ typedef struct csti_job_shape {
     uint32_t source_columns[CST_ACCUMULATORS_MAX]; // program source i is this column
     uint32_t sources_count;
     uint32_t event_time_column; // UINT32_MAX: none
-    cst_table_options table;    // but hash key, budget, node
+    cst_table_options table;    // but hash key and node; the budget is one partition's
     csti_render_plan render;
     csti_job_identity identity; // text in `arena`; hash key all zeros
 } csti_job_shape;

@@ -1,0 +1,342 @@
+#include "base/topology.h"
+#include "server/config_internal.h"
+#include "server/operator.h"
+
+#include <constellation/device.h>
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    PARTITIONS_DEFAULT_MAX = 16,
+    PARTITION_BYTES_MIN = 64 << 20,
+    STAGED_BYTES_DEFAULT = 512 << 20,
+    GENERATOR_NAMES_MAX = 16,
+};
+
+typedef struct checker {
+    csti_config_reader *reader;
+    csti_job_config *config;
+    csti_problems *problems;
+    cst_err *err;
+} checker;
+
+csti_place csti_config_place(const csti_config_reader *reader, const char *section,
+                             const char *name) {
+    const csti_place none = {0, 0};
+
+    for (size_t i = 0; i < csti_config_keys_count; i++)
+        if (strcmp(csti_config_keys[i].section, section) == 0 &&
+            strcmp(csti_config_keys[i].name, name) == 0)
+            return reader->places[i];
+    return none;
+}
+
+static bool is_given(const checker *c, const char *section, const char *name) {
+    return csti_config_place(c->reader, section, name).line != 0;
+}
+
+static bool is_wrong(const checker *c, const char *section) {
+    for (size_t i = 0; i < csti_config_sections_count; i++)
+        if (strcmp(csti_config_sections[i].name, section) == 0) return c->reader->sections_wrong[i];
+    return false;
+}
+
+// ---- What depends on other keys -----------------------------------------------------------------
+
+static cst_code partitions_default(csti_job_config *config, cst_err *err) {
+    csti_topology topology;
+    uint32_t cores = 0;
+    cst_code code;
+
+    if (config->partitions != 0) return CST_OK;
+    code = csti_topology_take(NULL, &topology, err);
+    if (code != CST_OK) return code;
+    for (uint32_t i = 0; i < topology.cpus_count; i++) cores += topology.cpus[i].thread == 0;
+    if (cores < 1) cores = 1;
+    config->partitions = cores < PARTITIONS_DEFAULT_MAX ? cores : PARTITIONS_DEFAULT_MAX;
+    return CST_OK;
+}
+
+// "file:" and an absolute path.
+static cst_code store_place(const checker *c, const char *folder, const char *uri, cst_err *err) {
+    csti_arena *arena = &c->config->arena;
+    const char *path = NULL;
+    void *text = NULL;
+    cst_code code;
+
+    c->config->checkpoint_store = uri;
+    if (strncmp(uri, "file:", 5) != 0 || !uri[5]) return CST_OK;
+    code = csti_config_path(arena, folder, uri + 5, &path, err);
+    if (code == CST_OK) code = csti_arena_alloc(arena, strlen(path) + 6, 1, &text, err);
+    if (code != CST_OK) return code;
+    (void)sprintf(text, "file:%s", path);
+    c->config->checkpoint_store = text;
+    return CST_OK;
+}
+
+static cst_code store_default(const checker *c, const csti_config_overrides *overrides) {
+    char here[PATH_MAX];
+
+    if (overrides && overrides->checkpoint_store) {
+        if (!getcwd(here, sizeof here)) return cst_fail(c->err, CST_IO, "the current folder");
+        return store_place(c, here, overrides->checkpoint_store, c->err);
+    }
+    if (c->config->checkpoint_store)
+        return store_place(c, c->reader->folder, c->config->checkpoint_store, c->err);
+    return c->config->dir ? store_place(c, c->config->dir, "file:checkpoints", c->err) : CST_OK;
+}
+
+static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
+    csti_job_config *config = c->config;
+    cst_code code = is_wrong(c, "job") ? CST_OK : partitions_default(config, c->err);
+    const csti_place none = {0, 0};
+    void *device = NULL;
+
+    if (code == CST_OK && overrides && overrides->device) {
+        code = csti_arena_alloc(&config->arena, strlen(overrides->device) + 1, 1, &device, c->err);
+        if (code == CST_OK) config->device = strcpy(device, overrides->device);
+    }
+    if (code == CST_OK) code = store_default(c, overrides);
+    if (code != CST_OK) return code;
+    if (overrides && overrides->rows != 0) {
+        if (config->source.kind != CSTI_SOURCE_GENERATOR)
+            csti_problem_add(c->problems, none, "--rows is for a generator, and the source is not");
+        config->source.rows = overrides->rows;
+    }
+    if (config->source.stripes == 0) config->source.stripes = config->partitions;
+    config->source.batch_rows = config->batch_rows;
+    if (config->staged_bytes_max == 0)
+        config->staged_bytes_max = config->budget_bytes / 4 < STAGED_BYTES_DEFAULT
+                                       ? config->budget_bytes / 4
+                                       : STAGED_BYTES_DEFAULT;
+    config->event_time_at = csti_config_place(c->reader, "source", "event_time");
+    config->project_at = csti_config_place(c->reader, "project", "columns");
+    config->key_bytes_max_at = csti_config_place(c->reader, "key", "key_bytes_max");
+    return CST_OK;
+}
+
+// ---- Sections one by one ------------------------------------------------------------------------
+
+static void job_check(const checker *c) {
+    const csti_job_config *config = c->config;
+    const char *name = config->name;
+
+    for (const char *at = name; at && *at; at++)
+        if (!isalnum((unsigned char)*at) && !strchr("._-", *at)) {
+            csti_problem_add(c->problems, csti_config_place(c->reader, "job", "name"),
+                             "[job] name '%.64s': letters, digits, '.', '_' and '-' make a name",
+                             name);
+            break;
+        }
+    if (is_wrong(c, "job") || is_wrong(c, "state")) return;
+    if (config->budget_bytes / config->partitions < PARTITION_BYTES_MIN) {
+        csti_place at = csti_config_place(c->reader, "state", "budget");
+
+        if (at.line == 0) at = csti_config_place(c->reader, "job", "partitions");
+        csti_problem_add(c->problems, at,
+                         "%llu MiB for %u partitions: each needs 64MiB. A higher budget, or fewer "
+                         "partitions",
+                         (unsigned long long)config->budget_bytes >> 20, config->partitions);
+    }
+}
+
+static void source_check(const checker *c) {
+    static const char *const needing[] = {"watermark", "idle"};
+
+    if (is_given(c, "source", "header") && c->config->source.kind == CSTI_SOURCE_FILE &&
+        c->config->source.format == CSTI_FILE_NDJSON)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "source", "header"),
+                         "[source] header is for csv: each NDJSON line names its columns");
+    for (size_t i = 0; i < sizeof needing / sizeof *needing; i++)
+        if (is_given(c, "source", needing[i]) && !is_given(c, "source", "event_time"))
+            csti_problem_add(c->problems, csti_config_place(c->reader, "source", needing[i]),
+                             "[source] %s without event_time means nothing: name the column, or "
+                             "leave it out",
+                             needing[i]);
+}
+
+static void checkpoint_check(const checker *c) {
+    const csti_job_config *config = c->config;
+
+    if (is_wrong(c, "checkpoint") || is_wrong(c, "state")) return;
+    if (config->staged_bytes_max > config->budget_bytes)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "staged_max"),
+                         "[checkpoint] staged_max is above the budget, which it is a part of");
+}
+
+// ---- Names with a scheme ------------------------------------------------------------------------
+
+static void state_store_check(const checker *c) {
+    const char *store = c->config->state_store;
+
+    if (!is_wrong(c, "state") && strcmp(store, "hash:") != 0)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "state", "store"),
+                         "[state] store '%.40s' is no store. Did you mean 'hash:'?", store);
+}
+
+static void device_check(const checker *c, const csti_config_overrides *overrides) {
+    const bool overridden = overrides && overrides->device;
+    const csti_config_refusal *refusal =
+        overridden ? csti_refusal_find("device", "uri", overrides->device) : NULL;
+    const csti_place none = {0, 0};
+    const csti_place at = overridden ? none : csti_config_place(c->reader, "device", "uri");
+    const char *label = overridden ? "--device" : "[device] uri";
+    cst_err why = {.code = CST_OK};
+    cst_device *device = NULL;
+
+    if (refusal)
+        csti_problem_add(c->problems, at, "%s '%.40s': %s", label, overrides->device, refusal->why);
+    else if ((overridden || !is_wrong(c, "device")) &&
+             cst_device_open(c->config->device, &device, &why) != CST_OK)
+        csti_problem_add(c->problems, at, "%s: %s", label, why.text);
+    cst_device_close(device);
+}
+
+static void checkpoint_store_check(const checker *c, const csti_config_overrides *overrides) {
+    const bool overridden = overrides && overrides->checkpoint_store;
+    const char *store = c->config->checkpoint_store;
+    const csti_place none = {0, 0};
+    const csti_place at = overridden ? none : csti_config_place(c->reader, "checkpoint", "store");
+    const char *label = overridden ? "--checkpoint-store" : "[checkpoint] store";
+    const csti_config_refusal *refusal =
+        overridden ? csti_refusal_find("checkpoint", "store", store) : NULL;
+
+    if (!store || (!overridden && is_wrong(c, "checkpoint"))) return;
+    if (refusal)
+        csti_problem_add(c->problems, at, "%s '%.40s': %s", label, store, refusal->why);
+    else if (strcmp(store, "file:") == 0)
+        csti_problem_add(c->problems, at, "%s: a folder is missing behind 'file:'", label);
+    else if (strncmp(store, "file:", 5) != 0 && strncmp(store, "sim:", 4) != 0)
+        csti_problem_add(c->problems, at, "%s '%.40s' is no store. Did you mean 'file:%.40s'?",
+                         label, store, strchr(store, ':') ? strchr(store, ':') + 1 : store);
+}
+
+// ---- Folders in each other ----------------------------------------------------------------------
+
+// Whether `path` is `folder` or in it. Both are absolute, without "..".
+static bool is_inside(const char *path, const char *folder) {
+    const size_t bytes = strlen(folder);
+
+    return strncmp(path, folder, bytes) == 0 && (path[bytes] == '\0' || path[bytes] == '/');
+}
+
+static void folders_check(const checker *c) {
+    const csti_job_config *config = c->config;
+    const char *store = config->checkpoint_store;
+    const char *folder = store && strncmp(store, "file:", 5) == 0 && store[5] ? store + 5 : NULL;
+    const csti_place at = csti_config_place(c->reader, "sink", "path");
+    const bool files = config->source.kind == CSTI_SOURCE_FILE && config->source.path;
+
+    if (config->sink == CSTI_SINK_FILE && config->sink_path) {
+        if (folder &&
+            (is_inside(config->sink_path, folder) || is_inside(folder, config->sink_path)))
+            csti_problem_add(c->problems, at,
+                             "[sink] path: results and checkpoints (%.100s) need folders of their "
+                             "own",
+                             folder);
+        if (files && is_inside(config->sink_path, config->source.path))
+            csti_problem_add(c->problems, at,
+                             "[sink] path lies in the source's folder: the job would read what it "
+                             "writes");
+    }
+    if (folder && files && is_inside(folder, config->source.path))
+        csti_problem_add(c->problems, csti_config_place(c->reader, "source", "path"),
+                         "[source] path: checkpoints (%.100s) lie in it", folder);
+}
+
+// ---- Columns ------------------------------------------------------------------------------------
+
+static void filters_check(const checker *c, const cst_operator_shape *rows) {
+    csti_row_shape shape = {.schema = rows->schema};
+
+    memcpy(shape.names, rows->names, sizeof shape.names);
+    for (uint32_t i = 0; i < c->config->filters_count; i++) {
+        const csti_filter_config *filter = &c->config->filters[i];
+        cst_err why = {.code = CST_OK};
+        csti_filter made;
+
+        if (!filter->column[0] || !filter->value || filter->compare == 0) continue;
+        if (csti_shape_find(rows, filter->column, filter->at, "[[filter]] column", c->problems) !=
+                UINT32_MAX &&
+            csti_filter_make(&shape, filter->column, filter->compare, filter->value, &made, &why) !=
+                CST_OK)
+            csti_problem_add(c->problems, filter->at, "[[filter]] %s", why.text);
+    }
+}
+
+// The source's columns; false: they are not known, and a problem says why.
+static bool source_shape(const checker *c, cst_operator_shape *out) {
+    cst_err why = {.code = CST_OK};
+    const cst_code code =
+        is_wrong(c, "source") ? CST_CONFIG : csti_job_source_shape(c->config, out, &why);
+    char names[GENERATOR_NAMES_MAX][CSTI_COLUMN_NAME_BYTES];
+    size_t count = 0;
+
+    if (code == CST_OK) return true;
+    if (code == CST_CONFIG) return false;
+    while (count < GENERATOR_NAMES_MAX && cst_generator_name(count)) {
+        (void)snprintf(names[count], sizeof names[count], "%s", cst_generator_name(count));
+        count++;
+    }
+    csti_problem_add(
+        c->problems, csti_config_place(c->reader, "source", "name"), "[source] name: %s%s",
+        why.text,
+        code == CST_NOT_FOUND
+            ? csti_hint_of(c->config->source.generator, names[0], count, sizeof names[0]).text
+            : "");
+    return false;
+}
+
+// Through every operator; false as above.
+static bool operators_shape(const checker *c, cst_operator_shape *rows) {
+    for (uint32_t i = 0; i < c->config->operators_count; i++) {
+        const csti_operator_config *config = &c->config->operators[i];
+        csti_operator *instance = NULL;
+        cst_err why = {.code = CST_OK};
+
+        if (csti_operator_open(config, rows, &instance, &why) != CST_OK) {
+            csti_problem_add(c->problems, config->at, "[[operator]] %s", why.text);
+            return false;
+        }
+        *rows = *csti_operator_shape_out(instance);
+        csti_operator_close(instance);
+    }
+    return true;
+}
+
+static cst_code columns_check(const checker *c) {
+    csti_job_config *config = c->config;
+    cst_operator_shape in;
+    cst_operator_shape rows;
+    csti_job_shape shape;
+    uint32_t before;
+
+    if (!source_shape(c, &in)) return CST_OK;
+    filters_check(c, &in);
+    before = c->problems->count;
+    csti_shape_project(config, &in, c->problems, &rows);
+    if (c->problems->count > before || is_wrong(c, "project") || is_wrong(c, "operator") ||
+        !operators_shape(c, &rows))
+        return CST_OK;
+    return csti_shape_build(config, &rows, &config->arena, c->problems, &shape, c->err);
+}
+
+cst_code csti_config_complete(csti_config_reader *reader, const csti_config_overrides *overrides,
+                              cst_err *err) {
+    const checker c = {reader, reader->config, &reader->config->problems, err};
+    cst_code code = fill(&c, overrides);
+
+    if (code != CST_OK) return code;
+    job_check(&c);
+    source_check(&c);
+    checkpoint_check(&c);
+    state_store_check(&c);
+    device_check(&c, overrides);
+    checkpoint_store_check(&c, overrides);
+    folders_check(&c);
+    return columns_check(&c);
+}

@@ -1,0 +1,200 @@
+#include "server/config_keys.h"
+
+#include "server/config.h"
+
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define TIB (UINT64_C(1) << 40)
+#define MILLISECOND UINT64_C(1000)
+#define SECOND (1000 * MILLISECOND)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+#define ROWS_MAX (UINT64_C(1) << 53)
+
+const csti_config_section csti_config_sections[] = {
+    {"job", false, true, 1, "What the job is called, and how wide it runs."},
+    {"source", false, true, 1, "Where rows come from."},
+    {"filter", true, false, CSTI_CONFIG_FILTERS_MAX,
+     "Rows of the source that pass; all filters have to hold. A null passes none."},
+    {"project", false, false, 1, "Which columns go on; all of them without this section."},
+    {"operator", true, false, CSTI_CONFIG_OPERATORS_MAX,
+     "Steps of your own, from shared libraries, in the order of the file (Operators of your own, "
+     "above)."},
+    {"key", false, true, 1, "What rows are gathered by."},
+    {"aggregate", true, true, CST_ACCUMULATORS_MAX, "What is kept of each key's rows."},
+    {"sink", false, false, 1, "Where results go."},
+    {"state", false, false, 1, "Where the keys and their values are kept."},
+    {"device", false, false, 1, "What computes."},
+    {"checkpoint", false, false, 1, "When state becomes durable, and where."},
+};
+const size_t csti_config_sections_count =
+    sizeof csti_config_sections / sizeof csti_config_sections[0];
+
+#define JOB(FIELD) offsetof(csti_job_config, FIELD)
+#define FILTER(FIELD) offsetof(csti_filter_config, FIELD)
+#define OPERATOR(FIELD) offsetof(csti_operator_config, FIELD)
+#define AGGREGATE(FIELD) offsetof(csti_aggregate_config, FIELD)
+
+const csti_config_key csti_config_keys[] = {
+    {"name", "job", CSTI_KEY_TEXT, true, JOB(name), 1, 128, NULL, NULL, NULL,
+     "Whose state it is: a store that belongs to another name is refused. Letters, digits, `.`, "
+     "`_` and `-`."},
+    {"partitions", "job", CSTI_KEY_COUNT32, false, JOB(partitions), 1, CSTI_JOB_PARTITIONS_MAX,
+     NULL, NULL, NULL,
+     "How many threads keep state, each for its share of the keys. Without it: one a core, at most "
+     "16."},
+    {"dir", "job", CSTI_KEY_PATH, false, JOB(dir), 1, 0, NULL, "data", NULL,
+     "The job's folder: the lock that tells whether it runs, and, without another place, its "
+     "checkpoints."},
+
+    {"kind", "source", CSTI_KEY_CHOICE, true, JOB(source.kind), CSTI_SOURCE_GENERATOR, 0,
+     "generator|file", NULL, NULL, "Rows of an example workload, or of files."},
+    {"name", "source", CSTI_KEY_TEXT, true, JOB(source.generator), 1, 64, NULL, NULL, "generator",
+     "The workload: bids, orders, uniform, zipf or one-key (`constellation generate`)."},
+    {"rows", "source", CSTI_KEY_COUNT64, false, JOB(source.rows), 1, ROWS_MAX, NULL, NULL,
+     "generator", "How many rows; without it, they never end."},
+    {"seed", "source", CSTI_KEY_COUNT64, false, JOB(source.generate.seed), 0, INT64_MAX, NULL, "1",
+     "generator", "Another seed gives other rows, the same seed the same ones."},
+    {"skew", "source", CSTI_KEY_REAL, false, JOB(source.generate.skew), 0, 10, NULL, NULL,
+     "generator", "How uneven keys are: 0 is uniform. Without it: the workload's own."},
+    {"keys", "source", CSTI_KEY_COUNT64, false, JOB(source.generate.keys), 1, ROWS_MAX, NULL, NULL,
+     "generator", "How many different keys; without it, as many as the workload has."},
+    {"splits", "source", CSTI_KEY_COUNT32, false, JOB(source.stripes), 1, CSTI_SPLITS_MAX, NULL,
+     NULL, "generator",
+     "How many readers may share the rows. Offsets in checkpoints are of a split: a job keeps its "
+     "number. Without it: one a partition."},
+    {"path", "source", CSTI_KEY_PATH, true, JOB(source.path), 1, 0, NULL, NULL, "file",
+     "A file, or a folder: each file in it is read by one reader."},
+    {"format", "source", CSTI_KEY_CHOICE, true, JOB(source.format), CSTI_FILE_CSV, 0, "csv|ndjson",
+     NULL, "file", "CSV by RFC 4180, or a JSON object a line."},
+    {"columns", "source", CSTI_KEY_DECLARED, true, JOB(source.shape), 1, CST_COLUMNS_MAX, NULL,
+     NULL, "file", "Each column's name and type, `nullable` between them where it may be empty."},
+    {"header", "source", CSTI_KEY_FLAG, false, JOB(source.csv_header), 0, 1, NULL, "false", "file",
+     "CSV: the first line names the columns, in any order."},
+    {"follow", "source", CSTI_KEY_FLAG, false, JOB(source.follow), 0, 1, NULL, "false", "file",
+     "The end of a file is not its end: it may grow, and the job goes on with what comes."},
+    {"event_time", "source", CSTI_KEY_NAME, false, JOB(event_time), 1, 0, NULL, NULL, NULL,
+     "The column that says when a row happened: a timestamp that is never null."},
+    {"watermark", "source", CSTI_KEY_DURATION, false, JOB(watermark_us), 0, 365 * DAY, NULL, "0s",
+     NULL, "How much later than a later row a row may come. Needs event_time."},
+    {"idle", "source", CSTI_KEY_DURATION, false, JOB(idle_us), MILLISECOND, DAY, NULL, "1s", NULL,
+     "A reader without rows for so long no longer holds the watermark back. Needs event_time."},
+
+    {"column", "filter", CSTI_KEY_NAME, true, FILTER(column), 1, 0, NULL, NULL, NULL,
+     "A column of the source."},
+    {"op", "filter", CSTI_KEY_CHOICE, true, FILTER(compare), CSTI_EQUAL, 0, "=|!=|<|<=|>|>=", NULL,
+     NULL, "How column and value compare for a row that passes; strings by their bytes."},
+    {"value", "filter", CSTI_KEY_SCALAR, true, FILTER(value), 1, 0, NULL, NULL, NULL,
+     "What it is compared with, read as the column's type: `250`, `\"web\"`, "
+     "`\"2026-01-01 00:00:00\"`."},
+
+    {"columns", "project", CSTI_KEY_NAMES, true, JOB(project), 1, CST_COLUMNS_MAX, NULL, NULL, NULL,
+     "The columns of the source that go on, in this order."},
+
+    {"library", "operator", CSTI_KEY_PATH, true, OPERATOR(library), 1, 0, NULL, NULL, NULL,
+     "A shared library that exports `cst_operator_v1`."},
+    {"options", "operator", CSTI_KEY_TEXT, false, OPERATOR(options), 0, 4096, NULL, "", NULL,
+     "What the operator is told; it knows what it means."},
+
+    {"columns", "key", CSTI_KEY_KEYS, true, JOB(keys), 1, CST_COLUMNS_MAX, NULL, NULL, NULL,
+     "Its columns, the first one outermost; `desc` behind a name turns its order round."},
+    {"key_bytes_max", "key", CSTI_KEY_COUNT32, false, JOB(key_bytes_max), 1,
+     CST_INLINE_KEY_BYTES_MAX, NULL, NULL, NULL,
+     "The longest encoded key, where strings, binary or nullable columns make its length vary "
+     "(`constellation keys encode` shows one); a longer one stops the job. Each entry has room for "
+     "it: 16 bytes, key and aggregates take 512 bytes together at most. Without it: 64."},
+
+    {"as", "aggregate", CSTI_KEY_NAME, true, AGGREGATE(as), 1, 0, NULL, NULL, NULL,
+     "What it is called in results."},
+    {"op", "aggregate", CSTI_KEY_CHOICE, true, AGGREGATE(op), CST_COUNT, 0,
+     "count|sum|min|max|last", NULL, NULL,
+     "What is kept. A null counts for none of them. A sum that overflows stops the job; `last` is "
+     "by "
+     "the order of rows."},
+    {"column", "aggregate", CSTI_KEY_NAME, false, AGGREGATE(column), 1, 0, NULL, NULL, NULL,
+     "Of which column: integers of up to 64 bits, f32, f64, decimal128, bool (as 0 and 1); date "
+     "and "
+     "timestamp for min, max and last; any for count, which without a column counts rows."},
+
+    {"kind", "sink", CSTI_KEY_CHOICE, false, JOB(sink), CSTI_SINK_NONE, 0, "none|stdout|file",
+     "none", NULL,
+     "Nowhere (`constellation query` shows the state), to stdout, which may repeat lines after a "
+     "crash, or to files, exactly once."},
+    {"path", "sink", CSTI_KEY_PATH, true, JOB(sink_path), 1, 0, NULL, NULL, "file",
+     "The folder of the parts; it is made."},
+
+    {"store", "state", CSTI_KEY_URI, false, JOB(state_store), 1, 0, NULL, "hash:", NULL,
+     "`hash:`: tables in memory."},
+    {"budget", "state", CSTI_KEY_SIZE, false, JOB(budget_bytes), 64 * MIB, 64 * TIB, NULL, "4GiB",
+     NULL,
+     "The memory of all partitions' tables and their changes together; at least 64MiB a partition. "
+     "Sources wait when it is used up."},
+
+    {"uri", "device", CSTI_KEY_URI, false, JOB(device), 1, 0, NULL, "cpu:", NULL,
+     "`cpu:` picks the best instructions there are; `cpu:scalar`, `cpu:avx2`, `cpu:avx512` name "
+     "them; `fault:` in front injects faults."},
+    {"batch_rows", "device", CSTI_KEY_COUNT32, false, JOB(batch_rows), 64, CST_GENERATOR_ROWS_MAX,
+     NULL, "8192", NULL, "Most rows of a batch."},
+
+    {"store", "checkpoint", CSTI_KEY_URI, false, JOB(checkpoint_store), 1, 0, NULL, NULL, NULL,
+     "An object store of the job's own: `file:FOLDER`. Without it: `file:` and the folder "
+     "`checkpoints` in the job's `dir`."},
+    {"every", "checkpoint", CSTI_KEY_EVERY, false, JOB(every), 10 * MILLISECOND, DAY, NULL, "1s",
+     NULL,
+     "The time between barriers (10ms to 1d), or the number of rows, which cuts the same rows "
+     "wherever the job runs."},
+    {"fold", "checkpoint", CSTI_KEY_FOLD, false, JOB(fold.every), 1, 1000000, NULL, "auto", NULL,
+     "When a partition's chain of changes becomes one full again: as their size asks for, or every "
+     "so many checkpoints."},
+    {"keep", "checkpoint", CSTI_KEY_COUNT32, false, JOB(keep), 1, 1000, NULL, "5", NULL,
+     "How many checkpoints stay; older ones are deleted with what only they need."},
+    {"epochs_max", "checkpoint", CSTI_KEY_COUNT32, false, JOB(epochs_max), 1, 64, NULL, "4", NULL,
+     "How many checkpoints may be under way at once; barriers wait then, rows go on."},
+    {"staged_max", "checkpoint", CSTI_KEY_SIZE, false, JOB(staged_bytes_max), MIB, TIB, NULL, NULL,
+     NULL,
+     "How many bytes of changes may wait for their checkpoint; at most the budget. Without it: "
+     "512MiB or a quarter of the budget, whichever is less."},
+    {"step_timeout", "checkpoint", CSTI_KEY_DURATION, false, JOB(step_deadline_us),
+     100 * MILLISECOND, HOUR, NULL, "60s", NULL,
+     "How long an upload, a manifest or a commit may take; the checkpoint is aborted then, and its "
+     "changes go with the next."},
+    {"align_timeout", "checkpoint", CSTI_KEY_DURATION, false, JOB(align_deadline_us),
+     100 * MILLISECOND, HOUR, NULL, "60s", NULL, "The same for the way of a barrier."},
+};
+const size_t csti_config_keys_count = sizeof csti_config_keys / sizeof csti_config_keys[0];
+_Static_assert(sizeof csti_config_keys / sizeof csti_config_keys[0] <= CSTI_CONFIG_KEYS_MAX,
+               "as many as are marked when they were seen");
+
+const csti_config_refusal csti_config_refusals[] = {
+    {"window", NULL, NULL,
+     "windows come with a later version: without [window], a key's "
+     "aggregates are of all its rows"},
+    {"source", "kind", "tcp", "rows over TCP come with a later version: use generator or file"},
+    {"source", "kind", "kafka", "Kafka comes with a later version: use generator or file"},
+    {"source", "kind", "postgres", "PostgreSQL comes with a later version: use generator or file"},
+    {"source", "listen", NULL, "it is a key of tcp, which comes with a later version"},
+    {"source", "ack", NULL, "it is a key of tcp, which comes with a later version"},
+    {"source", "sync", NULL, "it is a key of tcp, which comes with a later version"},
+    {"sink", "kind", "kafka", "Kafka comes with a later version: use file, stdout or none"},
+    {"sink", "kind", "postgres", "PostgreSQL comes with a later version: use file, stdout or none"},
+    {"state", "store", "lmdb:",
+     "jobs keep their state in hash: in this version; lmdb: is there "
+     "for programs (constellation/store.h)"},
+    {"state", "ttl", NULL, "keys that expire come with a later version"},
+    {"device", "uri", "sim:", "the simulated device comes with a later version: use cpu:"},
+    {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},
+    {"device", "uri", "xrt:", "XRT comes with a later version: use cpu:"},
+    {"device", "policy", NULL,
+     "with cpu: there is no fault to come back from; it comes with the "
+     "first device that is not the processor"},
+    {"checkpoint", "store", "s3:", "S3 comes with a later version: use file:FOLDER"},
+    {"checkpoint", "every", "auto",
+     "barriers that find their own pace come with a later version: "
+     "give a time or a number of rows"},
+    {"checkpoint", "recovery_target", NULL,
+     "it belongs to every = \"auto\", which comes with a "
+     "later version"},
+    {"checkpoint", "unaligned_after", NULL, "unaligned checkpoints come with a later version"},
+};
+const size_t csti_config_refusals_count =
+    sizeof csti_config_refusals / sizeof csti_config_refusals[0];

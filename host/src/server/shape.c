@@ -1,0 +1,416 @@
+#include "base/buffer.h"
+#include "codec/types.h"
+#include "server/config_internal.h"
+#include "server/operator.h"
+#include "table/image.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { KEY_BYTES_DEFAULT = 64, IDENTITY_BYTES_MAX = 16 << 10, COLUMN_TEXT_BYTES = 64 };
+
+_Static_assert((int)CST_OPERATOR_NAME_BYTES == (int)CSTI_COLUMN_NAME_BYTES,
+               "columns keep their names");
+_Static_assert((int)CSTI_FIELD_NAME_BYTES == (int)CSTI_COLUMN_NAME_BYTES,
+               "fields take columns' names");
+
+// ---- Columns on their way to the key ------------------------------------------------------------
+
+static cst_code generator_shape(const csti_source_options *source, cst_operator_shape *out,
+                                cst_err *err) {
+    cst_generator *generator = NULL;
+    const cst_code code = cst_generator_open(source->generator, &source->generate, &generator, err);
+
+    if (code != CST_OK) return code;
+    out->schema = *cst_generator_schema(generator);
+    for (uint32_t i = 0; i < out->schema.columns_count; i++)
+        (void)snprintf(out->names[i], sizeof out->names[i], "%s",
+                       cst_generator_column(generator, i));
+    cst_generator_close(generator);
+    return CST_OK;
+}
+
+cst_code csti_job_source_shape(const csti_job_config *config, cst_operator_shape *out,
+                               cst_err *err) {
+    memset(out, 0, sizeof *out);
+    if (config->source.kind == CSTI_SOURCE_GENERATOR)
+        return generator_shape(&config->source, out, err);
+    out->schema = config->source.shape.schema;
+    memcpy(out->names, config->source.shape.names, sizeof out->names);
+    return CST_OK;
+}
+
+uint32_t csti_shape_find(const cst_operator_shape *rows, const char *name, csti_place at,
+                         const char *what, csti_problems *problems) {
+    const uint32_t count = rows->schema.columns_count;
+    csti_hint hint;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(rows->names[i], name) == 0) return i;
+    hint = csti_hint_of(name, rows->names[0], count, sizeof rows->names[0]);
+    if (!hint.text[0]) {
+        size_t used = (size_t)snprintf(hint.text, sizeof hint.text, ". There are ");
+
+        for (uint32_t i = 0; i < count && used < sizeof hint.text; i++)
+            used += (size_t)snprintf(hint.text + used, sizeof hint.text - used, "%s%s",
+                                     i > 0 ? ", " : "", rows->names[i]);
+    }
+    csti_problem_add(problems, at, "%s: there is no column '%s'%s", what, name, hint.text);
+    return UINT32_MAX;
+}
+
+void csti_shape_project(const csti_job_config *config, const cst_operator_shape *in,
+                        csti_problems *problems, cst_operator_shape *out) {
+    memset(out, 0, sizeof *out);
+    if (config->project_count == 0) *out = *in;
+    for (uint32_t i = 0; i < config->project_count; i++) {
+        const uint32_t column = csti_shape_find(in, config->project[i], config->project_at,
+                                                "[project] columns", problems);
+        const uint32_t to = out->schema.columns_count;
+
+        if (column == UINT32_MAX) continue;
+        out->schema.columns[to] = in->schema.columns[column];
+        memcpy(out->names[to], in->names[column], sizeof out->names[to]);
+        out->schema.columns_count++;
+    }
+}
+
+cst_code csti_job_rows_shape(const csti_job_config *config, cst_operator_shape *out, cst_err *err) {
+    csti_problems problems = {.count = 0};
+    cst_operator_shape in;
+    cst_code code = csti_job_source_shape(config, &in, err);
+
+    if (code != CST_OK) return code;
+    csti_shape_project(config, &in, &problems, out);
+    if (problems.count > 0) return csti_problems_fail(&problems, config->path, err);
+    for (uint32_t i = 0; i < config->operators_count && code == CST_OK; i++) {
+        csti_operator *instance = NULL;
+
+        code = csti_operator_open(&config->operators[i], out, &instance, err);
+        if (code == CST_OK) *out = *csti_operator_shape_out(instance);
+        csti_operator_close(instance);
+    }
+    return code;
+}
+
+// ---- Key ----------------------------------------------------------------------------------------
+
+typedef struct builder {
+    const csti_job_config *config;
+    const cst_operator_shape *rows;
+    csti_problems *problems;
+    csti_job_shape *out;
+} builder;
+
+static void key_build(const builder *b) {
+    const csti_job_config *config = b->config;
+    csti_job_shape *out = b->out;
+    uint32_t longest;
+
+    for (uint32_t i = 0; i < config->keys_count; i++) {
+        const csti_key_column_config *from = &config->keys[i];
+        const uint32_t column =
+            csti_shape_find(b->rows, from->column, from->at, "[key] columns", b->problems);
+        const uint32_t to = out->key.columns_count;
+
+        if (column == UINT32_MAX) continue;
+        out->key.columns[to] = b->rows->schema.columns[column];
+        out->key.columns[to].descending = from->descending;
+        out->key_columns[to] = column;
+        memcpy(out->render.key_names[to], from->column, sizeof from->column);
+        out->key.columns_count++;
+    }
+    out->render.key = out->key;
+    out->key_bytes = cst_schema_key_bytes(&out->key);
+    longest = cst_schema_key_bytes_max(&out->key);
+    out->table.key_bytes = out->key_bytes;
+    if (out->key_bytes == 0) {
+        const uint32_t most = config->key_bytes_max ? config->key_bytes_max : KEY_BYTES_DEFAULT;
+
+        out->table.key_bytes = longest < most ? longest : most;
+    } else if (config->key_bytes_max) {
+        csti_problem_add(b->problems, config->key_bytes_max_at,
+                         "[key] key_bytes_max: this key always has %u bytes: leave it out",
+                         out->key_bytes);
+    }
+    if (out->table.key_bytes > CST_INLINE_KEY_BYTES_MAX && config->keys_count > 0)
+        csti_problem_add(b->problems, config->keys[0].at,
+                         "[key] columns: a key of %u bytes, at most %d fit", out->table.key_bytes,
+                         CST_INLINE_KEY_BYTES_MAX);
+}
+
+// ---- Aggregates ---------------------------------------------------------------------------------
+
+// How an accumulator reads the type; 0: it cannot.
+static uint8_t number_of(cst_type type) {
+    switch (type) {
+    case CST_TYPE_BOOL:
+    case CST_TYPE_U8:
+    case CST_TYPE_U16:
+    case CST_TYPE_U32:
+    case CST_TYPE_U64:
+        return CST_U64;
+    case CST_TYPE_I8:
+    case CST_TYPE_I16:
+    case CST_TYPE_I32:
+    case CST_TYPE_I64:
+    case CST_TYPE_DATE:
+    case CST_TYPE_TIMESTAMP:
+        return CST_I64;
+    case CST_TYPE_F32:
+    case CST_TYPE_F64:
+        return CST_F64;
+    case CST_TYPE_DECIMAL128:
+        return CST_DECIMAL128;
+    default:
+        return 0;
+    }
+}
+
+static const char *op_name(cst_accumulate op) {
+    static const char *const names[] = {[CST_COUNT] = "count",
+                                        [CST_SUM] = "sum",
+                                        [CST_MIN] = "min",
+                                        [CST_MAX] = "max",
+                                        [CST_LAST] = "last"};
+
+    return names[op];
+}
+
+static bool aggregate_fits(const builder *b, const csti_aggregate_config *aggregate,
+                           const cst_column *column) {
+    const bool moment = column->type == CST_TYPE_DATE || column->type == CST_TYPE_TIMESTAMP;
+
+    if (aggregate->op == CST_COUNT) return true;
+    if (number_of(column->type) == 0) {
+        csti_problem_add(b->problems, aggregate->at,
+                         "[[aggregate]] %s: there is no %s of '%s', a %s: only count takes it",
+                         aggregate->as, op_name(aggregate->op), aggregate->column,
+                         csti_type_name(column->type));
+        return false;
+    }
+    if (aggregate->op == CST_SUM && moment) {
+        csti_problem_add(b->problems, aggregate->at,
+                         "[[aggregate]] %s: '%s' is a %s, which has no sum: count, min, max and "
+                         "last take it",
+                         aggregate->as, aggregate->column, csti_type_name(column->type));
+        return false;
+    }
+    return true;
+}
+
+// The program's number of a column of the rows; columns are handed in once each.
+static uint16_t source_of(csti_job_shape *out, uint32_t column) {
+    uint32_t i = 0;
+
+    while (i < out->sources_count && out->source_columns[i] != column) i++;
+    out->source_columns[i] = column;
+    if (i == out->sources_count) out->sources_count++;
+    return (uint16_t)i;
+}
+
+static bool name_is_taken(const builder *b, uint32_t index) {
+    const csti_job_config *config = b->config;
+    const char *name = config->aggregates[index].as;
+
+    for (uint32_t i = 0; i < index; i++)
+        if (strcmp(config->aggregates[i].as, name) == 0) return true;
+    for (uint32_t i = 0; i < config->keys_count; i++)
+        if (strcmp(config->keys[i].column, name) == 0) return true;
+    return strcmp(name, "_op") == 0;
+}
+
+// *nulls_out: whether the program has to know what it has seen.
+static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
+    const csti_aggregate_config *from = &b->config->aggregates[index];
+    cst_program *program = &b->out->program;
+    const uint32_t to = program->accumulators_count;
+    cst_accumulator *accumulator = &program->accumulators[to];
+    csti_render_field *field = &b->out->render.fields[to];
+    const cst_column *column = NULL;
+    uint32_t found = UINT32_MAX;
+
+    if (!from->as[0] || from->op == 0) return; // it has a problem of its own
+    if (name_is_taken(b, index))
+        csti_problem_add(b->problems, from->at,
+                         "[[aggregate]] as: '%s' is taken by %s: give it another name", from->as,
+                         strcmp(from->as, "_op") == 0 ? "each result's kind"
+                                                      : "the key or another aggregate");
+    if (!from->column[0] && from->op != CST_COUNT) {
+        csti_problem_add(b->problems, from->at, "[[aggregate]] %s: %s needs a column", from->as,
+                         op_name(from->op));
+        return;
+    }
+    if (from->column[0]) {
+        found =
+            csti_shape_find(b->rows, from->column, from->at, "[[aggregate]] column", b->problems);
+        if (found == UINT32_MAX) return;
+        column = &b->rows->schema.columns[found];
+        if (!aggregate_fits(b, from, column)) return;
+    }
+    accumulator->op = (uint8_t)from->op;
+    accumulator->number = from->op == CST_COUNT ? CST_U64 : number_of(column->type);
+    accumulator->value_offset = (uint16_t)program->value_bytes;
+    accumulator->source = column ? source_of(b->out, found) : CST_NO_COLUMN;
+    memcpy(field->name, from->as, sizeof from->as);
+    field->number = accumulator->number;
+    field->value_offset = accumulator->value_offset;
+    field->accumulator = (uint8_t)to;
+    if (from->op != CST_COUNT) {
+        field->scale = column->scale;
+        field->timestamp = column->type == CST_TYPE_TIMESTAMP;
+        *nulls_out |= column->nullable;
+    }
+    program->value_bytes += accumulator->number == CST_DECIMAL128 ? 16 : 8;
+    program->accumulators_count++;
+}
+
+static void program_build(const builder *b) {
+    cst_program *program = &b->out->program;
+    bool nulls = false;
+
+    for (uint32_t i = 0; i < b->config->aggregates_count; i++) aggregate_build(b, i, &nulls);
+    program->presence_offset = nulls ? (uint16_t)program->value_bytes : CST_NO_OFFSET;
+    if (nulls) program->value_bytes += 8;
+    b->out->render.presence_offset = program->presence_offset;
+    b->out->render.fields_count = program->accumulators_count;
+}
+
+// ---- Table, identity ----------------------------------------------------------------------------
+
+static void table_build(const builder *b) {
+    const csti_job_config *config = b->config;
+    cst_table_options *table = &b->out->table;
+    const uint32_t entry =
+        csti_entry_bytes(CST_TABLE_INLINE, table->key_bytes, b->out->program.value_bytes);
+
+    table->layout = CST_TABLE_INLINE;
+    table->program = b->out->program;
+    table->budget_bytes = config->budget_bytes / (config->partitions ? config->partitions : 1);
+    table->numa_node = -1;
+    table->background = true;
+    if (table->key_bytes <= CST_INLINE_KEY_BYTES_MAX && entry > CST_INLINE_ENTRY_BYTES_MAX)
+        csti_problem_add(b->problems, config->keys_count > 0 ? config->keys[0].at : (csti_place){0},
+                         "a key of up to %u bytes and aggregates of %u take an entry of %u bytes, "
+                         "at most %d: fewer aggregates, or a shorter key (key_bytes_max)",
+                         table->key_bytes, b->out->program.value_bytes, entry,
+                         CST_INLINE_ENTRY_BYTES_MAX);
+}
+
+static void event_time_build(const builder *b) {
+    const csti_job_config *config = b->config;
+    const cst_column *column = NULL;
+    uint32_t found = UINT32_MAX;
+
+    if (config->event_time[0])
+        found = csti_shape_find(b->rows, config->event_time, config->event_time_at,
+                                "[source] event_time", b->problems);
+    b->out->event_time_column = found;
+    if (found == UINT32_MAX) return;
+    column = &b->rows->schema.columns[found];
+    if (column->type != CST_TYPE_TIMESTAMP || column->nullable)
+        csti_problem_add(b->problems, config->event_time_at,
+                         "[source] event_time: '%s' is a %s%s, not a timestamp that is never null",
+                         config->event_time, column->nullable ? "nullable " : "",
+                         csti_type_name(column->type));
+}
+
+static cst_code column_write(const cst_column *column, const char *name, csti_buffer *text,
+                             cst_err *err) {
+    const cst_schema one = {.columns_count = 1, .columns = {*column}};
+    char type[COLUMN_TEXT_BYTES];
+    const cst_code code = cst_schema_format(&one, type, sizeof type);
+
+    if (code != CST_OK) return cst_fail(err, code, "column '%s'", name);
+    return csti_buffer_format(text, err, "%s %s", name, type);
+}
+
+// "by auction u64: bids = count, highest = max(price u64)": what a key and its value mean.
+static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err) {
+    const csti_job_shape *shape = b->out;
+    cst_code code = csti_buffer_format(text, err, "by ");
+
+    for (uint32_t i = 0; i < shape->key.columns_count && code == CST_OK; i++) {
+        if (i > 0) code = csti_buffer_format(text, err, ", ");
+        if (code == CST_OK)
+            code = column_write(&shape->key.columns[i], shape->render.key_names[i], text, err);
+    }
+    for (uint32_t i = 0; i < shape->program.accumulators_count && code == CST_OK; i++) {
+        const cst_accumulator *accumulator = &shape->program.accumulators[i];
+
+        code = csti_buffer_format(text, err, "%s%s = %s", i > 0 ? ", " : ": ",
+                                  shape->render.fields[i].name,
+                                  op_name((cst_accumulate)accumulator->op));
+        if (code != CST_OK || accumulator->source == CST_NO_COLUMN) continue;
+        const uint32_t column = shape->source_columns[accumulator->source];
+
+        code = csti_buffer_format(text, err, "(");
+        if (code == CST_OK)
+            code =
+                column_write(&b->rows->schema.columns[column], b->rows->names[column], text, err);
+        if (code == CST_OK) code = csti_buffer_format(text, err, ")");
+    }
+    return code;
+}
+
+static cst_code text_keep(const char *text, csti_arena *arena, const char **out, cst_err *err) {
+    void *copy = NULL;
+    const size_t bytes = strlen(text) + 1;
+    const cst_code code = csti_arena_alloc(arena, bytes, 1, &copy, err);
+
+    if (code == CST_OK) *out = memcpy(copy, text, bytes);
+    return code;
+}
+
+static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err) {
+    static const char *const sinks[] = {
+        [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
+    csti_job_identity *identity = &b->out->identity;
+    char schema[CST_COLUMNS_MAX * COLUMN_TEXT_BYTES];
+    csti_buffer text;
+    cst_code code = cst_schema_format(&b->out->key, schema, sizeof schema);
+
+    if (code != CST_OK) return cst_fail(err, code, "the key's schema");
+    csti_buffer_init(&text, IDENTITY_BYTES_MAX);
+    code = meaning_write(b, &text, err);
+    if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
+    if (code == CST_OK) code = text_keep((const char *)text.bytes, arena, &identity->value, err);
+    if (code == CST_OK) code = text_keep(schema, arena, &identity->key_schema, err);
+    if (code == CST_OK) code = text_keep(b->config->name, arena, &identity->job, err);
+    if (code == CST_OK) {
+        identity->program = b->out->program;
+        identity->table_id = cst_segment_schema_hash(b->config->name);
+        identity->sink = sinks[b->config->sink];
+        identity->parts_count = 1;
+        identity->parts[0] = (cst_segment_part){.layout = CST_TABLE_INLINE,
+                                                .key_bytes = b->out->table.key_bytes,
+                                                .value_bytes = b->out->program.value_bytes};
+    }
+    csti_buffer_release(&text);
+    return code;
+}
+
+cst_code csti_shape_build(const csti_job_config *config, const cst_operator_shape *rows,
+                          csti_arena *arena, csti_problems *problems, csti_job_shape *out,
+                          cst_err *err) {
+    const builder b = {config, rows, problems, out};
+    const uint32_t before = problems->count;
+
+    memset(out, 0, sizeof *out);
+    event_time_build(&b);
+    key_build(&b);
+    program_build(&b);
+    table_build(&b);
+    if (problems->count > before) return CST_OK;
+    return identity_build(&b, arena, err);
+}
+
+cst_code csti_job_shape_make(const csti_job_config *config, const cst_operator_shape *rows,
+                             csti_arena *arena, csti_job_shape *out, cst_err *err) {
+    csti_problems problems = {.count = 0};
+    const cst_code code = csti_shape_build(config, rows, arena, &problems, out, err);
+
+    if (code == CST_OK && problems.count > 0)
+        return csti_problems_fail(&problems, config->path, err);
+    return code;
+}
