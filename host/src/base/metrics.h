@@ -1,21 +1,24 @@
 // metrics.h: counters, gauges and histograms in one registry, written by owners without a lock.
 //
-//   rows = csti_metrics_counter(m, "constellation_rows_total", "Rows applied.", "partition=\"0\"");
-//   csti_metric_add(rows, batch->rows_count);                    one relaxed add, its writer's line
+//   code = csti_metrics_register(m, CSTI_METRIC_COUNTER, "constellation_rows_total",
+//                                "Rows applied.", "partition=\"0\"", &rows, err);
+//   csti_metric_add(rows, batch->rows_count);          one relaxed add, in its writer's line
 //
-//   constellation_rows_total{partition="0"} 4096                 csti_metrics_write, Prometheus
-//   text
-//   {"constellation_rows_total{partition=\"0\"}":4096, ...}      csti_metrics_write_json
+//   constellation_rows_total{partition="0"} 4096       csti_metrics_write: Prometheus text
+//   {"constellation_rows_total{partition=\"0\"}":4096, ...}       csti_metrics_write_json
 //
-// Names follow Prometheus: constellation_ in front, unit behind, _total for counters. A histogram
-// has buckets of 1, 2, 5 × powers of ten (nanoseconds by convention: constellation_align_ns).
+// Names begin with constellation_ and end with their unit; a counter's, and no other's, ends with
+// _total. Labels are name="value" with commas between; a value escapes \, " and newline by \. A
+// histogram has buckets of 1, 2, 5 × powers of ten up to 2 × 10^10 (nanoseconds by convention:
+// constellation_align_ns); in JSON it is {"count","sum","p50","p99","p999"}.
 //
 // Promises   a metric stays in place until the registry closes. Reads see each value whole, not all
-//            at one moment.
-// Thread     register: any (a lock). add, set, observe: one writer a metric. write: any.
+//            at one moment. Metrics of one name are written together, in the order of their coming.
+// Thread     register, write: any (a lock). add, set, observe: one writer a metric.
 // Ring       add, set, observe: 0. The rest: 1.
-// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name that Prometheus does not take, or one
-//            that is there with another kind; CST_NO_MEMORY.
+// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name or label that is not as above, or a
+//            name that is there with another kind; CST_NO_MEMORY. After an error of write the
+//            buffer may hold a part.
 #ifndef CST_BASE_METRICS_H
 #define CST_BASE_METRICS_H
 
@@ -23,7 +26,11 @@
 
 #include <stdatomic.h>
 
-enum { CSTI_METRICS_MAX = 16384, CSTI_METRIC_BUCKETS = 32 };
+enum {
+    CSTI_METRICS_MAX = 16384,
+    CSTI_METRIC_BUCKETS = 32,
+    CSTI_METRIC_TEXT_BYTES_MAX = 1024, // of a name, its help, its labels
+};
 
 typedef enum csti_metric_kind {
     CSTI_METRIC_COUNTER,
@@ -56,7 +63,8 @@ static inline void csti_metric_set(csti_metric *metric, int64_t value) {
     atomic_store_explicit(&metric->value, (uint64_t)value, memory_order_relaxed);
 }
 void csti_metric_observe(csti_metric *histogram, uint64_t value);
-// An upper bound of the given share of observations, 0 < share < 1; 0: none yet.
+// An upper bound of the given share of observations, 0 < share < 1; 0: none yet; UINT64_MAX: above
+// all buckets.
 uint64_t csti_metric_quantile(const csti_metric *histogram, double share);
 
 CST_CHECK_RESULT cst_code csti_metrics_write(csti_metrics *metrics, csti_buffer *out, cst_err *err);
