@@ -171,6 +171,9 @@ typedef struct cst_fold_options {
     // For sort items: 16 bytes for each record of as many key groups as fit at once (and twice that
     // for the largest single one); beside it 2 MiB of output buffer. 0: 256 MiB.
     uint64_t memory_bytes;
+    // Called often while it reads, as `write` is while it writes; what it fails with ends the fold.
+    cst_code (*step)(void *context, cst_err *err); // NULL: none
+    void *step_context;
 } cst_fold_options;
 
 // A chain becomes one ordered full. All is read and checked before the first byte is written:

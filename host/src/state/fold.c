@@ -17,6 +17,7 @@ enum {
 #define FOLD_MEMORY_DEFAULT ((uint64_t)256 << 20)
 
 typedef struct fold {
+    const cst_fold_options *options; // NULL: none
     cst_segment *const *segments;
     size_t segments_count;
     cst_segment_info info;
@@ -41,6 +42,11 @@ static uint32_t part_of_layout(const cst_segment *segment, uint32_t layout) {
     while (part < segment->header.parts_count && segment->header.parts[part].layout != layout)
         part++;
     return part;
+}
+
+static cst_code fold_step(const fold *state, cst_err *err) {
+    if (!state->options || !state->options->step) return CST_OK;
+    return state->options->step(state->options->step_context, err);
 }
 
 // ---- 1. Verify and count
@@ -69,6 +75,7 @@ static cst_code records_count(fold *state, uint32_t out_part, const cst_segment 
             code = csti_segment_verify_blocks(segment, from,
                                               csti_blocks_count(segment->part_at[part] + verified),
                                               err);
+            if (code == CST_OK) code = fold_step(state, err);
             if (code != CST_OK) return code;
             continue;
         }
@@ -211,7 +218,9 @@ static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *e
     for (size_t i = 0; i < state->segments_count; i++) {
         const cst_segment *segment = state->segments[i];
         const uint32_t part = part_of_layout(segment, state->shape.layout);
+        const cst_code code = fold_step(state, err);
 
+        if (code != CST_OK) return code;
         if (part < segment->header.parts_count) segment_collect(state, segment, part, from, to);
     }
     for (uint32_t group = from; group < to; group++) {
@@ -310,6 +319,7 @@ cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
     if (code != CST_OK) return code;
     state = calloc(1, sizeof *state);
     if (!state) return cst_fail(err, CST_NO_MEMORY, "fold");
+    state->options = options;
     state->segments = segments;
     state->segments_count = segments_count;
     state->info = fold_info(segments, segments_count);

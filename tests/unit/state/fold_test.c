@@ -342,6 +342,35 @@ TEST(a_sink_that_fails_at_any_write_ends_the_fold) {
     history_free(&past);
 }
 
+typedef struct step_count {
+    uint64_t calls, fail_at;
+} step_count;
+
+static cst_code step_call(void *context, cst_err *err) {
+    step_count *steps = context;
+
+    if (++steps->calls == steps->fail_at) return cst_fail(err, CST_LEASE, "no more");
+    return CST_OK;
+}
+
+TEST(a_step_that_fails_at_any_call_ends_the_fold) {
+    history past = history_make(3, 5000, 10000);
+    step_count steps = {0};
+    const cst_fold_options options = {.step = step_call, .step_context = &steps};
+    cst_code code = CST_LEASE;
+
+    for (uint64_t fail_at = 1; code == CST_LEASE; fail_at++) {
+        bytes_sink out = {0};
+
+        steps = (step_count){.fail_at = fail_at};
+        code = cst_segment_fold(past.segments, 3, &options, sink_write, &out, NULL, NULL);
+        sink_free(&out);
+    }
+    CHECK_OK(code);
+    CHECK(steps.calls >= 6); // every part that is read, every segment that is collected from
+    history_free(&past);
+}
+
 TEST(the_sort_is_stable_for_any_hashes) {
     enum { COUNT = 5000 };
     csti_sort_item *items = malloc(COUNT * sizeof *items);
