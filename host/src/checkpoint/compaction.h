@@ -5,17 +5,23 @@
 //   gc     keep the newest K ─► names that no kept manifest has ─► RETIRE (one command: ids and
 //          names) ─► delete objects ─► DELETED
 //
+//   folded        full(1..9) ◄── delta(10) ◄── delta(11) │ ◄── delta(12)     output of the newest
+//                 \____________ folds/…/0-11 ___________/ │       checkpoint: left to the next fold
+//
 // Promises   neither delays a checkpoint. One unreadable record ends a fold, and the chain stays.
 //            gc deletes an object only if no kept manifest names it and its (tenure, id) is below
 //            the newest committed of its partition, or its fold token is below the lease's current
-//            one, which gc raises first: never by age. Both are idempotent and may be killed at
-//            any step: pending names are in the metadata.
+//            one, which gc raises first: never by age. A full that was registered and not used yet
+//            stays, the newest of its partition. Both are idempotent and may be killed at any step:
+//            pending names are in the metadata.
 // Thread     one at a time, each.
 // Ring       2.
 #ifndef CST_CHECKPOINT_COMPACTION_H
 #define CST_CHECKPOINT_COMPACTION_H
 
 #include "checkpoint/checkpointer.h"
+
+#define CSTI_FOLD_LEASE "fold" // its token stands in the names of fulls
 
 typedef struct csti_fold_policy {
     uint32_t every;      // checkpoints; 0: auto
@@ -36,22 +42,35 @@ typedef struct csti_compaction_options {
     uint64_t fold_memory_bytes; // 0: 256 MiB
 } csti_compaction_options;
 
-// Whether the policy wants partition `p` of the manifest folded now.
+// How many segments of the chain a fold takes in: all but the output of the manifest's checkpoint,
+// which may have to be released again. 0: nothing to fold.
+uint32_t csti_fold_segments(const csti_manifest_partition *partition);
+// Whether the policy wants the partition folded now.
 bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partition *partition);
-// Folds it: *full_out (its name in `arena`) is registered. CST_LEASE: another process folds.
+// Folds partition `p` of a committed manifest: *full_out (its name in `arena`) is registered. One
+// that was registered before and holds the same is taken as it is. AGAIN: nothing to fold; LEASE:
+// another process folds, or took over; SEGMENT_*, NOT_FOUND: damage; store errors.
 CST_CHECK_RESULT cst_code csti_fold_partition(const csti_compaction_options *options,
-                                              const csti_manifest *manifest, uint32_t partition,
+                                              const csti_manifest *manifest, uint32_t p,
                                               csti_arena *arena, csti_manifest_segment *full_out,
                                               cst_err *err);
 
 typedef struct csti_gc_report {
-    uint64_t retired_checkpoints, deleted_objects, deleted_bytes, pending_objects, pinned;
+    uint64_t retired_checkpoints;
+    uint64_t deleted_objects;
+    uint64_t deleted_bytes;   // of those whose size a manifest says
+    uint64_t pending_objects; // left over from before
+    uint64_t pinned;          // checkpoints that a reader kept
+    uint64_t swept_uploads;
 } csti_gc_report;
 
 // dry: says what it would do, and does nothing.
 typedef enum csti_gc_mode { CSTI_GC_DRY, CSTI_GC_RETIRE, CSTI_GC_ORPHANS } csti_gc_mode;
 // RETIRE: what kept manifests no longer name, and pending deletions. ORPHANS: also lists the store
-// for what no manifest ever named.
+// for what no manifest ever named, and sweeps uploads that were abandoned. `visit` (may be NULL)
+// sees each object before it goes. FENCED; MANIFEST, NOT_FOUND: a manifest that is to be kept
+// cannot be read, so that nothing is known to be garbage; PINNED, USAGE: others were faster;
+// store errors: what is pending stays so.
 CST_CHECK_RESULT cst_code csti_gc(const csti_compaction_options *options, csti_gc_mode mode,
                                   void (*visit)(void *context, const char *name), void *context,
                                   csti_gc_report *report_out, cst_err *err);

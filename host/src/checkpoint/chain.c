@@ -1,0 +1,151 @@
+#include "checkpoint/chain.h"
+
+#include "base/crc32c.h"
+#include "checkpoint/names.h"
+#include "meta/machine.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+bool csti_code_is_damage(cst_code code) {
+    switch (code) {
+    case CST_NOT_FOUND:
+    case CST_MANIFEST:
+    case CST_SEGMENT_MAGIC:
+    case CST_SEGMENT_VERSION: // the byte that says so may be the damaged one
+    case CST_SEGMENT_TRUNCATED:
+    case CST_SEGMENT_CHECKSUM:
+    case CST_SEGMENT_IDENTITY:
+    case CST_SEGMENT_SCHEMA:
+    case CST_SEGMENT_HASH_KEY:
+    case CST_SEGMENT_RECORD:
+    case CST_SEGMENT_BASE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+// ---- Manifests ----------------------------------------------------------------------------------
+
+static cst_code bytes_read(const char *name, const cst_object_body *body,
+                           const uint32_t *crc_wanted, csti_arena *arena,
+                           csti_manifest_object *object, cst_err *err) {
+    object->bytes = body->count;
+    object->crc = csti_crc32c(0, body->bytes, body->count);
+    if (crc_wanted && object->crc != *crc_wanted)
+        return cst_fail(err, CST_MANIFEST,
+                        "manifest %s: bytes 0 to %zu: checksum %08" PRIx32
+                        ", the metadata says %08" PRIx32 ". %s",
+                        name, body->count, object->crc, *crc_wanted, cst_code_advice(CST_MANIFEST));
+    return csti_manifest_read(name, body->bytes, body->count, arena, &object->manifest, err);
+}
+
+cst_code csti_manifest_fetch(cst_object_store *store, uint64_t id, const char *name,
+                             const uint32_t *crc_wanted, csti_arena *arena,
+                             csti_manifest_object *out, cst_err *err) {
+    csti_manifest_object object = {.bytes = 0};
+    cst_object_body body = {.bytes = NULL};
+    cst_code code =
+        cst_object_get(store, name, 0, (uint64_t)CSTI_MANIFEST_BYTES_MAX + 1, &body, err);
+
+    if (code != CST_OK) return cst_fail_at(err, code, "manifest of checkpoint %" PRIu64, id);
+    code = bytes_read(name, &body, crc_wanted, arena, &object, err);
+    cst_object_body_release(store, &body);
+    if (code != CST_OK) return code;
+    if (object.manifest.id != id)
+        return cst_fail(err, CST_MANIFEST,
+                        "manifest %s: id: %" PRIu64 ", where %" PRIu64 " was to be. %s", name,
+                        object.manifest.id, id, cst_code_advice(CST_MANIFEST));
+    *out = object;
+    return CST_OK;
+}
+
+cst_code csti_manifest_fulls(const csti_manifest *manifest, csti_arena *arena,
+                             const csti_meta_full_ref **out, uint32_t *count_out, cst_err *err) {
+    csti_meta_full_ref *refs = NULL;
+    uint32_t count = 0;
+    const cst_code code = csti_arena_alloc(arena, manifest->partitions_count * sizeof *refs,
+                                           _Alignof(csti_meta_full_ref), (void **)&refs, err);
+
+    if (code != CST_OK) return code;
+    for (uint32_t i = 0; i < manifest->partitions_count; i++) {
+        const csti_manifest_partition *partition = &manifest->partitions[i];
+        csti_checkpoint_name name;
+
+        if (partition->segments_count == 0) continue;
+        if (!csti_checkpoint_name_parse(partition->segments[0].name, &name)) continue;
+        if (name.kind != CSTI_NAME_FOLD) continue;
+        refs[count++] = (csti_meta_full_ref){
+            .partition = partition->partition,
+            .epoch = partition->segments[0].epoch_to,
+            .name = partition->segments[0].name,
+        };
+    }
+    *out = refs;
+    *count_out = count;
+    return CST_OK;
+}
+
+// ---- Chains -------------------------------------------------------------------------------------
+
+static cst_code segment_open(cst_object_store *store, const csti_manifest *manifest,
+                             const csti_manifest_segment *wanted, cst_object_body *body,
+                             cst_segment **out, cst_err *err) {
+    const cst_segment_expect expect = {
+        .table_id = manifest->table_id,
+        .epoch_from = wanted->epoch_from,
+        .epoch_to = wanted->epoch_to,
+        .checksum = wanted->checksum,
+        .schema_hash = cst_segment_schema_hash(manifest->key_schema),
+        .program_hash = cst_segment_program_hash(&manifest->program),
+        .hash_key_check = cst_segment_hash_key_check(&manifest->hash_key),
+    };
+    const cst_code code = cst_object_get(store, wanted->name, 0, UINT64_MAX, body, err);
+
+    if (code != CST_OK) return cst_fail_at(err, code, "segment %s", wanted->name);
+    return cst_segment_open_bytes(wanted->name, body->bytes, body->count, &expect, out, err);
+}
+
+cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest, uint32_t partition,
+                         uint32_t from, uint32_t to, csti_arena *arena, csti_chain *out,
+                         cst_err *err) {
+    const csti_manifest_partition *of = &manifest->partitions[partition];
+    const uint32_t count = to - from;
+    csti_chain chain = {.segments_count = 0};
+    cst_code code;
+
+    assert(partition < manifest->partitions_count);
+    assert(from <= to);
+    assert(to <= of->segments_count);
+    code = csti_arena_alloc(arena, count * sizeof *chain.segments, _Alignof(cst_segment *),
+                            (void **)&chain.segments, err);
+    if (code != CST_OK) return code;
+    code = csti_arena_alloc(arena, count * sizeof *chain.bodies, _Alignof(cst_object_body),
+                            (void **)&chain.bodies, err);
+    if (code != CST_OK) return code;
+    memset(chain.segments, 0, count * sizeof *chain.segments);
+    memset(chain.bodies, 0, count * sizeof *chain.bodies);
+    for (uint32_t i = 0; code == CST_OK && i < count; i++) {
+        chain.segments_count = i + 1;
+        code = segment_open(store, manifest, &of->segments[from + i], &chain.bodies[i],
+                            &chain.segments[i], err);
+    }
+    if (code == CST_OK && from == 0 && count > 0)
+        code = cst_segment_chain_check(chain.segments, count, err);
+    if (code != CST_OK) {
+        csti_chain_close(store, &chain);
+        return code;
+    }
+    *out = chain;
+    return CST_OK;
+}
+
+void csti_chain_close(cst_object_store *store, csti_chain *chain) {
+    for (uint32_t i = 0; i < chain->segments_count; i++) {
+        cst_segment_close(chain->segments[i]);
+        cst_object_body_release(store, &chain->bodies[i]);
+    }
+    *chain = (csti_chain){.segments_count = 0};
+}

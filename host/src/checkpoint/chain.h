@@ -1,0 +1,58 @@
+// chain.h: what a manifest names, read from the store and checked.
+//
+//   metadata: {id, manifest name, crc} ──► csti_manifest_fetch ──► csti_manifest
+//   manifest.partitions[p].segments    ──► csti_chain_open     ──► segments, each one standing on
+//                                                                  the one before
+//
+// Promises   a segment that was opened is the one that the manifest means: epochs, checksum,
+// schema,
+//            program, hash key; header, footer and tables were checked. Blocks are checked by
+//            whoever reads them (cst_segment_verify, _restore, _fold).
+// Thread     any.
+// Ring       2.
+// Owner      a chain owns bodies and segments until closed; its arrays lie in the arena.
+// Errors     csti_code_is_damage says which of them mean that stored bytes are missing or wrong;
+//            they name object and offset. Store errors come through as they are.
+#ifndef CST_CHECKPOINT_CHAIN_H
+#define CST_CHECKPOINT_CHAIN_H
+
+#include "checkpoint/manifest.h"
+
+#include <constellation/object.h>
+
+// Whether the code says that what is stored is missing, cut or wrong: another checkpoint may do.
+bool csti_code_is_damage(cst_code code);
+
+typedef struct csti_manifest_object {
+    csti_manifest manifest;
+    uint64_t bytes;
+    uint32_t crc;
+} csti_manifest_object;
+
+// Reads the manifest of checkpoint `id`. crc_wanted: what the metadata says of its bytes; NULL:
+// not compared. NOT_FOUND, MANIFEST, MANIFEST_VERSION, store errors.
+CST_CHECK_RESULT cst_code csti_manifest_fetch(cst_object_store *store, uint64_t id,
+                                              const char *name, const uint32_t *crc_wanted,
+                                              csti_arena *arena, csti_manifest_object *out,
+                                              cst_err *err);
+// Partitions whose chain begins with a full that a fold registered: what COMMIT and ADOPT have to
+// say. *count_out of them, in `arena`.
+typedef struct csti_meta_full_ref csti_meta_full_ref;
+CST_CHECK_RESULT cst_code csti_manifest_fulls(const csti_manifest *manifest, csti_arena *arena,
+                                              const csti_meta_full_ref **out, uint32_t *count_out,
+                                              cst_err *err);
+
+typedef struct csti_chain {
+    cst_segment **segments;
+    cst_object_body *bodies;
+    uint32_t segments_count;
+} csti_chain;
+
+// Opens segments [from, to) of a partition's chain.
+CST_CHECK_RESULT cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
+                                          uint32_t partition, uint32_t from, uint32_t to,
+                                          csti_arena *arena, csti_chain *out, cst_err *err);
+// All zeros is allowed.
+void csti_chain_close(cst_object_store *store, csti_chain *chain);
+
+#endif

@@ -1,0 +1,304 @@
+#include "base/fault_point.h"
+#include "checkpoint/chain.h"
+#include "checkpoint/compaction.h"
+#include "checkpoint/names.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+    DELTAS_MAX_DEFAULT = 32,
+    FOLD_ARENA_BYTES = 256 << 20,
+    REGISTER_TRIES = 3, // of a proposal whose outcome is not known; a second one changes nothing
+};
+#define DELTA_SHARE_DEFAULT 0.5
+#define LEASE_TTL_US_DEFAULT ((uint64_t)60000000)
+
+// ---- When ---------------------------------------------------------------------------------------
+
+uint32_t csti_fold_segments(const csti_manifest_partition *partition) {
+    const uint32_t count = partition->outbox_first;
+
+    if (count == 0) return 0;
+    // One full, in order: that is what a fold gives.
+    if (count == 1 && partition->segments[0].kind == CST_SEGMENT_FULL_ORDERED) return 0;
+    return count;
+}
+
+bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partition *partition) {
+    const uint32_t count = csti_fold_segments(partition);
+    const uint32_t deltas_max = policy->deltas_max ? policy->deltas_max : DELTAS_MAX_DEFAULT;
+    const double share = policy->delta_share > 0 ? policy->delta_share : DELTA_SHARE_DEFAULT;
+    uint64_t delta_bytes = 0;
+
+    if (count < 2) return false;
+    if (policy->every) return count - 1 >= policy->every;
+    for (uint32_t i = 1; i < count; i++) delta_bytes += partition->segments[i].bytes;
+    return count - 1 >= deltas_max ||
+           (double)delta_bytes > share * (double)partition->segments[0].bytes;
+}
+
+// ---- One fold -----------------------------------------------------------------------------------
+
+typedef struct fold_job {
+    const csti_compaction_options *options;
+    const csti_manifest *manifest;
+    uint32_t p, count; // segments of partition p that go in
+    uint64_t ttl_us, token, held_ns;
+    csti_arena work; // what is needed only while it folds
+    csti_chain chain;
+    cst_object_upload *upload;
+    char name[CSTI_CHECKPOINT_NAME_BYTES];
+    csti_manifest_segment full;
+} fold_job;
+
+static cst_code lease_propose(fold_job *job, uint64_t *token_out, cst_err *err) {
+    const csti_meta_command command = {
+        .kind = CSTI_META_LEASE,
+        .lease = CSTI_FOLD_LEASE,
+        .owner = job->options->owner,
+        .ttl_us = job->ttl_us,
+    };
+    const uint64_t asked_ns = csti_clock_now_ns(job->options->clock);
+    csti_meta_result result = {.token = 0};
+    const cst_code code = csti_meta_propose(job->options->meta, &command, &result, err);
+
+    if (code != CST_OK) return cst_fail_at(err, code, "lease " CSTI_FOLD_LEASE);
+    job->held_ns = asked_ns;
+    *token_out = result.token;
+    return CST_OK;
+}
+
+// Asks for more time when a third of it is over. The holder stops itself before its time ends.
+static cst_code lease_hold(void *context, cst_err *err) {
+    fold_job *job = context;
+    const uint64_t ttl_ns = job->ttl_us * 1000;
+    uint64_t age_ns = csti_clock_now_ns(job->options->clock) - job->held_ns;
+    uint64_t token = 0;
+    cst_code code;
+
+    if (age_ns < ttl_ns / 3) return CST_OK;
+    code = lease_propose(job, &token, err);
+    if (code == CST_OK && token == job->token) return CST_OK;
+    if (code == CST_OK || code == CST_LEASE)
+        return cst_fail(err, CST_LEASE,
+                        "lease " CSTI_FOLD_LEASE ": token %" PRIu64 " is no longer the current one",
+                        job->token);
+    age_ns = csti_clock_now_ns(job->options->clock) - job->held_ns;
+    return age_ns < ttl_ns ? CST_OK : code;
+}
+
+static void lease_end(fold_job *job) {
+    const csti_meta_command command = {
+        .kind = CSTI_META_LEASE_END,
+        .lease = CSTI_FOLD_LEASE,
+        .owner = job->options->owner,
+        .token = job->token,
+    };
+    csti_meta_result result;
+    cst_err err;
+    const cst_code code = csti_meta_propose(job->options->meta, &command, &result, &err);
+
+    // It ends with its time all the same.
+    if (code != CST_OK)
+        CSTI_LOG(job->options->logger, CSTI_LOG_INFO, "fold_lease_kept",
+                 csti_log_text("code", cst_code_name(code)), csti_log_text("text", err.text));
+}
+
+static cst_code fold_write(void *context, const void *bytes, size_t count, cst_err *err) {
+    fold_job *job = context;
+    const cst_code code = lease_hold(job, err);
+
+    if (code != CST_OK) return code;
+    return cst_object_upload_write(job->upload, bytes, count, err);
+}
+
+static cst_code fold_upload(fold_job *job, cst_err *err) {
+    const csti_compaction_options *options = job->options;
+    const cst_fold_options how = {.memory_bytes = options->fold_memory_bytes,
+                                  .step = lease_hold,
+                                  .step_context = job};
+    const uint64_t epoch = job->manifest->partitions[job->p].segments[job->count - 1].epoch_to;
+    csti_checkpoint_name name = {.kind = CSTI_NAME_FOLD,
+                                 .token = job->token,
+                                 .partition = job->p,
+                                 .epoch = epoch};
+    cst_segment_summary summary;
+    cst_code code = csti_random_fill(options->random, &name.nonce, sizeof name.nonce, err);
+
+    if (code != CST_OK) return code;
+    csti_checkpoint_name_format(&name, job->name);
+    code = cst_object_upload_open(options->store, job->name, name.nonce, &job->upload, err);
+    if (code != CST_OK) return code;
+    code = cst_segment_fold(job->chain.segments, job->count, &how, fold_write, job, &summary, err);
+    if (code != CST_OK) {
+        cst_object_upload_abort(job->upload);
+        return code;
+    }
+    code = cst_object_upload_finish(job->upload, NULL, err);
+    if (code != CST_OK) return code;
+    job->full = (csti_manifest_segment){
+        .name = job->name,
+        .bytes = summary.segment_bytes,
+        .checksum = summary.checksum,
+        .kind = CST_SEGMENT_FULL_ORDERED,
+        .epoch_from = 1,
+        .epoch_to = epoch,
+    };
+    CSTI_FAULT_POINT(fold_uploaded);
+    return CST_OK;
+}
+
+// The bytes as they came to lie in the store: all of them good, and a delta on the last segment of
+// the chain stands on them.
+static cst_code full_read_back(const fold_job *job, const csti_manifest_segment *full,
+                               csti_arena *arena, cst_err *err) {
+    const csti_manifest_partition *partition = &job->manifest->partitions[job->p];
+    const csti_manifest_segment *tip = &partition->segments[job->count - 1];
+    csti_manifest_partition folded = *partition;
+    csti_manifest manifest = *job->manifest;
+    csti_chain chain = {.segments_count = 0};
+    cst_segment_info info, tip_info;
+    cst_code code;
+
+    folded.segments = full;
+    folded.segments_count = 1;
+    manifest.partitions = &folded;
+    manifest.partitions_count = 1;
+    code = csti_chain_open(job->options->store, &manifest, 0, 0, 1, arena, &chain, err);
+    if (code != CST_OK) return code;
+    cst_segment_info_read(chain.segments[0], &info);
+    cst_segment_info_read(job->chain.segments[job->count - 1], &tip_info);
+    if (info.tip_checksum != (tip_info.tip_checksum ? tip_info.tip_checksum : tip->checksum))
+        code =
+            cst_fail(err, CST_SEGMENT_BASE, "segment %s: is not a fold of this chain", full->name);
+    if (code == CST_OK) code = cst_segment_verify(chain.segments[0], &job->manifest->hash_key, err);
+    csti_chain_close(job->options->store, &chain);
+    return code;
+}
+
+static cst_code full_register(const fold_job *job, cst_err *err) {
+    const csti_meta_command command = {
+        .kind = CSTI_META_REGISTER_FULL,
+        .partition = job->p,
+        .epoch = job->full.epoch_to,
+        .name = job->name,
+        .bytes = job->full.bytes,
+        .crc = job->full.checksum,
+        .lease = CSTI_FOLD_LEASE,
+        .token = job->token,
+    };
+    csti_meta_result result;
+    cst_code code = CST_OBJECT_AMBIGUOUS;
+
+    for (int try = 0; try < REGISTER_TRIES; try++) {
+        if (code != CST_OBJECT_AMBIGUOUS && code != CST_DEADLINE) break;
+        code = csti_meta_propose(job->options->meta, &command, &result, err);
+    }
+    if (code == CST_OK) CSTI_FAULT_POINT(fold_registered);
+    return code;
+}
+
+// What nobody will ever register: it goes at once, or as an orphan.
+static void full_drop(const fold_job *job) {
+    cst_err err;
+    const cst_code code = cst_object_delete(job->options->store, job->name, &err);
+
+    if (code != CST_OK)
+        CSTI_LOG(job->options->logger, CSTI_LOG_INFO, "fold_orphan",
+                 csti_log_text("object", job->name), csti_log_text("text", err.text));
+}
+
+// Under the lease.
+static cst_code fold_leased(fold_job *job, cst_err *err) {
+    cst_code code;
+
+    CSTI_FAULT_POINT(fold_leased);
+    code = fold_upload(job, err);
+    if (code != CST_OK) return code;
+    code = full_read_back(job, &job->full, &job->work, err);
+    if (code == CST_OK) code = lease_hold(job, err);
+    if (code == CST_OK) {
+        code = full_register(job, err);
+        // It may still become registered: it is not ours to delete.
+        if (code == CST_OBJECT_AMBIGUOUS || code == CST_DEADLINE) return code;
+    }
+    if (code != CST_OK) full_drop(job);
+    return code;
+}
+
+// ---- One that is there --------------------------------------------------------------------------
+
+// A full of these very segments, which a folder registered and nobody has used. CST_AGAIN: none.
+static cst_code registered_find(fold_job *job, cst_err *err) {
+    const uint64_t epoch = job->manifest->partitions[job->p].segments[job->count - 1].epoch_to;
+    csti_meta_view view;
+    cst_code code = csti_meta_refresh(job->options->meta, err);
+
+    if (code == CST_OK) code = csti_meta_read(job->options->meta, &job->work, &view, err);
+    if (code != CST_OK) return code;
+    for (uint32_t i = 0; i < view.fulls_count; i++) {
+        const csti_meta_full *full = &view.fulls[i];
+        cst_err ignored;
+
+        if (full->partition != job->p || full->epoch != epoch ||
+            strlen(full->name) >= sizeof job->name)
+            continue;
+        memcpy(job->name, full->name, strlen(full->name) + 1);
+        job->full = (csti_manifest_segment){
+            .name = job->name,
+            .bytes = full->bytes,
+            .checksum = full->crc,
+            .kind = CST_SEGMENT_FULL_ORDERED,
+            .epoch_from = 1,
+            .epoch_to = epoch,
+        };
+        if (full_read_back(job, &job->full, &job->work, &ignored) == CST_OK) return CST_OK;
+    }
+    return CST_AGAIN;
+}
+
+static cst_code fold_run(fold_job *job, cst_err *err) {
+    cst_code code = csti_chain_open(job->options->store, job->manifest, job->p, 0, job->count,
+                                    &job->work, &job->chain, err);
+
+    if (code == CST_OK) code = registered_find(job, err);
+    if (code != CST_AGAIN) return code;
+    code = lease_propose(job, &job->token, err);
+    if (code != CST_OK) return code;
+    code = fold_leased(job, err);
+    lease_end(job);
+    return code;
+}
+
+cst_code csti_fold_partition(const csti_compaction_options *options, const csti_manifest *manifest,
+                             uint32_t p, csti_arena *arena, csti_manifest_segment *full_out,
+                             cst_err *err) {
+    fold_job job = {
+        .options = options,
+        .manifest = manifest,
+        .p = p,
+        .ttl_us = options->lease_ttl_us ? options->lease_ttl_us : LEASE_TTL_US_DEFAULT,
+    };
+    char *name = NULL;
+    cst_code code;
+
+    assert(p < manifest->partitions_count);
+    assert(options->owner != 0);
+    job.count = csti_fold_segments(&manifest->partitions[p]);
+    if (job.count == 0) return cst_fail(err, CST_AGAIN, "partition %u has nothing to fold", p);
+    code = csti_arena_alloc(arena, sizeof job.name, 1, (void **)&name, err);
+    if (code != CST_OK) return code;
+    csti_arena_init(&job.work, FOLD_ARENA_BYTES);
+    code = fold_run(&job, err);
+    csti_chain_close(options->store, &job.chain);
+    csti_arena_release(&job.work);
+    if (code != CST_OK)
+        return cst_fail_at(err, code, "fold of partition %u at checkpoint %" PRIu64, p,
+                           manifest->id);
+    memcpy(name, job.name, sizeof job.name);
+    *full_out = job.full;
+    full_out->name = name;
+    return CST_OK;
+}
