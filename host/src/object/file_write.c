@@ -134,7 +134,9 @@ static cst_code temporary_seal(const csti_file_store *store, const char *name, i
         return cst_fail(err, CST_OBJECT_REFUSED,
                         "file:%s: %s: the file system keeps no times, so no change can be seen",
                         store->folder, name);
-    if (fsync(fd) != 0) return csti_file_fail(store, name, "syncing", errno, err);
+    errno = EIO; // what an armed fault point stands for
+    if (fsync(fd) != 0 || CSTI_FAULT_CODE(file_temporary, CST_OK) != CST_OK)
+        return csti_file_fail(store, name, "syncing", errno, err);
     return CST_OK;
 }
 
@@ -223,8 +225,8 @@ static cst_code place(const csti_file_store *store, const char *name, const temp
         return cst_fail(err, CST_IO, "file:%s: %s: its folder vanishes again and again",
                         store->folder, name);
     if (code != CST_OK) return code;
-    CSTI_FAULT_POINT(file_linked);
-    if (fsync(parent) != 0)
+    errno = EIO; // what an armed fault point stands for
+    if (CSTI_FAULT_CODE(file_linked, CST_OK) != CST_OK || fsync(parent) != 0)
         code = cst_fail(err, CST_OBJECT_AMBIGUOUS,
                         "file:%s: %s is there, but syncing its folder failed: %s. It may be gone "
                         "after a power loss",
@@ -270,7 +272,6 @@ static cst_code publish(csti_file_store *store, const char *name, temporary *fil
         code = before_read(store, name, options, &before_ns, err);
     if (code == CST_OK) code = temporary_seal(store, name, file->fd, before_ns, &status, err);
     if (code == CST_OK) {
-        CSTI_FAULT_POINT(file_temporary);
         code = place(store, name, file, options->condition, err);
         if (code != CST_OK && code != CST_OBJECT_AMBIGUOUS) csti_file_prune(store, name);
     }

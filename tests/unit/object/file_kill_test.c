@@ -285,6 +285,23 @@ TEST(death_before_the_link_leaves_no_object_and_after_it_a_whole_one) {
     cst_object_store_close(store);
     folder_remove(&folder);
 }
+
+TEST(a_sync_that_fails_is_an_error_before_the_link_and_ambiguous_after_it) {
+    const test_folder folder = folder_make();
+    cst_object_store *store = folder_store(&folder);
+    cst_object_info info;
+
+    CHECK_OK(csti_fault_points_arm_text("file_temporary:1:fail", NULL));
+    CHECK_CODE(put_text(store, "a", "text", CST_PUT_IF_ABSENT, NULL, NULL), CST_IO);
+    CHECK_CODE(cst_object_head(store, "a", &info, NULL), CST_NOT_FOUND);
+    CHECK_OK(csti_fault_points_arm_text("file_linked:1:fail", NULL));
+    CHECK_CODE(put_text(store, "a", "text", CST_PUT_IF_ABSENT, NULL, NULL), CST_OBJECT_AMBIGUOUS);
+    CHECK_OBJECT(store, "a", "text");
+    CHECK_EQ(temporaries_count(&folder), 0);
+    CHECK_OK(csti_fault_points_arm_text("", NULL));
+    cst_object_store_close(store);
+    folder_remove(&folder);
+}
 #endif
 
 TEST_MAIN
