@@ -1,0 +1,461 @@
+#include "stream/partition.h"
+
+#include "base/spsc_ring.h"
+#include "stream/value_text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MESSAGES_A_POLL_MAX = 8,
+    COMPLETIONS_A_POLL_MAX = 32,
+    LOOK_EVERY_BLOCKS = 16, // at the table's memory, which wants an empty queue
+    TAG_BARRIER = 1,        // a block's address is no such number
+    TAG_RELEASE = 2,
+    KEY_SHOWN_BYTES_MAX = 256,
+};
+
+#define GAUGES_EVERY_NS UINT64_C(1000000)
+
+typedef struct partition_barrier {
+    csti_barrier barrier;
+    int64_t watermark_us;
+} partition_barrier;
+
+struct csti_partition {
+    csti_partition_options options;
+    csti_partition_metrics metrics;
+    uint32_t inputs_count;
+    csti_channel *inputs[CSTI_ALIGNER_INPUTS_MAX];
+    csti_parker *senders[CSTI_ALIGNER_INPUTS_MAX];
+    csti_aligner *aligner;
+    cst_driver *driver;
+    cst_code failed;
+    cst_err failure;
+    uint32_t next_input;
+    bool ended;       // nothing comes any more
+    bool has_aligned; // `aligned` waits for the driver
+    csti_aligned aligned;
+    partition_barrier barriers[CSTI_PARTITION_BARRIERS_MAX]; // in the driver
+    uint32_t barriers_first, barriers_count;
+    uint64_t rows_count;
+    uint64_t sealed_count, released_count;
+    uint64_t rows_since_seal;
+    uint32_t blocks_since_look;
+    uint64_t shown_ns; // when the gauges were last set
+    uint64_t align_ns_seen;
+    int64_t watermark_us;
+    cst_delta release; // with has_release: waits for the driver
+    bool has_release;
+    bool halted; // the driver: the table has no room
+    bool paused; // counted in options.paused
+    _Alignas(CSTI_SPSC_LINE_BYTES) _Atomic bool starved;
+};
+
+// ---- Open ---------------------------------------------------------------------------------------
+
+static cst_code metrics_open(csti_partition *partition, cst_err *err) {
+    csti_partition_metrics *m = &partition->metrics;
+    const struct {
+        csti_metric **out;
+        csti_metric_kind kind;
+        const char *name;
+        const char *help;
+    } wanted[] = {
+        {&m->rows, CSTI_METRIC_COUNTER, "constellation_rows_total", "Rows applied."},
+        {&m->bytes, CSTI_METRIC_COUNTER, "constellation_bytes_total", "Bytes of rows applied."},
+        {&m->barriers, CSTI_METRIC_COUNTER, "constellation_barriers_total", "Epochs sealed."},
+        {&m->batch_ns, CSTI_METRIC_HISTOGRAM, "constellation_batch_latency_ns",
+         "From a block's first row read to the block applied."},
+        {&m->align_ns, CSTI_METRIC_HISTOGRAM, "constellation_align_ns",
+         "From the first input's barrier to the last one's."},
+        {&m->waits_for, CSTI_METRIC_GAUGE, "constellation_align_waits_for",
+         "The input whose barrier is missing; -1: none."},
+        {&m->delta_bytes, CSTI_METRIC_GAUGE, "constellation_delta_bytes",
+         "Bytes of the epoch last sealed."},
+        {&m->watermark_us, CSTI_METRIC_GAUGE, "constellation_watermark_us",
+         "Event time up to which rows are complete, microseconds since 1970."},
+        {&m->keys, CSTI_METRIC_GAUGE, "constellation_keys", "Keys in the table."},
+        {&m->used_bytes, CSTI_METRIC_GAUGE, "constellation_table_bytes",
+         "Memory of the table, its change log included."},
+        {&m->paused, CSTI_METRIC_GAUGE, "constellation_paused",
+         "1: above the memory budget; 2: and nothing is left that could be freed."},
+        {&m->queued, CSTI_METRIC_GAUGE, "constellation_channel_messages",
+         "Messages in the partition's channels."},
+        {&m->held, CSTI_METRIC_GAUGE, "constellation_align_held_rows",
+         "Rows that wait for the barriers of other inputs."},
+    };
+    char labels[32];
+
+    snprintf(labels, sizeof labels, "partition=\"%u\"", partition->options.partition);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        const cst_code code =
+            csti_metrics_register(partition->options.metrics, wanted[i].kind, wanted[i].name,
+                                  wanted[i].help, labels, wanted[i].out, err);
+        if (code != CST_OK) return code;
+    }
+    csti_metric_set(m->waits_for, -1);
+    return CST_OK;
+}
+
+cst_code csti_partition_open(const csti_partition_options *options, csti_partition **out,
+                             cst_err *err) {
+    csti_partition *partition = aligned_alloc(_Alignof(csti_partition), sizeof *partition);
+    cst_code code;
+
+    if (!partition) return cst_fail(err, CST_NO_MEMORY, "partition %u", options->partition);
+    memset(partition, 0, sizeof *partition);
+    partition->options = *options;
+    partition->inputs_count = options->align->inputs_count;
+    assert(partition->inputs_count <= CSTI_ALIGNER_INPUTS_MAX);
+    for (uint32_t i = 0; i < partition->inputs_count; i++) {
+        partition->inputs[i] = options->inputs[i];
+        if (options->senders) partition->senders[i] = options->senders[i];
+    }
+    partition->rows_count = options->rows_before;
+    partition->watermark_us = options->watermark_us;
+    code = metrics_open(partition, err);
+    if (code == CST_OK) code = csti_aligner_open(options->align, &partition->aligner, err);
+    if (code == CST_OK) code = cst_driver_open(options->queue, &partition->driver, err);
+    if (code != CST_OK) {
+        csti_partition_close(partition);
+        return cst_fail_at(err, code, "partition %u", options->partition);
+    }
+    // These hold until the end of this call only.
+    partition->options.inputs = NULL;
+    partition->options.senders = NULL;
+    partition->options.align = NULL;
+    *out = partition;
+    return CST_OK;
+}
+
+void csti_partition_close(csti_partition *partition) {
+    if (!partition) return;
+    cst_driver_close(partition->driver);
+    csti_aligner_close(partition->aligner);
+    free(partition);
+}
+
+bool csti_partition_is_starved(const csti_partition *partition) {
+    return atomic_load_explicit(&partition->starved, memory_order_relaxed);
+}
+
+const csti_partition_metrics *csti_partition_metrics_of(const csti_partition *partition) {
+    return &partition->metrics;
+}
+
+// ---- What the table says ------------------------------------------------------------------------
+
+// The key of a row as people write it, or in hex if it cannot be read.
+static void key_show(const csti_partition *partition, const csti_block *block, uint32_t row,
+                     char *out, size_t capacity) {
+    const uint32_t from = block->key_bytes ? row * block->key_bytes : block->key_offsets[row];
+    const uint32_t bytes = block->key_bytes ? block->key_bytes : block->key_offsets[row + 1] - from;
+    const uint32_t shown = bytes < KEY_SHOWN_BYTES_MAX ? bytes : KEY_SHOWN_BYTES_MAX;
+    const cst_schema *schema = partition->options.key;
+    uint8_t scratch[KEY_SHOWN_BYTES_MAX];
+    cst_value values[CST_COLUMNS_MAX];
+    size_t used = 0;
+
+    if (schema && shown == bytes &&
+        cst_key_decode(schema, block->keys + from, bytes, values, scratch, NULL) == CST_OK) {
+        for (uint32_t c = 0; c < schema->columns_count && used + 8 < capacity; c++) {
+            size_t count = 0;
+
+            if (c > 0) out[used++] = ',';
+            if (values[c].is_null) continue;
+            if (csti_value_write(&schema->columns[c], &values[c], out + used, capacity - used - 1,
+                                 &count) != CST_OK)
+                break;
+            used += count;
+        }
+        out[used] = 0;
+        return;
+    }
+    for (uint32_t i = 0; i < shown && used + 3 < capacity; i++)
+        used += (size_t)snprintf(out + used, capacity - used, "%02x", block->keys[from + i]);
+    out[used] = 0;
+}
+
+static cst_code fail_row(const csti_partition *partition, const cst_completion *done,
+                         cst_err *err) {
+    const csti_block *block = (const csti_block *)(uintptr_t)done->tag;
+    char key[2 * KEY_SHOWN_BYTES_MAX + 1] = "";
+
+    if (done->tag > TAG_RELEASE && done->rows_done < block->rows_count)
+        key_show(partition, block, done->rows_done, key, sizeof key);
+    return cst_fail(err, done->code, "partition %u, key %s: %s. %s", partition->options.partition,
+                    *key ? key : "-", cst_code_text(done->code), cst_code_advice(done->code));
+}
+
+static void block_end(csti_partition *partition, csti_block *block) {
+    const uint64_t now_ns = csti_clock_now_ns(partition->options.clock);
+    const csti_channel *home = block->home;
+
+    partition->rows_count += block->rows_count;
+    partition->rows_since_seal += block->rows_count;
+    partition->blocks_since_look++;
+    csti_metric_add(partition->metrics.rows, block->rows_count);
+    csti_metric_add(partition->metrics.bytes, block->bytes);
+    csti_metric_observe(partition->metrics.batch_ns,
+                        now_ns > block->created_ns ? now_ns - block->created_ns : 0);
+    csti_channel_recycle(block->home, block);
+    for (uint32_t i = 0; i < partition->inputs_count; i++)
+        if (partition->inputs[i] == home && partition->senders[i])
+            csti_unpark(partition->senders[i]);
+}
+
+static cst_code barrier_end(csti_partition *partition, const cst_completion *done, cst_err *err) {
+    const partition_barrier *first = &partition->barriers[partition->barriers_first];
+    const csti_sealed sealed = {.barrier = first->barrier,
+                                .delta = done->delta,
+                                .watermark_us = first->watermark_us,
+                                .rows_count = partition->rows_count};
+
+    assert(partition->barriers_count > 0);
+    partition->barriers_first = (partition->barriers_first + 1) % CSTI_PARTITION_BARRIERS_MAX;
+    partition->barriers_count--;
+    partition->sealed_count++;
+    partition->rows_since_seal = 0;
+    csti_metric_add(partition->metrics.barriers, 1);
+    csti_metric_set(partition->metrics.delta_bytes, (int64_t)(done->delta.to - done->delta.from));
+    return partition->options.events.sealed(partition->options.events.context, &sealed, err);
+}
+
+static cst_code completion_take(csti_partition *partition, const cst_completion *done,
+                                cst_err *err) {
+    if (done->stopped && done->code == CST_TABLE_BUDGET) {
+        partition->halted = true;
+        return CST_OK;
+    }
+    if (done->code != CST_OK) return fail_row(partition, done, err);
+    if (done->tag == TAG_BARRIER) return barrier_end(partition, done, err);
+    if (done->tag != TAG_RELEASE) block_end(partition, (csti_block *)(uintptr_t)done->tag);
+    return CST_OK;
+}
+
+static cst_code completions_take(csti_partition *partition, bool *worked, cst_err *err) {
+    cst_completion done[COMPLETIONS_A_POLL_MAX];
+    uint32_t count = 0;
+    cst_code code =
+        cst_driver_poll(partition->driver, 0, done, COMPLETIONS_A_POLL_MAX, &count, err);
+
+    for (uint32_t i = 0; i < count && code == CST_OK; i++)
+        code = completion_take(partition, &done[i], err);
+    *worked = *worked || count > 0;
+    return code;
+}
+
+// ---- Room ---------------------------------------------------------------------------------------
+
+static void pause_set(csti_partition *partition, bool paused) {
+    if (partition->paused == paused) return;
+    partition->paused = paused;
+    // Relaxed: readers look at it between batches, and the reserve covers what they had begun.
+    if (paused)
+        atomic_fetch_add_explicit(partition->options.paused, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(partition->options.paused, 1, memory_order_relaxed);
+}
+
+static void room_look(csti_partition *partition) {
+    const bool pinned = partition->sealed_count > partition->released_count;
+    cst_table *image = cst_device_table_image(partition->options.table);
+    cst_table_stats stats;
+    uint64_t live_bytes;
+
+    partition->blocks_since_look = 0;
+    if (!image) return;
+    cst_table_stats_read(image, &stats);
+    // What the log has given back is its own to take again.
+    live_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes +
+                 stats.log_bytes;
+    csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
+    csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
+    pause_set(partition, partition->halted || live_bytes > partition->options.budget_bytes);
+    const bool starved =
+        partition->paused && !pinned && (partition->halted || partition->rows_since_seal == 0);
+    atomic_store_explicit(&partition->starved, starved, memory_order_relaxed);
+    csti_metric_set(partition->metrics.paused, partition->paused + starved);
+}
+
+static void gauges_set(csti_partition *partition, uint64_t now_ns) {
+    csti_aligner_stats align;
+    uint64_t queued = 0;
+
+    if (now_ns - partition->shown_ns < GAUGES_EVERY_NS) return;
+    partition->shown_ns = now_ns;
+    csti_aligner_stats_read(partition->aligner, &align);
+    for (uint32_t i = 0; i < partition->inputs_count; i++) {
+        csti_channel_stats channel;
+
+        csti_channel_stats_read(partition->inputs[i], &channel);
+        queued += channel.queued;
+    }
+    csti_metric_set(partition->metrics.queued, (int64_t)queued);
+    csti_metric_set(partition->metrics.held, (int64_t)align.held_rows);
+    csti_metric_set(partition->metrics.waits_for, align.pending_id ? (int64_t)align.waits_for : -1);
+}
+
+static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *err) {
+    cst_command command = {.ops = CST_OP_RELEASE,
+                           .fixup = true,
+                           .tag = TAG_RELEASE,
+                           .table = partition->options.table};
+    uint64_t freed = 0;
+
+    for (;;) {
+        cst_code code;
+
+        if (!partition->has_release)
+            partition->has_release =
+                partition->options.events.released(partition->options.events.context,
+                                                   &partition->release);
+        if (!partition->has_release) break;
+        command.release = partition->release;
+        code = cst_driver_submit(partition->driver, &command, NULL, err);
+        if (code == CST_AGAIN) break;
+        if (code != CST_OK) return code;
+        partition->has_release = false;
+        partition->released_count++;
+        freed++;
+    }
+    *worked = *worked || freed > 0;
+    if (!partition->halted || freed == 0) return CST_OK;
+    partition->halted = false;
+    return cst_driver_retry(partition->driver, err);
+}
+
+// ---- Messages -----------------------------------------------------------------------------------
+
+// What comes out of the aligner next, fed from the inputs in turn. False: nothing now.
+static bool aligned_next(csti_partition *partition, uint64_t now_ns) {
+    const uint32_t inputs_count = partition->inputs_count;
+
+    if (csti_aligner_next(partition->aligner, now_ns, &partition->aligned)) return true;
+    for (uint32_t i = 0; i < inputs_count; i++) {
+        const uint32_t input = partition->next_input;
+        csti_message message;
+
+        partition->next_input = (input + 1) % inputs_count;
+        if (!csti_aligner_wants(partition->aligner, input)) continue;
+        if (!csti_channel_receive(partition->inputs[input], &message)) continue;
+        csti_aligner_push(partition->aligner, input, &message);
+        if (csti_aligner_next(partition->aligner, now_ns, &partition->aligned)) return true;
+    }
+    return false;
+}
+
+static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_err *err) {
+    const cst_command command = {
+        .ops = CST_OP_APPLY,
+        .tag = (uintptr_t)block,
+        .table = partition->options.table,
+        .rows = {.rows_count = block->rows_count,
+                 .key_stride = block->key_bytes,
+                 .key_bytes = block->key_bytes,
+                 .ops = block->ops,
+                 .hashes = block->hashes,
+                 .keys = block->keys,
+                 .key_offsets = block->key_bytes ? NULL : block->key_offsets,
+                 .sources = block->sources},
+    };
+
+    return cst_driver_submit(partition->driver, &command, NULL, err);
+}
+
+static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, cst_err *err) {
+    const cst_command command = {.ops = CST_OP_BARRIER,
+                                 .tag = TAG_BARRIER,
+                                 .table = partition->options.table};
+    const uint32_t at = partition->barriers_first + partition->barriers_count;
+    csti_aligner_stats align;
+    cst_code code;
+
+    if (partition->barriers_count == CSTI_PARTITION_BARRIERS_MAX) return CST_AGAIN;
+    code = cst_driver_submit(partition->driver, &command, NULL, err);
+    if (code != CST_OK) return code;
+    csti_aligner_stats_read(partition->aligner, &align);
+    csti_metric_observe(partition->metrics.align_ns, align.align_ns - partition->align_ns_seen);
+    partition->align_ns_seen = align.align_ns;
+    partition->barriers[at % CSTI_PARTITION_BARRIERS_MAX] =
+        (partition_barrier){.barrier = barrier, .watermark_us = partition->watermark_us};
+    partition->barriers_count++;
+    return CST_OK;
+}
+
+// CST_AGAIN: the driver is full, `aligned` waits.
+static cst_code aligned_take(csti_partition *partition, cst_err *err) {
+    const csti_aligned *aligned = &partition->aligned;
+
+    switch (aligned->kind) {
+    case CSTI_ALIGNED_ROWS:
+        return rows_submit(partition, aligned->message.block, err);
+    case CSTI_ALIGNED_BARRIER:
+        return barrier_submit(partition, aligned->barrier, err);
+    case CSTI_ALIGNED_WATERMARK:
+        if (aligned->watermark_us <= partition->watermark_us) break;
+        partition->watermark_us = aligned->watermark_us;
+        csti_metric_set(partition->metrics.watermark_us, aligned->watermark_us);
+        break;
+    case CSTI_ALIGNED_ABORTED:
+        partition->options.events.given_up(partition->options.events.context, aligned->barrier,
+                                           aligned->code);
+        break;
+    case CSTI_ALIGNED_FAILED: // the reader has said why; nothing of it comes any more
+    case CSTI_ALIGNED_NOTHING:
+        break;
+    case CSTI_ALIGNED_END:
+        partition->ended = true;
+        break;
+    }
+    return CST_OK;
+}
+
+static cst_code messages_take(csti_partition *partition, uint64_t now_ns, bool *worked,
+                              cst_err *err) {
+    for (int turn = 0; turn < MESSAGES_A_POLL_MAX; turn++) {
+        cst_code code;
+
+        // The table's memory is looked at with an empty queue: let it run empty now and then.
+        if (partition->blocks_since_look >= LOOK_EVERY_BLOCKS) break;
+        if (!partition->has_aligned && !aligned_next(partition, now_ns)) break;
+        partition->has_aligned = true;
+        code = aligned_take(partition, err);
+        if (code == CST_AGAIN) break;
+        if (code != CST_OK) return code;
+        partition->has_aligned = false;
+        *worked = true;
+    }
+    return CST_OK;
+}
+
+cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
+    const uint64_t now_ns = csti_clock_now_ns(partition->options.clock);
+    bool worked = false;
+    cst_code code = CST_OK;
+
+    assert(err);
+    if (partition->failed != CST_OK) {
+        *err = partition->failure;
+        return partition->failed;
+    }
+    if (!csti_guard_holds(partition->options.guard))
+        code = cst_fail(err, CST_FENCED, "partition %u has another owner",
+                        partition->options.partition);
+    if (code == CST_OK) code = completions_take(partition, &worked, err);
+    if (code == CST_OK) code = releases_take(partition, &worked, err);
+    if (code == CST_OK && !partition->ended) code = messages_take(partition, now_ns, &worked, err);
+    if (code == CST_OK) code = completions_take(partition, &worked, err);
+    if (code != CST_OK) {
+        partition->failed = code;
+        partition->failure = *err;
+        return code;
+    }
+    if (cst_queue_in_flight(partition->options.queue) == 0 && (worked || partition->paused))
+        room_look(partition);
+    gauges_set(partition, now_ns);
+    return worked ? CST_OK : CST_AGAIN;
+}

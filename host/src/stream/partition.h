@@ -1,0 +1,104 @@
+// partition.h: the task that owns a shard's table: takes what readers send, applies, seals.
+//
+//   channel of reader 0 ─╖
+//   channel of reader 1 ─╫─► aligner ─► APPLY ─► driver ─► table          blocks go back when
+//   applied
+//                        ╨               BARRIER ─────────► delta ─► sealed
+//                                        RELEASE ◄───────────────── released
+//
+// Budget: above budget_bytes the partition counts itself into `paused`: readers start nothing new,
+// while all that is under way is still applied (the table's own budget has room for it), so that
+// barriers arrive, commit and free. Should the table refuse a row all the same, the driver halts,
+// and tries again behind each release. `starved` says that nothing is pinned any more and it is
+// still too little: only a larger budget helps.
+//
+// Promises   a delta that is sealed at a barrier holds exactly the rows in front of it. A row that
+//            cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the partition with nothing of
+//            it or behind it in the table. poll never waits; it does a bounded piece of work.
+// Thread     poll: one. Metrics: any.
+// Ring       1: the row path inside it is ring 0.
+// Owner      borrows table, queue, channels, parkers, guard and metrics; arrays until open returns.
+// Errors     FENCED; DEVICE_LOST; the code of a row that cannot be applied, naming partition and
+//            key. Every later poll gives it again.
+#ifndef CST_STREAM_PARTITION_H
+#define CST_STREAM_PARTITION_H
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/park.h"
+#include "stream/aligner.h"
+#include "stream/guard.h"
+
+#include <constellation/driver.h>
+
+enum { CSTI_PARTITION_BARRIERS_MAX = 64 };
+
+typedef struct csti_partition csti_partition;
+
+// What a barrier cut.
+typedef struct csti_sealed {
+    csti_barrier barrier;
+    cst_delta delta;
+    int64_t watermark_us;
+    uint64_t rows_count; // applied to the partition so far, `rows_before` included
+} csti_sealed;
+
+// What a partition tells its owner, on its own thread.
+typedef struct csti_partition_events {
+    // An error stops the partition.
+    cst_code (*sealed)(void *context, const csti_sealed *sealed, cst_err *err);
+    // The oldest delta whose checkpoint is over; false: none.
+    bool (*released)(void *context, cst_delta *out);
+    // A barrier was given up while it was aligned.
+    void (*given_up)(void *context, csti_barrier barrier, cst_code code);
+    void *context;
+} csti_partition_events;
+
+typedef struct csti_partition_options {
+    uint32_t partition;
+    const csti_clock *clock;
+    const csti_guard *guard;
+    cst_queue *queue; // of its own, with nothing in flight
+    cst_device_table *table;
+    const cst_schema *key; // to name a key in an error; NULL: hex
+    csti_channel *const *inputs;
+    csti_parker *const *senders;       // woken when a block goes back; may be NULL, one may be NULL
+    const csti_aligner_options *align; // inputs_count among them
+    uint64_t budget_bytes;
+    _Atomic uint32_t *paused; // partitions above their budget
+    uint64_t rows_before;     // of earlier lives
+    int64_t watermark_us;     // of an earlier life; CSTI_WATERMARK_NONE
+    csti_partition_events events;
+    csti_metrics *metrics;
+} csti_partition_options;
+
+// Names and labels that are registered with, for who looks them up: partition="N".
+typedef struct csti_partition_metrics {
+    csti_metric *rows;         // constellation_rows_total
+    csti_metric *bytes;        // constellation_bytes_total
+    csti_metric *barriers;     // constellation_barriers_total
+    csti_metric *batch_ns;     // constellation_batch_latency_ns: from read to applied
+    csti_metric *align_ns;     // constellation_align_ns
+    csti_metric *waits_for;    // constellation_align_waits_for: an input; -1: none
+    csti_metric *delta_bytes;  // constellation_delta_bytes: of the last seal
+    csti_metric *watermark_us; // constellation_watermark_us
+    csti_metric *keys;         // constellation_keys
+    csti_metric *used_bytes;   // constellation_table_bytes
+    csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved
+    csti_metric *queued;       // constellation_channel_messages: in its channels, now
+    csti_metric *held;         // constellation_align_held_rows
+} csti_partition_metrics;
+
+CST_CHECK_RESULT cst_code csti_partition_open(const csti_partition_options *options,
+                                              csti_partition **out, cst_err *err);
+// Waits for what the device has. NULL is allowed.
+void csti_partition_close(csti_partition *partition);
+
+// CST_OK: something was done; CST_AGAIN: nothing to do now; else why the partition has stopped.
+// `err` is not NULL.
+CST_CHECK_RESULT cst_code csti_partition_poll(csti_partition *partition, cst_err *err);
+// Whether its table refuses rows though nothing of it is pinned. Any thread.
+bool csti_partition_is_starved(const csti_partition *partition);
+const csti_partition_metrics *csti_partition_metrics_of(const csti_partition *partition);
+
+#endif

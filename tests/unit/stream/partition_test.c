@@ -1,0 +1,377 @@
+// Partitions: what is applied, sealed and released, from messages made by hand.
+#include "stream/partition.h"
+
+#include "test.h"
+
+enum {
+    INPUTS = 2,
+    BLOCK_ROWS = 256,
+    BLOCKS = 4,
+    KEYS = 1000,
+    TURNS_MAX = 10000,
+    SEALED_MAX = 256,
+};
+
+typedef struct fixture {
+    csti_clock_sim clock;
+    csti_guard guard;
+    csti_metrics *metrics;
+    cst_device *device;
+    cst_queue *queue;
+    cst_device_table *table;
+    cst_schema key;
+    csti_block_shape shape;
+    csti_channel *channels[INPUTS];
+    csti_partition *partition;
+    _Atomic uint32_t paused;
+    csti_sealed sealed[SEALED_MAX];
+    uint64_t sealed_count, released_count, releasable_count;
+    uint64_t given_up_id;
+    cst_code given_up_code;
+    cst_code sealed_code;
+    uint64_t counts[KEYS], sums[KEYS]; // what the table should hold
+    cst_err err;
+} fixture;
+
+static cst_code sealed_take(void *context, const csti_sealed *sealed, cst_err *err) {
+    fixture *f = context;
+
+    (void)err;
+    CHECK(f->sealed_count < SEALED_MAX);
+    f->sealed[f->sealed_count++] = *sealed;
+    return f->sealed_code;
+}
+
+static bool released_give(void *context, cst_delta *out) {
+    fixture *f = context;
+
+    if (f->released_count >= f->releasable_count) return false;
+    *out = f->sealed[f->released_count++].delta;
+    return true;
+}
+
+static void given_up_take(void *context, csti_barrier barrier, cst_code code) {
+    fixture *f = context;
+
+    f->given_up_id = barrier.id;
+    f->given_up_code = code;
+}
+
+static void fixture_open(fixture *f, const char *uri, uint64_t budget_bytes, uint64_t table_bytes) {
+    const cst_table_options options = {
+        .layout = CST_TABLE_INLINE,
+        .key_bytes = 8,
+        .program = {.value_bytes = 16,
+                    .accumulators_count = 2,
+                    .presence_offset = CST_NO_OFFSET,
+                    .time_offset = CST_NO_OFFSET,
+                    .accumulators = {{CST_COUNT, CST_U64, 0, CST_NO_COLUMN, 0},
+                                     {CST_SUM, CST_U64, 8, 0, 0}}},
+        .hash_key = {1, 2},
+        .budget_bytes = table_bytes,
+        .log_segment_bytes = 64 << 10,
+        .numa_node = -1,
+    };
+    const csti_aligner_options align = {.inputs_count = INPUTS, .time_max_ns = 1000};
+
+    memset(f, 0, sizeof *f);
+    csti_clock_sim_init(&f->clock, 0);
+    CHECK_OK(csti_guard_init(&f->guard, 7, 1));
+    CHECK_OK(csti_metrics_open(&f->metrics, NULL));
+    CHECK_OK(cst_device_open(uri, &f->device, NULL));
+    CHECK_OK(cst_queue_open(f->device, NULL, &f->queue, NULL));
+    CHECK_OK(cst_device_table_open(f->queue, &options, NULL, &f->table, NULL));
+    CHECK_OK(cst_schema_parse("u64", &f->key, NULL));
+    f->shape = (csti_block_shape){.rows_capacity = BLOCK_ROWS,
+                                  .key_bytes = 8,
+                                  .key_bytes_max = 8,
+                                  .sources_count = 1,
+                                  .source_types = {CST_TYPE_U64}};
+    for (int i = 0; i < INPUTS; i++)
+        CHECK_OK(csti_channel_open(&f->shape, BLOCKS, -1, &f->channels[i], NULL));
+    const csti_partition_options wanted = {
+        .partition = 3,
+        .clock = &f->clock.clock,
+        .guard = &f->guard,
+        .queue = f->queue,
+        .table = f->table,
+        .key = &f->key,
+        .inputs = f->channels,
+        .align = &align,
+        .budget_bytes = budget_bytes,
+        .paused = &f->paused,
+        .rows_before = 100,
+        .watermark_us = CSTI_WATERMARK_NONE,
+        .events = {sealed_take, released_give, given_up_take, f},
+        .metrics = f->metrics,
+    };
+    CHECK_OK(csti_partition_open(&wanted, &f->partition, NULL));
+}
+
+static void fixture_close(fixture *f) {
+    csti_partition_close(f->partition);
+    cst_device_table_close(f->table);
+    cst_queue_close(f->queue);
+    cst_device_close(f->device);
+    for (int i = 0; i < INPUTS; i++) csti_channel_close(f->channels[i]);
+    csti_metrics_close(f->metrics);
+}
+
+static void run(fixture *f) {
+    int idle = 0;
+
+    // A device with a thread of its own may need a moment.
+    for (int turn = 0; turn < TURNS_MAX * 100 && idle < (turn < 1000 ? 1000 : 3); turn++) {
+        const cst_code code = csti_partition_poll(f->partition, &f->err);
+
+        if (code != CST_OK && code != CST_AGAIN) TEST_FAIL("%s", f->err.text);
+        idle = code == CST_AGAIN && cst_queue_in_flight(f->queue) == 0 ? idle + 1 : 0;
+    }
+}
+
+// A block of `count` rows with keys from first_key on, each of `amount`; false: the channel is
+// full.
+static bool send(fixture *f, int input, uint64_t first_key, uint32_t count, uint64_t amount) {
+    const cst_hash_key hash_key = {1, 2};
+    csti_block *block = csti_channel_block(f->channels[input]);
+
+    CHECK(count <= BLOCK_ROWS);
+    if (!block) return false;
+    for (uint32_t r = 0; r < count; r++) {
+        const uint64_t key = first_key + r;
+
+        cst_key_encode_u64(key, block->keys + 8 * r);
+        ((uint64_t *)(uintptr_t)block->sources[0].values)[r] = amount;
+        if (key >= KEYS) continue;
+        f->counts[key]++;
+        f->sums[key] += amount;
+    }
+    cst_hash_fixed(&hash_key, block->keys, 8, 8, count, block->hashes);
+    block->rows_count = count;
+    block->bytes = count * 24;
+    csti_channel_send_rows(f->channels[input], block);
+    return true;
+}
+
+static void send_barrier(fixture *f, int input, uint64_t id) {
+    const csti_barrier barrier = {.id = id, .epoch = id, .mode = CSTI_BARRIER_ALIGNED};
+
+    CHECK_OK(csti_channel_send_barrier(f->channels[input], barrier));
+}
+
+static void check_table(fixture *f) {
+    cst_table *image = cst_device_table_image(f->table);
+
+    for (uint64_t key = 0; key < KEYS; key++) {
+        uint64_t value[2] = {0};
+        uint8_t encoded[8];
+        size_t bytes = 0;
+
+        cst_key_encode_u64(key, encoded);
+        const cst_code code = cst_table_get(image, encoded, 8, value, sizeof value, &bytes);
+        CHECK_CODE(code, f->counts[key] ? CST_OK : CST_NOT_FOUND);
+        CHECK_EQ(value[0], f->counts[key]);
+        CHECK_EQ(value[1], f->sums[key]);
+    }
+}
+
+static uint64_t metric(const csti_metric *m) {
+    return atomic_load(&m->value);
+}
+
+TEST(rows_of_all_inputs_are_applied_and_their_blocks_go_back) {
+    static const char *const uris[] = {"cpu:", "cpu:?worker=1"};
+
+    for (int u = 0; u < 2; u++) {
+        fixture f;
+
+        fixture_open(&f, uris[u], 64 << 20, 64 << 20);
+        for (int round = 0; round < 50; round++) {
+            for (int i = 0; i < INPUTS; i++)
+                CHECK(send(&f, i, test_random_below(KEYS - BLOCK_ROWS), BLOCK_ROWS, 3));
+            run(&f);
+        }
+        check_table(&f);
+        CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->rows), 50 * INPUTS * BLOCK_ROWS);
+        fixture_close(&f);
+    }
+}
+
+TEST(a_seal_holds_what_came_before_the_barrier_of_every_input) {
+    csti_sealed *sealed;
+    fixture f;
+
+    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    CHECK(send(&f, 0, 0, 10, 1));
+    send_barrier(&f, 0, 5);
+    CHECK(send(&f, 0, 100, 10, 1)); // behind the barrier
+    CHECK(send(&f, 1, 200, 10, 1));
+    run(&f);
+    CHECK_EQ(f.sealed_count, 0);
+    csti_channel_send_watermark(f.channels[0], 77);
+    csti_channel_send_watermark(f.channels[1], 66);
+    CHECK(send(&f, 1, 300, 10, 1));
+    send_barrier(&f, 1, 5);
+    run(&f);
+    CHECK_EQ(f.sealed_count, 1);
+    sealed = &f.sealed[0];
+    CHECK_EQ(sealed->barrier.id, 5);
+    CHECK_EQ(sealed->rows_count, 100 + 30);
+    CHECK_EQ(sealed->delta.epoch, 1);
+    check_table(&f); // what was held came after the seal
+    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->rows), 40);
+    fixture_close(&f);
+}
+
+TEST(a_barrier_that_does_not_come_in_time_is_given_up) {
+    fixture f;
+
+    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    send_barrier(&f, 0, 5);
+    CHECK(send(&f, 0, 0, 10, 1));
+    run(&f);
+    csti_clock_sim_advance(&f.clock, 2000);
+    run(&f);
+    CHECK_EQ(f.given_up_id, 5);
+    CHECK_EQ(f.given_up_code, CST_ALIGN_TIMEOUT);
+    CHECK_EQ(f.sealed_count, 0);
+    check_table(&f); // the held rows went on
+    fixture_close(&f);
+}
+
+TEST(a_row_that_overflows_stops_the_partition_and_names_its_key) {
+    fixture f;
+    cst_code code = CST_OK;
+
+    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    CHECK(send(&f, 0, 40, 10, UINT64_MAX - 5));
+    run(&f);
+    f.counts[40] = f.sums[40] = 0;
+    CHECK(send(&f, 0, 2000, 1, 1));
+    CHECK(send(&f, 1, 45, 1, 6)); // over the top
+    CHECK(send(&f, 1, 46, 1, 1)); // never applied
+    f.counts[45]--, f.counts[46]--;
+    for (int turn = 0; turn < 10 && (code == CST_OK || code == CST_AGAIN); turn++)
+        code = csti_partition_poll(f.partition, &f.err);
+    CHECK_CODE(code, CST_SUM_OVERFLOW);
+    CHECK(strstr(f.err.text, "partition 3, key 45:"));
+    CHECK_CODE(csti_partition_poll(f.partition, &f.err), CST_SUM_OVERFLOW);
+    for (uint64_t key = 41; key < 50; key++) {
+        uint64_t value[2] = {0};
+        uint8_t encoded[8];
+        size_t bytes;
+
+        cst_key_encode_u64(key, encoded);
+        CHECK_OK(cst_table_get(cst_device_table_image(f.table), encoded, 8, value, 16, &bytes));
+        CHECK_EQ(value[0], f.counts[key]);
+    }
+    fixture_close(&f);
+}
+
+TEST(a_fenced_partition_applies_nothing_more) {
+    fixture f;
+
+    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    CHECK(send(&f, 0, 0, 10, 1));
+    run(&f);
+    csti_guard_fence(&f.guard);
+    CHECK(send(&f, 0, 0, 10, 1));
+    CHECK_CODE(csti_partition_poll(f.partition, &f.err), CST_FENCED);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->rows), 10);
+    fixture_close(&f);
+}
+
+TEST(an_error_of_the_seal_stops_the_partition) {
+    fixture f;
+    cst_code code = CST_OK;
+
+    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    f.sealed_code = CST_FENCED;
+    for (int i = 0; i < INPUTS; i++) send_barrier(&f, i, 1);
+    for (int turn = 0; turn < 10 && (code == CST_OK || code == CST_AGAIN); turn++)
+        code = csti_partition_poll(f.partition, &f.err);
+    CHECK_CODE(code, CST_FENCED);
+    fixture_close(&f);
+}
+
+// One key again and again in new epochs: only the log grows, and only releases free it.
+TEST(above_its_budget_a_partition_pauses_its_readers_until_a_release) {
+    enum { BUDGET = 3 << 20 };
+    uint64_t id = 0;
+    fixture f;
+
+    fixture_open(&f, "cpu:", BUDGET, 64 << 20);
+    while (f.paused == 0 && id < SEALED_MAX - 2) {
+        for (uint64_t first = 0; first + BLOCK_ROWS <= KEYS; first += BLOCK_ROWS)
+            CHECK(send(&f, (int)(first / BLOCK_ROWS % INPUTS), first, BLOCK_ROWS, 1));
+        id++;
+        for (int i = 0; i < INPUTS; i++) send_barrier(&f, i, id);
+        run(&f);
+    }
+    CHECK_EQ(f.paused, 1);
+    CHECK(!csti_partition_is_starved(f.partition));
+    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->paused), 1);
+    f.releasable_count = f.sealed_count;
+    run(&f);
+    CHECK_EQ(f.released_count, f.sealed_count);
+    CHECK_EQ(f.paused, 0);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->paused), 0);
+    check_table(&f);
+    fixture_close(&f);
+}
+
+TEST(a_table_without_room_waits_and_goes_on_behind_a_release) {
+    enum { BYTES = 4 << 20 };
+    uint64_t id = 0;
+    fixture f;
+
+    fixture_open(&f, "cpu:", BYTES, BYTES); // no reserve: the table itself refuses
+    for (int round = 0; round < SEALED_MAX - 2; round++) {
+        for (uint64_t first = 0; first + BLOCK_ROWS <= KEYS; first += BLOCK_ROWS) {
+            const int input = (int)(first / BLOCK_ROWS % INPUTS);
+
+            if (!send(&f, input, first, BLOCK_ROWS, 1)) goto full;
+        }
+        id++;
+        for (int i = 0; i < INPUTS; i++)
+            if (csti_channel_send_barrier(
+                    f.channels[i],
+                    (csti_barrier){.id = id, .epoch = id, .mode = CSTI_BARRIER_ALIGNED}) != CST_OK)
+                goto full;
+        run(&f);
+    }
+full:
+    CHECK(id < SEALED_MAX - 2); // it was full at some time
+    run(&f);
+    CHECK_EQ(f.paused, 1);
+    f.releasable_count = f.sealed_count;
+    run(&f);
+    f.releasable_count = f.sealed_count;
+    run(&f);
+    CHECK_EQ(f.paused, 0);
+    check_table(&f); // nothing was lost or applied twice
+    fixture_close(&f);
+}
+
+TEST(state_that_alone_is_above_the_budget_is_starved) {
+    fixture f;
+
+    fixture_open(&f, "cpu:", 1 << 20, 64 << 20);
+    for (uint64_t first = 0; first < 40000; first += BLOCK_ROWS) {
+        CHECK(send(&f, 0, KEYS + first, BLOCK_ROWS, 1));
+        run(&f);
+    }
+    CHECK_EQ(f.paused, 1);
+    CHECK(!csti_partition_is_starved(f.partition)); // the open epoch can still be sealed
+    for (int i = 0; i < INPUTS; i++) send_barrier(&f, i, 1);
+    run(&f);
+    CHECK(!csti_partition_is_starved(f.partition)); // and its delta released
+    f.releasable_count = 1;
+    run(&f);
+    CHECK_EQ(f.paused, 1);
+    CHECK(csti_partition_is_starved(f.partition));
+    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->paused), 2);
+    fixture_close(&f);
+}
+
+TEST_MAIN
