@@ -20,7 +20,8 @@ _constellation() {
     --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --key) words="" ;;
     *)
         case $verb/$sub in
-        /) words="keys device generate bench version $common" ;;
+        /) words="check keys device generate bench version $common" ;;
+        check/) mapfile -t COMPREPLY < <(compgen -f -X "!*.toml" -- "$current"); return ;;
         keys/) words="encode decode hash $common" ;;
         keys/hash) words="--key $common" ;;
         keys/*) words="--schema $common" ;;

@@ -10,7 +10,7 @@ import sys
 import unittest
 
 PROGRAM = ""
-VERBS = ["bench", "device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "version"]
+VERBS = ["bench", "check", "device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "version"]
 
 
 def run(*arguments, text=b"", status=0):

@@ -98,6 +98,7 @@ int cli_status_of(cst_code code);
 void cli_json_text(FILE *out, const char *text, size_t count);
 
 int cli_bench(int argc, char **argv);
+int cli_check(int argc, char **argv);
 int cli_device(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 int cli_keys(int argc, char **argv);

@@ -41,6 +41,7 @@ static int cli_version(int argc, char **argv) {
 
 static const cli_choice verbs[] = {
     {"bench", cli_bench, "benchmarks, side by side with their peers"},
+    {"check", cli_check, "what is wrong with a job, or what it does"},
     {"device", cli_device, "what devices there are, and whether they give the right bits"},
     {"generate", cli_generate, "rows of the example workloads, the same for the same seed"},
     {"keys", cli_keys, "memcomparable keys and their hashes, from and to text"},

@@ -162,19 +162,33 @@ static bool key_is_of(const csti_config_key *key, const csti_config_section *sec
     return strcmp(key->section, section->name) == 0;
 }
 
-static void key_unknown(const section_reader *in, const csti_toml_node *node) {
+static bool has_key(const section_reader *in, const char *name) {
+    for (uint32_t i = 0; i < in->node->children_count; i++)
+        if (strcmp(in->reader->toml->nodes[in->node->first_child + i].key, name) == 0) return true;
+    return false;
+}
+
+static cst_code known_read(section_reader *in, size_t index, const csti_toml_node *node) {
+    in->seen[index] = true;
+    in->reader->places[index] = node->value_at;
+    return csti_config_value_read(in->reader, &csti_config_keys[index], node, in->base, in->err);
+}
+
+// Says so. One that is near is then read as if it were spelt right: what it says is checked, too,
+// and nobody complains that it is missing.
+static cst_code unknown_read(section_reader *in, const csti_toml_node *node) {
     csti_problems *problems = &in->reader->config->problems;
     const csti_config_section *section = in->section;
     const csti_config_refusal *refusal = csti_refusal_find(section->name, node->key, NULL);
     const char *names[CSTI_CONFIG_KEYS_MAX];
     size_t names_count = 0;
-    const char *near;
     const char *other = NULL;
+    const char *near;
 
     if (refusal) {
         csti_problem_add(problems, node->at, "%s%s%s %s: %s", opening(section), section->name,
                          closing(section), node->key, refusal->why);
-        return;
+        return CST_OK;
     }
     for (size_t i = 0; i < csti_config_keys_count; i++) {
         if (key_is_of(&csti_config_keys[i], section))
@@ -182,27 +196,32 @@ static void key_unknown(const section_reader *in, const csti_toml_node *node) {
         else if (strcmp(csti_config_keys[i].name, node->key) == 0)
             other = csti_config_keys[i].section;
     }
-    near = csti_nearest(node->key, names, names_count, sizeof *names);
-    if (other && !near)
-        csti_problem_add(problems, node->at, "%s%s%s has no key '%.40s': it belongs to [%s]",
-                         opening(section), section->name, closing(section), node->key, other);
-    else
-        csti_problem_add(problems, node->at, "%s%s%s has no key '%.40s'%s%s%s", opening(section),
-                         section->name, closing(section), node->key, near ? ". Did you mean '" : "",
-                         near ? near : "", near ? "'?" : "");
+    near = other ? NULL : csti_nearest(node->key, names, names_count, sizeof *names);
+    csti_problem_add(problems, node->at, "%s%s%s has no key '%.40s'%s%s%s", opening(section),
+                     section->name, closing(section), node->key,
+                     other  ? ": it belongs to ["
+                     : near ? ". Did you mean '"
+                            : "",
+                     other  ? other
+                     : near ? near
+                            : "",
+                     other  ? "]"
+                     : near ? "'?"
+                            : "");
+    in->reader->harmless_count++;
+    for (size_t i = 0; near && i < csti_config_keys_count; i++)
+        if (key_is_of(&csti_config_keys[i], section) &&
+            strcmp(csti_config_keys[i].name, near) == 0 && !has_key(in, near) && !in->seen[i])
+            return known_read(in, i, node);
+    return CST_OK;
 }
 
 static cst_code key_read(section_reader *in, const csti_toml_node *node) {
-    for (size_t i = 0; i < csti_config_keys_count; i++) {
-        const csti_config_key *key = &csti_config_keys[i];
-
-        if (!key_is_of(key, in->section) || strcmp(key->name, node->key) != 0) continue;
-        in->seen[i] = true;
-        in->reader->places[i] = node->value_at;
-        return csti_config_value_read(in->reader, key, node, in->base, in->err);
-    }
-    key_unknown(in, node);
-    return CST_OK;
+    for (size_t i = 0; i < csti_config_keys_count; i++)
+        if (key_is_of(&csti_config_keys[i], in->section) &&
+            strcmp(csti_config_keys[i].name, node->key) == 0)
+            return known_read(in, i, node);
+    return unknown_read(in, node);
 }
 
 // What the section's `kind` says, "" if nothing sensible. Keys that belong to one kind go by it.
@@ -236,11 +255,12 @@ static cst_code section_finish(section_reader *in) {
         const bool fits = !key->only || strcmp(key->only, kind) == 0;
 
         if (!key_is_of(key, in->section)) continue;
-        if (in->seen[i] && !fits && *kind)
+        if (in->seen[i] && !fits && *kind) {
             csti_problem_add(problems, in->reader->places[i],
                              "%s belongs to kind = \"%s\", and this one is \"%s\"",
                              csti_key_label(key).text, key->only, kind);
-        else if (!in->seen[i] && key->required && fits)
+            in->reader->harmless_count++;
+        } else if (!in->seen[i] && key->required && fits)
             csti_problem_add(problems, at, "%s is missing%s%s%s", csti_key_label(key).text,
                              key->only ? ": kind = \"" : "", key->only ? key->only : "",
                              key->only ? "\" needs it" : "");
@@ -330,7 +350,7 @@ static cst_code section_dispatch(csti_config_reader *reader, const csti_config_s
                                  const csti_toml_node *node, cst_err *err) {
     csti_problems *problems = &reader->config->problems;
     const csti_toml_kind wanted = section->list ? CSTI_TOML_ARRAY : CSTI_TOML_TABLE;
-    const uint32_t before = problems->count;
+    const uint32_t before = problems->count - reader->harmless_count;
     cst_code code = CST_OK;
 
     if (node->kind == wanted)
@@ -342,7 +362,8 @@ static cst_code section_dispatch(csti_config_reader *reader, const csti_config_s
     else
         csti_problem_add(problems, node->at, "there is one: write [%s], and keys under it",
                          section->name);
-    reader->sections_wrong[section - csti_config_sections] = problems->count > before;
+    reader->sections_wrong[section - csti_config_sections] =
+        problems->count - reader->harmless_count > before;
     return code;
 }
 

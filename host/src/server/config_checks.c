@@ -264,7 +264,7 @@ static void filters_check(const checker *c, const cst_operator_shape *rows) {
                 UINT32_MAX &&
             csti_filter_make(&shape, filter->column, filter->compare, filter->value, &made, &why) !=
                 CST_OK)
-            csti_problem_add(c->problems, filter->at, "[[filter]] %s", why.text);
+            csti_problem_add(c->problems, filter->at, "%s", why.text);
     }
 }
 

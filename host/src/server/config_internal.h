@@ -18,9 +18,10 @@ enum { CSTI_CONFIG_TEXT_BYTES_MAX = 8 << 20, CSTI_CONFIG_SECTIONS_MAX = 16 };
 typedef struct csti_config_reader {
     csti_job_config *config;
     const csti_toml *toml;
-    const char *folder;                            // the job file's, absolute
-    csti_place places[CSTI_CONFIG_KEYS_MAX];       // of each key's value; line 0: not in the file
-    bool sections_wrong[CSTI_CONFIG_SECTIONS_MAX]; // they have problems of their own
+    const char *folder;                      // the job file's, absolute
+    csti_place places[CSTI_CONFIG_KEYS_MAX]; // of each key's value; line 0: not in the file
+    uint32_t harmless_count; // problems that leave the rest of their section to go by
+    bool sections_wrong[CSTI_CONFIG_SECTIONS_MAX]; // they have problems that do not
 } csti_config_reader;
 
 // Adds one; those behind CSTI_CONFIG_PROBLEMS_MAX are only counted.

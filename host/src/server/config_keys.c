@@ -2,6 +2,8 @@
 
 #include "server/config.h"
 
+#include <stdio.h>
+
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 #define TIB (UINT64_C(1) << 40)
@@ -59,7 +61,7 @@ const csti_config_key csti_config_keys[] = {
      "generator", "How uneven keys are: 0 is uniform. Without it: the workload's own."},
     {"keys", "source", CSTI_KEY_COUNT64, false, JOB(source.generate.keys), 1, ROWS_MAX, NULL, NULL,
      "generator", "How many different keys; without it, as many as the workload has."},
-    {"splits", "source", CSTI_KEY_COUNT32, false, JOB(source.stripes), 1, CSTI_SPLITS_MAX, NULL,
+    {"splits", "source", CSTI_KEY_COUNT32, false, JOB(source.stripes), 1, CSTI_STRIPES_MAX, NULL,
      NULL, "generator",
      "How many readers may share the rows. Offsets in checkpoints are of a split: a job keeps its "
      "number. Without it: one a partition."},
@@ -198,3 +200,35 @@ const csti_config_refusal csti_config_refusals[] = {
 };
 const size_t csti_config_refusals_count =
     sizeof csti_config_refusals / sizeof csti_config_refusals[0];
+
+const csti_unit csti_size_units[] = {
+    {"B", 1}, {"KiB", KIB}, {"MiB", MIB}, {"GiB", 1024 * MIB}, {"TiB", TIB},
+};
+const size_t csti_size_units_count = sizeof csti_size_units / sizeof csti_size_units[0];
+
+const csti_unit csti_duration_units[] = {
+    {"us", 1}, {"ms", MILLISECOND}, {"s", SECOND}, {"m", 60 * SECOND}, {"h", HOUR}, {"d", DAY},
+};
+const size_t csti_duration_units_count = sizeof csti_duration_units / sizeof csti_duration_units[0];
+
+const char *csti_key_kind_text(csti_key_kind kind) {
+    switch (kind) {
+#define KIND_TEXT(name, text)                                                                      \
+    case CSTI_KEY_##name:                                                                          \
+        return text;
+        CSTI_KEY_KIND_MAP(KIND_TEXT)
+#undef KIND_TEXT
+    }
+    return "";
+}
+
+csti_amount csti_amount_write(uint64_t number, const csti_unit *units, size_t units_count) {
+    csti_amount out;
+    size_t best = 0;
+
+    for (size_t i = 0; i < units_count; i++)
+        if (number != 0 && number % units[i].factor == 0) best = i;
+    (void)snprintf(out.text, sizeof out.text, "%llu%s",
+                   (unsigned long long)(number / units[best].factor), units[best].name);
+    return out;
+}

@@ -77,4 +77,23 @@ extern const size_t csti_config_refusals_count;
 
 enum { CSTI_CONFIG_KEYS_MAX = 64 };
 
+const char *csti_key_kind_text(csti_key_kind kind);
+
+// The units that a SIZE, a DURATION or an EVERY (rows) is written in, smallest first.
+typedef struct csti_unit {
+    const char *name;
+    uint64_t factor;
+} csti_unit;
+
+extern const csti_unit csti_size_units[];
+extern const size_t csti_size_units_count;
+extern const csti_unit csti_duration_units[];
+extern const size_t csti_duration_units_count;
+
+// The number in the largest unit that divides it: "4GiB", "500ms".
+typedef struct csti_amount {
+    char text[32];
+} csti_amount;
+csti_amount csti_amount_write(uint64_t number, const csti_unit *units, size_t units_count);
+
 #endif

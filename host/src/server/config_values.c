@@ -1,39 +1,19 @@
 #include "base/nearest.h"
 #include "server/config_internal.h"
+#include "stream/value_text.h"
 
 #include <constellation/keys.h>
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream/value_text.h"
+enum { CHOICES_MAX = 8, CHOICES_BYTES_MAX = 64, UNIT_BYTES_MAX = 16, UNITS_MAX = 8 };
 
-enum { CHOICES_MAX = 8, CHOICES_BYTES_MAX = 64, UNIT_BYTES_MAX = 16 };
-
-typedef struct unit {
-    const char *name;
-    uint64_t factor;
-} unit;
-
-static const unit size_units[] = {
-    {"B", 1},
-    {"KiB", UINT64_C(1) << 10},
-    {"MiB", UINT64_C(1) << 20},
-    {"GiB", UINT64_C(1) << 30},
-    {"TiB", UINT64_C(1) << 40},
-};
-static const unit duration_units[] = {
-    {"us", 1},
-    {"ms", 1000},
-    {"s", 1000000},
-    {"m", UINT64_C(60000000)},
-    {"h", UINT64_C(3600000000)},
-    {"d", UINT64_C(86400000000)},
-};
-static const unit row_units[] = {{"rows", 1}, {"row", 1}};
+static const csti_unit row_units[] = {{"row", 1}, {"rows", 1}};
 
 typedef struct value_reader {
     csti_config_reader *reader;
@@ -43,17 +23,6 @@ typedef struct value_reader {
     csti_problems *problems;
     cst_err *err;
 } value_reader;
-
-static const char *kind_text(csti_key_kind kind) {
-    switch (kind) {
-#define KIND_TEXT(name, text)                                                                      \
-    case CSTI_KEY_##name:                                                                          \
-        return text;
-        CSTI_KEY_KIND_MAP(KIND_TEXT)
-#undef KIND_TEXT
-    }
-    return "";
-}
 
 static const char *node_text(const csti_toml_node *node) {
     switch (node->kind) {
@@ -118,7 +87,8 @@ static bool digits_read(const char *text, uint64_t *out, const char **rest_out) 
     return true;
 }
 
-static bool quantity_read(const char *text, const unit *units, size_t units_count, uint64_t *out) {
+static bool quantity_read(const char *text, const csti_unit *units, size_t units_count,
+                          uint64_t *out) {
     const char *name = NULL;
     uint64_t number = 0;
 
@@ -131,33 +101,22 @@ static bool quantity_read(const char *text, const unit *units, size_t units_coun
 }
 
 // The same with a unit that exists: ". Did you mean "4GiB"?"; "" if none is near.
-static void quantity_hint(const char *text, const unit *units, size_t units_count, csti_hint *out) {
+static csti_hint quantity_hint(const char *text, const csti_unit *units, size_t units_count) {
+    const char *names[UNITS_MAX];
+    csti_hint out = {""};
     const char *name = NULL;
     const char *near = NULL;
     uint64_t number = 0;
 
-    out->text[0] = '\0';
-    if (!digits_read(text, &number, &name)) return;
+    assert(units_count <= UNITS_MAX);
+    if (!digits_read(text, &number, &name)) return out;
     while (*name == ' ') name++;
-    if (strlen(name) < UNIT_BYTES_MAX) near = csti_nearest(name, units, units_count, sizeof *units);
+    // Largest first: of equally near ones, people mean that more often ("GB", "min").
+    for (size_t i = 0; i < units_count; i++) names[i] = units[units_count - 1 - i].name;
+    if (strlen(name) < UNIT_BYTES_MAX) near = csti_nearest(name, names, units_count, sizeof *names);
     if (near)
-        (void)snprintf(out->text, sizeof out->text, ". Did you mean \"%llu%s%s\"?",
+        (void)snprintf(out.text, sizeof out.text, ". Did you mean \"%llu%s%s\"?",
                        (unsigned long long)number, units == row_units ? " " : "", near);
-}
-
-typedef struct quantity_text {
-    char text[48];
-} quantity_text;
-
-// In the largest unit that divides it.
-static quantity_text quantity_write(uint64_t number, const unit *units, size_t units_count) {
-    quantity_text out;
-    size_t best = 0;
-
-    for (size_t i = 0; i < units_count; i++)
-        if (number != 0 && number % units[i].factor == 0) best = i;
-    (void)snprintf(out.text, sizeof out.text, "%llu%s",
-                   (unsigned long long)(number / units[best].factor), units[best].name);
     return out;
 }
 
@@ -183,25 +142,23 @@ static cst_code wrong_kind(const value_reader *value) {
         (void)snprintf(hint, sizeof hint, ". Did you mean %s, without quotes?", node->text);
     else if (node->kind == CSTI_TOML_TEXT && (kind == CSTI_KEY_NAMES || kind == CSTI_KEY_KEYS))
         (void)snprintf(hint, sizeof hint, ". Did you mean [\"%.48s\"]?", node->text);
-    return problem(value, "takes %s, not %s%s", kind_text(kind), node_text(node), hint);
+    return problem(value, "takes %s, not %s%s", csti_key_kind_text(kind), node_text(node), hint);
 }
 
-static cst_code size_read(const value_reader *value, const unit *units, size_t units_count,
+static cst_code size_read(const value_reader *value, const csti_unit *units, size_t units_count,
                           const char *units_text) {
     const csti_config_key *key = value->key;
     uint64_t number = 0;
-    csti_hint hint;
 
     if (value->node->kind != CSTI_TOML_TEXT) return wrong_kind(value);
     if (!quantity_read(value->node->text, units, units_count, &number)) {
-        quantity_hint(value->node->text, units, units_count, &hint);
         return problem(value, "'%.40s' is no number of %s%s", value->node->text, units_text,
-                       hint.text);
+                       quantity_hint(value->node->text, units, units_count).text);
     }
     if (number < key->min || number > key->max)
         return problem(value, "is %s to %s, not %.40s",
-                       quantity_write(key->min, units, units_count).text,
-                       quantity_write(key->max, units, units_count).text, value->node->text);
+                       csti_amount_write(key->min, units, units_count).text,
+                       csti_amount_write(key->max, units, units_count).text, value->node->text);
     memcpy(value->to, &number, sizeof number);
     return CST_OK;
 }
@@ -241,7 +198,6 @@ static cst_code every_read(const value_reader *value) {
     csti_job_config *config = value->reader->config;
     const char *text = value->node->text;
     uint64_t number = 0;
-    csti_hint hint;
 
     if (value->node->kind != CSTI_TOML_TEXT) return wrong_kind(value);
     if (quantity_read(text, row_units, sizeof row_units / sizeof *row_units, &number)) {
@@ -253,10 +209,10 @@ static cst_code every_read(const value_reader *value) {
     }
     config->every_kind = CSTI_EVERY_TIME;
     if (!strchr(text, 'r'))
-        return size_read(value, duration_units, sizeof duration_units / sizeof *duration_units,
+        return size_read(value, csti_duration_units, csti_duration_units_count,
                          "us, ms, s, m, h, d or rows");
-    quantity_hint(text, row_units, sizeof row_units / sizeof *row_units, &hint);
-    return problem(value, "'%.40s' is no number of us, ms, s, m, h, d or rows%s", text, hint.text);
+    return problem(value, "'%.40s' is no number of us, ms, s, m, h, d or rows%s", text,
+                   quantity_hint(text, row_units, sizeof row_units / sizeof *row_units).text);
 }
 
 static cst_code fold_read(const value_reader *value) {
@@ -385,7 +341,7 @@ static cst_code flag_read(const value_reader *value) {
 
 static cst_code scalar_read(const value_reader *value) {
     static const cst_column real = {.type = CST_TYPE_F64};
-    char text[CSTI_VALUE_TEXT_BYTES_MAX] = "";
+    char text[CSTI_VALUE_TEXT_BYTES_MAX + 1] = "";
     const char *copy = NULL;
     const cst_value number = {.f64 = value->node->real};
     size_t bytes = 0;
@@ -523,7 +479,7 @@ static cst_code list_read(const value_reader *list) {
 
         item.node = &list->reader->toml->nodes[node->first_child + i];
         if (item.node->kind != CSTI_TOML_TEXT)
-            (void)problem(&item, "takes %s: here is %s in it", kind_text(list->key->kind),
+            (void)problem(&item, "takes %s: here is %s in it", csti_key_kind_text(list->key->kind),
                           node_text(item.node));
         else if (list->key->kind == CSTI_KEY_DECLARED)
             declared_read(&item, list->to);
@@ -555,10 +511,9 @@ static cst_code value_read(const value_reader *value) {
     case CSTI_KEY_REAL:
         return real_read(value);
     case CSTI_KEY_SIZE:
-        return size_read(value, size_units, sizeof size_units / sizeof *size_units,
-                         "B, KiB, MiB, GiB or TiB");
+        return size_read(value, csti_size_units, csti_size_units_count, "B, KiB, MiB, GiB or TiB");
     case CSTI_KEY_DURATION:
-        return size_read(value, duration_units, sizeof duration_units / sizeof *duration_units,
+        return size_read(value, csti_duration_units, csti_duration_units_count,
                          "us, ms, s, m, h or d");
     case CSTI_KEY_CHOICE:
         return choice_read(value);

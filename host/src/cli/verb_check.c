@@ -1,0 +1,168 @@
+// verb_check.c: `constellation check JOB.toml`.
+#include "cli/cli.h"
+
+#include "server/config.h"
+#include "server/config_keys.h"
+#include "table/image.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { CHECK_ARENA_BYTES = 1 << 20, SLOT_INDEX_BYTES = 8 /* a control line of 64 for 8 slots */ };
+
+static const char *const sinks[] = {
+    [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
+
+static void problem_print(const cli_arguments *arguments, const char *path,
+                          const csti_problem *problem) {
+    if (arguments->common.json) {
+        fputs("{\"event\":\"problem\",\"file\":", stdout);
+        cli_json_text(stdout, path, strlen(path));
+        printf(",\"line\":%u,\"column\":%u,\"what\":", problem->at.line, problem->at.column);
+        cli_json_text(stdout, problem->text, strlen(problem->text));
+        puts("}");
+    } else if (problem->at.line == 0) {
+        fprintf(stderr, "%s: %s\n", path, problem->text);
+    } else {
+        fprintf(stderr, "%s:%u:%u: %s\n", path, problem->at.line, problem->at.column,
+                problem->text);
+    }
+}
+
+static int problems_print(const cli_arguments *arguments, const char *path,
+                          const csti_problems *problems) {
+    const uint32_t count = problems->count;
+
+    for (uint32_t i = 0; i < count && i < CSTI_CONFIG_PROBLEMS_MAX; i++)
+        problem_print(arguments, path, &problems->list[i]);
+    return cli_failf(&arguments->common, "check", path, CST_CONFIG,
+                     "%u problem%s. Nothing started.", count, count == 1 ? "" : "s");
+}
+
+static uint32_t entry_bytes(const csti_job_shape *shape) {
+    return csti_entry_bytes(CST_TABLE_INLINE, shape->table.key_bytes, shape->program.value_bytes);
+}
+
+static void source_print(const csti_job_config *config) {
+    const csti_source_options *source = &config->source;
+
+    if (source->kind == CSTI_SOURCE_FILE) {
+        printf("source       %s %s%s\n", source->format == CSTI_FILE_CSV ? "CSV" : "NDJSON",
+               source->path, source->follow ? ", and what is added to it" : "");
+    } else {
+        printf("source       generator %s, ", source->generator);
+        if (source->rows != 0)
+            printf("%" PRIu64 " rows", source->rows);
+        else
+            printf("without end");
+        printf(" in %u split%s\n", source->stripes, source->stripes == 1 ? "" : "s");
+    }
+    if (config->event_time[0])
+        printf("event time   %s, up to %s late\n", config->event_time,
+               csti_amount_write((uint64_t)config->watermark_us, csti_duration_units,
+                                 csti_duration_units_count)
+                   .text);
+    if (config->filters_count > 0) printf("filters      %u\n", config->filters_count);
+    if (config->operators_count > 0) printf("operators    %u\n", config->operators_count);
+}
+
+static void checkpoint_print(const csti_job_config *config) {
+    printf("checkpoints  %s, every ", config->checkpoint_store);
+    if (config->every_kind == CSTI_EVERY_ROWS)
+        printf("%" PRIu64 " rows", config->every);
+    else
+        printf(
+            "%s",
+            csti_amount_write(config->every, csti_duration_units, csti_duration_units_count).text);
+    printf(", %u kept\n", config->keep);
+}
+
+static void shape_print(const char *path, const csti_job_config *config,
+                        const csti_job_shape *shape) {
+    printf("%s: no problem found\n", path);
+    printf("job          %s, %u partition%s\n", config->name, config->partitions,
+           config->partitions == 1 ? "" : "s");
+    source_print(config);
+    printf("keeps        %s\n", shape->identity.value);
+    printf("state        %u bytes a key (%s%u of key, %u of value), budget %s\n",
+           entry_bytes(shape) + SLOT_INDEX_BYTES, shape->key_bytes == 0 ? "up to " : "",
+           shape->table.key_bytes, shape->program.value_bytes,
+           csti_amount_write(config->budget_bytes, csti_size_units, csti_size_units_count).text);
+    printf("device       %s, batches of %u rows\n", config->device, config->batch_rows);
+    checkpoint_print(config);
+    printf("sink         %s%s%s\n", sinks[config->sink], config->sink_path ? " " : "",
+           config->sink_path ? config->sink_path : "");
+}
+
+static void text_print_json(const char *key, const char *text) {
+    printf(",\"%s\":", key);
+    cli_json_text(stdout, text, strlen(text));
+}
+
+static void shape_print_json(const char *path, const csti_job_config *config,
+                             const csti_job_shape *shape) {
+    fputs("{\"event\":\"good\",\"file\":", stdout);
+    cli_json_text(stdout, path, strlen(path));
+    text_print_json("job", config->name);
+    text_print_json("source", config->source.kind == CSTI_SOURCE_FILE ? config->source.path
+                                                                      : config->source.generator);
+    text_print_json("keeps", shape->identity.value);
+    text_print_json("key_schema", shape->identity.key_schema);
+    text_print_json("device", config->device);
+    text_print_json("checkpoint_store", config->checkpoint_store);
+    text_print_json("sink", sinks[config->sink]);
+    printf(",\"partitions\":%u,\"key_bytes\":%u,\"value_bytes\":%u,\"entry_bytes\":%u,"
+           "\"budget_bytes\":%" PRIu64 "}\n",
+           config->partitions, shape->table.key_bytes, shape->program.value_bytes,
+           entry_bytes(shape), config->budget_bytes);
+}
+
+static int good_print(const cli_arguments *arguments, const char *path,
+                      const csti_job_config *config) {
+    cst_operator_shape rows;
+    csti_job_shape shape;
+    csti_arena arena;
+    cst_err err = {.code = CST_OK};
+    cst_code code;
+    int status = CLI_DONE;
+
+    csti_arena_init(&arena, CHECK_ARENA_BYTES);
+    code = csti_job_rows_shape(config, &rows, &err);
+    if (code == CST_OK) code = csti_job_shape_make(config, &rows, &arena, &shape, &err);
+    if (code != CST_OK)
+        status = cli_fail(&arguments->common, "check", NULL, &err);
+    else if (arguments->common.json)
+        shape_print_json(path, config, &shape);
+    else if (!arguments->common.quiet)
+        shape_print(path, config, &shape);
+    csti_arena_release(&arena);
+    return status;
+}
+
+int cli_check(int argc, char **argv) {
+    static const cli_verb verb = {
+        .name = "check",
+        .arguments = "JOB.toml",
+        .about = "Reads a job, says everything that is wrong with it, with line, column and the\n"
+                 "nearest right name, and starts nothing. Without a problem: what the job does.\n"
+                 "docs/jobs.md has every key.",
+        .positional_min = 1,
+        .positional_max = 1,
+    };
+    csti_job_config config;
+    cli_arguments arguments;
+    cst_err err = {.code = CST_OK};
+    int status = cli_parse(&verb, argc, argv, &arguments);
+    cst_code code;
+
+    if (status != CLI_GO_ON) return status;
+    code = csti_config_read(arguments.positional[0], NULL, &config, &err);
+    if (code == CST_OK)
+        status = good_print(&arguments, arguments.positional[0], &config);
+    else if (code == CST_CONFIG)
+        status = problems_print(&arguments, arguments.positional[0], &config.problems);
+    else
+        status = cli_fail(&arguments.common, "check", NULL, &err);
+    csti_config_close(&config);
+    return status;
+}
