@@ -1,7 +1,7 @@
 # bash completion for constellation(1)
 _constellation() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local verb="" sub="" index words common="--json --quiet --log-level --help"
+    local verb="" sub="" index words files="" common="--json --quiet --log-level --help"
     for ((index = 1; index < COMP_CWORD; index++)); do
         case ${COMP_WORDS[index]} in
         -*) ;;
@@ -21,7 +21,7 @@ _constellation() {
     *)
         case $verb/$sub in
         /) words="check keys device generate bench version $common" ;;
-        check/) mapfile -t COMPREPLY < <(compgen -f -X "!*.toml" -- "$current"); return ;;
+        check/*) words=$common files="!*.toml" ;;
         keys/) words="encode decode hash $common" ;;
         keys/hash) words="--key $common" ;;
         keys/*) words="--schema $common" ;;
@@ -41,7 +41,10 @@ _constellation() {
         esac
         ;;
     esac
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+    mapfile -t COMPREPLY < <(
+        compgen -W "$words" -- "$current"
+        [ -z "$files" ] || compgen -f -X "$files" -- "$current"
+    )
     # A URI's colon splits words: offer only what stands behind it.
     if declare -F __ltrim_colon_completions > /dev/null; then
         __ltrim_colon_completions "$current"

@@ -11,23 +11,28 @@
     "[job]\nname = \"j\"\n[source]\nkind = \"generator\"\nname = \"bids\"\n"                       \
     "[key]\ncolumns = [\"auction\"]\n[[aggregate]]\nas = \"n\"\nop = \"count\"\n"
 
-static char job_folder[256];
-static char job_path[300];
-
-static inline void job_write(const char *text) {
+// Reads a job file that holds the text; the file is gone again afterwards. What was in *out is not
+// closed.
+static inline cst_code job_read_with(const char *text, const csti_config_overrides *overrides,
+                                     csti_job_config *out, cst_err *err) {
+    char folder[256];
+    char path[300];
     FILE *file;
+    cst_code code;
 
-    if (!job_folder[0]) folder_make(job_folder, sizeof job_folder);
-    (void)snprintf(job_path, sizeof job_path, "%s/job.toml", job_folder);
-    file = fopen(job_path, "wb");
+    folder_make(folder, sizeof folder);
+    (void)snprintf(path, sizeof path, "%s/job.toml", folder);
+    file = fopen(path, "wb");
     CHECK(file);
-    CHECK_EQ(fwrite(text, 1, strlen(text), file), strlen(text));
+    CHECK(fputs(text, file) >= 0);
     CHECK_EQ(fclose(file), 0);
+    code = csti_config_read(path, overrides, out, err);
+    folder_remove(folder);
+    return code;
 }
 
 static inline cst_code job_read(const char *text, csti_job_config *out, cst_err *err) {
-    job_write(text);
-    return csti_config_read(job_path, NULL, out, err);
+    return job_read_with(text, NULL, out, err);
 }
 
 #endif

@@ -1,0 +1,49 @@
+#include "nth.h"
+
+#include "unit/server/jobs.h"
+
+static csti_job_config config;
+
+TEST(a_job_that_finds_no_memory_says_so_and_leaks_nothing) {
+    cst_err err = {.code = CST_OK};
+    cst_code code = CST_OK;
+
+    for (uint64_t n = 1;; n++) {
+        CHECK(n < 1000);
+        nth_fail_at(n);
+        code = job_read(JOB_LEAST "[[filter]]\ncolumn = \"price\"\nop = \">\"\nvalue = 2.5\n",
+                        &config, &err);
+        if (!nth_end()) break;
+        // Opening the device or the generator says it as a problem of the file's.
+        if (code != CST_NO_MEMORY && code != CST_CONFIG)
+            TEST_FAIL("allocation %" PRIu64 ": %s: %s", n, cst_code_name(code), err.text);
+        csti_config_close(&config);
+    }
+    CHECK_CODE(code, CST_CONFIG); // 2.5 is no u64
+    csti_config_close(&config);
+}
+
+TEST(a_shape_that_finds_no_memory_says_so_and_leaks_nothing) {
+    cst_err err = {.code = CST_OK};
+    cst_operator_shape rows;
+    csti_job_shape shape;
+    cst_code code = CST_OK;
+
+    CHECK_OK(job_read(JOB_LEAST, &config, &err));
+    CHECK_OK(csti_job_rows_shape(&config, &rows, &err));
+    for (uint64_t n = 1;; n++) {
+        csti_arena arena;
+
+        CHECK(n < 1000);
+        csti_arena_init(&arena, 1 << 20);
+        nth_fail_at(n);
+        code = csti_job_shape_make(&config, &rows, &arena, &shape, &err);
+        csti_arena_release(&arena);
+        if (!nth_end()) break;
+        CHECK_CODE(code, CST_NO_MEMORY);
+    }
+    CHECK_OK(code);
+    csti_config_close(&config);
+}
+
+TEST_MAIN
