@@ -33,7 +33,7 @@ _constellation() {
             words="--rows --skew --keys --seed --first-row --format --no-header $common"
             ;;
         bench/*)
-            words="machine codec hash state barrier delta fold growth recovery --list --peers
+            words="machine codec hash state barrier delta fold growth align recovery --list --peers
                 --entries --batch --schema --skew --rounds --seed $common"
             ;;
         version/) words="--fault-points $common" ;;

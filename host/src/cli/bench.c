@@ -24,6 +24,7 @@ static const bench_group groups[] = {
     {"delta", bench_delta, "seal and hand over 10K changes, without a copy"},
     {"fold", bench_fold, "a full and its deltas become one ordered full"},
     {"growth", bench_growth, "single puts while a table grows and seals, up to p99.999 and max"},
+    {"align", bench_align, "a barrier injected, polled for, taken, and aligned over 128 inputs"},
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };

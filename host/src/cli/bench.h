@@ -150,6 +150,7 @@ cst_code bench_barrier(bench *b, cst_err *err);
 cst_code bench_delta(bench *b, cst_err *err);
 cst_code bench_fold(bench *b, cst_err *err);
 cst_code bench_growth(bench *b, cst_err *err);
+cst_code bench_align(bench *b, cst_err *err);
 cst_code bench_recovery(bench *b, cst_err *err);
 
 #endif
