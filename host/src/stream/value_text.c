@@ -235,6 +235,24 @@ static bool fraction_take(const char *text, size_t bytes, size_t *at, uint32_t *
     return true;
 }
 
+// Z, +HH:MM, -HH:MM, or nothing: seconds ahead of UTC.
+static bool zone_take(const char *text, size_t bytes, size_t *at, int32_t *out) {
+    const bool west = *at < bytes && text[*at] == '-';
+    uint32_t hours = 0;
+    uint32_t minutes = 0;
+
+    *out = 0;
+    if (*at == bytes || byte_take(text, bytes, at, 'Z')) return true;
+    if (!west && text[*at] != '+') return false;
+    ++*at;
+    if (!digits_take(text, bytes, at, 2, &hours) || !byte_take(text, bytes, at, ':') ||
+        !digits_take(text, bytes, at, 2, &minutes))
+        return false;
+    if (hours > 23 || minutes > 59) return false;
+    *out = (int32_t)(hours * 3600 + minutes * 60) * (west ? -1 : 1);
+    return true;
+}
+
 static cst_code timestamp_read(const char *text, size_t bytes, cst_value *out) {
     int64_t days = 0;
     size_t at = 0;
@@ -242,6 +260,7 @@ static cst_code timestamp_read(const char *text, size_t bytes, cst_value *out) {
     uint32_t minute = 0;
     uint32_t second = 0;
     uint32_t microsecond = 0;
+    int32_t ahead = 0;
     const cst_code code = date_take(text, bytes, &at, &days);
     cst_i128 us;
 
@@ -253,11 +272,11 @@ static cst_code timestamp_read(const char *text, size_t bytes, cst_value *out) {
     if (!byte_take(text, bytes, &at, ':')) return CST_PARSE;
     if (!digits_take(text, bytes, &at, 2, &second)) return CST_PARSE;
     if (!fraction_take(text, bytes, &at, &microsecond)) return CST_PARSE;
-    (void)byte_take(text, bytes, &at, 'Z');
-    if (at != bytes) return CST_PARSE;
+    if (!zone_take(text, bytes, &at, &ahead) || at != bytes) return CST_PARSE;
     if (hour > 23 || minute > 59 || second > 59) return CST_VALUE_RANGE;
     us = (cst_i128)days * MICROSECONDS_A_DAY +
-         ((cst_i128)((hour * 60 + minute) * 60 + second) * 1000000 + microsecond);
+         ((cst_i128)((hour * 60 + minute) * 60 + second) * 1000000 + microsecond) -
+         (cst_i128)ahead * 1000000;
     if (us < INT64_MIN || us > INT64_MAX) return CST_VALUE_RANGE;
     out->i128 = us;
     return CST_OK;

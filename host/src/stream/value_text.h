@@ -6,7 +6,8 @@
 //   f32, f64          decimal, nan, inf, -inf      written with the fewest digits that read back
 //   bool              true | false
 //   date              YYYY-MM-DD                   outside years 0 to 9999: a sign, more digits
-//   timestamp         YYYY-MM-DDTHH:MM:SS.ffffffZ  read: 'T' or ' ', 0 to 6 digits, Z optional
+//   timestamp         YYYY-MM-DDTHH:MM:SS.ffffffZ  read: 'T' or ' ', 0 to 6 digits, then
+//                     nothing, Z or an offset (+02:00), which is taken off: all times are UTC
 //   decimal128(s)     digits, s of them behind the point (read: at most s)
 //   uuid              8-4-4-4-12 hex digits
 //   fixed, binary     hex digits, two a byte
