@@ -11,7 +11,7 @@ extern "C" const bench_peers *bench_peers_table(void) {
     static const bench_peers table = {
         BENCH_PEERS_VERSION,  peers::maps,         sizeof peers::maps / sizeof *peers::maps,
         peers::hashes,        peers::hashes_count, peers::encodes,
-        peers::encodes_count,
+        peers::encodes_count, peers::parses,       peers::parses_count,
     };
     return &table;
 }

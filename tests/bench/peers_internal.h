@@ -17,6 +17,8 @@ extern const bench_peer_hash hashes[];                     // hashes.cc
 extern const std::size_t hashes_count;
 extern const bench_peer_encode encodes[];
 extern const std::size_t encodes_count;
+extern const bench_peer_parse parses[]; // parses.cc
+extern const std::size_t parses_count;
 
 struct Key {
     std::uint64_t a, b;

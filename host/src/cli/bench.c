@@ -25,6 +25,7 @@ static const bench_group groups[] = {
     {"fold", bench_fold, "a full and its deltas become one ordered full"},
     {"growth", bench_growth, "single puts while a table grows and seals, up to p99.999 and max"},
     {"align", bench_align, "a barrier injected, polled for, taken, and aligned over 128 inputs"},
+    {"parse", bench_parse, "CSV and NDJSON files as batches of rows"},
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };

@@ -1,7 +1,8 @@
 // bench_peers.h: what `constellation bench --peers` measures against: a table of functions.
 //
 //   constellation ──dlopen──► libconstellation-peers.so (tests/bench, C++17)
-//                  bench_peers_table() ──► { maps: boost, absl, RocksDB, LMDB; hashes; encoders }
+//                  bench_peers_table() ──► { maps: boost, absl, RocksDB, LMDB; hashes; encoders;
+//                                                  parsers }
 //
 // Keys are 16 bytes and values 64, back to back. Every loop is the peer's own, so that nothing of
 // ours stands between its steps, and knows all its keys ahead. Hits are copied out.
@@ -23,11 +24,12 @@ extern "C" {
 #endif
 
 enum {
-    BENCH_PEERS_VERSION = 2,
+    BENCH_PEERS_VERSION = 3,
     BENCH_KEY_BYTES = 16,
     BENCH_VALUE_BYTES = 64,
     BENCH_VALUES_COUNT = 64, // loops read and write value i at slot i % 64 of a small buffer
-    BENCH_ATTACK_BITS = 12,  // an attacker chooses keys whose hashes agree in so many bits
+    BENCH_PARSE_SLACK_BYTES = 64,
+    BENCH_ATTACK_BITS = 12, // an attacker chooses keys whose hashes agree in so many bits
 };
 
 typedef struct bench_peer_map {
@@ -67,6 +69,21 @@ typedef struct bench_peer_encode {
     void (*run)(const uint64_t *const *columns, size_t count, uint8_t *out);
 } bench_peer_encode;
 
+// Where the rows of `bids` go; channel has 8 bytes a row.
+typedef struct bench_parse_columns {
+    size_t rows_max;
+    uint64_t *auction, *bidder, *price;
+    int64_t *at;
+    char *channel;
+    int32_t *channel_offsets; // rows_max + 1
+} bench_parse_columns;
+
+typedef struct bench_peer_parse {
+    const char *name;
+    // NDJSON, with BENCH_PARSE_SLACK_BYTES behind it; how many rows it is.
+    size_t (*run)(const char *text, size_t bytes, const bench_parse_columns *out);
+} bench_peer_parse;
+
 typedef struct bench_peers {
     uint32_t version;
     const bench_peer_map *const *maps;
@@ -75,6 +92,8 @@ typedef struct bench_peers {
     size_t hashes_count;
     const bench_peer_encode *encodes;
     size_t encodes_count;
+    const bench_peer_parse *parses;
+    size_t parses_count;
 } bench_peers;
 
 // The plugin's one symbol, and its type for dlsym.
