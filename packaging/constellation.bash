@@ -33,8 +33,8 @@ _constellation() {
             words="--rows --skew --keys --seed --first-row --format --no-header $common"
             ;;
         bench/*)
-            words="machine codec hash state barrier delta fold growth align recovery --list --peers
-                --entries --batch --schema --skew --rounds --seed $common"
+            words="machine codec hash state barrier delta fold growth align parse published
+                recovery --list --peers --entries --batch --schema --skew --rounds --seed $common"
             ;;
         version/) words="--fault-points $common" ;;
         *) words=$common ;;

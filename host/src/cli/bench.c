@@ -26,6 +26,7 @@ static const bench_group groups[] = {
     {"growth", bench_growth, "single puts while a table grows and seals, up to p99.999 and max"},
     {"align", bench_align, "a barrier injected, polled for, taken, and aligned over 128 inputs"},
     {"parse", bench_parse, "CSV and NDJSON files as batches of rows"},
+    {"published", bench_published, "aggregates of 64 partitions, published and read as one"},
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
