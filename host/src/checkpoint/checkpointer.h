@@ -15,17 +15,25 @@
 // next commit begins, so that after a crash at most the newest committed one has to be released
 // again (with identical bytes: it is rendered from the committed segments).
 //
-// At most `epochs_max` ids and `staged_bytes_max` of pinned delta are between begin and commit;
-// at the cap begin says CST_AGAIN: barriers wait, rows go on.
+// At most `epochs_max` ids, as many epochs of each partition, and `staged_bytes_max` of pinned
+// delta are between begin and commit; at the cap begin says CST_AGAIN: barriers wait, rows go on.
+// One id is always let in, since epochs of aborted ids get out with it only.
+//
+// An epoch's segment does not depend on the id it goes with: written again it has the same bytes.
+// So what stands on an aborted id's epochs stays up; those epochs alone are uploaded again.
 //
 // Promises   pins end by commit only. An aborted id is never used again. After FENCED nothing is
-//            written any more. Every step has a deadline; one that passes it aborts the id.
-// Thread     begin, source, partition, released, abort: any (a lock inside, never held while
-//            the store is called). upload(p): one thread at a time a partition; commit: one thread.
-// Ring       begin, source, partition, released: 1, they never wait for the store. The rest: 2.
-// Owner      deltas stay pinned in their tables until released says so.
+//            written any more. Every step has a deadline; one that passes it aborts the id. Whether
+//            a commit took effect is never guessed: what is not known is decided by the abort.
+// Thread     upload(p): one thread at a time a partition; commit: one thread; the rest: any (a lock
+//            inside, never held while store or metadata are called).
+// Ring       upload, commit: 2. The rest: 1, they never wait for the store.
+// Owner      deltas stay pinned in their tables until released says so. Options are copied; the
+//            identity's texts, store, metadata, clock, random and logger are borrowed until close.
 // Errors     FENCED: stop the job. CHECKPOINT_ABORTED: the id is gone, its changes go with the
-//            next; the job goes on. Store errors abort the id and are counted by name.
+//            next; the job goes on. Store errors, NO_MEMORY and the metadata's refusals doom an id:
+//            they are returned and counted, and a later commit aborts it. SEGMENT_*, EPOCH, USAGE,
+//            INTERNAL: a mistake of the caller's or ours, which trying again does not mend.
 #ifndef CST_CHECKPOINT_CHECKPOINTER_H
 #define CST_CHECKPOINT_CHECKPOINTER_H
 
@@ -79,11 +87,13 @@ void csti_checkpointer_close(csti_checkpointer *checkpointer);
 // The next id. CST_AGAIN: at a cap; CST_FENCED.
 CST_CHECK_RESULT cst_code csti_checkpointer_begin(csti_checkpointer *checkpointer, uint64_t *id_out,
                                                   cst_err *err);
-// What a source had read up to the barrier of `id`. Copied.
+// What a source had read up to the barrier of `id`. Copied. EXISTS: it was here before;
+// CHECKPOINT_ABORTED.
 CST_CHECK_RESULT cst_code csti_checkpointer_source(csti_checkpointer *checkpointer, uint64_t id,
                                                    const csti_manifest_split *split, cst_err *err);
 // What a partition sealed at the barrier of `id`. CHECKPOINT_ABORTED: kept all the same, it goes
-// with the next id.
+// with the next id that comes to the partition. EPOCH: not the one behind the last, NO_MEMORY: not
+// kept.
 CST_CHECK_RESULT cst_code csti_checkpointer_partition(csti_checkpointer *checkpointer, uint64_t id,
                                                       uint32_t partition, const csti_cut *cut,
                                                       cst_err *err);
@@ -91,17 +101,22 @@ CST_CHECK_RESULT cst_code csti_checkpointer_partition(csti_checkpointer *checkpo
 bool csti_checkpointer_released(csti_checkpointer *checkpointer, uint32_t partition,
                                 csti_cut *cut_out);
 
-// Uploads what partition `partition` has to, oldest first; CST_AGAIN: nothing to do now.
+// Uploads one epoch of partition `partition`, the oldest that is not up; CST_AGAIN: nothing to do
+// now. Any other error dooms the id it goes with.
 CST_CHECK_RESULT cst_code csti_checkpointer_upload(csti_checkpointer *checkpointer,
                                                    uint32_t partition, cst_err *err);
-// Commits the oldest id if all of it is up, releases it; also aborts what passed a deadline.
-// CST_AGAIN: nothing to do now. *id_out: what was committed.
+// One step: aborts a doomed id (CHECKPOINT_ABORTED says why it was), or commits the oldest id, if
+// all of it is up, and releases it. CST_AGAIN: nothing to do now. An error before the commit dooms
+// the id; one of the release leaves it committed, and the next calls release it again. *id_out: the
+// id that the answer is about; 0: none.
 CST_CHECK_RESULT cst_code csti_checkpointer_commit(csti_checkpointer *checkpointer,
                                                    uint64_t *id_out, cst_err *err);
-// Gives an id up: an alignment that failed, say.
+// Gives an id up: an alignment that failed, say. The next commit decides it. CHECKPOINT_ORDER: it
+// is being committed; NOT_FOUND: it is over.
 CST_CHECK_RESULT cst_code csti_checkpointer_abort(csti_checkpointer *checkpointer, uint64_t id,
                                                   cst_err *err);
-// A full that was registered: manifests from the next one on stand on it.
+// A full that was registered: manifests from the next one on stand on it. An older one than is in
+// use changes nothing. USAGE: it does not end with a committed segment of the partition.
 CST_CHECK_RESULT cst_code csti_checkpointer_use_full(csti_checkpointer *checkpointer,
                                                      uint32_t partition,
                                                      const csti_manifest_segment *full,
@@ -116,10 +131,13 @@ typedef struct csti_checkpointer_stats {
     uint64_t last_committed_id;
     uint64_t staged_epochs, staged_bytes;
     uint64_t uploaded_bytes, upload_ns, commit_ns, release_ns;
-    uint64_t errors_count; // store errors; the last of them:
+    uint64_t errors_count; // steps that failed; the last of them:
     cst_code last_error;
     bool fenced;
 } csti_checkpointer_stats;
+// A step failed of late: until then (the clock's now_ns) upload and commit only say CST_AGAIN, and
+// the wait doubles, from 10 ms to 5 s, until something commits. 0: nothing failed.
+uint64_t csti_checkpointer_retry_at_ns(csti_checkpointer *checkpointer);
 void csti_checkpointer_stats_read(csti_checkpointer *checkpointer, csti_checkpointer_stats *out);
 
 #endif

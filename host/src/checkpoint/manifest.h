@@ -90,6 +90,12 @@ CST_CHECK_RESULT cst_code csti_manifest_read(const char *name, const void *bytes
 CST_CHECK_RESULT cst_code csti_manifest_check(const char *name, const csti_manifest *manifest,
                                               cst_code code, cst_err *err);
 
+// All of it, texts and arrays too, into `arena`.
+CST_CHECK_RESULT cst_code csti_manifest_copy(const csti_manifest *manifest, csti_arena *arena,
+                                             csti_manifest *out, cst_err *err);
+CST_CHECK_RESULT cst_code csti_manifest_copy_text(const char *text, csti_arena *arena,
+                                                  const char **out, cst_err *err);
+
 // What the partitions of a job have in common, for segments and manifests.
 typedef struct csti_job_identity {
     const char *job;

@@ -1,0 +1,207 @@
+// checkpointer_upload.c: a sealed epoch becomes a segment in the store, its ranges as they lie.
+#include "base/fault_point.h"
+#include "checkpoint/checkpointer_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+// One upload, as it was when it began.
+typedef struct upload_task {
+    csti_checkpointer *c;
+    csti_checkpoint *checkpoint; // stays while uploads_running
+    uint32_t partition;
+    uint64_t id, nonce, deadline_ns;
+    csti_cut given;
+    cst_segment_info info;
+    cst_object_upload *upload;
+    bool is_begun; // some bytes are written
+    char name[CSTI_CHECKPOINT_NAME_BYTES];
+} upload_task;
+
+// The oldest cut that is not up, if its checkpoint goes on.
+static csti_checkpoint_cut *next_cut_locked(const csti_checkpointer *c, uint32_t partition,
+                                            csti_checkpoint **checkpoint_out) {
+    csti_checkpoint_queue *queue = &c->queues[partition];
+
+    for (uint32_t i = 0; i < queue->count; i++) {
+        csti_checkpoint_cut *cut = &queue->cuts[i];
+
+        if (cut->is_uploaded) continue;
+        *checkpoint_out = cut->id == 0 ? NULL : csti_checkpoint_find_locked(c, cut->id);
+        if (!*checkpoint_out || (*checkpoint_out)->state != CSTI_CHECKPOINT_OPEN) return NULL;
+        return cut;
+    }
+    return NULL;
+}
+
+static void info_fill_locked(upload_task *task) {
+    const csti_checkpointer *c = task->c;
+    const csti_job_identity *identity = &c->options.identity;
+    const uint64_t epoch = task->given.epoch;
+    uint32_t base_checksum = 0;
+    const bool has_base = csti_checkpoint_base_locked(c, task->partition, epoch, &base_checksum);
+
+    task->info = (cst_segment_info){
+        .kind = has_base ? CST_SEGMENT_DELTA : CST_SEGMENT_FULL_UNORDERED,
+        .table_id = identity->table_id,
+        .epoch_from = epoch,
+        .epoch_to = epoch,
+        .base_epoch = has_base ? epoch - 1 : 0,
+        .base_checksum = base_checksum,
+        .schema_hash = c->schema_hash,
+        .program_hash = c->program_hash,
+        .hash_key_check = c->hash_key_check,
+        .parts_count = identity->parts_count,
+    };
+    memcpy(task->info.parts, identity->parts, sizeof identity->parts);
+}
+
+static bool task_take_locked(csti_checkpointer *c, uint32_t partition, upload_task *task) {
+    csti_checkpoint *checkpoint = NULL;
+    csti_checkpoint_cut *cut = NULL;
+    const uint64_t now = csti_checkpointer_now(c);
+
+    if (now < c->retry_at_ns) return false;
+    cut = next_cut_locked(c, partition, &checkpoint);
+    if (!cut) return false;
+    *task = (upload_task){
+        .c = c,
+        .checkpoint = checkpoint,
+        .partition = partition,
+        .id = checkpoint->id,
+        .nonce = checkpoint->nonce,
+        .deadline_ns = now + c->options.step_deadline_us * 1000,
+        .given = cut->given,
+    };
+    info_fill_locked(task);
+    csti_checkpoint_part *part = &checkpoint->parts[partition];
+    const uint64_t epoch = cut->given.epoch;
+    if (part->tried_from == 0 || epoch < part->tried_from) part->tried_from = epoch;
+    if (epoch > part->tried_to) part->tried_to = epoch;
+    checkpoint->uploads_running++;
+    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_DELTA,
+                                                        .id = task->id,
+                                                        .partition = partition,
+                                                        .tenure = c->options.tenure,
+                                                        .nonce = task->nonce,
+                                                        .epoch = epoch},
+                                task->name);
+    return true;
+}
+
+// A cst_write: the context is the task.
+static cst_code write_some(void *context, const void *bytes, size_t count, cst_err *err) {
+    upload_task *task = context;
+
+    // Relaxed: a flag that ends the upload sooner; the metadata decides.
+    if (atomic_load_explicit(&task->c->is_fenced, memory_order_relaxed))
+        return cst_fail(err, CST_FENCED, "%s: another owner has taken the place", task->name);
+    if (csti_checkpointer_now(task->c) > task->deadline_ns)
+        return cst_fail(err, CST_DEADLINE, "%s: its upload took longer than %" PRIu64 " us",
+                        task->name, task->c->options.step_deadline_us);
+    if (task->is_begun) CSTI_FAULT_POINT(upload_middle);
+    task->is_begun = true;
+    return cst_object_upload_write(task->upload, bytes, count, err);
+}
+
+static cst_code append_ranges(const upload_task *task, cst_segment_writer *writer, cst_err *err) {
+    cst_code code = CST_OK;
+
+    for (uint32_t part = 0; code == CST_OK && part < task->info.parts_count; part++)
+        for (size_t i = 0; code == CST_OK && i < task->given.ranges_count[part]; i++)
+            code = cst_segment_writer_append(writer, part, task->given.ranges[part][i].data,
+                                             task->given.ranges[part][i].count, err);
+    return code;
+}
+
+cst_code csti_checkpointer_settle(csti_checkpointer *c, const char *name, uint64_t nonce,
+                                  uint64_t bytes, cst_err *err) {
+    cst_object_info info;
+    const cst_code code = cst_object_head(c->options.store, name, &info, err);
+
+    if (code != CST_OK) return code;
+    if (info.nonce != nonce || info.bytes != bytes)
+        return cst_fail(err, CST_EXISTS, "%s was written by somebody else", name);
+    return CST_OK;
+}
+
+// The writer is closed last: what it wrote by reference stays until the upload is finished.
+static cst_code upload_segment(upload_task *task, cst_segment_summary *summary_out, cst_err *err) {
+    cst_segment_writer *writer = NULL;
+    cst_code code =
+        cst_object_upload_open(task->c->options.store, task->name, task->nonce, &task->upload, err);
+
+    if (code != CST_OK) return code;
+    code = cst_segment_writer_open(&task->info, write_some, task, &writer, err);
+    if (code == CST_OK) code = append_ranges(task, writer, err);
+    if (code == CST_OK) code = cst_segment_writer_finish(writer, summary_out, err);
+    if (code == CST_OK) {
+        code = cst_object_upload_finish(task->upload, NULL, err);
+        if (csti_code_is_ambiguous(code))
+            code = csti_checkpointer_settle(task->c, task->name, task->nonce,
+                                            summary_out->segment_bytes, err);
+    } else {
+        cst_object_upload_abort(task->upload);
+    }
+    cst_segment_writer_close(writer);
+    return code;
+}
+
+// It may belong to another checkpoint by now: then it is uploaded again, with the same bytes.
+static void task_done_locked(const upload_task *task, const cst_segment_summary *summary) {
+    csti_checkpoint_queue *queue = &task->c->queues[task->partition];
+    csti_checkpoint_cut *cut = NULL;
+
+    for (uint32_t i = 0; i < queue->count && !cut; i++)
+        if (queue->cuts[i].given.epoch == task->given.epoch) cut = &queue->cuts[i];
+    assert(cut); // it was not committed, so it was not released
+    assert(!cut->has_checksum || cut->segment.checksum == summary->checksum);
+    cut->has_checksum = true;
+    cut->segment = (csti_manifest_segment){
+        .bytes = summary->segment_bytes,
+        .checksum = summary->checksum,
+        .kind = task->info.kind,
+        .epoch_from = task->given.epoch,
+        .epoch_to = task->given.epoch,
+    };
+    memcpy(cut->name, task->name, sizeof cut->name);
+    cut->is_uploaded = cut->id == task->id;
+    task->checkpoint->progress_ns = csti_checkpointer_now(task->c);
+    task->c->stats.uploaded_bytes += summary->segment_bytes;
+}
+
+cst_code csti_checkpointer_upload(csti_checkpointer *checkpointer, uint32_t partition,
+                                  cst_err *err) {
+    csti_checkpointer *c = checkpointer;
+    cst_segment_summary summary = {0};
+    cst_err why = {.code = CST_OK};
+    upload_task task;
+
+    assert(partition < c->options.partitions_count);
+    if (atomic_load_explicit(&c->is_fenced, memory_order_relaxed))
+        return csti_checkpointer_fence(c, err);
+    csti_checkpointer_lock(c);
+    const bool is_there = task_take_locked(c, partition, &task);
+    csti_checkpointer_unlock(c);
+    if (!is_there) return cst_fail(err, CST_AGAIN, "partition %u has nothing to upload", partition);
+
+    const uint64_t begun_ns = csti_checkpointer_now(c);
+    CSTI_FAULT_POINT(upload_before);
+    const cst_code code = upload_segment(&task, &summary, &why);
+    CSTI_FAULT_POINT(upload_after);
+
+    csti_checkpointer_lock(c);
+    task.checkpoint->uploads_running--;
+    c->stats.upload_ns += csti_checkpointer_now(c) - begun_ns;
+    if (code == CST_OK) {
+        task_done_locked(&task, &summary);
+    } else if (code != CST_FENCED) {
+        csti_checkpointer_back_off_locked(c, code);
+        csti_checkpoint_doom_locked(c, task.checkpoint, code, why.text);
+    }
+    csti_checkpointer_unlock(c);
+    if (code == CST_OK) return CST_OK;
+    return cst_fail(err, code, "checkpoint %" PRIu64 ", partition %u: %s", task.id, partition,
+                    why.text);
+}
