@@ -11,14 +11,15 @@
 // Promises   neither delays a checkpoint. One unreadable record ends a fold, and the chain stays.
 //            gc deletes an object only if no kept manifest names it and its (tenure, id) is below
 //            the newest committed of its partition, or its fold token is below the lease's current
-//            one, which gc raises first: never by age. A full that was registered and not used yet
-//            stays, the newest of its partition. Both are idempotent and may be killed at any step:
+//            one, which gc raises first: never by age. A full that was registered and that the next
+//            checkpoint may stand on stays. Both are idempotent and may be killed at any step:
 //            pending names are in the metadata.
 // Thread     one at a time, each.
 // Ring       2.
 #ifndef CST_CHECKPOINT_COMPACTION_H
 #define CST_CHECKPOINT_COMPACTION_H
 
+#include "checkpoint/chain.h"
 #include "checkpoint/checkpointer.h"
 
 #define CSTI_FOLD_LEASE "fold" // its token stands in the names of fulls
@@ -48,12 +49,20 @@ uint32_t csti_fold_segments(const csti_manifest_partition *partition);
 // Whether the policy wants the partition folded now.
 bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partition *partition);
 // Folds partition `p` of a committed manifest: *full_out (its name in `arena`) is registered. One
-// that was registered before and holds the same is taken as it is. AGAIN: nothing to fold; LEASE:
+// that was registered before is taken as it is, and may hold less. AGAIN: nothing to fold; LEASE:
 // another process folds, or took over; SEGMENT_*, NOT_FOUND: damage; store errors.
 CST_CHECK_RESULT cst_code csti_fold_partition(const csti_compaction_options *options,
                                               const csti_manifest *manifest, uint32_t p,
                                               csti_arena *arena, csti_manifest_segment *full_out,
                                               cst_err *err);
+
+// The registered full that stands for the most segments of the chain, which is open: all of its
+// bytes are good. *count_out: how many. AGAIN: there is none.
+CST_CHECK_RESULT cst_code csti_fold_find(cst_object_store *store, const csti_meta_view *view,
+                                         const csti_manifest *manifest, uint32_t p,
+                                         const csti_chain *chain, csti_arena *arena,
+                                         csti_manifest_segment *full_out, uint32_t *count_out,
+                                         cst_err *err);
 
 typedef struct csti_gc_report {
     uint64_t retired_checkpoints;

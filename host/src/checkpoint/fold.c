@@ -150,35 +150,52 @@ static cst_code fold_upload(fold_job *job, cst_err *err) {
     return CST_OK;
 }
 
-// The bytes as they came to lie in the store: all of them good, and a delta on the last segment of
-// the chain stands on them.
-static cst_code full_read_back(const fold_job *job, const csti_manifest_segment *full,
+// The bytes as they came to lie in the store: all of them good, and a delta on segment `tip` of the
+// chain stands on them.
+static cst_code full_read_back(cst_object_store *store, const csti_manifest *manifest, uint32_t p,
+                               const cst_segment *tip, const csti_manifest_segment *full,
                                csti_arena *arena, cst_err *err) {
-    const csti_manifest_partition *partition = &job->manifest->partitions[job->p];
-    const csti_manifest_segment *tip = &partition->segments[job->count - 1];
-    csti_manifest_partition folded = *partition;
-    csti_manifest manifest = *job->manifest;
+    csti_manifest_partition folded = manifest->partitions[p];
+    csti_manifest alone = *manifest;
     csti_chain chain = {.segments_count = 0};
     cst_segment_info info, tip_info;
+    cst_segment_summary tip_summary;
     cst_code code;
 
     folded.segments = full;
     folded.segments_count = 1;
-    manifest.partitions = &folded;
-    manifest.partitions_count = 1;
-    code = csti_chain_open(job->options->store, &manifest, 0, 0, 1, arena, &chain, err);
+    alone.partitions = &folded;
+    alone.partitions_count = 1;
+    code = csti_chain_open(store, &alone, 0, 0, 1, arena, &chain, err);
     if (code != CST_OK) return code;
     cst_segment_info_read(chain.segments[0], &info);
-    cst_segment_info_read(job->chain.segments[job->count - 1], &tip_info);
-    if (info.tip_checksum != (tip_info.tip_checksum ? tip_info.tip_checksum : tip->checksum))
+    cst_segment_info_read(tip, &tip_info);
+    cst_segment_summary_read(tip, &tip_summary);
+    if (info.tip_checksum != (tip_info.tip_checksum ? tip_info.tip_checksum : tip_summary.checksum))
         code =
             cst_fail(err, CST_SEGMENT_BASE, "segment %s: is not a fold of this chain", full->name);
-    if (code == CST_OK) code = cst_segment_verify(chain.segments[0], &job->manifest->hash_key, err);
-    csti_chain_close(job->options->store, &chain);
+    if (code == CST_OK) code = cst_segment_verify(chain.segments[0], &manifest->hash_key, err);
+    csti_chain_close(store, &chain);
     return code;
 }
 
-static cst_code full_register(const fold_job *job, cst_err *err) {
+static bool is_unknown(cst_code code) {
+    return code == CST_OBJECT_AMBIGUOUS || code == CST_DEADLINE;
+}
+
+// Whether the metadata has it, now that a later proposal was decided.
+static cst_code registration_look(fold_job *job, bool *registered_out, cst_err *err) {
+    csti_meta_view view;
+    cst_code code = csti_meta_refresh(job->options->meta, err);
+
+    if (code == CST_OK) code = csti_meta_read(job->options->meta, &job->work, &view, err);
+    for (uint32_t i = 0; code == CST_OK && i < view.fulls_count; i++)
+        if (strcmp(view.fulls[i].name, job->name) == 0) *registered_out = true;
+    return code;
+}
+
+// *open_out: it may be registered all the same, or become so.
+static cst_code full_register(fold_job *job, bool *open_out, cst_err *err) {
     const csti_meta_command command = {
         .kind = CSTI_META_REGISTER_FULL,
         .partition = job->p,
@@ -189,13 +206,22 @@ static cst_code full_register(const fold_job *job, cst_err *err) {
         .lease = CSTI_FOLD_LEASE,
         .token = job->token,
     };
-    csti_meta_result result;
+    csti_meta_result result = {.code = CST_OK};
+    bool registered = false;
     cst_code code = CST_OBJECT_AMBIGUOUS;
 
-    for (int try = 0; try < REGISTER_TRIES; try++) {
-        if (code != CST_OBJECT_AMBIGUOUS && code != CST_DEADLINE) break;
+    for (int try = 0; is_unknown(code) && try < REGISTER_TRIES; try++) {
+        result.index = 0;
         code = csti_meta_propose(job->options->meta, &command, &result, err);
+        *open_out = *open_out || is_unknown(code);
     }
+    // A refusal can be that of the second of two, where the first took effect.
+    if (code != CST_OK && *open_out && result.index > 0) {
+        cst_err look;
+
+        *open_out = registration_look(job, &registered, &look) != CST_OK;
+    }
+    if (registered) code = CST_OK;
     if (code == CST_OK) CSTI_FAULT_POINT(fold_registered);
     return code;
 }
@@ -212,63 +238,95 @@ static void full_drop(const fold_job *job) {
 
 // Under the lease.
 static cst_code fold_leased(fold_job *job, cst_err *err) {
+    bool open = false;
     cst_code code;
 
     CSTI_FAULT_POINT(fold_leased);
     code = fold_upload(job, err);
     if (code != CST_OK) return code;
-    code = full_read_back(job, &job->full, &job->work, err);
+    code = full_read_back(job->options->store, job->manifest, job->p,
+                          job->chain.segments[job->count - 1], &job->full, &job->work, err);
     if (code == CST_OK) code = lease_hold(job, err);
-    if (code == CST_OK) {
-        code = full_register(job, err);
-        // It may still become registered: it is not ours to delete.
-        if (code == CST_OBJECT_AMBIGUOUS || code == CST_DEADLINE) return code;
-    }
-    if (code != CST_OK) full_drop(job);
+    if (code == CST_OK) code = full_register(job, &open, err);
+    if (code != CST_OK && !open) full_drop(job);
     return code;
 }
 
 // ---- One that is there --------------------------------------------------------------------------
 
-// A full of these very segments, which a folder registered and nobody has used. CST_AGAIN: none.
-static cst_code registered_find(fold_job *job, cst_err *err) {
-    const uint64_t epoch = job->manifest->partitions[job->p].segments[job->count - 1].epoch_to;
-    csti_meta_view view;
-    cst_code code = csti_meta_refresh(job->options->meta, err);
+static cst_code full_take(const csti_meta_full *full, csti_arena *arena, csti_manifest_segment *out,
+                          cst_err *err) {
+    const size_t name_bytes = strlen(full->name) + 1;
+    char *name = NULL;
+    const cst_code code = csti_arena_alloc(arena, name_bytes, 1, (void **)&name, err);
 
-    if (code == CST_OK) code = csti_meta_read(job->options->meta, &job->work, &view, err);
     if (code != CST_OK) return code;
-    for (uint32_t i = 0; i < view.fulls_count; i++) {
-        const csti_meta_full *full = &view.fulls[i];
-        cst_err ignored;
+    memcpy(name, full->name, name_bytes);
+    *out = (csti_manifest_segment){
+        .name = name,
+        .bytes = full->bytes,
+        .checksum = full->crc,
+        .kind = CST_SEGMENT_FULL_ORDERED,
+        .epoch_from = 1,
+        .epoch_to = full->epoch,
+    };
+    return CST_OK;
+}
 
-        if (full->partition != job->p || full->epoch != epoch ||
-            strlen(full->name) >= sizeof job->name)
-            continue;
-        memcpy(job->name, full->name, strlen(full->name) + 1);
-        job->full = (csti_manifest_segment){
-            .name = job->name,
-            .bytes = full->bytes,
-            .checksum = full->crc,
-            .kind = CST_SEGMENT_FULL_ORDERED,
-            .epoch_from = 1,
-            .epoch_to = epoch,
-        };
-        if (full_read_back(job, &job->full, &job->work, &ignored) == CST_OK) return CST_OK;
+cst_code csti_fold_find(cst_object_store *store, const csti_meta_view *view,
+                        const csti_manifest *manifest, uint32_t p, const csti_chain *chain,
+                        csti_arena *arena, csti_manifest_segment *full_out, uint32_t *count_out,
+                        cst_err *err) {
+    const csti_manifest_partition *partition = &manifest->partitions[p];
+
+    for (uint32_t count = csti_fold_segments(partition); count > 0; count--) {
+        const csti_manifest_segment *tip = &partition->segments[count - 1];
+
+        if (count == 1 && tip->kind == CST_SEGMENT_FULL_ORDERED) break;
+        for (uint32_t i = 0; i < view->fulls_count; i++) {
+            csti_manifest_segment full;
+            cst_code code;
+
+            if (view->fulls[i].partition != p || view->fulls[i].epoch != tip->epoch_to) continue;
+            code = full_take(&view->fulls[i], arena, &full, err);
+            if (code == CST_OK)
+                code = full_read_back(store, manifest, p, chain->segments[count - 1], &full, arena,
+                                      err);
+            if (csti_code_is_damage(code)) continue; // then another one, or none
+            if (code != CST_OK) return code;
+            *full_out = full;
+            *count_out = count;
+            return CST_OK;
+        }
     }
     return CST_AGAIN;
 }
 
-static cst_code fold_run(fold_job *job, cst_err *err) {
+static cst_code registered_find(fold_job *job, csti_arena *arena, cst_err *err) {
+    csti_meta_view view;
+    uint32_t count = 0;
+    cst_code code = csti_meta_refresh(job->options->meta, err);
+
+    if (code == CST_OK) code = csti_meta_read(job->options->meta, &job->work, &view, err);
+    if (code != CST_OK) return code;
+    return csti_fold_find(job->options->store, &view, job->manifest, job->p, &job->chain, arena,
+                          &job->full, &count, err);
+}
+
+static cst_code fold_run(fold_job *job, csti_arena *arena, cst_err *err) {
+    char *name = NULL;
     cst_code code = csti_chain_open(job->options->store, job->manifest, job->p, 0, job->count,
                                     &job->work, &job->chain, err);
 
-    if (code == CST_OK) code = registered_find(job, err);
+    if (code == CST_OK) code = registered_find(job, arena, err);
     if (code != CST_AGAIN) return code;
-    code = lease_propose(job, &job->token, err);
+    code = csti_arena_alloc(arena, sizeof job->name, 1, (void **)&name, err);
+    if (code == CST_OK) code = lease_propose(job, &job->token, err);
     if (code != CST_OK) return code;
     code = fold_leased(job, err);
     lease_end(job);
+    memcpy(name, job->name, sizeof job->name);
+    job->full.name = name;
     return code;
 }
 
@@ -281,24 +339,19 @@ cst_code csti_fold_partition(const csti_compaction_options *options, const csti_
         .p = p,
         .ttl_us = options->lease_ttl_us ? options->lease_ttl_us : LEASE_TTL_US_DEFAULT,
     };
-    char *name = NULL;
     cst_code code;
 
     assert(p < manifest->partitions_count);
     assert(options->owner != 0);
     job.count = csti_fold_segments(&manifest->partitions[p]);
     if (job.count == 0) return cst_fail(err, CST_AGAIN, "partition %u has nothing to fold", p);
-    code = csti_arena_alloc(arena, sizeof job.name, 1, (void **)&name, err);
-    if (code != CST_OK) return code;
     csti_arena_init(&job.work, FOLD_ARENA_BYTES);
-    code = fold_run(&job, err);
+    code = fold_run(&job, arena, err);
     csti_chain_close(options->store, &job.chain);
     csti_arena_release(&job.work);
     if (code != CST_OK)
         return cst_fail_at(err, code, "fold of partition %u at checkpoint %" PRIu64, p,
                            manifest->id);
-    memcpy(name, job.name, sizeof job.name);
     *full_out = job.full;
-    full_out->name = name;
     return CST_OK;
 }

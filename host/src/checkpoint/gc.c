@@ -142,27 +142,16 @@ static cst_code retiring_doom(gc *at, const csti_meta_checkpoint *checkpoint) {
     return code;
 }
 
-// A full that no kept manifest names is still wanted if the next checkpoint may stand on it: the
-// newest of its partition, and newer than what that stands on now.
+// A full that no kept manifest names is still wanted if the next checkpoint may stand on it: it is
+// newer than what that stands on now.
 static bool is_wanted(const gc *at, const csti_meta_full *full) {
-    const csti_manifest_partition *partition;
+    const csti_manifest_segment *base;
 
     if (full->partition >= at->newest.partitions_count) return false;
-    partition = &at->newest.partitions[full->partition];
-    if (partition->segments_count > 0) {
-        const csti_manifest_segment *base = &partition->segments[0];
-
-        if (full->epoch < base->epoch_to) return false;
-        if (full->epoch == base->epoch_to && base->kind == CST_SEGMENT_FULL_ORDERED) return false;
-    }
-    for (uint32_t i = 0; i < at->view.fulls_count; i++) {
-        const csti_meta_full *other = &at->view.fulls[i];
-
-        if (other->partition != full->partition) continue;
-        if (other->epoch > full->epoch) return false;
-        if (other->epoch == full->epoch && other->token > full->token) return false;
-    }
-    return true;
+    if (at->newest.partitions[full->partition].segments_count == 0) return true;
+    base = &at->newest.partitions[full->partition].segments[0];
+    return full->epoch > base->epoch_to ||
+           (full->epoch == base->epoch_to && base->kind == CST_SEGMENT_FULL_UNORDERED);
 }
 
 static cst_code fulls_doom(gc *at) {

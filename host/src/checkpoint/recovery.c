@@ -261,6 +261,61 @@ static cst_code names_read(recovery *at, uint64_t newest_id) {
     return CST_OK;
 }
 
+// ---- Where an owner goes on ---------------------------------------------------------------------
+
+// The last epoch that the sink has of partition p, if that is behind what was chosen; else 0.
+static cst_code sink_ask(recovery *at, uint32_t p, uint64_t *out) {
+    const csti_recovery_options *options = at->options;
+    uint64_t have = at->attempt.object.manifest.partitions[p].epoch_to + 1;
+    uint64_t have_not = CSTI_MANIFEST_NUMBER_MAX;
+    bool seen = false;
+    cst_code code = options->output_seen(options->output_context, p, have, &seen, at->err);
+
+    *out = 0;
+    if (code != CST_OK || !seen) return code;
+    code = options->output_seen(options->output_context, p, have_not, &seen, at->err);
+    if (code != CST_OK) return code;
+    if (seen) { // it cannot know
+        *out = at->listing.epoch_max >= have ? at->listing.epoch_max : 0;
+        return CST_OK;
+    }
+    while (code == CST_OK && have_not - have > 1) {
+        const uint64_t middle = have + (have_not - have) / 2;
+
+        code = options->output_seen(options->output_context, p, middle, &seen, at->err);
+        if (seen)
+            have = middle;
+        else
+            have_not = middle;
+    }
+    *out = have;
+    return code;
+}
+
+// A newer checkpoint than the chosen one was there, and its output may be: skipped now, or when the
+// metadata was made from a listing.
+static cst_code epochs_settle(recovery *at) {
+    const csti_manifest *manifest = &at->attempt.object.manifest;
+    cst_code code = CST_OK;
+
+    if (at->skipped_count == 0 && at->listing.manifests_count == 0) return CST_OK;
+    if (at->skipped_count) code = names_read(at, 0); // all epochs, for a sink that cannot tell
+    for (uint32_t p = 0; code == CST_OK && p < manifest->partitions_count; p++) {
+        uint64_t epoch = at->skipped_count ? at->listing.epoch_max : 0;
+
+        if (at->options->output_seen) code = sink_ask(at, p, &epoch);
+        if (code == CST_OK && epoch > manifest->partitions[p].epoch_to)
+            code = csti_attempt_pass_epochs(&at->attempt, p, epoch, at->err);
+    }
+    return code;
+}
+
+static cst_code chains_settle(recovery *at) {
+    const cst_code code = csti_attempt_use_fulls(&at->attempt, &at->view, at->err);
+
+    return code == CST_OK ? epochs_settle(at) : code;
+}
+
 static cst_code recover(recovery *at) {
     const csti_recovery_options *options = at->options;
     const csti_meta_checkpoint *newest;
@@ -275,18 +330,14 @@ static cst_code recover(recovery *at) {
     if (options->tenure == 0) return choose_newest(at, newest_id);
     code = names_read(at, newest_id);
     if (code == CST_OK) code = adopt(at, newest_id);
-    if (code == CST_OK) at->attempt.report->chosen_id = at->attempt.object.manifest.id;
+    if (code == CST_OK) {
+        at->attempt.report->chosen_id = at->attempt.object.manifest.id;
+        return csti_attempt_use_fulls(&at->attempt, &at->view, at->err);
+    }
     if (code != CST_AGAIN) return code;
     code = choose_newest(at, newest_id);
-    // What was skipped stands among the names below the newest id.
-    if (code == CST_OK && at->skipped_count) code = names_read(at, 0);
+    if (code == CST_OK && at->attempt.object.manifest.id > 0) code = chains_settle(at);
     return code;
-}
-
-static uint64_t epoch_floor(const csti_manifest *manifest, uint64_t listed) {
-    for (uint32_t i = 0; i < manifest->partitions_count; i++)
-        if (manifest->partitions[i].epoch_to > listed) listed = manifest->partitions[i].epoch_to;
-    return listed;
 }
 
 cst_code csti_recovery_plan_open(const csti_recovery_options *options, csti_recovery_plan *out,
@@ -309,7 +360,6 @@ cst_code csti_recovery_plan_open(const csti_recovery_options *options, csti_reco
         out->arena = at.attempt.arena;
         out->store = options->store;
         out->id_floor = at.listing.id_max;
-        out->epoch_floor = epoch_floor(&out->manifest, at.listing.epoch_max);
     } else {
         csti_attempt_close(&at.attempt);
         csti_arena_release(&at.attempt.arena);

@@ -54,8 +54,9 @@ typedef struct csti_recovery_options {
     csti_pin *pin;                   // read only: held while it reads; NULL: none
     bool accept_repeats;
     bool verify_all; // every block now; else blocks are verified as they are restored
-    // Whether the sink has anything of this epoch or a later one; NULL: nobody can tell. It decides
-    // nothing but whether an older checkpoint may be used.
+    // Whether the sink has anything of this epoch or a later one; NULL: nobody can tell. Asked only
+    // where there is something newer than what is chosen: whether that may be gone back behind, and
+    // from which epoch on, so that a part which is there is never sent again with other rows.
     cst_code (*output_seen)(void *context, uint32_t partition, uint64_t epoch, bool *out,
                             cst_err *err);
     void *output_context;
@@ -70,9 +71,6 @@ typedef struct csti_recovery_plan {
     csti_manifest manifest;
     csti_chain *chains; // of manifest.partitions[i]
     uint64_t id_floor;  // the highest id that any object or command names
-    // The highest epoch that any object names, of any partition: the next one lies above it, so
-    // that what an unused checkpoint sent to a sink is never sent again with other rows in it.
-    uint64_t epoch_floor;
     csti_recovery_report report;
     csti_arena arena;
     cst_object_store *store;

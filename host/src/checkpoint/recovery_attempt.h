@@ -39,6 +39,13 @@ CST_CHECK_RESULT cst_code csti_attempt_parts(csti_attempt *attempt, cst_err *err
 // Whether the manifest, which was read, has output that is not known to be empty.
 bool csti_attempt_has_output(csti_attempt *attempt);
 
+// For an owner. Registered fulls take the place of the segments that they hold.
+CST_CHECK_RESULT cst_code csti_attempt_use_fulls(csti_attempt *attempt, const csti_meta_view *view,
+                                                 cst_err *err);
+// Partition p's epochs go on behind `epoch_to`: an empty segment fills the gap.
+CST_CHECK_RESULT cst_code csti_attempt_pass_epochs(csti_attempt *attempt, uint32_t p,
+                                                   uint64_t epoch_to, cst_err *err);
+
 void csti_attempt_note(csti_attempt *attempt, uint64_t id, cst_code code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 

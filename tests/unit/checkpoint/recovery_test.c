@@ -137,7 +137,6 @@ TEST(the_floor_of_ids_counts_every_name_and_every_abort) {
     options = options_of(w, &identity);
     CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, NULL));
     CHECK_EQ(plan.id_floor, 2);
-    CHECK_EQ(plan.epoch_floor, 2); // of what was uploaded
     csti_recovery_plan_close(&plan);
     aborted = 17;
     CHECK_OK(world_propose(w,
@@ -492,6 +491,7 @@ TEST(if_no_checkpoint_is_usable_each_is_listed_with_why) {
 
 typedef struct sink_seen {
     uint64_t epoch[WORLD_PARTITIONS]; // the highest that was released
+    bool everything;                  // whatever it is asked: it cannot know
     uint64_t asked;
 } sink_seen;
 
@@ -502,7 +502,7 @@ static cst_code output_seen(void *context, uint32_t partition, uint64_t epoch, b
     (void)err;
     sink->asked++;
     CHECK(partition < WORLD_PARTITIONS);
-    *out = sink->epoch[partition] >= epoch;
+    *out = sink->everything || sink->epoch[partition] >= epoch;
     return CST_OK;
 }
 
@@ -574,7 +574,7 @@ TEST(a_sink_that_takes_nothing_has_seen_nothing) {
     world_close(w);
 }
 
-TEST(what_goes_on_behind_an_older_checkpoint_commits_on_the_newest_id_with_new_epochs) {
+TEST(what_goes_on_behind_an_older_checkpoint_stands_on_the_newest_id) {
     world *w = world_open();
     csti_job_identity identity = world_identity(w);
     csti_recovery_options options;
@@ -588,22 +588,85 @@ TEST(what_goes_on_behind_an_older_checkpoint_commits_on_the_newest_id_with_new_e
     world_claim(w);
     options = options_of(w, &identity);
     options.accept_repeats = true;
+    recovered(w, &options, 2); // and killed
     CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, NULL));
     CHECK_EQ(plan.report.chosen_id, 2);
     CHECK_EQ(plan.manifest.id, 3);
-    CHECK_EQ(plan.manifest.partitions[0].epoch_to, 2);
-    CHECK_EQ(plan.epoch_floor, 3);
     CHECK_EQ(plan.id_floor, 3);
-    csti_recovery_plan_close(&plan);
     view = world_view(w, &arena);
     CHECK_EQ(view.pins_count, 1);
     CHECK_EQ(view.pins[0].id, 2);
     csti_arena_release(&arena);
-    recovered(w, &options, 2); // killed here: again
-    world_take(w, 2);
-    w->base_id = 3;
+    world_go_on(w, &plan.manifest, 2);
+    csti_recovery_plan_close(&plan);
     world_checkpoint(w, 50, COMMITTED);
-    recovered(w, &options, 4);
+    CHECK_EQ(recovered(w, &options, 4).notes_count, 1);
+    world_close(w);
+}
+
+// Rows may repeat, but a part that the sink has is never written again with others.
+TEST(epochs_that_the_sink_has_are_passed_over) {
+    for (int knows = 0; knows < 2; knows++) {
+        world *w = world_open();
+        csti_job_identity identity = world_identity(w);
+        csti_recovery_options options;
+        csti_recovery_plan plan;
+        sink_seen sink = {.epoch = {3, 2}, .everything = knows == 0};
+
+        world_claim(w);
+        for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
+        world_remove(w, w->manifests[3]);
+        world_claim(w);
+        options = options_of(w, &identity);
+        options.accept_repeats = true;
+        options.output_seen = output_seen;
+        options.output_context = &sink;
+        CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, NULL));
+        CHECK_EQ(plan.report.chosen_id, 2);
+        CHECK(world_chains_hold(w, plan.chains, 2));
+        CHECK_EQ(plan.manifest.partitions[0].epoch_to, 3);
+        CHECK_EQ(plan.chains[0].segments_count, 3); // the last has no rows
+        CHECK_EQ(plan.manifest.partitions[1].epoch_to, knows ? 2 : 3);
+        world_go_on(w, &plan.manifest, 2);
+        csti_recovery_plan_close(&plan);
+        world_checkpoint(w, 50, COMMITTED);
+        CHECK_EQ(w->past[4][0].epoch, 4);
+        recovered(w, &options, 4);
+        world_close(w);
+    }
+}
+
+TEST(a_full_that_waits_for_its_checkpoint_shortens_an_owners_chain) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_plan plan;
+    csti_manifest_segment full, damaged;
+    csti_arena arena;
+
+    csti_arena_init(&arena, 16 << 20);
+    world_claim(w);
+    for (int i = 0; i < 4; i++) world_checkpoint(w, 50, COMMITTED);
+    CHECK_OK(world_fold(w, 4, 0, &arena, &full, NULL));
+    CHECK_OK(world_fold(w, 4, 1, &arena, &damaged, NULL));
+    world_flip(w, damaged.name, 200);
+    options = options_of(w, &identity);
+    CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, NULL));
+    CHECK(world_chains_hold(w, plan.chains, 4));
+    CHECK_EQ(plan.chains[0].segments_count, 2);
+    CHECK_TEXT(plan.manifest.partitions[0].segments[0].name, full.name);
+    CHECK_EQ(plan.manifest.partitions[0].outbox_first, 1); // still its output
+    CHECK_EQ(plan.chains[1].segments_count, 4);
+    world_go_on(w, &plan.manifest, 4);
+    csti_recovery_plan_close(&plan);
+    world_checkpoint(w, 50, COMMITTED);
+    recovered(w, &options, 5);
+    options.owner = options.tenure = 0; // a reader reads what is committed
+    options.checkpoint_id = 4;
+    CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, NULL));
+    CHECK_EQ(plan.chains[0].segments_count, 4);
+    csti_recovery_plan_close(&plan);
+    csti_arena_release(&arena);
     world_close(w);
 }
 

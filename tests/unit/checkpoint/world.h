@@ -154,6 +154,25 @@ static inline void world_take(world *w, uint64_t id) {
     w->base_id = id;
 }
 
+// The next owner goes on from these chains, which hold what checkpoint `id` held.
+static inline void world_go_on(world *w, const csti_manifest *manifest, uint64_t id) {
+    world_take(w, id);
+    w->base_id = manifest->id;
+    for (uint32_t p = 0; p < WORLD_PARTITIONS; p++) {
+        const csti_manifest_partition *from = &manifest->partitions[p];
+        world_part *part = &w->parts[p];
+
+        CHECK(from->segments_count <= WORLD_CHAIN);
+        part->count = from->segments_count;
+        part->epoch = from->epoch_to;
+        for (uint32_t s = 0; s < part->count; s++) {
+            (void)snprintf(part->names[s], sizeof part->names[s], "%s", from->segments[s].name);
+            part->segments[s] = from->segments[s];
+            part->segments[s].name = part->names[s];
+        }
+    }
+}
+
 static inline void world_put(world *w, const char *name, const void *bytes, size_t count) {
     const cst_bytes range = {bytes, count};
     const cst_put_options options = {.condition = CST_PUT_IF_ABSENT, .nonce = test_random()};
