@@ -99,8 +99,13 @@ void cli_json_text(FILE *out, const char *text, size_t count);
 
 int cli_bench(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_checkpoints(int argc, char **argv);
+int cli_checkpoints_fold(int argc, char **argv);
+int cli_checkpoints_gc(int argc, char **argv);
+int cli_checkpoints_repair(int argc, char **argv);
 int cli_device(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 int cli_keys(int argc, char **argv);
+int cli_recover(int argc, char **argv);
 
 #endif

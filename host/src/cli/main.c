@@ -42,9 +42,11 @@ static int cli_version(int argc, char **argv) {
 static const cli_choice verbs[] = {
     {"bench", cli_bench, "benchmarks, side by side with their peers"},
     {"check", cli_check, "what is wrong with a job, or what it does"},
+    {"checkpoints", cli_checkpoints, "what is in a checkpoint store, and what can go"},
     {"device", cli_device, "what devices there are, and whether they give the right bits"},
     {"generate", cli_generate, "rows of the example workloads, the same for the same seed"},
     {"keys", cli_keys, "memcomparable keys and their hashes, from and to text"},
+    {"recover", cli_recover, "new metadata for a store that lost it"},
     {"version", cli_version, "the version"},
 };
 
