@@ -153,6 +153,6 @@ uint32_t csti_filter_rows(const csti_filter *filter, const cst_batch *batch, uin
     case CST_TYPE_BINARY:
         return filter_bytes(filter, data, rows, count);
     }
-    assert(!"a type of a checked schema");
+    assert(false && "a type of a checked schema");
     return 0;
 }
