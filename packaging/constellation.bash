@@ -17,16 +17,20 @@ _constellation() {
     case $previous in
     --format) words="ndjson csv" ;;
     --log-level) words="error warning info debug" ;;
-    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --key | --keep) words="" ;;
+    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --key | --prefix | --as-of | \
+        --keep) words="" ;;
     *)
         case $verb/$sub in
-        /) words="check checkpoints keys device generate bench recover version $common" ;;
+        /) words="check checkpoints keys device generate bench query recover version $common" ;;
         check/*) words=$common files="!*.toml" ;;
         checkpoints/) words="list show verify fold gc repair-orphans $common" ;;
         checkpoints/gc) words="--keep --dry-run --offline file: $common" ;;
         checkpoints/fold | checkpoints/repair-orphans) words="--offline file: $common" ;;
         checkpoints/show | checkpoints/verify) words="newest file: $common" ;;
         checkpoints/*) words="file: $common" ;;
+        query/*)
+            words="--key --prefix --as-of --checkpoint-store $common" files="!*.toml"
+            ;;
         recover/*) words="--from-listing --accept-repeats file: $common" ;;
         keys/) words="encode decode hash $common" ;;
         keys/hash) words="--key $common" ;;

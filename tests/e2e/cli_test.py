@@ -10,7 +10,7 @@ import sys
 import unittest
 
 PROGRAM = ""
-VERBS = ["bench", "check", "device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "version"]
+VERBS = ["bench", "check", "device list", "device probe", "device selftest", "generate", "keys encode", "keys decode", "keys hash", "query", "version"]
 
 
 def run(*arguments, text=b"", status=0):
@@ -163,9 +163,9 @@ class Keys(unittest.TestCase):
 
     def test_bad_input_names_line_and_column(self):
         for schema, text, where in [
-                ("u8", "1\n300\n", "line 2, column 1"), ("u8,i32", "1,2\n3,x\n", "line 2, column 2"),
-                ("u8", "-1\n", "line 1, column 1"), ("u8", "\n", "line 1, column 1"),
-                ("bool", "yes\n", "line 1, column 1"), ("date", "2023-02-29\n", "line 1, column 1"),
+                ("u8", "1\n300\n", "line 2: column 1"), ("u8,i32", "1,2\n3,x\n", "line 2: column 2"),
+                ("u8", "-1\n", "line 1: column 1"), ("u8", "\n", "line 1: column 1"),
+                ("bool", "yes\n", "line 1: column 1"), ("date", "2023-02-29\n", "line 1: column 1"),
                 ("date", "2023-2-9\n", "line 1"), ("timestamp", "2026-01-01T24:00:00\n", "line 1"),
                 ("decimal128(2)", "1.234\n", "line 1"), ("decimal128(2)", "1.\n", "line 1"),
                 ("uuid", "00112233-4455-6677-8899-aabbccddeef\n", "line 1"),

@@ -256,9 +256,8 @@ cst_code csti_manifest_expect(const csti_manifest *manifest, const csti_job_iden
                         "checkpoint %" PRIu64 " is of job \"%s\", not \"%s\"", manifest->id,
                         manifest->job, identity->job);
     if (identity->table_id != 0 && manifest->table_id != identity->table_id)
-        return cst_fail(err, CST_JOB_MISMATCH,
-                        "checkpoint %" PRIu64 " is of table %016" PRIx64 ", not %016" PRIx64,
-                        manifest->id, manifest->table_id, identity->table_id);
+        return cst_fail(err, CST_JOB_MISMATCH, "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\"",
+                        manifest->id, manifest->value, identity->value);
     if (strcmp(manifest->key_schema, identity->key_schema) != 0)
         return cst_fail(err, CST_SEGMENT_SCHEMA,
                         "checkpoint %" PRIu64 " has keys of \"%s\", not \"%s\"", manifest->id,

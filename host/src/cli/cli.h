@@ -106,6 +106,7 @@ int cli_checkpoints_repair(int argc, char **argv);
 int cli_device(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 int cli_keys(int argc, char **argv);
+int cli_query(int argc, char **argv);
 int cli_recover(int argc, char **argv);
 
 #endif

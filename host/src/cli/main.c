@@ -46,6 +46,7 @@ static const cli_choice verbs[] = {
     {"device", cli_device, "what devices there are, and whether they give the right bits"},
     {"generate", cli_generate, "rows of the example workloads, the same for the same seed"},
     {"keys", cli_keys, "memcomparable keys and their hashes, from and to text"},
+    {"query", cli_query, "what a job keeps, as of a checkpoint"},
     {"recover", cli_recover, "new metadata for a store that lost it"},
     {"version", cli_version, "the version"},
 };

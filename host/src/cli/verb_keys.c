@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "stream/csv.h"
+#include "stream/key_text.h"
 #include "stream/value_text.h"
 
 #include <constellation/hash.h>
@@ -41,36 +42,17 @@ static void work_close(keys_work *work) {
     free(work->text);
 }
 
-// One field as a value: empty and without quotes is null where the column may be null.
-static cst_code field_read(const keys_work *work, uint32_t column, const csti_csv_field *field,
-                           size_t *scratch_used, cst_value *out, cst_err *err) {
-    const cst_column *shape = &work->schema.columns[column];
-    const size_t scratch_bytes = work->key_bytes_max + CST_FIXED_BYTES_MAX;
-    cst_code code;
-
-    *out = (cst_value){.is_null = true};
-    if (field->bytes == 0 && !field->quoted && shape->nullable) return CST_OK;
-    code = csti_value_read(shape, field->text, field->bytes, work->scratch + *scratch_used,
-                           scratch_bytes - *scratch_used, out, err);
-    if (code == CST_OK && out->bytes == work->scratch + *scratch_used)
-        *scratch_used += out->bytes_count;
-    return code;
-}
-
 static cst_code record_encode(const keys_work *work, const csti_csv *csv, uint32_t *key_bytes_out,
                               cst_err *err) {
     cst_value values[CST_COLUMNS_MAX];
-    size_t scratch_used = 0;
     cst_code code;
 
     if (csv->fields_count != work->schema.columns_count)
         return cst_fail(err, CST_SCHEMA_MISMATCH, "line %" PRIu64 ": %zu fields for %u columns",
                         csv->line, csv->fields_count, work->schema.columns_count);
-    for (uint32_t c = 0; c < work->schema.columns_count; c++) {
-        code = field_read(work, c, &csv->fields[c], &scratch_used, &values[c], err);
-        if (code != CST_OK)
-            return cst_fail_at(err, code, "line %" PRIu64 ", column %u", csv->line, c + 1);
-    }
+    code = csti_key_fields_read(&work->schema, csv->fields, csv->fields_count, work->scratch,
+                                work->key_bytes_max + CST_FIXED_BYTES_MAX, values, err);
+    if (code != CST_OK) return cst_fail_at(err, code, "line %" PRIu64, csv->line);
     code =
         cst_key_encode(&work->schema, values, work->key, work->key_bytes_max, key_bytes_out, err);
     return code == CST_OK ? code : cst_fail_at(err, code, "line %" PRIu64, csv->line);

@@ -177,10 +177,12 @@ static const char *op_name(cst_accumulate op) {
     return names[op];
 }
 
+static bool is_moment(const cst_column *column) {
+    return column->type == CST_TYPE_DATE || column->type == CST_TYPE_TIMESTAMP;
+}
+
 static bool aggregate_fits(const builder *b, const csti_aggregate_config *aggregate,
                            const cst_column *column) {
-    const bool moment = column->type == CST_TYPE_DATE || column->type == CST_TYPE_TIMESTAMP;
-
     if (aggregate->op == CST_COUNT) return true;
     if (number_of(column->type) == 0) {
         csti_problem_add(b->problems, aggregate->at,
@@ -189,7 +191,7 @@ static bool aggregate_fits(const builder *b, const csti_aggregate_config *aggreg
                          csti_type_name(column->type));
         return false;
     }
-    if (aggregate->op == CST_SUM && moment) {
+    if (aggregate->op == CST_SUM && is_moment(column)) {
         csti_problem_add(b->problems, aggregate->at,
                          "[[aggregate]] %s: '%s' is a %s, which has no sum: count, min, max and "
                          "last take it",
@@ -255,10 +257,10 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
     memcpy(field->name, from->as, sizeof from->as);
     field->number = accumulator->number;
     field->value_offset = accumulator->value_offset;
-    field->accumulator = (uint8_t)to;
+    field->accumulator = from->op == CST_COUNT ? CSTI_ALWAYS_PRESENT : (uint8_t)to;
     if (from->op != CST_COUNT) {
         field->scale = column->scale;
-        field->timestamp = column->type == CST_TYPE_TIMESTAMP;
+        if (is_moment(column)) field->moment = (uint8_t)column->type;
         *nulls_out |= column->nullable;
     }
     program->value_bytes += accumulator->number == CST_DECIMAL128 ? 16 : 8;
@@ -362,6 +364,20 @@ static cst_code text_keep(const char *text, csti_arena *arena, const char **out,
     return code;
 }
 
+// Tables of another meaning are other tables, also where the bytes would fit: a key of other
+// columns of the same types, say.
+static cst_code table_id_of(const csti_job_identity *identity, uint64_t *out, cst_err *err) {
+    csti_buffer text;
+    cst_code code;
+
+    csti_buffer_init(&text, 2 * IDENTITY_BYTES_MAX);
+    code = csti_buffer_format(&text, err, "%s keeps %s", identity->job, identity->value);
+    if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
+    if (code == CST_OK) *out = cst_segment_schema_hash((const char *)text.bytes);
+    csti_buffer_release(&text);
+    return code;
+}
+
 static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err) {
     static const char *const sinks[] = {
         [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
@@ -371,21 +387,19 @@ static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err
     cst_code code = cst_schema_format(&b->out->key, schema, sizeof schema);
 
     if (code != CST_OK) return cst_fail(err, code, "the key's schema");
+    identity->program = b->out->program;
+    identity->sink = sinks[b->config->sink];
+    identity->parts_count = 1;
+    identity->parts[0] = (cst_segment_part){.layout = CST_TABLE_INLINE,
+                                            .key_bytes = b->out->table.key_bytes,
+                                            .value_bytes = b->out->program.value_bytes};
     csti_buffer_init(&text, IDENTITY_BYTES_MAX);
     code = meaning_write(b, &text, err);
     if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
     if (code == CST_OK) code = text_keep((const char *)text.bytes, arena, &identity->value, err);
     if (code == CST_OK) code = text_keep(schema, arena, &identity->key_schema, err);
     if (code == CST_OK) code = text_keep(b->config->name, arena, &identity->job, err);
-    if (code == CST_OK) {
-        identity->program = b->out->program;
-        identity->table_id = cst_segment_schema_hash(b->config->name);
-        identity->sink = sinks[b->config->sink];
-        identity->parts_count = 1;
-        identity->parts[0] = (cst_segment_part){.layout = CST_TABLE_INLINE,
-                                                .key_bytes = b->out->table.key_bytes,
-                                                .value_bytes = b->out->program.value_bytes};
-    }
+    if (code == CST_OK) code = table_id_of(identity, &identity->table_id, err);
     csti_buffer_release(&text);
     return code;
 }
@@ -394,14 +408,13 @@ cst_code csti_shape_build(const csti_job_config *config, const cst_operator_shap
                           csti_arena *arena, csti_problems *problems, csti_job_shape *out,
                           cst_err *err) {
     const builder b = {config, rows, problems, out};
-    const uint32_t before = problems->count;
 
     memset(out, 0, sizeof *out);
     event_time_build(&b);
     key_build(&b);
     program_build(&b);
     table_build(&b);
-    if (problems->count > before) return CST_OK;
+    if (problems->count > 0) return CST_OK; // of other sections, too: the job may have no name
     return identity_build(&b, arena, err);
 }
 

@@ -84,8 +84,8 @@ static char *field_write(char *out, const csti_render_field *field, const uint8_
         return csti_u64_text(out, csti_load_le64(at));
     case CST_I64:
         value.i128 = (int64_t)csti_load_le64(at);
-        if (!field->timestamp) return csti_i64_text(out, (int64_t)value.i128);
-        column.type = CST_TYPE_TIMESTAMP;
+        if (!field->moment) return csti_i64_text(out, (int64_t)value.i128);
+        column.type = (cst_type)field->moment;
         break;
     case CST_F64:
         memcpy(&value.f64, at, sizeof value.f64);
@@ -126,7 +126,7 @@ static char *fields_write(char *out, const csti_render_plan *plan, const cst_row
         const csti_render_field *field = &plan->fields[f];
 
         out = name_write(out, field->name, f == 0 && plan->key.columns_count == 0);
-        if (presence >> field->accumulator & 1)
+        if (field->accumulator == CSTI_ALWAYS_PRESENT || presence >> field->accumulator & 1)
             out = field_write(out, field, row->value + field->value_offset);
         else
             out = LITERAL(out, "null");

@@ -24,6 +24,7 @@
 #include <constellation/keys.h>
 #include <constellation/table.h>
 
+enum { CSTI_ALWAYS_PRESENT = 0xff };
 enum { CSTI_FIELD_NAME_BYTES = 64, CSTI_FIELDS_MAX = CST_COLUMNS_MAX + CST_ACCUMULATORS_MAX };
 
 // How a row of state reads as JSON.
@@ -32,8 +33,8 @@ typedef struct csti_render_field {
     uint8_t number;        // cst_number, of an aggregate
     uint8_t scale;         // DECIMAL128
     uint16_t value_offset; // in the value
-    uint8_t accumulator;   // its bit in the presence word: absent gives null
-    bool timestamp;        // i64 microseconds, rendered as RFC 3339 text
+    uint8_t accumulator;   // its bit in the presence word: absent gives null; CSTI_ALWAYS_PRESENT
+    uint8_t moment; // of an i64: CST_TYPE_DATE, _TIMESTAMP: rendered as its text; 0: a number
 } csti_render_field;
 
 typedef struct csti_render_plan {

@@ -61,8 +61,8 @@ TEST(accumulators_stand_one_behind_the_other_as_wide_as_their_numbers) {
     CHECK_EQ(shape.program.accumulators[4].number, CST_I64);
     CHECK_EQ(shape.program.presence_offset, CST_NO_OFFSET);
     CHECK_EQ(shape.render.fields[1].scale, 2);
-    CHECK(!shape.render.fields[2].timestamp);
-    CHECK(shape.render.fields[4].timestamp);
+    CHECK_EQ(shape.render.fields[2].moment, 0);
+    CHECK_EQ(shape.render.fields[4].moment, CST_TYPE_TIMESTAMP);
     CHECK_EQ(shape.render.fields[4].value_offset, 40);
     CHECK_TEXT(shape.render.key_names[0], "id");
     CHECK_EQ(shape.key_bytes, 8);

@@ -89,6 +89,24 @@ TEST(what_is_no_toml_is_refused_at_its_place) {
     CHECK_CODE(parse("[a\n"), CST_CONFIG);
 }
 
+TEST(what_the_parser_stumbles_over_is_refused_at_its_place) {
+    CHECK_CODE(parse("[job]\nname = 1\n[?tate]\n"), CST_CONFIG);
+    check_place(place, 3, 2);
+    CHECK_CODE(parse("[?"), CST_CONFIG);
+    check_place(place, 1, 2);
+    CHECK_CODE(parse("[[a]]\n[[ ?]]"), CST_CONFIG);
+    check_place(place, 2, 4);
+}
+
+TEST(letters_beyond_ascii_stand_in_texts_and_comments_and_nowhere_else) {
+    CHECK_OK(parse("a = \"gr\xc3\xbc\xc3\x9f\" # \xc7\xb2 \xef\xbb\xbe\n"));
+    CHECK_TEXT(child(&toml.nodes[0], 0)->text, "gr\xc3\xbc\xc3\x9f");
+    CHECK_CODE(parse("a = 2 \xc3\xbc\n"), CST_CONFIG);
+    check_place(place, 1, 7);
+    CHECK_CODE(parse("a = 2\n\xc7\xb2 = 3\n"), CST_CONFIG);
+    check_place(place, 2, 1);
+}
+
 TEST(a_text_with_a_zero_byte_is_refused) {
     CHECK_CODE(parse("a = 1\nb = \"x\\u0000y\"\n"), CST_CONFIG);
     check_place(place, 2, 1);

@@ -136,7 +136,7 @@ TEST(decimals_and_times_are_strings) {
     field_add(&plan, "amount", CST_DECIMAL128, 0);
     plan.fields[0].scale = 2;
     field_add(&plan, "at", CST_I64, 16);
-    plan.fields[1].timestamp = true;
+    plan.fields[1].moment = CST_TYPE_TIMESTAMP;
     CHECK_TEXT(line_of(&plan, &key, &value, sizeof value, false),
                "{\"k\":0,\"amount\":\"-1234.56\",\"at\":\"1970-01-01T00:00:00.000000Z\","
                "\"_op\":\"upsert\"}\n");
