@@ -54,6 +54,39 @@ struct csti_partition {
     _Alignas(CSTI_SPSC_LINE_BYTES) _Atomic bool starved;
 };
 
+// ---- Room ---------------------------------------------------------------------------------------
+
+static void pause_set(csti_partition *partition, bool paused) {
+    if (partition->paused == paused) return;
+    partition->paused = paused;
+    // Relaxed: readers look at it between batches, and the reserve covers what they had begun.
+    if (paused)
+        atomic_fetch_add_explicit(partition->options.paused, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(partition->options.paused, 1, memory_order_relaxed);
+}
+
+static void room_look(csti_partition *partition) {
+    const bool pinned = partition->sealed_count > partition->released_count;
+    cst_table *image = cst_device_table_image(partition->options.table);
+    cst_table_stats stats;
+    uint64_t live_bytes;
+
+    partition->blocks_since_look = 0;
+    if (!image) return;
+    cst_table_stats_read(image, &stats);
+    // What the log has given back is its own to take again.
+    live_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes +
+                 stats.log_bytes;
+    csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
+    csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
+    pause_set(partition, partition->halted || live_bytes > partition->options.budget_bytes);
+    const bool starved =
+        partition->paused && !pinned && (partition->halted || partition->rows_since_seal == 0);
+    atomic_store_explicit(&partition->starved, starved, memory_order_relaxed);
+    csti_metric_set(partition->metrics.paused, partition->paused + starved);
+}
+
 // ---- Open ---------------------------------------------------------------------------------------
 
 static cst_code metrics_open(csti_partition *partition, cst_err *err) {
@@ -127,6 +160,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->options.inputs = NULL;
     partition->options.senders = NULL;
     partition->options.align = NULL;
+    room_look(partition);
     *out = partition;
     return CST_OK;
 }
@@ -248,38 +282,7 @@ static cst_code completions_take(csti_partition *partition, bool *worked, cst_er
     return code;
 }
 
-// ---- Room ---------------------------------------------------------------------------------------
-
-static void pause_set(csti_partition *partition, bool paused) {
-    if (partition->paused == paused) return;
-    partition->paused = paused;
-    // Relaxed: readers look at it between batches, and the reserve covers what they had begun.
-    if (paused)
-        atomic_fetch_add_explicit(partition->options.paused, 1, memory_order_relaxed);
-    else
-        atomic_fetch_sub_explicit(partition->options.paused, 1, memory_order_relaxed);
-}
-
-static void room_look(csti_partition *partition) {
-    const bool pinned = partition->sealed_count > partition->released_count;
-    cst_table *image = cst_device_table_image(partition->options.table);
-    cst_table_stats stats;
-    uint64_t live_bytes;
-
-    partition->blocks_since_look = 0;
-    if (!image) return;
-    cst_table_stats_read(image, &stats);
-    // What the log has given back is its own to take again.
-    live_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes +
-                 stats.log_bytes;
-    csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
-    csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
-    pause_set(partition, partition->halted || live_bytes > partition->options.budget_bytes);
-    const bool starved =
-        partition->paused && !pinned && (partition->halted || partition->rows_since_seal == 0);
-    atomic_store_explicit(&partition->starved, starved, memory_order_relaxed);
-    csti_metric_set(partition->metrics.paused, partition->paused + starved);
-}
+// ---- Gauges and releases ------------------------------------------------------------------------
 
 static void gauges_set(csti_partition *partition, uint64_t now_ns) {
     csti_aligner_stats align;

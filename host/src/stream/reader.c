@@ -12,7 +12,8 @@ typedef struct reader_split {
     const char *name;
     int64_t watermark_us;
     uint64_t rows_to_cut; // with rows_every
-    uint64_t empty_ns;    // since when it has had no rows, while `empty`
+    csti_split_stats stats;
+    uint64_t empty_ns; // since when it has had no rows, while `empty`
     bool empty, ended;
 } reader_split;
 
@@ -61,6 +62,41 @@ struct csti_reader {
     _Alignas(CSTI_SPSC_LINE_BYTES) reader_shown shown;
 };
 
+// ---- What others see ----------------------------------------------------------------------------
+
+// Relaxed throughout: each value stands for itself.
+static void show_u64(_Atomic uint64_t *at, uint64_t value) {
+    atomic_store_explicit(at, value, memory_order_relaxed);
+}
+
+static void show_added(_Atomic uint64_t *at, uint64_t more) {
+    show_u64(at, atomic_load_explicit(at, memory_order_relaxed) + more);
+}
+
+void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
+    const reader_shown *shown = &reader->shown;
+
+    *out = (csti_reader_stats){
+        .rows = atomic_load_explicit(&shown->rows, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&shown->bytes, memory_order_relaxed),
+        .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
+        .lag = atomic_load_explicit(&shown->lag, memory_order_relaxed),
+        .full_count = atomic_load_explicit(&shown->full_count, memory_order_relaxed),
+        .watermark_us = atomic_load_explicit(&shown->watermark_us, memory_order_relaxed),
+        .ended = atomic_load_explicit(&shown->ended, memory_order_relaxed),
+        .at_cut = atomic_load_explicit(&shown->at_cut, memory_order_relaxed),
+        .finished = atomic_load_explicit(&shown->finished, memory_order_relaxed),
+    };
+}
+
+static void split_show(csti_reader *reader, reader_split *split) {
+    const csti_split_stats before = split->stats;
+
+    csti_split_stats_read(split->split, &split->stats);
+    show_added(&reader->shown.bytes, split->stats.bytes - before.bytes);
+    show_added(&reader->shown.lag, split->stats.lag_bytes - before.lag_bytes); // may go down
+}
+
 // ---- Open ---------------------------------------------------------------------------------------
 
 static cst_code splits_open(csti_reader *reader, const csti_reader_options *options, cst_err *err) {
@@ -78,6 +114,7 @@ static cst_code splits_open(csti_reader *reader, const csti_reader_options *opti
         code = csti_split_open(options->source, from->name, from->offset, &split->split, err);
         if (code != CST_OK) return cst_fail_at(err, code, "split %s", from->name);
         reader->splits_count = i + 1;
+        split_show(reader, split);
     }
     return CST_OK;
 }
@@ -141,49 +178,6 @@ void csti_reader_close(csti_reader *reader) {
     free(reader);
 }
 
-// ---- What others see ----------------------------------------------------------------------------
-
-// Relaxed throughout: each value stands for itself.
-static void show_u64(_Atomic uint64_t *at, uint64_t value) {
-    atomic_store_explicit(at, value, memory_order_relaxed);
-}
-
-static void show_added(_Atomic uint64_t *at, uint64_t more) {
-    show_u64(at, atomic_load_explicit(at, memory_order_relaxed) + more);
-}
-
-void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
-    const reader_shown *shown = &reader->shown;
-
-    *out = (csti_reader_stats){
-        .rows = atomic_load_explicit(&shown->rows, memory_order_relaxed),
-        .bytes = atomic_load_explicit(&shown->bytes, memory_order_relaxed),
-        .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
-        .lag = atomic_load_explicit(&shown->lag, memory_order_relaxed),
-        .full_count = atomic_load_explicit(&shown->full_count, memory_order_relaxed),
-        .watermark_us = atomic_load_explicit(&shown->watermark_us, memory_order_relaxed),
-        .ended = atomic_load_explicit(&shown->ended, memory_order_relaxed),
-        .at_cut = atomic_load_explicit(&shown->at_cut, memory_order_relaxed),
-        .finished = atomic_load_explicit(&shown->finished, memory_order_relaxed),
-    };
-}
-
-static void splits_show(csti_reader *reader) {
-    uint64_t bytes = 0;
-    uint64_t lag = 0;
-
-    for (uint32_t i = 0; i < reader->splits_count; i++) {
-        csti_split_stats stats;
-
-        csti_split_stats_read(reader->splits[i].split, &stats);
-        bytes += stats.bytes;
-        lag += stats.lag_bytes;
-    }
-    show_u64(&reader->shown.bytes, bytes);
-    show_u64(&reader->shown.lag, lag);
-    show_u64(&reader->shown.dropped, csti_steps_dropped_count(reader->options.steps));
-}
-
 // ---- Watermarks ---------------------------------------------------------------------------------
 
 static int64_t event_time_max(const cst_column_data *column, uint32_t rows_count) {
@@ -245,7 +239,6 @@ static void flush(csti_reader *reader, uint64_t now_ns) {
     const int64_t watermark_us = watermark_of(reader, now_ns, &live);
 
     csti_router_flush(reader->router);
-    splits_show(reader);
     reader->flushed_ns = now_ns;
     if (watermark_us > reader->watermark_us) {
         reader->watermark_us = watermark_us;
@@ -411,8 +404,10 @@ static cst_code batch_take(csti_reader *reader, reader_split *split, const cst_b
         split->rows_to_cut -= batch->rows_count;
     }
     show_added(&reader->shown.rows, batch->rows_count);
+    split_show(reader, split);
     code = csti_steps_run(reader->options.steps, batch, &reader->batch, err);
     if (code != CST_OK) return code;
+    show_u64(&reader->shown.dropped, csti_steps_dropped_count(reader->options.steps));
     split_watermark_raise(reader, split, &reader->batch);
     return reader->batch.rows_count > 0 ? encode_begin(reader, err) : CST_OK;
 }
@@ -428,6 +423,7 @@ static cst_code split_read(csti_reader *reader, reader_split *split, uint64_t no
     if (reader->options.rows_every > 0 && split->rows_to_cut < rows_max)
         rows_max = (uint32_t)split->rows_to_cut;
     code = csti_split_next(split->split, rows_max, &batch, &split->ended, err);
+    if (code == CST_AGAIN) split_show(reader, split);
     if (code == CST_AGAIN && !split->empty) {
         split->empty = true;
         split->empty_ns = now_ns;

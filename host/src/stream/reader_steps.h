@@ -1,7 +1,7 @@
 // reader_steps.h: what a reader does to a batch before its key is taken.
 //
 //   source batch ─► filters: rows that stay ─► projection: columns that stay ─► operators, in order
-//                     (nothing dropped: nothing copied)                          (each checked)
+//                     (nothing dropped: nothing copied)
 //
 // Promises   a batch that comes out passes cst_batch_check and has at most as many rows as came in.
 // Thread     one.
@@ -18,10 +18,13 @@
 
 #include <constellation/operator.h>
 
-typedef struct csti_operator_use {
-    const cst_operator_type *type;
-    const char *options;
-} csti_operator_use;
+// An operator's instance.
+typedef struct csti_step {
+    const char *name;
+    const cst_operator_shape *shape; // of what comes out
+    cst_code (*process)(void *instance, const cst_batch *in, cst_batch *out, cst_err *err);
+    void *instance;
+} csti_step;
 
 typedef struct csti_steps_options {
     const csti_row_shape *shape; // of the source
@@ -29,7 +32,7 @@ typedef struct csti_steps_options {
     uint32_t filters_count;
     const char *project; // names, CSTI_COLUMN_NAME_BYTES apart
     uint32_t project_count;
-    const csti_operator_use *operators;
+    const csti_step *operators;
     uint32_t operators_count;
     uint32_t rows_max; // of a batch that comes in
 } csti_steps_options;
