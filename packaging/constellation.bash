@@ -21,7 +21,11 @@ _constellation() {
         --keep) words="" ;;
     *)
         case $verb/$sub in
-        /) words="check checkpoints keys device generate bench query recover version $common" ;;
+        /) words="run check checkpoints keys device generate bench query recover version $common" ;;
+        run/*)
+            words="--rows --until-caught-up --takeover --accept-repeats --device --checkpoint-store
+                $common" files="!*.toml"
+            ;;
         check/*) words=$common files="!*.toml" ;;
         checkpoints/) words="list show verify fold gc repair-orphans $common" ;;
         checkpoints/gc) words="--keep --dry-run --offline file: $common" ;;

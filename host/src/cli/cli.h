@@ -108,5 +108,6 @@ int cli_generate(int argc, char **argv);
 int cli_keys(int argc, char **argv);
 int cli_query(int argc, char **argv);
 int cli_recover(int argc, char **argv);
+int cli_run(int argc, char **argv);
 
 #endif

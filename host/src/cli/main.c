@@ -48,6 +48,7 @@ static const cli_choice verbs[] = {
     {"keys", cli_keys, "memcomparable keys and their hashes, from and to text"},
     {"query", cli_query, "what a job keeps, as of a checkpoint"},
     {"recover", cli_recover, "new metadata for a store that lost it"},
+    {"run", cli_run, "runs a job; started again, it resumes from its newest checkpoint"},
     {"version", cli_version, "the version"},
 };
 

@@ -1,0 +1,279 @@
+// verb_run.c: `constellation run JOB.toml`.
+#include "cli/cli.h"
+
+#include "base/buffer.h"
+#include "server/job.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PLAIN_EVERY_S = 5, METRICS_BYTES_MAX = 16 << 20 };
+
+#define PROGRESS_US UINT64_C(1000000)
+#define PROGRESS_TERMINAL_US UINT64_C(250000)
+
+static const char what[] = "run";
+
+// What a signal asks to stop. Only this program has signal handlers; the library has none.
+static csti_job *_Atomic signalled;
+
+static void on_signal(int number) {
+    csti_job *job = signalled;
+
+    (void)number;
+    if (job) csti_job_stop(job);
+}
+
+static void signals_handle(void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler};
+
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+// ---- Numbers ------------------------------------------------------------------------------------
+
+enum { NUMBER_BYTES = 32 };
+
+// Digits in groups of three.
+static const char *grouped(uint64_t number, char out[NUMBER_BYTES]) {
+    char digits[NUMBER_BYTES];
+    const int count = snprintf(digits, sizeof digits, "%" PRIu64, number);
+    int used = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (i > 0 && (count - i) % 3 == 0) out[used++] = ',';
+        out[used++] = digits[i];
+    }
+    out[used] = 0;
+    return out;
+}
+
+static const char *rate_text(double rows_per_s, char out[NUMBER_BYTES]) {
+    if (rows_per_s >= 1e6)
+        (void)snprintf(out, NUMBER_BYTES, "%.2f million rows/s", rows_per_s / 1e6);
+    else
+        (void)snprintf(out, NUMBER_BYTES, "%.0f rows/s", rows_per_s);
+    return out;
+}
+
+// ---- Progress -----------------------------------------------------------------------------------
+
+typedef struct run_progress {
+    const cli_common *common;
+    csti_job *job;
+    bool terminal;
+    bool line_open; // on the terminal, to be written over
+    double plain_at;
+    uint64_t rows_before;
+    double seconds_before;
+} run_progress;
+
+static void metrics_json(csti_job *job) {
+    csti_buffer text;
+
+    csti_buffer_init(&text, METRICS_BYTES_MAX);
+    // A line of metrics that does not fit the memory is left out: the next one may.
+    if (csti_metrics_write_json(csti_job_metrics(job), &text, NULL) == CST_OK)
+        printf("{\"event\":\"metrics\",\"metrics\":%.*s}\n", (int)text.used_bytes,
+               (const char *)text.bytes);
+    csti_buffer_release(&text);
+}
+
+static void progress_json(const run_progress *run, const csti_job_progress *progress) {
+    printf("{\"event\":\"%s\",\"rows\":%" PRIu64 ",\"rows_all\":%" PRIu64
+           ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64 ",\"last_checkpoint\":%" PRIu64
+           ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 "}\n",
+           progress->recovering ? "recovering" : "progress", progress->rows, progress->rows_all,
+           progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
+           progress->used_bytes);
+    metrics_json(run->job);
+    (void)fflush(stdout);
+}
+
+static void progress_line(run_progress *run, const csti_job_progress *progress, double rate) {
+    char rows[NUMBER_BYTES], all[NUMBER_BYTES], speed[NUMBER_BYTES], keys[NUMBER_BYTES];
+    const char *const over = run->terminal ? "\r\033[K" : "";
+
+    if (progress->recovering) {
+        fprintf(stderr, "%srecovering%s", over, run->terminal ? "" : "\n");
+        run->line_open = run->terminal;
+        return;
+    }
+    fprintf(stderr, "%s%s rows", over, grouped(progress->rows, rows));
+    if (progress->rows_all > 0) fprintf(stderr, " of %s", grouped(progress->rows_all, all));
+    fprintf(stderr, ", %s", rate_text(rate, speed));
+    if (progress->rows_all > progress->rows && rate > 0)
+        fprintf(stderr, ", %.0f s left", (double)(progress->rows_all - progress->rows) / rate);
+    fprintf(stderr, ", %s keys, %" PRIu64 " checkpoints%s", grouped(progress->keys, keys),
+            progress->checkpoints, run->terminal ? "" : "\n");
+    (void)fflush(stderr);
+    run->line_open = run->terminal;
+}
+
+static void on_progress(void *context, const csti_job_progress *progress) {
+    run_progress *run = context;
+    const double seconds = progress->seconds - run->seconds_before;
+    const double rate = seconds > 0 ? (double)(progress->rows - run->rows_before) / seconds : 0;
+
+    run->rows_before = progress->rows;
+    run->seconds_before = progress->seconds;
+    if (run->common->json) progress_json(run, progress);
+    if (run->common->quiet || run->common->json) return;
+    if (!run->terminal && progress->seconds < run->plain_at) return;
+    run->plain_at = progress->seconds + PLAIN_EVERY_S;
+    progress_line(run, progress, rate);
+}
+
+// ---- The end ------------------------------------------------------------------------------------
+
+static void result_json(const csti_job_result *result) {
+    printf("{\"event\":\"done\",\"rows\":%" PRIu64 ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64
+           ",\"recovered_from\":%" PRIu64 ",\"recovery_seconds\":%.3f,\"last_checkpoint\":%" PRIu64
+           ",\"keys\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"caught_up\":%s}\n",
+           result->rows, result->seconds, result->checkpoints, result->recovered_from,
+           result->recovery_seconds, result->last_checkpoint_id, result->keys,
+           result->rows_dropped_by_filters, result->caught_up ? "true" : "false");
+}
+
+static void result_table(const csti_job_config *config, const csti_job_result *result) {
+    // Rows that go to stdout are not to be mixed with anything.
+    FILE *out = config->sink == CSTI_SINK_STDOUT ? stderr : stdout;
+    char rows[NUMBER_BYTES], speed[NUMBER_BYTES], keys[NUMBER_BYTES];
+    const double rate = result->seconds > 0 ? (double)result->rows / result->seconds : 0;
+
+    fprintf(out, "  job              %s, %s\n", config->name,
+            result->caught_up ? "all read and committed" : "stopped, and can go on");
+    fprintf(out, "  rows             %s in %.2f s (%s)\n", grouped(result->rows, rows),
+            result->seconds, rate_text(rate, speed));
+    if (result->rows_dropped_by_filters > 0)
+        fprintf(out, "  filtered out     %s\n", grouped(result->rows_dropped_by_filters, rows));
+    fprintf(out, "  keys             %s\n", grouped(result->keys, keys));
+    fprintf(out, "  checkpoints      %" PRIu64 ", the last is %" PRIu64 "\n", result->checkpoints,
+            result->last_checkpoint_id);
+    if (result->recovered_from > 0)
+        fprintf(out, "  recovered        from checkpoint %" PRIu64 " in %.2f s\n",
+                result->recovered_from, result->recovery_seconds);
+    fprintf(out, "  checkpoint store %s\n", config->checkpoint_store);
+    if (config->sink == CSTI_SINK_FILE) fprintf(out, "  output           %s\n", config->sink_path);
+}
+
+static void notes_print(const csti_recovery_report *report) {
+    for (uint32_t n = 0; n < report->notes_count; n++)
+        if (report->notes[n].code != CST_OK)
+            fprintf(stderr, "checkpoint %" PRIu64 " was not used: %s\n", report->notes[n].id,
+                    report->notes[n].text);
+}
+
+// ---- The verb -----------------------------------------------------------------------------------
+
+typedef struct run_options {
+    csti_config_overrides overrides;
+    bool until_caught_up, takeover, accept_repeats;
+} run_options;
+
+static int problems_print(const cli_common *common, const csti_job_config *config,
+                          const cst_err *err) {
+    const csti_problems *problems = &config->problems;
+
+    for (uint32_t i = 1; i < problems->count && i < CSTI_CONFIG_PROBLEMS_MAX; i++)
+        fprintf(stderr, "%s:%" PRIu32 ":%" PRIu32 ": %s\n", config->path, problems->list[i].at.line,
+                problems->list[i].at.column, problems->list[i].text);
+    return cli_fail(common, what, NULL, err);
+}
+
+static csti_log_level log_level(cli_log_level level) {
+    static const csti_log_level levels[] = {[CLI_ERROR] = CSTI_LOG_ERROR,
+                                            [CLI_WARNING] = CSTI_LOG_WARN,
+                                            [CLI_INFO] = CSTI_LOG_INFO,
+                                            [CLI_DEBUG] = CSTI_LOG_DEBUG};
+
+    return levels[level];
+}
+
+static int job_run(const cli_common *common, const csti_job_config *config,
+                   const run_options *wanted) {
+    run_progress progress = {.common = common, .terminal = isatty(STDERR_FILENO) == 1};
+    csti_log_file file = {.file = stderr};
+    csti_logger logger;
+    csti_job_options options = {
+        .logger = &logger,
+        .until = wanted->until_caught_up ? CSTI_UNTIL_CAUGHT_UP : CSTI_UNTIL_STOPPED,
+        .takeover = wanted->takeover,
+        .accept_repeats = wanted->accept_repeats,
+        .progress_us = progress.terminal && !common->json ? PROGRESS_TERMINAL_US : PROGRESS_US,
+        .progress = on_progress,
+        .progress_context = &progress,
+    };
+    csti_job_result result = {0};
+    cst_err err = {0};
+    cst_code code;
+
+    csti_logger_init(&logger, csti_clock_real(), log_level(common->log_level), csti_log_to_file,
+                     &file);
+    code = csti_job_open(config, &options, &progress.job, &err);
+    if (code != CST_OK) return cli_fail(common, what, config->path, &err);
+    signalled = progress.job;
+    signals_handle(on_signal);
+    code = csti_job_run(progress.job, &result, &err);
+    signals_handle(SIG_DFL);
+    signalled = NULL;
+    if (progress.line_open) fputs("\r\033[K", stderr);
+    if (!common->quiet) notes_print(&result.recovery);
+    if (common->json) metrics_json(progress.job);
+    if (code == CST_OK && common->json)
+        result_json(&result);
+    else if (code == CST_OK && !common->quiet)
+        result_table(config, &result);
+    csti_job_close(progress.job);
+    return code == CST_OK ? CLI_DONE : cli_fail(common, what, config->path, &err);
+}
+
+int cli_run(int argc, char **argv) {
+    run_options options = {0};
+    const cli_option table[] = {
+        {"device", CLI_KIND_TEXT, &options.overrides.device, "URI", "instead of the job's"},
+        {"checkpoint-store", CLI_KIND_TEXT, &options.overrides.checkpoint_store, "URI",
+         "instead of the job's"},
+        {"rows", CLI_KIND_U64, &options.overrides.rows, "N", "a generator ends behind N rows"},
+        {"until-caught-up", CLI_KIND_FLAG, &options.until_caught_up, NULL,
+         "ends when all that is there is read and committed"},
+        {"takeover", CLI_KIND_FLAG, &options.takeover, NULL,
+         "fences off a process that runs the job (it exits 6)"},
+        {"accept-repeats", CLI_KIND_FLAG, &options.accept_repeats, NULL,
+         "goes back behind a damaged checkpoint whose output may have been seen"},
+    };
+    const cli_verb verb = {
+        .name = "run",
+        .arguments = "JOB.toml [--until-caught-up] [--takeover]",
+        .about = "Runs a job in the foreground. Ctrl-C takes a final checkpoint; a second one stops"
+                 " at once.\nStarted again, it resumes from the newest checkpoint. docs/jobs.md"
+                 " has every key of a job.",
+        .options = table,
+        .options_count = sizeof table / sizeof *table,
+        .positional_min = 1,
+        .positional_max = 1,
+    };
+    csti_job_config *config;
+    cli_arguments arguments;
+    cst_err err = {0};
+    cst_code code;
+    int status = cli_parse(&verb, argc, argv, &arguments);
+
+    if (status != CLI_GO_ON) return status;
+    config = calloc(1, sizeof *config);
+    if (!config)
+        return cli_failf(&arguments.common, what, NULL, CST_NO_MEMORY, "a job's configuration");
+    code = csti_config_read(arguments.positional[0], &options.overrides, config, &err);
+    if (code == CST_OK)
+        status = job_run(&arguments.common, config, &options);
+    else
+        status = problems_print(&arguments.common, config, &err);
+    csti_config_close(config);
+    free(config);
+    return status;
+}

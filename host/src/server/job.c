@@ -1,0 +1,159 @@
+#include "server/job_internal.h"
+
+#include "base/random.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+cst_code csti_job_open(const csti_job_config *config, const csti_job_options *options,
+                       csti_job **out, cst_err *err) {
+    csti_job *job = aligned_alloc(_Alignof(csti_job), sizeof *job);
+    cst_code code;
+
+    if (!job) return cst_fail(err, CST_NO_MEMORY, "job %s", config->name);
+    memset(job, 0, sizeof *job);
+    job->config = config;
+    job->options = *options;
+    job->clock = csti_clock_real();
+    job->random = csti_random_real();
+    job->lock_fd = -1;
+    csti_parker_init(&job->coordinator);
+    csti_arena_init(&job->arena, JOB_ARENA_BYTES_MAX);
+    (void)pthread_mutex_init(&job->failure_lock, NULL); // cannot fail without attributes
+    job->uploaders_count =
+        config->partitions < JOB_UPLOADERS_MAX ? config->partitions : JOB_UPLOADERS_MAX;
+    for (uint32_t u = 0; u < job->uploaders_count; u++) {
+        job->uploaders[u].job = job;
+        job->uploaders[u].number = u;
+        csti_parker_init(&job->uploaders[u].parker);
+    }
+    code = csti_metrics_open(&job->metrics, err);
+    if (code == CST_OK) code = csti_job_report_open(job, err);
+    if (code != CST_OK) {
+        csti_job_close(job);
+        return code;
+    }
+    *out = job;
+    return CST_OK;
+}
+
+void csti_job_close(csti_job *job) {
+    if (!job) return;
+    csti_metrics_close(job->metrics);
+    free(job->gauges);
+    csti_arena_release(&job->arena);
+    (void)pthread_mutex_destroy(&job->failure_lock);
+    free(job);
+}
+
+csti_metrics *csti_job_metrics(csti_job *job) {
+    return job->metrics;
+}
+
+// ---- Ends ---------------------------------------------------------------------------------------
+
+static void end(csti_job *job) {
+    // Release pairs with the acquire in csti_job_is_ending.
+    atomic_store_explicit(&job->ending, true, memory_order_release);
+    csti_unpark(&job->coordinator);
+    for (uint32_t w = 0; job->workers && w < job->workers_count; w++)
+        csti_unpark(&job->workers[w].parker);
+    for (uint32_t u = 0; u < job->uploaders_count; u++) csti_unpark(&job->uploaders[u].parker);
+    csti_unpark(&job->committer.parker);
+    csti_unpark(&job->compactor.parker);
+    csti_unpark(&job->watch.parker);
+}
+
+void csti_job_fail(csti_job *job, cst_code code, const cst_err *err) {
+    (void)pthread_mutex_lock(&job->failure_lock);
+    if (job->failure.code == CST_OK) {
+        job->failure = *err;
+        job->failure.code = code;
+    }
+    (void)pthread_mutex_unlock(&job->failure_lock);
+    if (code == CST_FENCED && job->tenure > 0) csti_guard_fence(&job->guard);
+    end(job);
+}
+
+void csti_job_stop(csti_job *job) {
+    // Relaxed: a number that the coordinator looks at when it wakes.
+    atomic_fetch_add_explicit(&job->stops_count, 1, memory_order_relaxed);
+    csti_unpark(&job->coordinator);
+}
+
+static cst_code failure_read(csti_job *job, cst_err *err) {
+    cst_code code;
+
+    (void)pthread_mutex_lock(&job->failure_lock);
+    code = job->failure.code;
+    if (code != CST_OK && err) *err = job->failure;
+    (void)pthread_mutex_unlock(&job->failure_lock);
+    return code;
+}
+
+// ---- Run ----------------------------------------------------------------------------------------
+
+// A split that the checkpoint knows and that is not there any more is rows that nobody will read.
+static cst_code splits_check(const csti_job *job, cst_err *err) {
+    const csti_manifest *manifest = &job->plan.manifest;
+
+    for (uint32_t m = 0; manifest->id > 0 && m < manifest->splits_count; m++) {
+        const uint32_t count = csti_source_splits_count(job->source);
+        uint32_t s = 0;
+
+        while (s < count &&
+               strcmp(csti_source_split_name(job->source, s), manifest->splits[m].split) != 0)
+            s++;
+        if (s == count)
+            return cst_fail(err, CST_SOURCE_CHANGED,
+                            "split %s of checkpoint %" PRIu64 " is gone (it stood at %s)",
+                            manifest->splits[m].split, manifest->id, manifest->splits[m].offset);
+    }
+    return CST_OK;
+}
+
+// Everything up to the moment in which rows may flow.
+static cst_code start(csti_job *job, cst_err *err) {
+    const uint64_t began_ns = csti_clock_now_ns(job->clock);
+    cst_code code = csti_job_rows_open(job, err);
+
+    if (code == CST_OK) code = csti_job_claim(job, err);
+    if (code == CST_OK) code = csti_job_recover(job, err);
+    if (code == CST_OK) code = splits_check(job, err);
+    if (code == CST_OK) code = csti_job_release_again(job, err);
+    if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
+    if (code == CST_OK) code = csti_job_channels_open(job, err);
+    if (code == CST_OK) code = csti_job_workers_start(job, err);
+    if (code == CST_OK) code = failure_read(job, err);
+    if (code == CST_OK) code = csti_job_background_start(job, err);
+    if (code != CST_OK) return code;
+    job->started_ns = csti_clock_now_ns(job->clock);
+    csti_job_plan_close(job);
+    if (job->base_id > 0) job->recovery_seconds = (double)(job->started_ns - began_ns) / 1e9;
+    // Release pairs with the acquire of the workers.
+    atomic_store_explicit(&job->running, true, memory_order_release);
+    for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
+    return CST_OK;
+}
+
+cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) {
+    cst_err reason = {0};
+    cst_code code = start(job, &reason);
+
+    if (code == CST_OK)
+        csti_job_coordinate(job);
+    else
+        csti_job_fail(job, code, &reason);
+    end(job);
+    csti_job_workers_join(job);
+    csti_job_background_join(job);
+    code = failure_read(job, err);
+    csti_job_result_read(job, result_out);
+    if (job->workers)
+        for (uint32_t w = 0; w < job->workers_count; w++) csti_job_tasks_close(&job->workers[w]);
+    csti_job_rows_close(job);
+    csti_job_unclaim(job);
+    return code;
+}

@@ -1,0 +1,271 @@
+#include "server/job_internal.h"
+
+#include "base/arena.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum {
+    TROUBLES_MAX = 3,     // in a row, of those that waiting does not cure
+    GC_EVERY_COMMITS = 4, // each costs two commands
+};
+
+#define NAP_NS UINT64_C(50000000) // deadlines are looked at so often
+#define WATCH_NS UINT64_C(1000000000)
+
+static void nap(csti_job *job, csti_parker *parker, uint64_t ns) {
+    (void)csti_park_until(parker, csti_clock_now_ns(job->clock) + ns);
+}
+
+// A step of a checkpoint did not succeed. What it held goes with the next one; the job goes on,
+// unless it has lost its place, or this machine's disk or rights will not get better by waiting.
+static void trouble(csti_job *job, const char *step, cst_code code, const cst_err *err) {
+    CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 5, "checkpoint_step_failed",
+                     csti_log_text("step", step), csti_log_text("code", cst_code_name(code)),
+                     csti_log_text("why", err->text));
+    switch (code) {
+    case CST_CHECKPOINT_ABORTED:
+    case CST_CHECKPOINT_RETIRED:
+    case CST_OBJECT_UNAVAILABLE:
+    case CST_OBJECT_AMBIGUOUS:
+    case CST_DEADLINE:
+    case CST_EXISTS:
+        return;
+    case CST_IO:
+    case CST_OBJECT_DENIED:
+    case CST_SINK:
+    case CST_NO_MEMORY:
+    case CST_LIMIT:
+        if (atomic_fetch_add_explicit(&job->troubles_count, 1, memory_order_relaxed) + 1 <
+            TROUBLES_MAX)
+            return;
+        break;
+    default:
+        break;
+    }
+    csti_job_fail(job, code, err);
+}
+
+// ---- Uploads ------------------------------------------------------------------------------------
+
+static bool uploads_do(job_uploader *uploader) {
+    csti_job *job = uploader->job;
+    bool worked = false;
+
+    for (uint32_t p = uploader->number; p < job->workers_count; p += job->uploaders_count) {
+        cst_err err = {0};
+        const cst_code code = csti_checkpointer_upload(job->checkpointer, p, &err);
+
+        if (code == CST_AGAIN) continue;
+        if (code == CST_OK)
+            worked = true;
+        else
+            trouble(job, "upload", code, &err);
+        csti_unpark(&job->committer.parker);
+    }
+    return worked;
+}
+
+static void *uploader_main(void *context) {
+    job_uploader *uploader = context;
+
+    while (!csti_job_is_ending(uploader->job))
+        if (!uploads_do(uploader)) nap(uploader->job, &uploader->parker, NAP_NS);
+    return NULL;
+}
+
+// ---- Commits ------------------------------------------------------------------------------------
+
+static void commit_seen(csti_job *job) {
+    atomic_store_explicit(&job->troubles_count, 0, memory_order_relaxed);
+    // Release pairs with the acquire in `released`.
+    atomic_fetch_add_explicit(&job->commits_count, 1, memory_order_release);
+    for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
+    csti_unpark(&job->compactor.parker);
+}
+
+static void given_up_tell(csti_job *job) {
+    for (uint32_t w = 0; w < job->workers_count; w++) {
+        // Acquire pairs with the release in `given_up`.
+        const uint64_t id =
+            atomic_exchange_explicit(&job->workers[w].given_up_id, 0, memory_order_acquire);
+        cst_err err = {0};
+        cst_code code;
+
+        if (id == 0) continue;
+        code = csti_checkpointer_abort(job->checkpointer, id, &err);
+        // It may be over already, one way or the other.
+        if (code != CST_OK && code != CST_NOT_FOUND && code != CST_CHECKPOINT_ORDER)
+            trouble(job, "abort", code, &err);
+    }
+}
+
+static void *committer_main(void *context) {
+    csti_job *job = context;
+
+    while (!csti_job_is_ending(job)) {
+        uint64_t id = 0;
+        cst_err err = {0};
+        cst_code code;
+
+        given_up_tell(job);
+        code = csti_checkpointer_commit(job->checkpointer, &id, &err);
+        if (code == CST_OK)
+            commit_seen(job);
+        else if (code != CST_AGAIN)
+            trouble(job, "commit", code, &err);
+        csti_unpark(&job->coordinator);
+        if (code != CST_OK) nap(job, &job->committer.parker, NAP_NS);
+    }
+    return NULL;
+}
+
+// ---- Folds and gc -------------------------------------------------------------------------------
+
+static void compaction_trouble(csti_job *job, const char *step, cst_code code, const cst_err *err) {
+    if (code == CST_FENCED) {
+        csti_job_fail(job, code, err);
+        return;
+    }
+    // Another process folds, or did when it died, or the store does not answer: the chain stays.
+    CSTI_LOG_LIMITED(job->options.logger, code == CST_LEASE ? CSTI_LOG_INFO : CSTI_LOG_WARN, 1,
+                     "compaction_failed", csti_log_text("step", step),
+                     csti_log_text("code", cst_code_name(code)), csti_log_text("why", err->text));
+}
+
+static void folds_do(csti_job *job, const csti_compaction_options *options) {
+    csti_manifest manifest;
+    csti_arena arena;
+    cst_err err = {0};
+    cst_code code;
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    code = csti_checkpointer_newest(job->checkpointer, &arena, &manifest, &err);
+    for (uint32_t p = 0; code == CST_OK && p < manifest.partitions_count; p++) {
+        csti_manifest_segment full;
+
+        if (csti_job_is_ending(job)) break;
+        if (!csti_fold_is_due(&options->fold, &manifest.partitions[p])) continue;
+        code = csti_fold_partition(options, &manifest, p, &arena, &full, &err);
+        if (code == CST_OK) code = csti_checkpointer_use_full(job->checkpointer, p, &full, &err);
+    }
+    if (code != CST_OK && code != CST_NOT_FOUND) compaction_trouble(job, "fold", code, &err);
+    csti_arena_release(&arena);
+}
+
+static void *compactor_main(void *context) {
+    csti_job *job = context;
+    const csti_compaction_options options = {
+        .store = job->store,
+        .meta = job->meta,
+        .clock = job->clock,
+        .random = job->random,
+        .logger = job->options.logger,
+        .owner = job->owner,
+        .tenure = job->tenure,
+        .fold = job->config->fold,
+        .keep = job->config->keep,
+    };
+    uint64_t folded_at = 0;
+    uint64_t collected_at = 0;
+
+    while (!csti_job_is_ending(job)) {
+        const uint64_t commits = atomic_load_explicit(&job->commits_count, memory_order_acquire);
+        csti_gc_report report;
+        cst_err err = {0};
+        cst_code code;
+
+        if (commits == folded_at) {
+            nap(job, &job->compactor.parker, WATCH_NS);
+            continue;
+        }
+        folded_at = commits;
+        folds_do(job, &options);
+        if (commits - collected_at < GC_EVERY_COMMITS || csti_job_is_ending(job)) continue;
+        collected_at = commits;
+        code = csti_gc(&options, CSTI_GC_RETIRE, NULL, NULL, &report, &err);
+        if (code != CST_OK) compaction_trouble(job, "gc", code, &err);
+    }
+    return NULL;
+}
+
+// ---- The watch ----------------------------------------------------------------------------------
+
+// Whether somebody else has claimed the job since: then nothing of it may be told to anybody.
+static void place_check(csti_job *job) {
+    csti_meta_view view;
+    csti_arena arena;
+    cst_err err = {0};
+    cst_code code;
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    code = csti_meta_refresh(job->meta, &err);
+    if (code == CST_OK) code = csti_meta_read(job->meta, &arena, &view, &err);
+    if (code == CST_OK && (view.owner != job->owner || view.tenure != job->tenure)) {
+        csti_guard_fence(&job->guard);
+        code = cst_fail(&err, CST_FENCED, "job %s: tenure %" PRIu64 " has begun, ours was %" PRIu64,
+                        job->config->name, view.tenure, job->tenure);
+        csti_job_fail(job, code, &err);
+    }
+    csti_arena_release(&arena);
+}
+
+static void *watch_main(void *context) {
+    csti_job *job = context;
+
+    while (!csti_job_is_ending(job)) {
+        nap(job, &job->watch.parker, WATCH_NS);
+        if (csti_job_is_ending(job)) break;
+        place_check(job);
+        // After a takeover the lock comes free when the one before has gone.
+        if (job->lock_fd < 0)
+            (void)!csti_job_lock(job->config->dir, job->config->name, &job->lock_fd, NULL);
+    }
+    return NULL;
+}
+
+// ---- All of them --------------------------------------------------------------------------------
+
+static cst_code thread_start(job_thread *thread, void *(*main)(void *), csti_job *job,
+                             const char *name, cst_err *err) {
+    int failed;
+
+    csti_parker_init(&thread->parker);
+    failed = pthread_create(&thread->thread, NULL, main, job);
+    if (failed) return cst_fail(err, CST_IO, "the %s thread: %s", name, strerror(failed));
+    thread->started = true;
+    return CST_OK;
+}
+
+static void thread_join(job_thread *thread) {
+    if (thread->started) (void)pthread_join(thread->thread, NULL);
+    thread->started = false;
+}
+
+cst_code csti_job_background_start(csti_job *job, cst_err *err) {
+    cst_code code = thread_start(&job->committer, committer_main, job, "commit", err);
+
+    if (code == CST_OK) code = thread_start(&job->compactor, compactor_main, job, "fold", err);
+    if (code == CST_OK) code = thread_start(&job->watch, watch_main, job, "watch", err);
+    for (uint32_t u = 0; u < job->uploaders_count && code == CST_OK; u++) {
+        job_uploader *uploader = &job->uploaders[u];
+        const int failed = pthread_create(&uploader->thread, NULL, uploader_main, uploader);
+
+        if (failed)
+            code = cst_fail(err, CST_IO, "uploader %" PRIu32 ": %s", u, strerror(failed));
+        else
+            uploader->started = true;
+    }
+    return code;
+}
+
+void csti_job_background_join(csti_job *job) {
+    for (uint32_t u = 0; u < job->uploaders_count; u++) {
+        if (job->uploaders[u].started) (void)pthread_join(job->uploaders[u].thread, NULL);
+        job->uploaders[u].started = false;
+    }
+    thread_join(&job->committer);
+    thread_join(&job->compactor);
+    thread_join(&job->watch);
+}

@@ -1,0 +1,124 @@
+#include "server/job_internal.h"
+
+#include <assert.h>
+
+#define COORDINATOR_NAP_NS UINT64_C(20000000)
+#define RETRY_NAP_NS UINT64_C(1000000) // a barrier is due and cannot go
+
+// What the readers say, together.
+typedef struct job_readers {
+    bool all_ended;  // there is nothing more to read
+    bool all_at_cut; // every one has its rows and waits, or has ended; one at least waits
+    bool cells_empty;
+} job_readers;
+
+static job_readers readers_read(const csti_job *job) {
+    job_readers out = {.all_ended = true, .all_at_cut = true, .cells_empty = true};
+    bool any_at_cut = false;
+
+    for (uint32_t r = 0; r < job->readers_count; r++) {
+        csti_reader_stats stats;
+
+        csti_reader_stats_read(job->workers[r].reader, &stats);
+        out.all_ended = out.all_ended && stats.ended;
+        out.all_at_cut = out.all_at_cut && (stats.at_cut || stats.ended);
+        any_at_cut = any_at_cut || stats.at_cut;
+        out.cells_empty = out.cells_empty && !csti_barrier_pending(&job->workers[r].barriers);
+    }
+    out.all_at_cut = out.all_at_cut && any_at_cut;
+    return out;
+}
+
+static uint64_t next_barrier(const csti_job *job) {
+    return csti_clock_now_ns(job->clock) + job->config->every * 1000;
+}
+
+// False: not now.
+static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier_mode mode,
+                         uint64_t *id_out) {
+    const uint64_t rows = csti_job_rows(job);
+    csti_barrier barrier = {.mode = mode, .epoch = job->barriers_count + 1};
+    uint64_t id = 0;
+    cst_err err = {0};
+    cst_code code;
+
+    if (!readers->cells_empty) return false;
+    code = csti_checkpointer_begin(job->checkpointer, &id, &err);
+    if (code == CST_AGAIN) return false;
+    if (code != CST_OK) {
+        csti_job_fail(job, code, &err);
+        return false;
+    }
+    barrier.id = id;
+    job->barriers_count++;
+    job->rows_at_barrier = rows;
+    job->next_barrier_ns = next_barrier(job);
+    for (uint32_t r = 0; r < job->readers_count; r++) {
+        // The cells were empty, nobody else fills them, and ids only rise.
+        code = csti_barrier_inject(&job->workers[r].barriers, barrier, NULL);
+        assert(code == CST_OK);
+    }
+    for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
+    *id_out = id;
+    return true;
+}
+
+static bool barrier_is_due(const csti_job *job, const job_readers *readers,
+                           const csti_checkpointer_stats *stats) {
+    const bool changed = csti_job_rows(job) != job->rows_at_barrier;
+
+    if (!changed) return false;
+    // Memory is short: what is sealed and committed can be freed.
+    if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 &&
+        stats->begun == stats->committed + stats->aborted)
+        return true;
+    if (job->config->every_kind == CSTI_EVERY_ROWS) return readers->all_at_cut;
+    return csti_clock_now_ns(job->clock) >= job->next_barrier_ns;
+}
+
+// All is read, or the job was asked to stop: one more checkpoint, then the end. True: it is over.
+static bool finish(csti_job *job, const job_readers *readers,
+                   const csti_checkpointer_stats *stats) {
+    if (csti_job_rows(job) == 0 && job->base_id > 0) return true; // nothing new
+    if (job->final_id > 0 && stats->last_committed_id >= job->final_id)
+        return stats->released >= stats->committed;
+    // It was given up, and its changes wait for another.
+    if (job->final_id > 0 && stats->begun == stats->committed + stats->aborted) job->final_id = 0;
+    if (job->final_id == 0) (void)barrier_send(job, readers, CSTI_BARRIER_FINAL, &job->final_id);
+    return false;
+}
+
+// Until the next barrier is due, if that is soon.
+static uint64_t nap_of(const csti_job *job) {
+    const uint64_t now_ns = csti_clock_now_ns(job->clock);
+
+    if (job->config->every_kind != CSTI_EVERY_TIME || job->next_barrier_ns <= now_ns ||
+        job->next_barrier_ns - now_ns > COORDINATOR_NAP_NS)
+        return COORDINATOR_NAP_NS;
+    return job->next_barrier_ns - now_ns;
+}
+
+void csti_job_coordinate(csti_job *job) {
+    job->next_barrier_ns = next_barrier(job);
+    while (!csti_job_is_ending(job)) {
+        const uint32_t stops = atomic_load_explicit(&job->stops_count, memory_order_relaxed);
+        const job_readers readers = readers_read(job);
+        uint64_t nap_ns = nap_of(job);
+        csti_checkpointer_stats stats;
+        uint64_t id;
+
+        if (stops > 1) return;
+        csti_checkpointer_stats_read(job->checkpointer, &stats);
+        if (stops > 0 || readers.all_ended) {
+            if (finish(job, &readers, &stats)) {
+                job->caught_up = readers.all_ended;
+                return;
+            }
+        } else if (barrier_is_due(job, &readers, &stats) &&
+                   !barrier_send(job, &readers, CSTI_BARRIER_ALIGNED, &id)) {
+            nap_ns = RETRY_NAP_NS;
+        }
+        csti_job_report(job, false);
+        (void)csti_park_until(&job->coordinator, csti_clock_now_ns(job->clock) + nap_ns);
+    }
+}

@@ -1,0 +1,203 @@
+#include "server/job_internal.h"
+
+#include "base/fault_point.h"
+#include "base/random.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+// A store that holds nothing is asked to show what it can do before anything relies on it.
+static cst_code meta_open(csti_job *job, cst_err *err) {
+    csti_meta_log_options options = {.store = job->store,
+                                     .clock = job->clock,
+                                     .random = job->random};
+    cst_code code = csti_meta_open_log(&options, &job->meta, err);
+
+    if (code != CST_NOT_FOUND) return code;
+    code = cst_object_store_prove(job->store, err);
+    if (code != CST_OK) return code;
+    options.create = true;
+    return csti_meta_open_log(&options, &job->meta, err);
+}
+
+static cst_code owner_draw(csti_job *job, cst_err *err) {
+    cst_code code = CST_OK;
+
+    while (code == CST_OK && job->owner == 0)
+        code = csti_random_fill(job->random, &job->owner, sizeof job->owner, err);
+    // Numbers in manifests are signed 64-bit ones.
+    job->owner &= INT64_MAX;
+    return code;
+}
+
+static cst_code partitions_check(csti_job *job, cst_err *err) {
+    csti_meta_view view;
+    csti_arena arena;
+    cst_code code;
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    code = csti_meta_read(job->meta, &arena, &view, err);
+    if (code == CST_OK && *view.job && view.partitions_count != job->config->partitions)
+        code = cst_fail(err, CST_CONFIG,
+                        "%s: [job] partitions is %" PRIu32 ", and %s was made with %" PRIu32
+                        ". Put that number there",
+                        job->config->path, job->config->partitions, job->config->checkpoint_store,
+                        view.partitions_count);
+    csti_arena_release(&arena);
+    return code;
+}
+
+cst_code csti_job_claim(csti_job *job, cst_err *err) {
+    csti_meta_command claim = {.kind = CSTI_META_CLAIM,
+                               .name = job->config->name,
+                               .count = job->config->partitions};
+    csti_meta_result result = {0};
+    cst_code code = csti_job_lock(job->config->dir, job->config->name, &job->lock_fd, err);
+
+    // The lock says that an owner lives; the claim pushes it aside, whether it notices or not.
+    if (code == CST_JOB_RUNNING && job->options.takeover) code = CST_OK;
+    if (code != CST_OK) return code;
+    code = cst_object_store_open(job->config->checkpoint_store, NULL, &job->store, err);
+    if (code == CST_OK) code = meta_open(job, err);
+    if (code == CST_OK) code = partitions_check(job, err);
+    if (code == CST_OK) code = owner_draw(job, err);
+    if (code != CST_OK) return code;
+    claim.owner = job->owner;
+    code = csti_meta_propose(job->meta, &claim, &result, err);
+    if (code != CST_OK) return code;
+    CSTI_FAULT_POINT(claim_after);
+    job->tenure = result.tenure;
+    return csti_guard_init(&job->guard, job->owner, job->tenure);
+}
+
+// ---- Recovery -----------------------------------------------------------------------------------
+
+static cst_code output_seen(void *context, uint32_t partition, uint64_t epoch, bool *out,
+                            cst_err *err) {
+    csti_job *job = context;
+
+    return csti_sink_has_released(job->sink, partition, epoch, out, err);
+}
+
+static cst_code sink_open(csti_job *job, cst_err *err) {
+    csti_sink_options options = {.kind = job->config->sink,
+                                 .path = job->config->sink_path,
+                                 .plan = job->shape.render};
+    const cst_code code = csti_random_fill(job->random, &options.nonce, sizeof options.nonce, err);
+
+    return code == CST_OK ? csti_sink_open(&options, &job->sink, err) : code;
+}
+
+// The secret of the state's hash: drawn once, then as every manifest has it.
+static cst_code hash_key_settle(csti_job *job, cst_err *err) {
+    csti_job_identity *identity = &job->shape.identity;
+    cst_code code = CST_OK;
+
+    if (job->plan.manifest.id > 0)
+        identity->hash_key = job->plan.manifest.hash_key;
+    else
+        code = csti_random_fill(job->random, &identity->hash_key, sizeof identity->hash_key, err);
+    job->key.hash_key = identity->hash_key;
+    job->shape.table.hash_key = identity->hash_key;
+    return code;
+}
+
+cst_code csti_job_recover(csti_job *job, cst_err *err) {
+    csti_recovery_options options = {
+        .store = job->store,
+        .meta = job->meta,
+        .clock = job->clock,
+        .logger = job->options.logger,
+        .expect = &job->shape.identity,
+        .owner = job->owner,
+        .tenure = job->tenure,
+        .accept_repeats = job->options.accept_repeats,
+        .output_seen = output_seen,
+        .output_context = job,
+    };
+    cst_code code = sink_open(job, err);
+
+    if (code != CST_OK) return code;
+    code = csti_recovery_plan_open(&options, &job->plan, NULL, err);
+    if (code != CST_OK) return code;
+    job->plan_open = true;
+    job->base_id = job->plan.manifest.id;
+    job->recovery = job->plan.report;
+    return hash_key_settle(job, err);
+}
+
+// ---- Output -------------------------------------------------------------------------------------
+
+static cst_code release_output(void *context, uint64_t checkpoint_id, uint32_t partition,
+                               cst_segment *segment, cst_err *err) {
+    csti_job *job = context;
+    const cst_code code = csti_sink_release(job->sink, partition, segment, err);
+
+    return code == CST_OK ? CST_OK
+                          : cst_fail_at(err, code, "checkpoint %" PRIu64 ", partition %" PRIu32,
+                                        checkpoint_id, partition);
+}
+
+cst_code csti_job_release_again(csti_job *job, cst_err *err) {
+    const csti_manifest *manifest = &job->plan.manifest;
+    cst_code code = CST_OK;
+
+    // An older state was chosen only where nothing of the newest had gone out.
+    if (manifest->id == 0 || job->plan.report.chosen_id != manifest->id) return CST_OK;
+    if (job->config->sink == CSTI_SINK_NONE) return CST_OK;
+    for (uint32_t p = 0; p < manifest->partitions_count && code == CST_OK; p++) {
+        const csti_manifest_partition *partition = &manifest->partitions[p];
+
+        for (uint32_t s = partition->outbox_first; s < partition->segments_count && code == CST_OK;
+             s++) {
+            CSTI_FAULT_POINT(recovery_release);
+            code = release_output(job, manifest->id, p, job->plan.chains[p].segments[s], err);
+        }
+    }
+    return code;
+}
+
+cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err) {
+    const csti_checkpointer_options options = {
+        .store = job->store,
+        .meta = job->meta,
+        .clock = job->clock,
+        .random = job->random,
+        .logger = job->options.logger,
+        .identity = job->shape.identity,
+        .owner = job->owner,
+        .tenure = job->tenure,
+        .partitions_count = job->workers_count,
+        .splits_count = csti_source_splits_count(job->source),
+        .epochs_max = job->config->epochs_max,
+        .staged_bytes_max = job->config->staged_bytes_max,
+        .step_deadline_us = job->config->step_deadline_us,
+        .align_deadline_us = job->config->align_deadline_us,
+        .base = job->plan.manifest.id > 0 ? &job->plan.manifest : NULL,
+        .id_floor = job->plan.id_floor,
+        .release = job->config->sink == CSTI_SINK_NONE ? NULL : release_output,
+        .release_context = job,
+    };
+
+    return csti_checkpointer_open(&options, &job->checkpointer, err);
+}
+
+void csti_job_plan_close(csti_job *job) {
+    if (job->plan_open) csti_recovery_plan_close(&job->plan);
+    job->plan_open = false;
+}
+
+void csti_job_unclaim(csti_job *job) {
+    if (job->checkpointer) csti_checkpointer_close(job->checkpointer);
+    csti_job_plan_close(job);
+    csti_sink_close(job->sink);
+    csti_meta_close(job->meta);
+    cst_object_store_close(job->store);
+    csti_job_unlock(job->lock_fd);
+    job->checkpointer = NULL;
+    job->sink = NULL;
+    job->meta = NULL;
+    job->store = NULL;
+    job->lock_fd = -1;
+}

@@ -1,0 +1,195 @@
+// job_internal.h: what the files of a running job share.
+//
+//   job.c             open, run, stop, close; the first reason to stop
+//   job_lock.c        the lock file that says that an owner lives
+//   job_claim.c       store, metadata, tenure, recovery, sink
+//   job_tasks.c       source, shape, channels, and a worker's reader and partition
+//   job_worker.c      the worker threads
+//   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
+//   job_barriers.c    the coordinator: when barriers go, when the job is over
+//   job_report.c      progress, metrics, result
+//
+// Ends are one-way: `ending` is set once, by the first failure, by a second stop, or when all is
+// committed; every thread looks at it and returns; run joins them all and then takes down, in the
+// opposite order, what it had put up.
+#ifndef CST_SERVER_JOB_INTERNAL_H
+#define CST_SERVER_JOB_INTERNAL_H
+
+#include "base/park.h"
+#include "base/topology.h"
+#include "server/job.h"
+#include "server/operator.h"
+#include "stream/partition.h"
+#include "stream/reader.h"
+
+#include <pthread.h>
+
+enum {
+    JOB_UPLOADERS_MAX = 4,
+    JOB_ARENA_BYTES_MAX = 64 << 20,
+    JOB_FILTERS_MAX = CSTI_CONFIG_FILTERS_MAX,
+};
+
+// A sealed delta that its checkpointer still needs.
+typedef struct job_cut job_cut;
+struct job_cut {
+    job_cut *next;
+    cst_delta delta;
+    uint64_t bytes;
+    size_t ranges_count;
+    cst_bytes ranges[];
+};
+
+// A thread, and the reader and the partition that take turns on it.
+typedef struct job_worker {
+    csti_job *job;
+    uint32_t number; // of its partition, and of its reader
+    int cpu, node;   // -1: wherever
+    pthread_t thread;
+    bool started;
+    csti_parker parker;
+
+    csti_operator *operators[CSTI_CONFIG_OPERATORS_MAX];
+    cst_queue *reader_queue;
+    csti_reader *reader; // NULL: there are fewer splits than partitions
+    csti_barrier_cell barriers;
+
+    cst_queue *queue;
+    cst_device_table *table;
+    csti_partition *partition;
+    uint64_t epoch_next;
+    job_cut *cuts; // oldest first
+    uint64_t released_seen;
+    _Atomic uint64_t given_up_id; // by its aligner; for the committer. 0: none
+    cst_restore_report restored;
+} job_worker;
+
+typedef struct job_uploader {
+    csti_job *job;
+    uint32_t number;
+    pthread_t thread;
+    bool started;
+    csti_parker parker;
+} job_uploader;
+
+// A thread that there is one of.
+typedef struct job_thread {
+    pthread_t thread;
+    bool started;
+    csti_parker parker;
+} job_thread;
+
+struct csti_job {
+    const csti_job_config *config;
+    csti_job_options options;
+    const csti_clock *clock;
+    csti_random *random;
+    csti_metrics *metrics;
+    csti_parker coordinator;
+    _Atomic uint32_t stops_count;
+
+    pthread_mutex_t failure_lock;
+    cst_err failure;      // the first one; under failure_lock
+    _Atomic bool ending;  // every thread returns
+    _Atomic bool running; // workers go
+    _Atomic uint32_t ready_count;
+
+    // Who owns the job
+    int lock_fd; // -1: not held
+    cst_object_store *store;
+    csti_meta *meta;
+    uint64_t owner, tenure;
+    csti_guard guard;
+    csti_recovery_plan plan; // until the tables are restored
+    bool plan_open;
+    uint64_t base_id; // the committed checkpoint that the next one stands on; 0: none
+    csti_recovery_report recovery;
+    csti_checkpointer *checkpointer;
+    csti_sink *sink;
+
+    // What its rows become
+    csti_arena arena;
+    csti_source *source;
+    csti_job_shape shape;
+    csti_reader_key key;
+    csti_filter filters[JOB_FILTERS_MAX];
+    csti_block_shape block;
+    csti_topology topology;
+    cst_device *device;
+    uint64_t partition_budget_bytes;
+    uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX];
+
+    uint32_t workers_count; // partitions
+    uint32_t readers_count;
+    job_worker *workers;
+    csti_channel **channels; // [reader * workers_count + partition]
+    _Atomic uint32_t paused;
+
+    uint32_t uploaders_count;
+    job_uploader uploaders[JOB_UPLOADERS_MAX];
+    job_thread committer, compactor, watch;
+    _Atomic uint64_t commits_count;  // raised behind each commit and its release
+    _Atomic uint32_t troubles_count; // steps that failed since the last commit, for good reasons
+
+    // The coordinator's
+    uint64_t started_ns, next_barrier_ns, progress_ns;
+    uint64_t barriers_count;
+    uint64_t rows_at_barrier;
+    uint64_t final_id;
+    double recovery_seconds;
+    bool caught_up;
+    struct job_gauges *gauges;
+};
+
+// ---- job.c
+// Ends the job with this reason, unless it has one.
+void csti_job_fail(csti_job *job, cst_code code, const cst_err *err);
+static inline bool csti_job_is_ending(const csti_job *job) {
+    // Acquire pairs with the release in `end`.
+    return atomic_load_explicit(&job->ending, memory_order_acquire);
+}
+
+// ---- job_lock.c
+// JOB_RUNNING: another process holds it, named in err.
+CST_CHECK_RESULT cst_code csti_job_lock(const char *folder, const char *job, int *fd_out,
+                                        cst_err *err);
+void csti_job_unlock(int fd); // -1 is allowed
+
+// ---- job_claim.c
+CST_CHECK_RESULT cst_code csti_job_claim(csti_job *job, cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_recover(csti_job *job, cst_err *err);
+// The newest committed output again, before anything new is committed.
+CST_CHECK_RESULT cst_code csti_job_release_again(csti_job *job, cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err);
+// What was read for the restore is no longer needed.
+void csti_job_plan_close(csti_job *job);
+void csti_job_unclaim(csti_job *job);
+
+// ---- job_tasks.c
+// Source, shape, filters: all that the job file alone decides.
+CST_CHECK_RESULT cst_code csti_job_rows_open(csti_job *job, cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_channels_open(csti_job *job, cst_err *err);
+// On the worker's own thread: table, restore, reader.
+CST_CHECK_RESULT cst_code csti_job_tasks_open(job_worker *worker, cst_err *err);
+void csti_job_tasks_close(job_worker *worker);
+void csti_job_rows_close(csti_job *job);
+
+// ---- job_worker.c
+CST_CHECK_RESULT cst_code csti_job_workers_start(csti_job *job, cst_err *err);
+void csti_job_workers_join(csti_job *job);
+
+// ---- job_background.c
+CST_CHECK_RESULT cst_code csti_job_background_start(csti_job *job, cst_err *err);
+void csti_job_background_join(csti_job *job);
+
+// ---- job_barriers.c
+// Until the job is over.
+void csti_job_coordinate(csti_job *job);
+
+// ---- job_report.c
+CST_CHECK_RESULT cst_code csti_job_report_open(csti_job *job, cst_err *err);
+void csti_job_report(csti_job *job, bool recovering);
+void csti_job_result_read(csti_job *job, csti_job_result *out);
+uint64_t csti_job_rows(const csti_job *job); // read in this run
+
+#endif

@@ -1,0 +1,176 @@
+#include "server/job_internal.h"
+
+#include <stdlib.h>
+
+// Of the job as a whole; partitions have their own (stream/partition.h).
+typedef struct job_gauges {
+    csti_metric *read;      // rows
+    csti_metric *dropped;   // rows
+    csti_metric *lag;       // of the sources
+    csti_metric *committed; // checkpoints
+    csti_metric *aborted;   // checkpoints
+    csti_metric *last_id;
+    csti_metric *staged_epochs;
+    csti_metric *staged_bytes;
+    csti_metric *uploaded_bytes;
+    csti_metric *upload_ns;
+    csti_metric *commit_ns;
+    csti_metric *release_ns;
+    csti_metric *errors;
+    csti_metric *paused;
+} job_gauges;
+
+cst_code csti_job_report_open(csti_job *job, cst_err *err) {
+    job_gauges *g = calloc(1, sizeof *g);
+    const struct {
+        csti_metric **out;
+        csti_metric_kind kind;
+        const char *name;
+        const char *help;
+    } wanted[] = {
+        {&g->read, CSTI_METRIC_COUNTER, "constellation_source_rows_total", "Rows read."},
+        {&g->dropped, CSTI_METRIC_COUNTER, "constellation_filtered_rows_total",
+         "Rows that filters dropped."},
+        {&g->lag, CSTI_METRIC_GAUGE, "constellation_source_lag",
+         "What sources still have: rows of a generator, bytes of files."},
+        {&g->committed, CSTI_METRIC_COUNTER, "constellation_checkpoints_total",
+         "Checkpoints committed."},
+        {&g->aborted, CSTI_METRIC_COUNTER, "constellation_checkpoints_aborted_total",
+         "Checkpoints given up; their changes went with the next."},
+        {&g->last_id, CSTI_METRIC_GAUGE, "constellation_checkpoint_last_id",
+         "The newest committed checkpoint."},
+        {&g->staged_epochs, CSTI_METRIC_GAUGE, "constellation_checkpoints_staged",
+         "Checkpoints between barrier and commit."},
+        {&g->staged_bytes, CSTI_METRIC_GAUGE, "constellation_staged_bytes",
+         "Bytes of deltas that are not committed."},
+        {&g->uploaded_bytes, CSTI_METRIC_COUNTER, "constellation_uploaded_bytes_total",
+         "Bytes of segments written."},
+        {&g->upload_ns, CSTI_METRIC_COUNTER, "constellation_upload_ns_total", "Time in uploads."},
+        {&g->commit_ns, CSTI_METRIC_COUNTER, "constellation_commit_ns_total", "Time in commits."},
+        {&g->release_ns, CSTI_METRIC_COUNTER, "constellation_release_ns_total", "Time in sinks."},
+        {&g->errors, CSTI_METRIC_COUNTER, "constellation_store_errors_total",
+         "Store calls that failed."},
+        {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",
+         "Partitions above their memory budget."},
+    };
+
+    if (!g) return cst_fail(err, CST_NO_MEMORY, "a job's metrics");
+    job->gauges = g;
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        const cst_code code = csti_metrics_register(job->metrics, wanted[i].kind, wanted[i].name,
+                                                    wanted[i].help, "", wanted[i].out, err);
+        if (code != CST_OK) return code;
+    }
+    return CST_OK;
+}
+
+typedef struct job_sums {
+    uint64_t rows, dropped, lag;
+    uint64_t keys, used_bytes;
+    int64_t watermark_us;
+} job_sums;
+
+static int64_t gauge_read(const csti_metric *metric) {
+    return (int64_t)atomic_load_explicit(&metric->value, memory_order_relaxed);
+}
+
+static job_sums sums_read(const csti_job *job) {
+    job_sums sums = {.watermark_us = INT64_MAX};
+
+    for (uint32_t r = 0; r < job->readers_count; r++) {
+        csti_reader_stats stats;
+
+        if (!job->workers || !job->workers[r].reader) continue;
+        csti_reader_stats_read(job->workers[r].reader, &stats);
+        sums.rows += stats.rows;
+        sums.dropped += stats.dropped;
+        sums.lag += stats.lag;
+        if (stats.watermark_us < sums.watermark_us) sums.watermark_us = stats.watermark_us;
+    }
+    for (uint32_t p = 0; p < job->workers_count; p++) {
+        const csti_partition_metrics *metrics;
+
+        if (!job->workers || !job->workers[p].partition) continue;
+        metrics = csti_partition_metrics_of(job->workers[p].partition);
+        sums.keys += (uint64_t)gauge_read(metrics->keys);
+        sums.used_bytes += (uint64_t)gauge_read(metrics->used_bytes);
+    }
+    if (sums.watermark_us == INT64_MAX) sums.watermark_us = CSTI_WATERMARK_NONE;
+    return sums;
+}
+
+uint64_t csti_job_rows(const csti_job *job) {
+    return sums_read(job).rows;
+}
+
+static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpointer_stats *stats) {
+    job_gauges *g = job->gauges;
+
+    csti_metric_set(g->read, (int64_t)sums->rows);
+    csti_metric_set(g->dropped, (int64_t)sums->dropped);
+    csti_metric_set(g->lag, (int64_t)sums->lag);
+    csti_metric_set(g->committed, (int64_t)stats->committed);
+    csti_metric_set(g->aborted, (int64_t)stats->aborted);
+    csti_metric_set(g->last_id, (int64_t)stats->last_committed_id);
+    csti_metric_set(g->staged_epochs, (int64_t)stats->staged_epochs);
+    csti_metric_set(g->staged_bytes, (int64_t)stats->staged_bytes);
+    csti_metric_set(g->uploaded_bytes, (int64_t)stats->uploaded_bytes);
+    csti_metric_set(g->upload_ns, (int64_t)stats->upload_ns);
+    csti_metric_set(g->commit_ns, (int64_t)stats->commit_ns);
+    csti_metric_set(g->release_ns, (int64_t)stats->release_ns);
+    csti_metric_set(g->errors, (int64_t)stats->errors_count);
+    csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
+}
+
+static double seconds_since(const csti_job *job, uint64_t from_ns) {
+    return (double)(csti_clock_now_ns(job->clock) - from_ns) / 1e9;
+}
+
+void csti_job_report(csti_job *job, bool recovering) {
+    const uint64_t now_ns = csti_clock_now_ns(job->clock);
+    const csti_source_options *source = &job->config->source;
+    csti_checkpointer_stats stats = {0};
+    csti_job_progress progress;
+    job_sums sums;
+
+    if (!job->options.progress || job->options.progress_us == 0) return;
+    if (now_ns < job->progress_ns) return;
+    job->progress_ns = now_ns + job->options.progress_us * 1000;
+    sums = sums_read(job);
+    if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
+    gauges_set(job, &sums, &stats);
+    progress = (csti_job_progress){
+        .rows = sums.rows,
+        .seconds = job->started_ns ? seconds_since(job, job->started_ns) : 0,
+        .checkpoints = stats.committed,
+        .last_checkpoint_id = stats.last_committed_id,
+        .keys = sums.keys,
+        .watermark_us = sums.watermark_us,
+        .used_bytes = sums.used_bytes,
+        .recovering = recovering,
+    };
+    if (source->kind == CSTI_SOURCE_GENERATOR && source->rows > 0)
+        progress.rows_all = sums.rows + sums.lag;
+    job->options.progress(job->options.progress_context, &progress);
+}
+
+void csti_job_result_read(csti_job *job, csti_job_result *out) {
+    const job_sums sums = sums_read(job);
+    csti_checkpointer_stats stats = {0};
+
+    if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
+    if (job->gauges) gauges_set(job, &sums, &stats);
+    *out = (csti_job_result){
+        .rows = sums.rows,
+        .rows_dropped_by_filters = sums.dropped,
+        .keys = sums.keys,
+        .seconds = job->started_ns ? seconds_since(job, job->started_ns) : 0,
+        .checkpoints = stats.committed,
+        .last_checkpoint_id = stats.last_committed_id,
+        .recovery_seconds = job->recovery_seconds,
+        .caught_up = job->caught_up,
+    };
+    out->recovered_from = job->recovery.chosen_id;
+    out->recovery = job->recovery;
+    if (out->last_checkpoint_id == 0) out->last_checkpoint_id = job->base_id;
+}

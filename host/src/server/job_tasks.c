@@ -1,0 +1,505 @@
+#include "server/job_internal.h"
+
+#include "base/fault_point.h"
+#include "stream/project.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCK_ROWS_MIN = 256,
+    BLOCKS = 8,           // of a channel
+    BLOCKS_MANY = 4,      // and of each of many
+    PARTITIONS_MANY = 32, // from here on
+    SLOTS_A_ROW_MAX = 4,  // a segment grows from a quarter full on (docs/formats.md)
+    LOG_SEGMENTS_RESERVED = 4,
+    ENTRY_HEAD_BYTES = 16, // of a slot and of a record
+    LOG_SEGMENT_BYTES = 2 << 20,
+};
+
+// ---- What the job file alone decides ------------------------------------------------------------
+
+static cst_code source_open(csti_job *job, cst_err *err) {
+    csti_source_options options = job->config->source;
+
+    options.batch_rows = job->config->batch_rows;
+    if (options.stripes == 0) options.stripes = job->config->partitions;
+    // Caught up means: at the end of what is there.
+    if (job->options.until == CSTI_UNTIL_CAUGHT_UP) options.follow = false;
+    return csti_source_open(&options, &job->source, err);
+}
+
+static cst_code filters_make(csti_job *job, cst_err *err) {
+    cst_code code = CST_OK;
+
+    for (uint32_t f = 0; f < job->config->filters_count && code == CST_OK; f++) {
+        const csti_filter_config *filter = &job->config->filters[f];
+
+        code = csti_filter_make(csti_source_shape(job->source), filter->column, filter->compare,
+                                filter->value, &job->filters[f], err);
+    }
+    return code;
+}
+
+static cst_code operator_process(void *instance, const cst_batch *in, cst_batch *out,
+                                 cst_err *err) {
+    return csti_operator_process(instance, in, out, err);
+}
+
+// Each takes what the one before hands out, the first what the projection leaves.
+static cst_code operators_open(const csti_job *job, csti_operator **operators, csti_step *steps,
+                               cst_err *err) {
+    const csti_job_config *config = job->config;
+    cst_operator_shape projected = {0};
+    const cst_operator_shape *in = &projected;
+    csti_projection projection;
+    cst_code code = csti_projection_make(csti_source_shape(job->source), config->project[0],
+                                         config->project_count, &projection, err);
+
+    if (code != CST_OK) return code;
+    projected.schema = projection.shape.schema;
+    memcpy(projected.names, projection.shape.names, sizeof projected.names);
+    for (uint32_t i = 0; i < config->operators_count; i++) {
+        code = csti_operator_open(&config->operators[i], in, &operators[i], err);
+        if (code != CST_OK) return code;
+        in = csti_operator_shape_out(operators[i]);
+        steps[i] =
+            (csti_step){csti_operator_name(operators[i]), in, operator_process, operators[i]};
+    }
+    return CST_OK;
+}
+
+static void operators_close(csti_operator **operators) {
+    for (uint32_t i = 0; i < CSTI_CONFIG_OPERATORS_MAX; i++) {
+        csti_operator_close(operators[i]);
+        operators[i] = NULL;
+    }
+}
+
+// The operators are the caller's to close, after the steps, also if this fails.
+static cst_code steps_open(const csti_job *job, csti_operator **operators, csti_steps **out,
+                           cst_err *err) {
+    csti_step steps[CSTI_CONFIG_OPERATORS_MAX];
+    const cst_code code = operators_open(job, operators, steps, err);
+    const csti_steps_options options = {
+        .shape = csti_source_shape(job->source),
+        .filters = job->filters,
+        .filters_count = job->config->filters_count,
+        .project = job->config->project[0],
+        .project_count = job->config->project_count,
+        .operators = steps,
+        .operators_count = job->config->operators_count,
+        .rows_max = job->config->batch_rows,
+    };
+
+    return code == CST_OK ? csti_steps_open(&options, out, err) : code;
+}
+
+static uint32_t rows_of_a_block(const csti_job *job) {
+    const uint32_t batch_rows = job->config->batch_rows;
+    uint32_t rows = batch_rows / job->workers_count;
+
+    if (rows < BLOCK_ROWS_MIN) rows = BLOCK_ROWS_MIN;
+    return rows < batch_rows ? rows : batch_rows;
+}
+
+static void shapes_fill(csti_job *job, const cst_schema *rows) {
+    const csti_job_shape *shape = &job->shape;
+
+    job->key = (csti_reader_key){.schema = shape->key,
+                                 .key_bytes = shape->key_bytes,
+                                 .key_bytes_max = shape->table.layout == CST_TABLE_INLINE
+                                                      ? shape->table.key_bytes
+                                                      : CST_WIDE_KEY_BYTES_MAX};
+    if (shape->key_bytes == 0 && job->config->key_bytes_max > 0 &&
+        job->config->key_bytes_max < job->key.key_bytes_max)
+        job->key.key_bytes_max = job->config->key_bytes_max;
+    memcpy(job->key.columns, shape->key_columns, sizeof job->key.columns);
+    job->block = (csti_block_shape){.rows_capacity = rows_of_a_block(job),
+                                    .key_bytes = shape->key_bytes,
+                                    .key_bytes_max = job->key.key_bytes_max,
+                                    .sources_count = shape->sources_count,
+                                    .ops = job->config->operators_count > 0};
+    for (uint32_t s = 0; s < shape->sources_count; s++) {
+        const cst_column *column = &rows->columns[shape->source_columns[s]];
+
+        job->block.source_types[s] = column->type;
+        job->block.source_nullable[s] = column->nullable;
+    }
+}
+
+static uint32_t blocks_of_a_channel(const csti_job *job) {
+    return job->workers_count < PARTITIONS_MANY ? BLOCKS : BLOCKS_MANY;
+}
+
+// What rows that are already under way to a partition can take at most, above its budget.
+static uint64_t reserve_bytes(const csti_job *job) {
+    const uint64_t rows =
+        (uint64_t)job->readers_count *
+        ((uint64_t)blocks_of_a_channel(job) * job->block.rows_capacity + job->config->batch_rows);
+    const uint64_t row_bytes =
+        ENTRY_HEAD_BYTES + job->key.key_bytes_max + job->shape.program.value_bytes;
+
+    return rows * row_bytes * (SLOTS_A_ROW_MAX + 1) +
+           (uint64_t)LOG_SEGMENTS_RESERVED * LOG_SEGMENT_BYTES;
+}
+
+cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
+    csti_operator *operators[CSTI_CONFIG_OPERATORS_MAX] = {NULL};
+    csti_steps *steps = NULL;
+    cst_code code = csti_topology_take(NULL, &job->topology, err);
+
+    if (code == CST_OK) code = source_open(job, err);
+    if (code == CST_OK) code = filters_make(job, err);
+    if (code == CST_OK) code = steps_open(job, operators, &steps, err);
+    if (code == CST_OK)
+        code = csti_job_shape_make(job->config, csti_steps_shape(steps), &job->arena, &job->shape,
+                                   err);
+    if (code == CST_OK) {
+        const uint32_t splits_count = csti_source_splits_count(job->source);
+
+        job->workers_count = job->config->partitions;
+        job->readers_count = splits_count < job->workers_count ? splits_count : job->workers_count;
+        if (job->readers_count == 0) job->readers_count = 1;
+        shapes_fill(job, &csti_steps_shape(steps)->schema);
+        job->partition_budget_bytes = job->config->budget_bytes / job->workers_count;
+        for (uint32_t p = 0; p < job->workers_count; p++)
+            job->groups_first[p] = csti_partition_group_first(p, job->workers_count);
+        code = cst_device_open(job->config->device, &job->device, err);
+    }
+    csti_steps_close(steps);
+    operators_close(operators);
+    return code;
+}
+
+// ---- Channels -----------------------------------------------------------------------------------
+
+// One thread a core first, then the cores' second threads; nowhere in particular if there are more
+// workers than processors.
+static void worker_place(const csti_job *job, job_worker *worker) {
+    uint32_t seen = 0;
+
+    worker->cpu = worker->node = -1;
+    if (job->workers_count > job->topology.cpus_count) return;
+    for (int second = 0; second < 2; second++)
+        for (uint32_t c = 0; c < job->topology.cpus_count; c++) {
+            const csti_topology_cpu *cpu = &job->topology.cpus[c];
+
+            if ((cpu->thread > 0) != second || seen++ != worker->number) continue;
+            worker->cpu = cpu->number;
+            worker->node = cpu->node;
+            return;
+        }
+}
+
+cst_code csti_job_channels_open(csti_job *job, cst_err *err) {
+    const size_t channels_count = (size_t)job->readers_count * job->workers_count;
+    cst_code code = CST_OK;
+
+    job->workers = aligned_alloc(_Alignof(job_worker), job->workers_count * sizeof *job->workers);
+    job->channels = calloc(channels_count, sizeof(csti_channel *));
+    if (!job->workers || !job->channels)
+        return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " workers", job->workers_count);
+    memset(job->workers, 0, job->workers_count * sizeof *job->workers);
+    for (uint32_t w = 0; w < job->workers_count; w++) {
+        job_worker *worker = &job->workers[w];
+
+        worker->job = job;
+        worker->number = w;
+        csti_parker_init(&worker->parker);
+        csti_barrier_cell_init(&worker->barriers);
+        worker_place(job, worker);
+    }
+    for (size_t c = 0; c < channels_count && code == CST_OK; c++)
+        code = csti_channel_open(&job->block, blocks_of_a_channel(job),
+                                 job->workers[c % job->workers_count].node, &job->channels[c], err);
+    return code;
+}
+
+// ---- A partition --------------------------------------------------------------------------------
+
+static const csti_manifest_partition *recovered(const job_worker *worker) {
+    const csti_manifest *manifest = &worker->job->plan.manifest;
+
+    return manifest->id > 0 ? &manifest->partitions[worker->number] : NULL;
+}
+
+static cst_code table_restore(job_worker *worker, cst_err *err) {
+    const csti_chain *chain = &worker->job->plan.chains[worker->number];
+    cst_table *image = cst_device_table_image(worker->table);
+    const bool wide = worker->job->shape.table.layout == CST_TABLE_WIDE;
+    const cst_restore_options options = {0};
+    cst_code code;
+
+    if (!image)
+        return cst_fail(err, CST_UNSUPPORTED, "%s: its tables cannot be restored into",
+                        worker->job->config->device);
+    code = cst_segment_restore(chain->segments, chain->segments_count, wide ? NULL : image,
+                               wide ? image : NULL, &options, &worker->restored, err);
+    CSTI_FAULT_POINT(recovery_restore);
+    return code;
+}
+
+static cst_code table_open(job_worker *worker, cst_err *err) {
+    const csti_job *job = worker->job;
+    const csti_manifest_partition *before = recovered(worker);
+    cst_table_options options = job->shape.table;
+    cst_code code;
+
+    options.hash_key = job->key.hash_key;
+    options.budget_bytes = job->partition_budget_bytes + reserve_bytes(job);
+    options.numa_node = worker->node;
+    options.background = true;
+    worker->epoch_next = before ? before->epoch_to + 1 : 1;
+    if (before) {
+        const csti_chain *chain = &job->plan.chains[worker->number];
+
+        options.rows_hint =
+            cst_restore_rows_hint(chain->segments, chain->segments_count, options.layout);
+    }
+    code = cst_device_table_open(worker->queue, &options, NULL, &worker->table, err);
+    if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
+    return code;
+}
+
+static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
+    job_worker *worker = context;
+    csti_job *job = worker->job;
+    const cst_table *image = cst_device_table_image(worker->table);
+    job_cut **last = &worker->cuts;
+    size_t ranges_count = 0;
+    job_cut *cut;
+    cst_code code;
+
+    cst_table_delta_ranges(image, &sealed->delta, NULL, 0, &ranges_count);
+    cut = calloc(1, sizeof *cut + ranges_count * sizeof *cut->ranges);
+    if (!cut) return cst_fail(err, CST_NO_MEMORY, "%zu ranges of a delta", ranges_count);
+    cut->delta = sealed->delta;
+    cut->ranges_count = ranges_count;
+    cst_table_delta_ranges(image, &sealed->delta, cut->ranges, ranges_count, &cut->ranges_count);
+    for (size_t r = 0; r < cut->ranges_count; r++) cut->bytes += cut->ranges[r].count;
+    while (*last) last = &(*last)->next;
+    *last = cut;
+    const csti_cut given = {.epoch = worker->epoch_next++,
+                            .ranges[0] = cut->ranges, // a job's keys live in one table
+                            .ranges_count[0] = cut->ranges_count,
+                            .delta_bytes = cut->bytes,
+                            .watermark_us = sealed->watermark_us,
+                            .rows_count = sealed->rows_count,
+                            .token = cut};
+    code = csti_checkpointer_partition(job->checkpointer, sealed->barrier.id, worker->number,
+                                       &given, err);
+    csti_unpark(&job->uploaders[worker->number % job->uploaders_count].parker);
+    return code == CST_CHECKPOINT_ABORTED ? CST_OK : code; // it goes with the next
+}
+
+static bool released(void *context, cst_delta *out) {
+    job_worker *worker = context;
+    // Acquire pairs with the release of the committer: the release is there when the count is.
+    const uint64_t commits =
+        atomic_load_explicit(&worker->job->commits_count, memory_order_acquire);
+    job_cut **link = &worker->cuts;
+    csti_cut cut;
+
+    if (commits == worker->released_seen) return false;
+    if (!csti_checkpointer_released(worker->job->checkpointer, worker->number, &cut)) {
+        worker->released_seen = commits;
+        return false;
+    }
+    while (*link && *link != cut.token) link = &(*link)->next;
+    assert(*link);
+    *link = (*link)->next;
+    *out = ((job_cut *)cut.token)->delta;
+    free(cut.token);
+    return true;
+}
+
+static void given_up(void *context, csti_barrier barrier, cst_code code) {
+    job_worker *worker = context;
+
+    CSTI_LOG(worker->job->options.logger, CSTI_LOG_WARN, "barrier_given_up",
+             csti_log_u64("checkpoint", barrier.id), csti_log_u64("partition", worker->number),
+             csti_log_text("why", cst_code_name(code)));
+    // Release pairs with the acquire of the committer, which tells the metadata.
+    atomic_store_explicit(&worker->given_up_id, barrier.id, memory_order_release);
+    csti_unpark(&worker->job->committer.parker);
+}
+
+static cst_code partition_open(job_worker *worker, cst_err *err) {
+    csti_job *job = worker->job;
+    const csti_manifest_partition *before = recovered(worker);
+    csti_channel *inputs[CSTI_JOB_PARTITIONS_MAX];
+    csti_parker *senders[CSTI_JOB_PARTITIONS_MAX];
+    const csti_aligner_options align = {.inputs_count = job->readers_count,
+                                        .time_max_ns = job->config->align_deadline_us * 1000};
+
+    for (uint32_t r = 0; r < job->readers_count; r++) {
+        inputs[r] = job->channels[(size_t)r * job->workers_count + worker->number];
+        senders[r] = r == worker->number ? NULL : &job->workers[r].parker;
+    }
+    const csti_partition_options options = {
+        .partition = worker->number,
+        .clock = job->clock,
+        .guard = &job->guard,
+        .queue = worker->queue,
+        .table = worker->table,
+        .key = &job->key.schema,
+        .inputs = inputs,
+        .senders = senders,
+        .align = &align,
+        .budget_bytes = job->partition_budget_bytes,
+        .paused = &job->paused,
+        .rows_before = before ? before->rows_count : 0,
+        .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
+        .events = {.sealed = sealed, .released = released, .given_up = given_up, .context = worker},
+        .metrics = job->metrics,
+    };
+    return csti_partition_open(&options, &worker->partition, err);
+}
+
+// ---- A reader -----------------------------------------------------------------------------------
+
+static cst_code cut(void *context, csti_barrier barrier, const csti_reader_position *position,
+                    cst_err *err) {
+    job_worker *worker = context;
+    const csti_manifest_split split = {.split = position->split,
+                                       .offset = position->offset,
+                                       .watermark_us = position->watermark_us,
+                                       .ended = position->ended};
+    const cst_code code =
+        csti_checkpointer_source(worker->job->checkpointer, barrier.id, &split, err);
+
+    return code == CST_CHECKPOINT_ABORTED ? CST_OK : code;
+}
+
+// Where the split stood at the checkpoint that the job goes on from; NULL: it is new.
+static const csti_manifest_split *split_before(const csti_job *job, const char *name) {
+    const csti_manifest *manifest = &job->plan.manifest;
+
+    for (uint32_t s = 0; manifest->id > 0 && s < manifest->splits_count; s++)
+        if (strcmp(manifest->splits[s].split, name) == 0) return &manifest->splits[s];
+    return NULL;
+}
+
+static uint64_t rows_every(const csti_job *job) {
+    const uint32_t splits_count = csti_source_splits_count(job->source);
+    const uint64_t splits = splits_count ? splits_count : 1;
+
+    if (job->config->every_kind != CSTI_EVERY_ROWS) return 0;
+    return (job->config->every + splits - 1) / splits;
+}
+
+// Every readers_count-th split, from its own number on.
+static uint32_t splits_take(const job_worker *worker, csti_reader_split *splits) {
+    const csti_job *job = worker->job;
+    uint32_t count = 0;
+
+    for (uint32_t i = worker->number; i < csti_source_splits_count(job->source);
+         i += job->readers_count) {
+        const char *name = csti_source_split_name(job->source, i);
+        const csti_manifest_split *before = split_before(job, name);
+
+        splits[count++] = (csti_reader_split){.name = name,
+                                              .offset = before ? before->offset : NULL,
+                                              .watermark_us = before ? before->watermark_us
+                                                                     : CSTI_WATERMARK_NONE};
+    }
+    return count;
+}
+
+static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
+                            uint32_t splits_count, cst_err *err) {
+    csti_job *job = worker->job;
+    csti_parker *receivers[CSTI_JOB_PARTITIONS_MAX];
+    csti_steps *steps = NULL;
+    cst_code code;
+
+    for (uint32_t p = 0; p < job->workers_count; p++)
+        receivers[p] = p == worker->number ? NULL : &job->workers[p].parker;
+    code = steps_open(job, worker->operators, &steps, err);
+    if (code != CST_OK) return code;
+    const csti_router_options route = {
+        .partitions_count = job->workers_count,
+        .groups_first = job->groups_first,
+        .channels = &job->channels[(size_t)worker->number * job->workers_count],
+        .receivers = receivers,
+        .shape = &job->block,
+        .rows_max = job->config->batch_rows,
+    };
+    const csti_reader_options options = {
+        .reader = worker->number,
+        .clock = job->clock,
+        .source = job->source,
+        .splits = splits,
+        .splits_count = splits_count,
+        .steps = steps,
+        .key = &job->key,
+        .source_columns = job->shape.source_columns,
+        .event_time_column = job->shape.event_time_column,
+        .lateness_us = job->config->watermark_us,
+        .idle_us = job->config->idle_us,
+        .queue = worker->reader_queue,
+        .route = &route,
+        .rows_every = rows_every(job),
+        .barriers = &worker->barriers,
+        .paused = &job->paused,
+        .cut = cut,
+        .context = worker,
+    };
+    return csti_reader_open(&options, &worker->reader, err);
+}
+
+static cst_code reader_make(job_worker *worker, cst_err *err) {
+    const uint32_t splits_count = csti_source_splits_count(worker->job->source);
+    csti_reader_split *splits = malloc((splits_count + 1) * sizeof *splits);
+    cst_code code;
+
+    if (!splits) return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " splits", splits_count);
+    code = cst_queue_open(worker->job->device, NULL, &worker->reader_queue, err);
+    if (code == CST_OK) code = reader_open(worker, splits, splits_take(worker, splits), err);
+    free(splits);
+    return code;
+}
+
+cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
+    csti_job *job = worker->job;
+    cst_code code = cst_queue_open(job->device, NULL, &worker->queue, err);
+
+    if (code == CST_OK) code = table_open(worker, err);
+    if (code == CST_OK) code = partition_open(worker, err);
+    if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, worker->number);
+    return worker->number < job->readers_count ? reader_make(worker, err) : CST_OK;
+}
+
+void csti_job_tasks_close(job_worker *worker) {
+    csti_reader_close(worker->reader);
+    operators_close(worker->operators);
+    cst_queue_close(worker->reader_queue);
+    csti_partition_close(worker->partition);
+    cst_device_table_close(worker->table);
+    cst_queue_close(worker->queue);
+    for (job_cut *next = worker->cuts; next;) {
+        job_cut *cut = next;
+
+        next = cut->next;
+        free(cut);
+    }
+    worker->cuts = NULL;
+}
+
+void csti_job_rows_close(csti_job *job) {
+    const size_t channels_count = (size_t)job->readers_count * job->workers_count;
+
+    for (size_t c = 0; job->channels && c < channels_count; c++)
+        csti_channel_close(job->channels[c]);
+    free(job->channels);
+    free(job->workers);
+    job->channels = NULL;
+    job->workers = NULL;
+    cst_device_close(job->device);
+    job->device = NULL;
+    csti_source_close(job->source);
+    job->source = NULL;
+}

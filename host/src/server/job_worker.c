@@ -1,0 +1,98 @@
+#include "server/job_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+enum { IDLE_TURNS_MAX = 64 }; // before it sleeps
+
+// How long a worker sleeps at most: files that are followed are looked at so often.
+#define WORKER_NAP_NS UINT64_C(1000000)
+#define RECOVERY_NAP_NS UINT64_C(100000000)
+
+// One turn of both tasks. CST_AGAIN: neither had anything to do.
+static cst_code turn(job_worker *worker, cst_err *err) {
+    cst_code read = CST_AGAIN;
+    cst_code applied;
+
+    if (worker->reader) read = csti_reader_poll(worker->reader, err);
+    if (read != CST_OK && read != CST_AGAIN) return read;
+    applied = csti_partition_poll(worker->partition, err);
+    if (applied != CST_AGAIN) return applied;
+    return read;
+}
+
+// The coordinator waits for readers that have come to a cut or to their end.
+static void reader_tell(const job_worker *worker) {
+    csti_reader_stats stats;
+
+    if (!worker->reader) return;
+    csti_reader_stats_read(worker->reader, &stats);
+    if (stats.at_cut || stats.ended) csti_unpark(&worker->job->coordinator);
+}
+
+static void worker_run(job_worker *worker) {
+    csti_job *job = worker->job;
+    uint32_t idle_turns = 0;
+    cst_err err = {0};
+
+    while (!csti_job_is_ending(job)) {
+        const cst_code code = turn(worker, &err);
+
+        if (code != CST_OK && code != CST_AGAIN) {
+            csti_job_fail(job, code, &err);
+            return;
+        }
+        idle_turns = code == CST_OK ? 0 : idle_turns + 1;
+        if (idle_turns == 1) reader_tell(worker);
+        // A sender, a commit or a barrier wakes it.
+        if (idle_turns >= IDLE_TURNS_MAX)
+            (void)csti_park_until(&worker->parker, csti_clock_now_ns(job->clock) + WORKER_NAP_NS);
+    }
+}
+
+static void *worker_main(void *context) {
+    job_worker *worker = context;
+    csti_job *job = worker->job;
+    cst_err err = {0};
+    cst_code code = worker->cpu >= 0 ? csti_thread_pin(worker->cpu, &err) : (cst_code)CST_OK;
+
+    // A processor that was taken away meanwhile costs speed, nothing else.
+    if (code != CST_OK)
+        CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "worker_not_pinned",
+                 csti_log_u64("worker", worker->number), csti_log_text("why", err.text));
+    code = csti_job_tasks_open(worker, &err);
+    if (code != CST_OK) csti_job_fail(job, code, &err);
+    // Release pairs with the acquire of the coordinator: the tasks are there.
+    atomic_fetch_add_explicit(&job->ready_count, 1, memory_order_release);
+    csti_unpark(&job->coordinator);
+    while (!csti_job_is_ending(job) && !atomic_load_explicit(&job->running, memory_order_acquire))
+        csti_park(&worker->parker);
+    if (!csti_job_is_ending(job)) worker_run(worker);
+    return NULL;
+}
+
+// Returns when every worker has its tasks, or one could not get them.
+cst_code csti_job_workers_start(csti_job *job, cst_err *err) {
+    for (uint32_t w = 0; w < job->workers_count; w++) {
+        job_worker *worker = &job->workers[w];
+        const int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
+
+        if (failed) return cst_fail(err, CST_IO, "worker %" PRIu32 ": %s", w, strerror(failed));
+        worker->started = true;
+    }
+    while (atomic_load_explicit(&job->ready_count, memory_order_acquire) < job->workers_count &&
+           !csti_job_is_ending(job)) {
+        if (job->base_id > 0) csti_job_report(job, true);
+        (void)csti_park_until(&job->coordinator, csti_clock_now_ns(job->clock) + RECOVERY_NAP_NS);
+    }
+    return CST_OK;
+}
+
+void csti_job_workers_join(csti_job *job) {
+    for (uint32_t w = 0; job->workers && w < job->workers_count; w++) {
+        if (!job->workers[w].started) continue;
+        (void)pthread_join(job->workers[w].thread, NULL);
+        job->workers[w].started = false;
+    }
+}

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+# usage: tests/e2e/run_test.py PROGRAM [Class[.case]]
+"""constellation run: jobs as people start, stop, kill and restart them, and what comes out."""
+
+import csv
+import glob
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM = ""
+ROWS = 400_000
+DONE, FAILED, INPUT, FENCED = 0, 1, 3, 6
+PATIENCE_S = 60
+
+JOB = """
+[job]
+name       = "bids-per-auction"
+partitions = {partitions}
+dir        = "data"
+[source]
+kind = "generator"
+name = "bids"
+{rows}
+event_time = "at"
+watermark  = "2s"
+[key]
+columns = ["auction"]
+[[aggregate]]
+as = "bids"
+op = "count"
+[[aggregate]]
+as = "cents"
+op = "sum"
+column = "price"
+[[aggregate]]
+as = "highest"
+op = "max"
+column = "price"
+[sink]
+kind = "file"
+path = "out"
+[state]
+budget = "512MiB"
+[checkpoint]
+every = "{every}"
+fold  = {fold}
+keep  = 3
+"""
+
+
+def generated(rows):
+    """Rows of the generator, by the program's other verb."""
+    text = subprocess.run([PROGRAM, "generate", "bids", "--rows", str(rows), "--format", "csv",
+                           "--quiet"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return csv.DictReader(io.StringIO(text))
+
+
+def expected(rows):
+    sums = {}
+    for row in generated(rows):
+        price = int(row["price"])
+        bids, cents, highest = sums.get(row["auction"], (0, 0, 0))
+        sums[row["auction"]] = (bids + 1, cents + price, max(highest, price))
+    return sums
+
+
+class Jobs(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="cst-run-")
+        self.addCleanup(self.folder.cleanup)
+        self.running = []
+        self.addCleanup(self.end_all)
+
+    def end_all(self):
+        for process in self.running:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def job(self, rows=ROWS, partitions=2, every="50ms", fold='"auto"', more=""):
+        count = f"rows = {rows}" if rows else ""
+        with open(os.path.join(self.folder.name, "job.toml"), "w", encoding="utf-8") as file:
+            file.write(JOB.format(rows=count, partitions=partitions, every=every, fold=fold) + more)
+
+    def start(self, *options):
+        process = subprocess.Popen([PROGRAM, "run", "job.toml", *options], cwd=self.folder.name,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.running.append(process)
+        return process
+
+    def finish(self, process, status=DONE):
+        out, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, status, err)
+        return out, err
+
+    def run_json(self, *options):
+        out, _ = self.finish(self.start("--json", *options))
+        return [json.loads(line) for line in out.splitlines()]
+
+    def manifests(self):
+        return glob.glob(os.path.join(self.folder.name, "data/checkpoints/checkpoints/*/manifest-*"))
+
+    def wait_for(self, what):
+        deadline = time.monotonic() + PATIENCE_S
+        while not what():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def parts(self):
+        return sorted(os.listdir(os.path.join(self.folder.name, "out")))
+
+    def result(self):
+        """The last line of each key; parts sort by epoch."""
+        last = {}
+        for part in self.parts():
+            self.assertRegex(part, r"^\d{20}-\d{5}\.ndjson$")
+            with open(os.path.join(self.folder.name, "out", part), encoding="utf-8") as file:
+                for line in file:
+                    row = json.loads(line)
+                    last[str(row["auction"])] = (row["bids"], row["cents"], row["highest"])
+        return last
+
+    def check_result(self, rows=ROWS):
+        self.check_equal(self.result(), expected(rows))
+
+    def check_equal(self, result, wanted):
+        """A few of the keys that differ: there are a hundred thousand."""
+        wrong = [(key, result.get(key), wanted.get(key)) for key in sorted({*result, *wanted})
+                 if result.get(key) != wanted.get(key)]
+        self.assertEqual((len(wrong), wrong[:5]), (0, []))
+
+
+class Runs(Jobs):
+    def test_a_job_ends_when_all_is_read_and_its_output_is_right(self):
+        self.job()
+        lines = self.run_json()
+        done = lines[-1]
+        self.assertEqual(done["event"], "done")
+        self.assertEqual(done["rows"], ROWS)
+        self.assertEqual(done["recovered_from"], 0)
+        self.assertTrue(done["caught_up"])
+        self.assertGreaterEqual(done["checkpoints"], 1)
+        self.assertEqual(done["keys"], len(self.result()))
+        metrics = [line["metrics"] for line in lines if line["event"] == "metrics"]
+        self.assertIn('constellation_rows_total{partition="1"}', metrics[-1])
+        self.check_result()
+
+    def test_a_job_that_is_done_has_nothing_to_do(self):
+        self.job()
+        self.run_json()
+        before = self.parts()
+        done = self.run_json("--until-caught-up")[-1]
+        self.assertEqual(done["rows"], 0)
+        self.assertGreater(done["recovered_from"], 0)
+        self.assertEqual(self.parts(), before)
+
+    def test_more_rows_go_on_behind_the_old_ones(self):
+        self.job()
+        self.run_json("--rows", str(ROWS // 2))
+        done = self.run_json()[-1]
+        self.assertEqual(done["rows"], ROWS - ROWS // 2)
+        self.check_result()
+
+    def test_a_signal_takes_a_last_checkpoint_and_the_job_goes_on_from_it(self):
+        self.job(rows=None)
+        process = self.start("--json")
+        self.wait_for(self.manifests)
+        process.send_signal(signal.SIGINT)
+        done = json.loads(self.finish(process)[0].splitlines()[-1])
+        self.assertFalse(done["caught_up"])
+        self.assertEqual(sum(value[0] for value in self.result().values()), done["rows"])
+        total = 2 * done["rows"] + ROWS  # one stripe may be ahead of the other
+        again = self.run_json("--rows", str(total))[-1]
+        self.assertEqual(again["recovered_from"], done["last_checkpoint"])
+        self.assertEqual(again["rows"], total - done["rows"])
+        self.check_result(total)
+
+    def test_every_n_rows_gives_that_many_checkpoints(self):
+        self.job(every="50_000 rows")
+        done = self.run_json()[-1]
+        # The cuts are at each split's share; the last checkpoint is the end.
+        self.assertIn(done["checkpoints"], range(ROWS // 50_000, ROWS // 50_000 + 3))
+        self.check_result()
+
+    def test_one_partition_and_many_give_the_same(self):
+        for partitions in (1, 7):
+            with self.subTest(partitions):
+                self.job(partitions=partitions)
+                self.run_json()
+                self.check_result()
+                self.setUp()
+
+    def test_a_final_table_and_no_progress_on_stdout(self):
+        self.job()
+        out, _ = self.finish(self.start())
+        self.assertIn("all read and committed", out)
+        self.assertIn("400,000", out)
+        out, err = self.finish(self.start("--quiet"))
+        self.assertEqual((out, err), ("", ""))
+
+
+class Filters(Jobs):
+    def test_rows_that_a_filter_drops_are_not_counted_among_the_rest(self):
+        self.job(more='[[filter]]\ncolumn = "price"\nop = ">="\nvalue = "5000"\n')
+        done = self.run_json()[-1]
+        count, sums = 0, {}
+        for row in generated(ROWS):
+            price = int(row["price"])
+            if price < 5000:
+                continue
+            count += 1
+            bids, cents, highest = sums.get(row["auction"], (0, 0, 0))
+            sums[row["auction"]] = (bids + 1, cents + price, max(highest, price))
+        self.assertEqual(done["filtered"], ROWS - count)
+        self.check_equal(self.result(), sums)
+
+
+class Kills(Jobs):
+    def test_killed_again_and_again_it_loses_and_repeats_nothing(self):
+        self.job(rows=3 * ROWS, every="20ms", fold="3")
+        kills = 0
+        for _ in range(8):
+            seen = len(self.manifests())
+            process = self.start("--quiet")
+            self.wait_for(lambda: len(self.manifests()) > seen or process.poll() is not None)
+            if process.poll() is not None:
+                break
+            process.kill()
+            process.wait()
+            kills += 1
+        done = self.run_json()[-1]
+        self.assertGreater(kills, 1)
+        self.assertGreater(done["recovered_from"], 0)
+        self.check_result(3 * ROWS)
+
+
+class Owners(Jobs):
+    def test_a_second_run_is_refused_while_the_first_lives(self):
+        self.job(rows=None)
+        first = self.start("--quiet")
+        self.wait_for(self.manifests)
+        _, err = self.finish(self.start(), FAILED)
+        self.assertIn("CST_JOB_RUNNING", err)
+        self.assertIn(f"process {first.pid}", err)
+        first.send_signal(signal.SIGTERM)
+        self.finish(first)
+
+    def test_a_takeover_fences_the_first_off_even_if_it_was_stopped(self):
+        self.job(rows=None)
+        first = self.start("--quiet")
+        self.wait_for(self.manifests)
+        first.send_signal(signal.SIGSTOP)
+        second = self.start("--quiet", "--takeover")
+        seen = len(self.manifests())
+        self.wait_for(lambda: len(self.manifests()) > seen + 2)
+        first.send_signal(signal.SIGCONT)
+        _, err = self.finish(first, FENCED)
+        self.assertIn("CST_FENCED", err)
+        second.send_signal(signal.SIGINT)
+        self.finish(second)
+        rows = sum(value[0] for value in self.result().values())
+        total = 2 * rows + ROWS
+        self.assertEqual(self.run_json("--rows", str(total))[-1]["rows"], total - rows)
+        self.check_result(total)
+
+    def test_another_number_of_partitions_is_refused_by_name(self):
+        self.job()
+        self.run_json()
+        self.job(partitions=3)
+        _, err = self.finish(self.start(), INPUT)
+        self.assertIn("[job] partitions is 3", err)
+
+
+def main():
+    global PROGRAM
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
