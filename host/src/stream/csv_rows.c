@@ -106,7 +106,7 @@ static cst_code field_put(csti_csv_rows *csv, const csv_field *field, csti_colum
         bytes = undouble(csv->scratch, text, bytes);
         text = csv->scratch;
     }
-    if (to->integer && !field->quoted) {
+    if (to->integer) {
         const char *behind = csti_columns_put_digits(to, row, text);
 
         if (behind == text + bytes) return CST_OK;

@@ -181,6 +181,7 @@ static const char *value_slow(csti_ndjson_rows *json, const char *at, csti_colum
         return NULL;
     }
     if (!takes_numbers(type)) return kind_fail(to, "a number", err);
+    if (csti_columns_put_digits(to, row, at) == end) return end; // days and microseconds too
     return csti_columns_put_text(to, row, at, (size_t)(end - at), err) == CST_OK ? end : NULL;
 }
 

@@ -48,14 +48,14 @@ static void text_is_read_as(csti_file_format format, const char *text, const cha
 }
 
 // The error names the place, and the rows before it are given.
-static void text_is_refused(csti_file_format format, const char *text, const char *rows,
+static void text_is_refused(csti_file_format format, const char *text, const char *wanted,
                             const char *place, const char *why) {
     source_files files = bids_make(format);
     cst_err err = {0};
 
     files_put(&files, "a", text);
     CHECK_CODE(file_read(&files, NULL, &err), CST_SOURCE_RECORD);
-    CHECK_TEXT(rows_text, rows);
+    CHECK_TEXT(rows_text, wanted);
     if (!strstr(err.text, files.folder) || !strstr(err.text, place) || !strstr(err.text, why))
         TEST_FAIL("%s: '%s', wanted '%s' and '%s'", text, err.text, place, why);
     folder_remove(files.folder);

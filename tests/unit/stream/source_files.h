@@ -3,9 +3,9 @@
 #define CST_TEST_SOURCE_FILES_H
 
 #include "stream/source.h"
-#include "stream/value_text.h"
 #include "test.h"
 #include "unit/state/folder.h"
+#include "unit/stream/slow_rows.h"
 
 #include <fcntl.h>
 
@@ -62,52 +62,13 @@ static inline csti_source *files_open(source_files *files) {
 
 // Rows as "7|web|\n", a null as "-", behind what is in `out` already.
 static inline void batch_text(const cst_batch *batch, char *out, size_t capacity) {
-    size_t used = strlen(out);
+    const size_t used = strlen(out);
+    rows printed = {0};
 
-    CHECK_OK(cst_batch_check(batch, NULL));
-    for (uint32_t r = 0; r < batch->rows_count; r++) {
-        for (uint32_t c = 0; c < batch->schema->columns_count; c++) {
-            const cst_column *column = &batch->schema->columns[c];
-            const cst_column_data *data = &batch->columns[c];
-            const uint8_t *bits = data->validity.data;
-            const uint32_t width = cst_column_value_bytes(column);
-            const uint8_t *at = (const uint8_t *)data->values.data + (size_t)r * width;
-            cst_value value = {.bytes = at, .bytes_count = width};
-            size_t bytes = 0;
-            float narrow;
-
-            if (data->validity.bytes && !(bits[r / 8] >> r % 8 & 1)) {
-                out[used++] = '-';
-                out[used++] = '|';
-                continue;
-            }
-            if (!width) {
-                const int32_t *offsets = data->offsets.data;
-
-                value.bytes = (const uint8_t *)data->values.data + offsets[r];
-                value.bytes_count = (uint32_t)(offsets[r + 1] - offsets[r]);
-            } else if (column->type == CST_TYPE_F32) {
-                memcpy(&narrow, at, sizeof narrow);
-                value.f64 = (double)narrow;
-            } else if (column->type == CST_TYPE_F64) {
-                memcpy(&value.f64, at, sizeof value.f64);
-            } else if (width <= 16) {
-                const bool negative =
-                    (column->type >= CST_TYPE_I8 && column->type <= CST_TYPE_I128) ||
-                    column->type == CST_TYPE_DATE || column->type == CST_TYPE_TIMESTAMP ||
-                    column->type == CST_TYPE_DECIMAL128;
-
-                value.i128 = negative && at[width - 1] >> 7 ? -1 : 0;
-                memcpy(&value.u128, at, width);
-            }
-            CHECK(used + value.bytes_count * 2 + 80 < capacity);
-            CHECK_OK(csti_value_write(column, &value, out + used, capacity - used - 2, &bytes));
-            used += bytes;
-            out[used++] = '|';
-        }
-        out[used++] = '\n';
-    }
-    out[used] = '\0';
+    rows_print(&printed, batch);
+    CHECK(used + printed.used < capacity);
+    memcpy(out + used, printed.text, printed.used + 1);
+    rows_free(&printed);
 }
 
 #endif
