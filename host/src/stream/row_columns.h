@@ -83,6 +83,14 @@ static inline void csti_columns_store(csti_column_rows *to, uint32_t row, uint64
     }
 }
 
+// The digits without the zeros in front; 0: there are none at all, or too many for a u64.
+static inline size_t csti_digits_sure(const char *at, size_t count) {
+    size_t zeros = 0;
+
+    while (zeros + 1 < count && at[zeros] == '0') zeros++;
+    return count - zeros <= CSTI_DIGITS_SURE ? count - zeros : 0;
+}
+
 // The integer at `at`, its sign included: returns behind it, or NULL if it is none that this column
 // takes, or one that needs a closer look. What follows the digits is the caller's to judge.
 static inline const char *csti_columns_put_digits(csti_column_rows *to, uint32_t row,
@@ -94,7 +102,7 @@ static inline const char *csti_columns_put_digits(csti_column_rows *to, uint32_t
     if (!to->integer) return NULL;
     at += negative;
     count = csti_digits(at, &magnitude);
-    if (count - 1 >= CSTI_DIGITS_SURE) return NULL;
+    if (count - 1 >= CSTI_DIGITS_SURE && csti_digits_sure(at, count) == 0) return NULL;
     if (magnitude > (negative ? to->negative_max : to->positive_max)) return NULL;
     if (negative && to->negative_max == 0) return NULL;
     csti_columns_store(to, row, negative ? 0 - magnitude : magnitude);

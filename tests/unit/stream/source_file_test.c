@@ -219,6 +219,21 @@ TEST(a_record_of_csv_is_a_row) {
                     "7|web|\n7|a \"b\", c\n d|\n1|-|\n2||\n3|a\rb|\n4|x|\n");
 }
 
+TEST(zeros_in_front_are_no_digits_too_many) {
+    static const char *const names[] = {"a", "b"};
+    const csti_row_shape shape = shape_of("u64,timestamp", names);
+    source_files files = files_make(CSTI_FILE_CSV, &shape);
+    cst_err err = {0};
+
+    files_put(&files, "a",
+              "00000000000018446744073709551615,000000000000000000000000000001\n"
+              "0000000000000000000000000000,-00000000000000000000000000000001\n");
+    if (file_read(&files, NULL, &err) != CST_OK) TEST_FAIL("%s", err.text);
+    CHECK_TEXT(rows_text, "18446744073709551615|1970-01-01T00:00:00.000001Z|\n"
+                          "0|1969-12-31T23:59:59.999999Z|\n");
+    folder_remove(files.folder);
+}
+
 TEST(what_is_no_csv_is_refused_with_its_place) {
     static const struct {
         const char *record, *place, *why;
