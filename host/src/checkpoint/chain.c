@@ -32,8 +32,18 @@ bool csti_code_is_damage(cst_code code) {
 static cst_code bytes_read(const char *name, const cst_object_body *body,
                            const uint32_t *crc_wanted, csti_arena *arena,
                            csti_manifest_object *object, cst_err *err) {
+    csti_checkpoint_name parsed;
+
     object->bytes = body->count;
     object->crc = csti_crc32c(0, body->bytes, body->count);
+    if (!csti_checkpoint_name_parse(name, &parsed) || parsed.kind != CSTI_NAME_MANIFEST)
+        return cst_fail(err, CST_MANIFEST, "manifest %s: is no name of one. %s", name,
+                        cst_code_advice(CST_MANIFEST));
+    if (csti_manifest_nonce(parsed.nonce, object->crc) != parsed.nonce)
+        return cst_fail(err, CST_MANIFEST,
+                        "manifest %s: bytes 0 to %zu: checksum %08" PRIx32
+                        ", its name ends with another. %s",
+                        name, body->count, object->crc, cst_code_advice(CST_MANIFEST));
     if (crc_wanted && object->crc != *crc_wanted)
         return cst_fail(err, CST_MANIFEST,
                         "manifest %s: bytes 0 to %zu: checksum %08" PRIx32

@@ -29,8 +29,9 @@ typedef struct csti_manifest_object {
     uint32_t crc;
 } csti_manifest_object;
 
-// Reads the manifest of checkpoint `id`. crc_wanted: what the metadata says of its bytes; NULL:
-// not compared. NOT_FOUND, MANIFEST, MANIFEST_VERSION, store errors.
+// Reads the manifest of checkpoint `id`. Its bytes have the checksum that its name ends with, and
+// crc_wanted, if that is not NULL: what the metadata says. NOT_FOUND, MANIFEST, MANIFEST_VERSION,
+// store errors.
 CST_CHECK_RESULT cst_code csti_manifest_fetch(cst_object_store *store, uint64_t id,
                                               const char *name, const uint32_t *crc_wanted,
                                               csti_arena *arena, csti_manifest_object *out,

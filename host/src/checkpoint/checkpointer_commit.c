@@ -50,12 +50,14 @@ static cst_code put_manifest(csti_checkpointer *c, csti_checkpoint *checkpoint, 
     const cst_bytes range = {c->text.bytes, c->text.used_bytes};
     const cst_put_options options = {.condition = CST_PUT_IF_ABSENT, .nonce = checkpoint->nonce};
 
-    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_MANIFEST,
-                                                        .id = checkpoint->id,
-                                                        .tenure = c->options.tenure,
-                                                        .nonce = checkpoint->nonce},
-                                checkpoint->manifest);
     checkpoint->manifest_crc = csti_crc32c(0, c->text.bytes, c->text.used_bytes);
+    csti_checkpoint_name_format(
+        &(csti_checkpoint_name){.kind = CSTI_NAME_MANIFEST,
+                                .id = checkpoint->id,
+                                .tenure = c->options.tenure,
+                                .nonce = csti_manifest_nonce(checkpoint->nonce,
+                                                             checkpoint->manifest_crc)},
+        checkpoint->manifest);
     checkpoint->manifest_tried = true;
     const cst_code code =
         cst_object_put(c->options.store, checkpoint->manifest, &range, 1, &options, NULL, err);

@@ -34,6 +34,12 @@ typedef struct csti_checkpoint_name {
     uint64_t id, tenure, nonce, epoch, token;
 } csti_checkpoint_name;
 
+// The nonce of a manifest's name: random, and its low half the CRC32C of the manifest's bytes, for
+// those who have no metadata to compare it with.
+static inline uint64_t csti_manifest_nonce(uint64_t random, uint32_t crc) {
+    return (random & ~(uint64_t)UINT32_MAX) | crc;
+}
+
 void csti_checkpoint_name_format(const csti_checkpoint_name *name,
                                  char out[CSTI_CHECKPOINT_NAME_BYTES]);
 // False: it is none of them; *out is then undefined.

@@ -233,6 +233,28 @@ TEST(a_candidate_that_lacks_anything_is_passed_over_and_named) {
     }
 }
 
+TEST(a_candidate_with_any_flipped_bit_in_its_manifest_is_not_adopted) {
+    for (int i = 0; i < 100; i++) {
+        world *w = world_open();
+        csti_job_identity identity = world_identity(w);
+        csti_recovery_options options;
+        csti_recovery_report report;
+        cst_object_info info;
+
+        world_claim(w);
+        world_checkpoint(w, 5, COMMITTED);
+        world_checkpoint(w, 5, CANDIDATE);
+        CHECK_OK(cst_object_head(w->store, w->manifests[2], &info, NULL));
+        world_flip(w, w->manifests[2], (long)test_random_below(info.bytes));
+        world_claim(w);
+        options = options_of(w, &identity);
+        report = recovered(w, &options, 1);
+        CHECK(!report.adopted);
+        CHECK_EQ(report.notes[0].code, CST_MANIFEST);
+        world_close(w);
+    }
+}
+
 TEST(a_candidate_on_an_older_checkpoint_is_none) {
     world *w = world_open();
     csti_job_identity identity = world_identity(w);
@@ -709,7 +731,8 @@ TEST(a_committed_manifest_of_a_newer_version_is_not_gone_back_behind) {
     world_checkpoint(w, 50, COMMITTED);
     world_checkpoint(w, 50, UPLOADED);
     (void)snprintf(w->manifests[2], sizeof w->manifests[2],
-                   "checkpoints/%020d/manifest-%" PRIu64 "-0123456789abcdef", 2, w->tenure);
+                   "checkpoints/%020d/manifest-%" PRIu64 "-01234567%08" PRIx32, 2, w->tenure,
+                   csti_crc32c(0, text, strlen(text)));
     world_put(w, w->manifests[2], text, strlen(text));
     CHECK_OK(world_commit(w, 2, csti_crc32c(0, text, strlen(text))));
     options = options_of(w, &identity);

@@ -242,10 +242,7 @@ static inline void world_segment(world *w, uint32_t p, uint64_t id, uint64_t non
 static inline uint32_t world_manifest(world *w, uint64_t id, uint64_t nonce, uint32_t outbox_less,
                                       char name_out[CSTI_CHECKPOINT_NAME_BYTES]) {
     const csti_job_identity identity = world_identity(w);
-    const csti_checkpoint_name name = {.kind = CSTI_NAME_MANIFEST,
-                                       .id = id,
-                                       .tenure = w->tenure,
-                                       .nonce = nonce};
+    csti_checkpoint_name name = {.kind = CSTI_NAME_MANIFEST, .id = id, .tenure = w->tenure};
     csti_manifest_partition partitions[WORLD_PARTITIONS];
     char offset[40];
     const csti_manifest_split split = {"generator-0", offset, INT64_MIN, false};
@@ -290,9 +287,10 @@ static inline uint32_t world_manifest(world *w, uint64_t id, uint64_t nonce, uin
     };
     csti_buffer_init(&text, CSTI_MANIFEST_BYTES_MAX);
     if (csti_manifest_write(&manifest, &text, &err) != CST_OK) TEST_FAIL("%s", err.text);
+    crc = csti_crc32c(0, text.bytes, text.used_bytes);
+    name.nonce = csti_manifest_nonce(nonce, crc);
     csti_checkpoint_name_format(&name, name_out);
     world_put(w, name_out, text.bytes, text.used_bytes);
-    crc = csti_crc32c(0, text.bytes, text.used_bytes);
     csti_buffer_release(&text);
     return crc;
 }
