@@ -82,7 +82,7 @@ typedef struct cst_object_upload cst_object_upload;
 CST_API CST_CHECK_RESULT cst_code cst_object_upload_open(cst_object_store *store, const char *name,
                                                          uint64_t nonce, cst_object_upload **out,
                                                          cst_err *err);
-// A cst_write: the context is the upload. `bytes` may go out by reference: they stay until finish.
+// A cst_write: the context is the upload. `bytes` are the caller's again when it returns.
 CST_API CST_CHECK_RESULT cst_code cst_object_upload_write(void *upload, const void *bytes,
                                                           size_t count, cst_err *err);
 // CST_EXISTS. Closes the upload, whatever it returns.
