@@ -522,7 +522,7 @@ TEST(a_manifest_that_takes_too_long_is_not_committed) {
 
 // Another process takes the job over: its own client of the same store.
 static test_job *takeover(test_job *job) {
-    test_job *other = job_make(job->world, job->options.partitions_count);
+    test_job *other = job_make(job->world, job->options.partitions_count, false);
 
     job_claim(other);
     return other;

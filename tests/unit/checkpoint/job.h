@@ -68,6 +68,8 @@ struct test_job {
     uint64_t writes_count; // of the client, begun
     void (*before)(test_job *job, const char *call, const char *name);
     uint64_t aborted_count; // as commit said
+    bool is_plain;          // what goes out is not verified: that needs memory
+    bool is_threaded;       // nobody watches the store
     cst_err err;            // the last one
 };
 
@@ -109,7 +111,7 @@ static inline cst_object_store *job_client(test_job *job, csti_object_sim_world 
     const csti_object_sim_options options = {.seed = test_random(),
                                              .clock = &job->clock,
                                              .deadline_us = 1000000,
-                                             .yield = job_yield,
+                                             .yield = job->is_threaded ? NULL : job_yield,
                                              .yield_context = job};
     cst_object_store *store = NULL;
 
@@ -117,10 +119,15 @@ static inline cst_object_store *job_client(test_job *job, csti_object_sim_world 
     return store;
 }
 
+// The simulated one is for one thread.
+static inline csti_random *job_random(test_job *job) {
+    return job->is_threaded ? csti_random_real() : &job->random.random;
+}
+
 static inline csti_meta *job_meta(test_job *job) {
     const csti_meta_log_options options = {.store = job->store,
                                            .clock = &job->clock.clock,
-                                           .random = &job->random.random,
+                                           .random = job_random(job),
                                            .create = true};
     csti_meta *meta = NULL;
 
@@ -140,7 +147,7 @@ static inline cst_code job_release(void *context, uint64_t id, uint32_t partitio
         job->refuse_outputs--;
         return cst_fail(err, CST_IO, "the sink is full");
     }
-    CHECK_OK(cst_segment_verify(segment, &TEST_HASH_KEY, NULL));
+    if (!job->is_plain) CHECK_OK(cst_segment_verify(segment, &TEST_HASH_KEY, NULL));
     cst_segment_info_read(segment, &info);
     cst_segment_summary_read(segment, &summary);
     CHECK(job->outputs_count < JOB_OUTPUTS_MAX);
@@ -172,17 +179,19 @@ static inline void job_start(test_job *job, const csti_manifest *base, uint64_t 
     JOB_OK(csti_checkpointer_open(&job->options, &job->c, &job->err));
 }
 
-static inline test_job *job_make(csti_object_sim_world *world, uint32_t partitions_count) {
+static inline test_job *job_make(csti_object_sim_world *world, uint32_t partitions_count,
+                                 bool is_threaded) {
     test_job *job = calloc(1, sizeof *job);
 
     CHECK(job);
+    job->is_threaded = is_threaded;
     csti_clock_sim_init(&job->clock, 1700000000000000);
     csti_random_sim_init(&job->random, test_random());
     job->world = world;
     job->owner = test_random() | 1;
     job->options = (csti_checkpointer_options){
         .clock = &job->clock.clock,
-        .random = &job->random.random,
+        .random = job_random(job),
         .identity = {.job = "bids",
                      .key_schema = "u64",
                      .value = "bids=count,sum=sum(price)",
@@ -206,14 +215,18 @@ static inline test_job *job_make(csti_object_sim_world *world, uint32_t partitio
     return job;
 }
 
-static inline test_job *job_open(uint32_t partitions_count) {
+static inline test_job *job_open_as(uint32_t partitions_count, bool is_threaded) {
     csti_object_sim_world *world = NULL;
 
     CHECK_OK(csti_object_sim_world_open(test_random(), &world, NULL));
-    test_job *job = job_make(world, partitions_count);
+    test_job *job = job_make(world, partitions_count, is_threaded);
     job_claim(job);
     job_start(job, NULL, 0);
     return job;
+}
+
+static inline test_job *job_open(uint32_t partitions_count) {
+    return job_open_as(partitions_count, false);
 }
 
 // The process ends, the store stays.
