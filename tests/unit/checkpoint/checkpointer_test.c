@@ -210,6 +210,23 @@ TEST(at_most_so_many_bytes_are_staged_but_one_id_is_always_let_in) {
     job_close(job);
 }
 
+TEST(carried_epochs_count_as_well) {
+    test_job *job = job_open(2);
+    uint64_t id = 0;
+
+    for (uint64_t i = 1; i <= 3; i++) {
+        job_round(job);
+        JOB_OK(csti_checkpointer_abort(job->c, i, &job->err));
+    }
+    job_settle(job);
+    CHECK_EQ(job_round(job), 4); // the fourth epoch of each
+    CHECK_CODE(csti_checkpointer_begin(job->c, &id, NULL), CST_AGAIN);
+    job_settle(job);
+    CHECK_EQ(job_begin(job), 5);
+    CHECK_EQ(job_begin(job), 6);
+    job_close(job);
+}
+
 TEST(pins_end_by_commit_only) {
     test_job *job = job_open(1);
     csti_cut cut;
@@ -610,6 +627,31 @@ TEST(an_abort_of_a_fenced_job_deletes_nothing) {
     CHECK_CODE(job_commit(job, &id), CST_FENCED);
     CHECK_EQ(job_count(job, CSTI_CHECKPOINTS_PREFIX), 1);
     job_kill(other);
+    job_close(job);
+}
+
+static void write_manifest_first(test_job *job, const char *call, const char *name) {
+    static const cst_bytes OTHER = {(const uint8_t *)"{}", 2};
+    const cst_put_options options = {.condition = CST_PUT_IF_ABSENT, .nonce = 1};
+
+    if (strcmp(call, "put") != 0 || !strstr(name, "manifest")) return;
+    job->before = NULL;
+    JOB_OK(cst_object_put(job->store, name, &OTHER, 1, &options, NULL, &job->err));
+}
+
+TEST(a_manifest_is_never_written_over) {
+    test_job *job = job_open(1);
+    uint64_t id = 0;
+
+    job_round(job);
+    job_upload_all(job);
+    job->before = write_manifest_first;
+    CHECK_CODE(job_commit(job, &id), CST_EXISTS);
+    CHECK_EQ(job_stats(job).committed, 0);
+    job_settle(job);
+    job_round(job);
+    job_settle(job);
+    job_check_all_committed(job);
     job_close(job);
 }
 
