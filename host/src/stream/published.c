@@ -211,7 +211,7 @@ cst_code csti_published_merge(const csti_published *p, uint8_t *value_out,
                               csti_published_view *out) {
     uint8_t value[CST_INLINE_ENTRY_BYTES_MAX] = {0};
     csti_published_view view = {0};
-    copy said;
+    copy said = {0};
     row r;
 
     row_init(&r, &p->merge, &said);
