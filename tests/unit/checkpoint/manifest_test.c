@@ -256,6 +256,8 @@ TEST(the_most_partitions_with_long_chains_fit) {
 
 // ---- What is refused, on both sides -------------------------------------------------------------
 
+static char LONG_TEXT[CSTI_MANIFEST_TEXT_BYTES_MAX + 2];
+
 typedef struct rule {
     void (*breaks)(sample *s);
     const char *path;
@@ -272,6 +274,7 @@ BREAKS(huge_id, s->manifest.id = UINT64_MAX)
 BREAKS(base_of_its_own, s->manifest.base_id = 17)
 BREAKS(no_job, s->manifest.job = NULL)
 BREAKS(empty_job, s->manifest.job = "")
+BREAKS(huge_job, s->manifest.job = LONG_TEXT)
 BREAKS(job_of_two_lines, s->manifest.job = "a\nb")
 BREAKS(job_not_utf8, s->manifest.job = "\xff")
 BREAKS(no_owner, s->manifest.owner = 0)
@@ -323,6 +326,7 @@ static const rule RULES[] = {
     {base_of_its_own, "base_id"},
     {no_job, "job"},
     {empty_job, "job"},
+    {huge_job, "job"},
     {job_of_two_lines, "job"},
     {job_not_utf8, "job"},
     {no_owner, "owner"},
@@ -373,6 +377,7 @@ TEST(a_manifest_that_breaks_a_rule_is_not_written_and_the_path_is_named) {
     csti_buffer out;
 
     csti_buffer_init(&out, CSTI_MANIFEST_BYTES_MAX);
+    memset(LONG_TEXT, 'a', sizeof LONG_TEXT - 1);
     for (size_t i = 0; i < sizeof RULES / sizeof RULES[0]; i++) {
         char wanted[128];
         cst_err err = {.code = CST_OK};
@@ -435,6 +440,16 @@ static const damage DAMAGES[] = {
     {"\"f64\",8,2", "\"f64\",8", "manifest m: program.accumulators[1]: has 3 entries"},
     {"\"f64\",8,2", "\"f64\",65536,2",
      "manifest m: program.accumulators[1].value_offset: is 65536"},
+    {"\"program\":{", "\"program\":[],\"x\":{", "manifest m: x: is not a field"},
+    {"\"ttl_us\":3600000000", "\"ttl_us\":\"1h\"", "manifest m: program.ttl_us: is no whole"},
+    {"\"created_us\":-1", "\"created_us\":null", "manifest m: created_us: is no whole number"},
+    {"\"job\":", "\"job\":7,\"was\":", "manifest m: was: is not a field"},
+    {"\"sink\":\"file\"", "\"sink\":7", "manifest m: sink: is no text"},
+    {"\"names\":[", "\"names\":[7,", "manifest m: names: 0 is no text"},
+    {"\"names\":[\n", "\"names\":7,\"more\":[\n", "manifest m: more: is not a field"},
+    {"[\"fedcba9876543210\",8]", "[\"fedcba9876543210\",8,8]",
+     "manifest m: partitions[0].owner: is no pair"},
+    {"null,true]", "-9223372036854775808,true]", "manifest m: splits[1].watermark_us: is below"},
     {"\"f64\",8,2", "\"f64\",9,2", "manifest m: program: accumulator 1: value offset 9"},
     {"[1365,0,1,0,", "[1365,0,1,1,", "manifest m: watermark_us: is no partition's"},
     {"\"watermark_us\":1700000000000000", "\"watermark_us\":null",
@@ -476,6 +491,33 @@ TEST(damaged_text_is_refused_and_the_place_is_named) {
             TEST_FAIL("damage %zu: %s \"%s\", wanted \"%s\"", i, cst_code_name(code), err.text,
                       DAMAGES[i].text);
     }
+}
+
+TEST(what_is_no_object_at_all_is_refused) {
+    csti_manifest manifest;
+    csti_arena arena;
+
+    csti_arena_init(&arena, ARENA_BYTES_MAX);
+    CHECK_CODE(csti_manifest_read("m", "[1]", 3, &arena, &manifest, NULL), CST_MANIFEST);
+    CHECK_CODE(csti_manifest_read("m", "7", 1, &arena, &manifest, NULL), CST_MANIFEST);
+    CHECK_CODE(csti_manifest_read("m", "", 0, &arena, &manifest, NULL), CST_MANIFEST);
+    csti_arena_release(&arena);
+}
+
+// Its last part has the epoch, 12, so that the name is as long as an object's may be; or one more.
+TEST(a_name_that_expands_beyond_the_longest_is_refused) {
+    enum { STEM_BYTES = CST_OBJECT_NAME_BYTES_MAX - 2 };
+    char pattern[STEM_BYTES + 16] = "";
+    cst_err err = {.code = CST_OK};
+
+    memset(pattern, 'a', STEM_BYTES);
+    pattern[200] = pattern[400] = '/';
+    memcpy(pattern + STEM_BYTES, "{epoch}", 8);
+    CHECK_OK(read_changed("folds/4-00000000000000f4/{partition}-{epoch}", pattern, &err));
+    memcpy(pattern + STEM_BYTES, "a{epoch}", 9);
+    CHECK_CODE(read_changed("folds/4-00000000000000f4/{partition}-{epoch}", pattern, &err),
+               CST_MANIFEST);
+    CHECK(strstr(err.text, "partitions[0].segments[0].name: is longer than 512 bytes"));
 }
 
 TEST(a_newer_version_is_told_from_a_malformed_one) {
