@@ -53,7 +53,7 @@ static void column_add(cst_operator_shape *shape, const char *name, cst_type typ
     const uint32_t to = shape->schema.columns_count++;
 
     shape->schema.columns[to] = (cst_column){.type = type};
-    strcpy(shape->names[to], name);
+    (void)snprintf(shape->names[to], sizeof shape->names[to], "%s", name);
 }
 
 static cst_code local_time_open(const char *options, const cst_operator_shape *in,

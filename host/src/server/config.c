@@ -109,6 +109,15 @@ static cst_code folder_of(const char *path, csti_arena *arena, const char **out,
     return csti_config_path(arena, "/", absolute, out, err);
 }
 
+cst_code csti_text_keep(csti_arena *arena, const char *text, const char **out, cst_err *err) {
+    const size_t bytes = strlen(text) + 1;
+    void *copy = NULL;
+    const cst_code code = csti_arena_alloc(arena, bytes, 1, &copy, err);
+
+    if (code == CST_OK) *out = memcpy(copy, text, bytes);
+    return code;
+}
+
 cst_code csti_config_path(csti_arena *arena, const char *folder, const char *path, const char **out,
                           cst_err *err) {
     const char *const parts[2] = {path[0] == '/' ? "" : folder, path};
@@ -425,14 +434,12 @@ cst_code csti_config_read(const char *path, const csti_config_overrides *overrid
                           csti_job_config *out, cst_err *err) {
     csti_config_reader reader = {.config = out};
     csti_toml toml = {NULL, 0};
-    void *copy = NULL;
     cst_code code;
 
     *out = (csti_job_config){.source.generate.skew = -1};
     csti_arena_init(&out->arena, CSTI_CONFIG_TEXT_BYTES_MAX);
-    code = csti_arena_alloc(&out->arena, strlen(path) + 1, 1, &copy, err);
+    code = csti_text_keep(&out->arena, path, &out->path, err);
     if (code != CST_OK) return code;
-    out->path = strcpy(copy, path);
     code = text_read(&reader, &toml, err);
     if (code == CST_OK && out->problems.count == 0) {
         code = sections_read(&reader, err);

@@ -94,12 +94,9 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
     csti_job_config *config = c->config;
     cst_code code = is_wrong(c, "job") ? CST_OK : partitions_default(config, c->err);
     const csti_place none = {0, 0};
-    void *device = NULL;
 
-    if (code == CST_OK && overrides && overrides->device) {
-        code = csti_arena_alloc(&config->arena, strlen(overrides->device) + 1, 1, &device, c->err);
-        if (code == CST_OK) config->device = strcpy(device, overrides->device);
-    }
+    if (code == CST_OK && overrides && overrides->device)
+        code = csti_text_keep(&config->arena, overrides->device, &config->device, c->err);
     if (code == CST_OK) code = store_default(c, overrides);
     if (code != CST_OK) return code;
     if (overrides && overrides->rows != 0) {

@@ -38,6 +38,10 @@ typedef struct csti_hint {
 } csti_hint;
 csti_hint csti_hint_of(const char *name, const char *names, size_t names_count, size_t stride);
 
+// A copy of the text in the arena.
+CST_CHECK_RESULT cst_code csti_text_keep(csti_arena *arena, const char *text, const char **out,
+                                         cst_err *err);
+
 // ---- config_values.c ----------------------------------------------------------------------------
 
 // Reads a value into base + key->offset. What is wrong with it becomes a problem; CST_NO_MEMORY.

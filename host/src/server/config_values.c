@@ -302,20 +302,9 @@ static cst_code choice_read(const value_reader *value) {
                    csti_hint_of(value->node->text, names[0], count, sizeof names[0]).text);
 }
 
-static cst_code text_copy(const value_reader *value, const char *text, const char **out) {
-    void *copy = NULL;
-    const size_t bytes = strlen(text) + 1;
-    const cst_code code =
-        csti_arena_alloc(&value->reader->config->arena, bytes, 1, &copy, value->err);
-
-    if (code != CST_OK) return code;
-    memcpy(copy, text, bytes);
-    *out = copy;
-    return CST_OK;
-}
-
 static cst_code text_read(const value_reader *value) {
     const csti_config_key *key = value->key;
+    csti_arena *arena = &value->reader->config->arena;
     const char *text = value->node->text;
     const char *copy = NULL;
     cst_code code;
@@ -325,10 +314,9 @@ static cst_code text_read(const value_reader *value) {
     if (key->kind == CSTI_KEY_TEXT && strlen(text) > key->max)
         return problem(value, "is longer than %llu bytes", (unsigned long long)key->max);
     if (key->kind == CSTI_KEY_PATH)
-        code = csti_config_path(&value->reader->config->arena, value->reader->folder, text, &copy,
-                                value->err);
+        code = csti_config_path(arena, value->reader->folder, text, &copy, value->err);
     else
-        code = text_copy(value, text, &copy);
+        code = csti_text_keep(arena, text, &copy, value->err);
     if (code == CST_OK) memcpy(value->to, &copy, sizeof copy);
     return code;
 }
@@ -341,6 +329,7 @@ static cst_code flag_read(const value_reader *value) {
 
 static cst_code scalar_read(const value_reader *value) {
     static const cst_column real = {.type = CST_TYPE_F64};
+    csti_arena *arena = &value->reader->config->arena;
     char text[CSTI_VALUE_TEXT_BYTES_MAX + 1] = "";
     const char *copy = NULL;
     const cst_value number = {.f64 = value->node->real};
@@ -349,18 +338,18 @@ static cst_code scalar_read(const value_reader *value) {
 
     switch (value->node->kind) {
     case CSTI_TOML_TEXT:
-        code = text_copy(value, value->node->text, &copy);
+        code = csti_text_keep(arena, value->node->text, &copy, value->err);
         break;
     case CSTI_TOML_INTEGER:
         (void)snprintf(text, sizeof text, "%lld", (long long)value->node->integer);
-        code = text_copy(value, text, &copy);
+        code = csti_text_keep(arena, text, &copy, value->err);
         break;
     case CSTI_TOML_FLAG:
-        code = text_copy(value, value->node->flag ? "true" : "false", &copy);
+        code = csti_text_keep(arena, value->node->flag ? "true" : "false", &copy, value->err);
         break;
     case CSTI_TOML_REAL:
         code = csti_value_write(&real, &number, text, sizeof text - 1, &bytes);
-        if (code == CST_OK) code = text_copy(value, text, &copy);
+        if (code == CST_OK) code = csti_text_keep(arena, text, &copy, value->err);
         break;
     default:
         return wrong_kind(value);

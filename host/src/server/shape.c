@@ -355,15 +355,6 @@ static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err)
     return code;
 }
 
-static cst_code text_keep(const char *text, csti_arena *arena, const char **out, cst_err *err) {
-    void *copy = NULL;
-    const size_t bytes = strlen(text) + 1;
-    const cst_code code = csti_arena_alloc(arena, bytes, 1, &copy, err);
-
-    if (code == CST_OK) *out = memcpy(copy, text, bytes);
-    return code;
-}
-
 // Tables of another meaning are other tables, also where the bytes would fit: a key of other
 // columns of the same types, say.
 static cst_code table_id_of(const csti_job_identity *identity, uint64_t *out, cst_err *err) {
@@ -396,9 +387,10 @@ static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err
     csti_buffer_init(&text, IDENTITY_BYTES_MAX);
     code = meaning_write(b, &text, err);
     if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
-    if (code == CST_OK) code = text_keep((const char *)text.bytes, arena, &identity->value, err);
-    if (code == CST_OK) code = text_keep(schema, arena, &identity->key_schema, err);
-    if (code == CST_OK) code = text_keep(b->config->name, arena, &identity->job, err);
+    if (code == CST_OK)
+        code = csti_text_keep(arena, (const char *)text.bytes, &identity->value, err);
+    if (code == CST_OK) code = csti_text_keep(arena, schema, &identity->key_schema, err);
+    if (code == CST_OK) code = csti_text_keep(arena, b->config->name, &identity->job, err);
     if (code == CST_OK) code = table_id_of(identity, &identity->table_id, err);
     csti_buffer_release(&text);
     return code;
