@@ -260,13 +260,14 @@ static inline void stored_commit(stored *s) {
     manifest = stored_manifest(s, partitions);
     csti_buffer_init(&text, CSTI_MANIFEST_BYTES_MAX);
     if (csti_manifest_write(&manifest, &text, &err) != CST_OK) TEST_FAIL("%s", err.text);
+    command.crc = csti_crc32c(0, text.bytes, text.used_bytes);
     csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_MANIFEST,
                                                         .id = s->id,
                                                         .tenure = s->tenure,
-                                                        .nonce = 1},
+                                                        .nonce =
+                                                            csti_manifest_nonce(0, command.crc)},
                                 name);
     stored_put(s, name, text.bytes, text.used_bytes);
-    command.crc = csti_crc32c(0, text.bytes, text.used_bytes);
     if (csti_meta_propose(s->meta, &command, NULL, &err) != CST_OK) TEST_FAIL("%s", err.text);
     csti_buffer_release(&text);
 }
