@@ -23,7 +23,7 @@ JOB = """
 [job]
 name       = "bids-per-auction"
 partitions = {partitions}
-dir        = "data"
+dir        = "deep/below/data"
 [source]
 kind = "generator"
 name = "bids"
@@ -45,7 +45,7 @@ op = "max"
 column = "price"
 [sink]
 kind = "file"
-path = "out"
+path = "results/of/it"
 [state]
 budget = "512MiB"
 [checkpoint]
@@ -107,7 +107,8 @@ class Jobs(unittest.TestCase):
         return [json.loads(line) for line in out.splitlines()]
 
     def manifests(self):
-        return glob.glob(os.path.join(self.folder.name, "data/checkpoints/checkpoints/*/manifest-*"))
+        return glob.glob(os.path.join(self.folder.name, "deep/below/data/checkpoints/checkpoints",
+                                      "*", "manifest-*"))
 
     def wait_for(self, what):
         deadline = time.monotonic() + PATIENCE_S
@@ -116,14 +117,15 @@ class Jobs(unittest.TestCase):
             time.sleep(0.01)
 
     def parts(self):
-        return sorted(os.listdir(os.path.join(self.folder.name, "out")))
+        return sorted(os.listdir(os.path.join(self.folder.name, "results/of/it")))
 
     def result(self):
         """The last line of each key; parts sort by epoch."""
         last = {}
         for part in self.parts():
             self.assertRegex(part, r"^\d{20}-\d{5}\.ndjson$")
-            with open(os.path.join(self.folder.name, "out", part), encoding="utf-8") as file:
+            path = os.path.join(self.folder.name, "results/of/it", part)
+            with open(path, encoding="utf-8") as file:
                 for line in file:
                     row = json.loads(line)
                     last[str(row["auction"])] = (row["bids"], row["cents"], row["highest"])

@@ -7,6 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define FILE_SCHEME "file:"
+enum { FILE_SCHEME_BYTES = sizeof FILE_SCHEME - 1 };
+
 // A store that holds nothing is asked to show what it can do before anything relies on it.
 static cst_code meta_open(csti_job *job, cst_err *err) {
     csti_meta_log_options options = {.store = job->store,
@@ -57,8 +60,11 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
 
     // The lock says that an owner lives; the claim pushes it aside, whether it notices or not.
     if (code == CST_JOB_RUNNING && job->options.takeover) code = CST_OK;
-    if (code != CST_OK) return code;
-    code = cst_object_store_open(job->config->checkpoint_store, NULL, &job->store, err);
+    if (code == CST_OK &&
+        strncmp(job->config->checkpoint_store, FILE_SCHEME, FILE_SCHEME_BYTES) == 0)
+        code = csti_job_folders_make(job->config->checkpoint_store + FILE_SCHEME_BYTES, err);
+    if (code == CST_OK)
+        code = cst_object_store_open(job->config->checkpoint_store, NULL, &job->store, err);
     if (code == CST_OK) code = meta_open(job, err);
     if (code == CST_OK) code = partitions_check(job, err);
     if (code == CST_OK) code = owner_draw(job, err);
@@ -84,8 +90,10 @@ static cst_code sink_open(csti_job *job, cst_err *err) {
     csti_sink_options options = {.kind = job->config->sink,
                                  .path = job->config->sink_path,
                                  .plan = job->shape.render};
-    const cst_code code = csti_random_fill(job->random, &options.nonce, sizeof options.nonce, err);
+    cst_code code = csti_random_fill(job->random, &options.nonce, sizeof options.nonce, err);
 
+    if (code == CST_OK && options.kind == CSTI_SINK_FILE)
+        code = csti_job_folders_make(options.path, err);
     return code == CST_OK ? csti_sink_open(&options, &job->sink, err) : code;
 }
 

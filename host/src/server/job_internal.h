@@ -150,6 +150,8 @@ static inline bool csti_job_is_ending(const csti_job *job) {
 }
 
 // ---- job_lock.c
+// The folder and every one above it that is missing.
+CST_CHECK_RESULT cst_code csti_job_folders_make(const char *path, cst_err *err);
 // JOB_RUNNING: another process holds it, named in err.
 CST_CHECK_RESULT cst_code csti_job_lock(const char *folder, const char *job, int *fd_out,
                                         cst_err *err);

@@ -27,6 +27,22 @@ static cst_code owner_write(int fd, const char *path, cst_err *err) {
     return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
 }
 
+cst_code csti_job_folders_make(const char *path, cst_err *err) {
+    char folder[PATH_MAX];
+    size_t count = strlen(path);
+
+    if (count == 0 || count >= sizeof folder)
+        return cst_fail(err, CST_LIMIT, "a folder's name of %zu bytes", count);
+    memcpy(folder, path, count + 1);
+    for (char *slash = strchr(folder + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash) *slash = 0;
+        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+            return cst_fail(err, CST_IO, "making the folder %s: %s", folder, strerror(errno));
+        if (!slash) return CST_OK;
+        *slash = '/';
+    }
+}
+
 cst_code csti_job_lock(const char *folder, const char *job, int *fd_out, cst_err *err) {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char path[PATH_MAX];
@@ -36,8 +52,8 @@ cst_code csti_job_lock(const char *folder, const char *job, int *fd_out, cst_err
 
     if ((size_t)snprintf(path, sizeof path, "%s/lock", folder) >= sizeof path)
         return cst_fail(err, CST_LIMIT, "a job folder's name of %zu bytes", strlen(folder));
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return cst_fail(err, CST_IO, "%s: %s", folder, strerror(errno));
+    code = csti_job_folders_make(folder, err);
+    if (code != CST_OK) return code;
     // The file stays for good: a name that is unlinked would be locked twice.
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
