@@ -34,11 +34,14 @@ static cst_code owner_draw(csti_job *job, cst_err *err) {
     return code;
 }
 
-static cst_code partitions_check(csti_job *job, cst_err *err) {
+// What the claim is going to push aside. *heir_out: the owner before this one holds the lease of
+// folds, and nobody will give it back if he is dead.
+static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
     csti_meta_view view;
     csti_arena arena;
     cst_code code;
 
+    *heir_out = false;
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
     code = csti_meta_read(job->meta, &arena, &view, err);
     if (code == CST_OK && *view.job && view.partitions_count != job->config->partitions)
@@ -47,8 +50,29 @@ static cst_code partitions_check(csti_job *job, cst_err *err) {
                         ". Put that number there",
                         job->config->path, job->config->partitions, job->config->checkpoint_store,
                         view.partitions_count);
+    for (uint32_t i = 0; i < view.leases_count && code == CST_OK; i++)
+        if (strcmp(view.leases[i].name, CSTI_FOLD_LEASE) == 0)
+            *heir_out = view.leases[i].holder != 0 && view.leases[i].holder == view.owner;
     csti_arena_release(&arena);
     return code;
+}
+
+// The lease is free again: what its holder folded can no longer be registered.
+static cst_code folds_inherit(csti_job *job, cst_err *err) {
+    const csti_meta_command raise = {.kind = CSTI_META_TOKEN_RAISE, .lease = CSTI_FOLD_LEASE};
+    csti_meta_result result;
+
+    return csti_meta_propose(job->meta, &raise, &result, err);
+}
+
+// What killed processes were writing; that it stays where it is stops nobody.
+static void uploads_sweep(const csti_job *job) {
+    cst_err err = {0};
+    const cst_code code = cst_object_sweep_uploads(job->store, NULL, &err);
+
+    if (code != CST_OK)
+        CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "uploads_not_swept",
+                 csti_log_text("code", cst_code_name(code)), csti_log_text("text", err.text));
 }
 
 cst_code csti_job_claim(csti_job *job, cst_err *err) {
@@ -56,6 +80,7 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
                                .name = job->config->name,
                                .count = job->config->partitions};
     csti_meta_result result = {0};
+    bool heir = false;
     cst_code code = csti_job_lock(job->config->dir, job->config->name, &job->lock_fd, err);
 
     // The lock says that an owner lives; the claim pushes it aside, whether it notices or not.
@@ -66,13 +91,15 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
     if (code == CST_OK)
         code = cst_object_store_open(job->config->checkpoint_store, NULL, &job->store, err);
     if (code == CST_OK) code = meta_open(job, err);
-    if (code == CST_OK) code = partitions_check(job, err);
+    if (code == CST_OK) code = predecessor_read(job, &heir, err);
     if (code == CST_OK) code = owner_draw(job, err);
     if (code != CST_OK) return code;
     claim.owner = job->owner;
     code = csti_meta_propose(job->meta, &claim, &result, err);
+    if (code == CST_OK && heir) code = folds_inherit(job, err);
     if (code != CST_OK) return code;
     CSTI_FAULT_POINT(claim_after);
+    uploads_sweep(job);
     job->tenure = result.tenure;
     return csti_guard_init(&job->guard, job->owner, job->tenure);
 }
