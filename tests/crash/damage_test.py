@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# usage: tests/crash/damage_test.py PROGRAM
+"""Damaged stores and refusing disks: a typed error that names the place, or exact results; never a
+row dropped in silence."""
+
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import unittest
+
+import jobs
+
+PROGRAM = ""
+DAMAGED, REFUSED = 4, 7
+FILE_BYTES_MAX = 4096  # of the disk that is full
+
+
+def flip(path, draw):
+    with open(path, "r+b") as file:
+        data = bytearray(file.read())
+        at = draw.randrange(len(data))
+        data[at] ^= 1 << draw.randrange(8)
+        file.seek(0)
+        file.write(data)
+
+
+def cut(path, draw):
+    os.truncate(path, draw.randrange(os.path.getsize(path)))
+
+
+def empty(path, _):
+    os.truncate(path, 0)
+
+
+def remove(path, _):
+    os.unlink(path)
+
+
+class Damage(unittest.TestCase):
+    """Every object of a store, damaged, one at a time."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.job = jobs.Job(PROGRAM, "damage", {"keys": 100, "every": "500 rows", "fold": 3,
+                                               "keep": 3, "batch_rows": 64})
+        for _ in range(3):
+            cls.job.append(4000)
+            cls.job.configure(follow=False)
+            cls.job.finish()
+        cls.job.check()
+        cls.job.append(600)  # what a run after the damage has to add
+        cls.kept = cls.job.folder + "-kept"
+        shutil.copytree(cls.job.folder, cls.kept)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.job.remove()
+        shutil.rmtree(cls.kept)
+
+    def restore(self):
+        for name in ("checkpoints", "out"):
+            shutil.rmtree(self.job.path(name))
+            shutil.copytree(os.path.join(self.kept, name), self.job.path(name))
+        self.job.parts = {}
+        self.job.released_parts()
+
+    def objects(self):
+        top = os.path.join(self.kept, "checkpoints")
+        for folder, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                if not name.startswith("."):
+                    yield os.path.relpath(os.path.join(folder, name), top)
+
+    def run_damaged(self, name, what):
+        """True: refused by name. False: it did not matter, or was found and gone round."""
+        process = self.job.start("--until-caught-up")
+        status = process.wait(jobs.RUN_SECONDS_MAX)
+        if status == 0:
+            self.job.check_results()  # the older checkpoints may stay damaged
+            return False
+        with open(self.job.path("log"), encoding="utf-8") as file:
+            said = file.read().rpartition("--- run")[2]
+        self.assertEqual(status, DAMAGED, f"{what} {name}: {said}")
+        self.assertIn("CST_", said)
+        self.job.released_parts()  # unchanged
+        return True
+
+    def test_a_damaged_object_is_named_or_gone_round(self):
+        refused = {}
+        for number, name in enumerate(sorted(self.objects())):
+            for damage in (flip, (cut, empty, remove)[number % 3]):
+                what = damage.__name__
+                with self.subTest(name=name, damage=what):
+                    self.restore()
+                    damage(self.job.path("checkpoints", name), random.Random(name + what))
+                    kind = name.split("/")[0]
+                    refused.setdefault(kind, []).append(self.run_damaged(name, what))
+        # Where nothing was ever refused, nothing was ever looked at.
+        self.assertTrue(any(refused["checkpoints"]), refused)
+        self.assertTrue(any(refused["meta"]), refused)
+
+    def test_verify_finds_every_damaged_object_that_is_needed(self):
+        status, out, err = self.job.call("checkpoints", "verify",
+                                         "file:" + os.path.join(self.kept, "checkpoints"))
+        self.assertEqual(status, 0, out + err)
+        found = 0
+        for name in sorted(self.objects()):
+            if "/delta-" not in name and "manifest-" not in name and not name.startswith("folds/"):
+                continue
+            self.restore()
+            flip(self.job.path("checkpoints", name), random.Random(name))
+            status, out, err = self.job.call("checkpoints", "verify",
+                                             "file:" + self.job.path("checkpoints"))
+            self.assertIn(status, (0, DAMAGED), out + err)
+            found += status == DAMAGED
+        self.assertGreater(found, 3)
+
+    def test_a_store_of_another_job_is_refused(self):
+        self.restore()
+        other = jobs.Job(PROGRAM, "other", {"name": "other", "follow": False})
+        try:
+            shutil.copytree(self.job.path("checkpoints"), other.path("checkpoints"))
+            other.append(1000)
+            process = other.start("--until-caught-up")
+            self.assertNotEqual(process.wait(jobs.RUN_SECONDS_MAX), 0)
+            with open(other.path("log"), encoding="utf-8") as file:
+                self.assertIn("CST_JOB_MISMATCH", file.read())
+            self.assertEqual(other.released_parts(), [])
+        finally:
+            other.remove()
+
+
+class Disk(unittest.TestCase):
+    """Disks that refuse for a while: afterwards the job goes on, and nothing is lost."""
+
+    def setUp(self):
+        self.job = jobs.Job(PROGRAM, self.id(), {"keys": 500, "follow": False})
+        self.job.append(3000)
+        self.job.finish()
+
+    def tearDown(self):
+        self.job.remove()
+
+    def run_refused(self, wanted, fault=None):
+        """A run that cannot do its work: it says why, or waits until it is stopped."""
+        self.job.append(3000)
+        process = self.job.start("--until-caught-up", fault=fault)
+        try:
+            status = process.wait(3)
+            self.assertNotEqual(status, 0)
+            self.assertGreater(status, 0, "it crashed")
+        except jobs.subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        with open(self.job.path("log"), encoding="utf-8") as file:
+            self.assertIn(wanted, file.read())
+        self.job.released_parts()
+
+    def mend(self):
+        self.job.append(100)
+        self.job.finish()
+        self.job.check()
+
+    def test_files_that_may_not_grow(self):
+        def small(limit):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        self.job.append(3000)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # inherited: a write says EFBIG
+        log = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        small(FILE_BYTES_MAX)
+        try:
+            with open(self.job.path("log"), "w", encoding="utf-8"):
+                pass
+            process = self.job.start("--until-caught-up")
+        finally:
+            small(log)
+        try:
+            self.assertGreater(process.wait(3), 0)
+        except jobs.subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self.mend()
+
+    def test_a_failed_sync_of_an_object_loses_nothing(self):
+        for n in range(1, 8):
+            process = self.job.start("--until-caught-up", fault=f"file_temporary:{n}:fail")
+            self.assertGreaterEqual(process.wait(jobs.RUN_SECONDS_MAX), 0)
+            self.mend()
+
+    def test_a_failed_sync_of_a_folder_loses_nothing(self):
+        for n in range(1, 8):
+            process = self.job.start("--until-caught-up", fault=f"file_linked:{n}:fail")
+            self.assertGreaterEqual(process.wait(jobs.RUN_SECONDS_MAX), 0)
+            self.mend()
+
+    def test_a_store_that_cannot_be_written_is_refused(self):
+        place = self.job.path("checkpoints")
+        os.rename(place, place + "-kept")
+        with open(place, "w", encoding="utf-8"):
+            pass  # a file where the folder should be
+        self.job.append(100)
+        process = self.job.start("--until-caught-up")
+        self.assertGreater(process.wait(jobs.RUN_SECONDS_MAX), 0)
+        os.unlink(place)
+        os.rename(place + "-kept", place)
+        self.mend()
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

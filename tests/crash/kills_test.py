@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+# usage: tests/crash/kills_test.py PROGRAM [--kills N] [--each N] [--seed S] [--parallel N]
+#        tests/crash/kills_test.py PROGRAM --seed S --scenario I [--points NAME,NAME]    again
+# Kills the real program with -9 while it works, N times (500): at every named step of
+# base/fault_point.h at least `each` times (5), and at random moments, most of them while an object
+# is being written. PROGRAM has fault points (the debug preset). After a dozen kills a job's last run
+# catches up; sink and state must equal what expected.py computes from the same rows.
+"""Kill -9 at every step: nothing is lost, nothing comes twice."""
+
+import argparse
+import concurrent.futures
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import jobs
+
+NAMED_A_SCENARIO = 5
+RECOVERING_A_SCENARIO = 2
+RANDOM_A_SCENARIO = 7
+KILLS_A_SCENARIO = NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
+STRIDE = 9                 # of the steps of one scenario, in the list of them
+PAUSE_SECONDS = 0.02       # between two helpings of rows
+RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
+UPLOAD_SECONDS_MAX = 1.0   # and then until an object is being written
+NAMED_SECONDS_MAX = 6.0    # a named step comes within, or this time does not count
+ROUNDS_MAX = 6             # of further scenarios for steps that came too seldom
+
+# What must have gone before a step is reached: the faults of the run before, and those of the run
+# itself in front of the kill.
+BEFORE = {
+    "adopt_before_command": "commit_after_manifest:{n}:kill",
+    "adopt_after_command": "commit_after_manifest:{n}:kill",
+    "recovery_release": "commit_after_command:{n}:kill",
+}
+WITH = {
+    "abort_before_command": "upload_middle:{n}:fail",
+    "abort_after_command": "upload_middle:{n}:fail",
+    "abort_cleaning": "upload_middle:{n}:fail",
+}
+FIRST = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery_manifest",
+         "recovery_restore", "recovery_release", "abort_before_command", "abort_after_command",
+         "abort_cleaning", "fold_uploaded", "fold_registered", "meta_snapshot",
+         "meta_trim"}  # these come seldom
+RECOVERY = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery_manifest",
+            "recovery_restore", "recovery_release"}
+OFTEN = {"file_temporary", "file_linked", "meta_append"}  # these come many times in a checkpoint
+
+
+class Tally:
+    """What was killed, over all scenarios."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.kills = self.uploading = self.recovering = 0
+        self.steps = {}
+
+    def add(self, step, uploading):
+        with self.lock:
+            self.kills += 1
+            self.uploading += uploading
+            self.recovering += step in RECOVERY
+            if step:
+                self.steps[step] = self.steps.get(step, 0) + 1
+
+
+def fault_points(program):
+    """The names of all steps; without them the program is of the wrong build."""
+    result = subprocess.run([program, "version", "--fault-points"], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, check=False)
+    names = result.stdout.split()
+    if result.returncode != 0 or not names:
+        sys.exit(f"kills: {program} has no fault points: build the debug preset\n{result.stderr}")
+    return names
+
+
+def settings_of(draw):
+    """A job that differs from the next one."""
+    return {
+        "partitions": draw.choice((2, 2, 3)),
+        "format": draw.choice(("csv", "ndjson")),
+        "key": draw.choice(("u64", "string")),
+        "batch_rows": draw.choice((64, 512, 4096)),
+        "every": draw.choice(("10ms", "20ms", "500 rows", "3000 rows")),
+        "fold": draw.choice((1, 2, 3, 5)),
+        "keep": draw.choice((1, 2, 3)),
+        "epochs_max": draw.choice((1, 2, 4)),
+        "files": draw.choice((1, 2, 3)),
+        "keys": draw.choice((20, 2000, 10000)),
+        "budget": "256MiB",
+    }
+
+
+def plan_of(draw, index, points, only):
+    """The kills of one scenario: (step or None, faults to arm)."""
+    # Neighbours in the list get in each other's way: what dies in a fold leaves a lease behind.
+    chosen = list(only) if only else [points[(index * NAMED_A_SCENARIO + i) * STRIDE % len(points)]
+                      for i in range(NAMED_A_SCENARIO)]
+    chosen += draw.sample(sorted(RECOVERY), RECOVERING_A_SCENARIO)
+    plan = [[(None, None)] for _ in range(1 if only else RANDOM_A_SCENARIO)]
+    for step in chosen:
+        passes = 1 if step in FIRST else draw.randint(1, 60) if step in OFTEN \
+            else draw.randint(1, 6)
+        runs = []
+        if step in BEFORE:
+            fault = BEFORE[step].format(n=draw.randint(1, 5))
+            runs.append((fault.split(":")[0], fault))
+        fault = f"{step}:{passes}:kill"
+        if step in WITH:
+            fault = WITH[step].format(n=draw.randint(1, 6)) + f",{step}:1:kill"
+        runs.append((step, fault))
+        plan.append(runs)
+    draw.shuffle(plan)
+    # The first run leaves something to recover.
+    return [(None, None)] + [run for runs in plan for run in runs]
+
+
+def wait_and_feed(job, process, seconds, until_upload):
+    """Feeds rows until the process ends or the time is over; true: it ended by itself."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            process.wait(min(PAUSE_SECONDS, max(0.0, end - time.monotonic())))
+            return True
+        except subprocess.TimeoutExpired:
+            job.append(job.draw.choice((0, 50, 500)), tear=job.draw.random() < 0.3)
+    if until_upload:
+        there = job.temporaries()
+        end = time.monotonic() + UPLOAD_SECONDS_MAX
+        while time.monotonic() < end and not job.temporaries() - there:
+            pass
+    return process.poll() is not None
+
+
+def one_kill(job, draw, tally, step, fault):
+    job.append(draw.choice((200, 1500, 6000)), tear=draw.random() < 0.3)
+    there = job.temporaries()
+    process = job.start(fault=fault)
+    seconds = NAMED_SECONDS_MAX if step else RANDOM_SECONDS_MAX * draw.random()
+    try:
+        ended = wait_and_feed(job, process, seconds, until_upload=not step and draw.random() < 0.8)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+    if process.returncode != -signal.SIGKILL:
+        raise jobs.Failure(f"a run that was to be killed ended with status {process.returncode}")
+    tally.add(step if ended else None, bool(job.temporaries() - there))
+    job.released_parts()
+
+
+def scenario(options, points, tally, index, only=None):
+    """A job, a dozen kills, a last run, and the comparison. Returns what failed, or None."""
+    draw = random.Random(f"{options.seed}:{index}")
+    settings = settings_of(draw)
+    job = jobs.Job(options.program, f"rows:{options.seed}:{index}", settings)
+    said = None
+    try:
+        for step, fault in plan_of(draw, index, points, only):
+            one_kill(job, draw, tally, step, fault)
+        job.append(200)
+        job.configure(follow=False)
+        job.finish()
+        job.check()
+    except jobs.Failure as failure:
+        again = f"{sys.argv[0]} {options.program} --seed {options.seed} --scenario {index}"
+        if only:
+            again += " --points " + ",".join(only)
+        said = f"scenario {index}: {failure}\n  job    {job.folder}\n  again  {again}"
+    if not said:
+        job.remove()
+    return said
+
+
+def run_all(options, points, tally):
+    """Scenarios until there were kills enough, then more for the steps that came too seldom."""
+    count = -(-options.kills // KILLS_A_SCENARIO)
+    failures = []
+    with concurrent.futures.ThreadPoolExecutor(options.parallel) as pool:
+        failures += pool.map(lambda i: scenario(options, points, tally, i), range(count))
+        for _ in range(ROUNDS_MAX):
+            seldom = [name for name in points if tally.steps.get(name, 0) < options.each]
+            if any(failures) or not seldom:
+                break
+            groups = [[name] for name in seldom]
+            indices = range(count, count + len(groups))
+            failures += pool.map(lambda i: scenario(options, points, tally, i, groups[i - count]),
+                                 indices)
+            count += len(groups)
+    return [failure for failure in failures if failure]
+
+
+def report(options, points, tally, failures, seconds):
+    for name in points:
+        print(f"  {name:24} {tally.steps.get(name, 0):4}")
+    print(f"kills: {tally.kills} kills in {seconds:.0f} s, seed {options.seed}: "
+          f"{sum(tally.steps.values())} at named steps, {tally.uploading} while an object was being "
+          f"written, {tally.recovering} during recovery")
+    for failure in failures:
+        print(failure)
+    if failures:
+        return 1
+    short = [name for name in points if tally.steps.get(name, 0) < options.each]
+    if short:
+        print(f"kills: too few at {', '.join(short)}")
+    few = tally.recovering < tally.kills // 10
+    if few:
+        print("kills: fewer than a tenth during recovery")
+    return 1 if short or few else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program", type=os.path.abspath)
+    parser.add_argument("--kills", type=int, default=500)
+    parser.add_argument("--each", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parallel", type=int, default=2)
+    parser.add_argument("--scenario", type=int)
+    parser.add_argument("--points")
+    options = parser.parse_args()
+    points = fault_points(options.program)
+    tally = Tally()
+    began = time.monotonic()
+    print(f"kills: seed {options.seed}", flush=True)
+    if options.scenario is not None:
+        only = options.points.split(",") if options.points else None
+        failures = [scenario(options, points, tally, options.scenario, only)]
+        print("\n".join(filter(None, failures)) or "kills: the scenario passed")
+        return 1 if any(failures) else 0
+    failures = run_all(options, points, tally)
+    return report(options, points, tally, failures, time.monotonic() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
