@@ -53,7 +53,9 @@ typedef struct csti_recovery_options {
     uint64_t checkpoint_id;          // this one and no other; 0: the newest
     csti_pin *pin;                   // read only: held while it reads; NULL: none
     bool accept_repeats;
-    bool verify_all; // every block now; else blocks are verified as they are restored
+    // Every block now; else blocks are verified as they are restored, and whoever meets damage then
+    // opens the plan again with this: it will choose another checkpoint, or say why it cannot.
+    bool verify_all;
     // Whether the sink has anything of this epoch or a later one; NULL: nobody can tell. Asked only
     // where there is something newer than what is chosen: whether that may be gone back behind, and
     // from which epoch on, so that a part which is there is never sent again with other rows.

@@ -1,5 +1,4 @@
 #define _GNU_SOURCE 1 // nftw
-#include "object/sim.h"
 #include "unit/checkpoint/world.h"
 
 static model rows_of(world *w, const csti_manifest_segment *full) {
@@ -242,8 +241,7 @@ TEST(while_another_holds_the_lease_nothing_is_folded) {
 
 // A store in memory; a hook runs in the middle of a folder's upload.
 typedef struct race {
-    world *w; // its folder is not used
-    csti_object_sim_world *sim;
+    world *w;
     csti_compaction_options slow, fast;
     csti_meta *fast_meta;
     cst_object_store *fast_store;
@@ -273,17 +271,16 @@ static void race_open(race *r) {
     csti_object_sim_options options;
     csti_meta_log_options meta_options;
 
-    r->w = world_open();
+    r->w = world_open_in_memory();
     r->fast_code = CST_INTERNAL;
     cst_object_store_close(r->w->store);
     csti_meta_close(r->w->meta);
     csti_arena_init(&r->arena, 16 << 20);
-    CHECK_OK(csti_object_sim_world_open(test_random(), &r->sim, NULL));
     options = (csti_object_sim_options){.seed = test_random(), .clock = &r->w->clock};
-    CHECK_OK(csti_object_sim_client_open(r->sim, &options, &r->fast_store, NULL));
+    CHECK_OK(csti_object_sim_client_open(r->w->sim, &options, &r->fast_store, NULL));
     options.yield = race_yield;
     options.yield_context = r;
-    CHECK_OK(csti_object_sim_client_open(r->sim, &options, &r->w->store, NULL));
+    CHECK_OK(csti_object_sim_client_open(r->w->sim, &options, &r->w->store, NULL));
     world_meta_open(r->w);
     meta_options = world_meta_options(r->w);
     meta_options.store = r->fast_store;
@@ -302,7 +299,6 @@ static void race_close(race *r) {
     cst_object_store_close(r->fast_store);
     csti_arena_release(&r->arena);
     world_close(r->w);
-    csti_object_sim_world_close(r->sim);
 }
 
 TEST(of_two_folders_the_one_that_slept_registers_nothing) {
@@ -382,7 +378,6 @@ TEST(a_store_that_fails_anywhere_leaves_a_fold_or_none) {
         const csti_object_sim_faults faults = {.error_before = 60000,
                                                .error_after = 60000,
                                                .lost = 20000};
-        const csti_object_sim_faults none = {0};
         csti_manifest manifest;
         csti_manifest_segment full;
         csti_arena view_arena;
@@ -396,7 +391,7 @@ TEST(a_store_that_fails_anywhere_leaves_a_fold_or_none) {
         world_manifest_read(r.w, 3, &r.arena, &manifest);
         csti_object_sim_client_faults(r.w->store, &faults);
         code = csti_fold_partition(&r.slow, &manifest, 0, &r.arena, &full, &err);
-        csti_object_sim_client_faults(r.w->store, &none);
+        csti_object_sim_client_faults(r.w->store, &WORLD_NO_FAULTS);
         CHECK(code == CST_OK || code == CST_OBJECT_UNAVAILABLE || code == CST_DEADLINE ||
               code == CST_OBJECT_AMBIGUOUS || code == CST_LEASE);
         view = world_view(r.w, &view_arena);

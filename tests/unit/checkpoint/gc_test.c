@@ -1,6 +1,5 @@
 #define _GNU_SOURCE 1 // nftw
 #include "checkpoint/verify.h"
-#include "object/sim.h"
 #include "unit/checkpoint/world.h"
 
 static csti_gc_report gc(world *w, uint32_t keep, csti_gc_mode mode) {
@@ -226,41 +225,16 @@ TEST(a_deletion_that_was_decided_is_ended_by_the_next_gc) {
     world_close(w);
 }
 
-// The same in memory, with faults in every call.
-typedef struct faulty {
-    world *w;
-    csti_object_sim_world *sim;
-} faulty;
-
-static faulty faulty_open(void) {
-    faulty f = {.w = world_open()};
-    csti_object_sim_options options;
-
-    cst_object_store_close(f.w->store);
-    csti_meta_close(f.w->meta);
-    CHECK_OK(csti_object_sim_world_open(test_random(), &f.sim, NULL));
-    options = (csti_object_sim_options){.seed = test_random(), .clock = &f.w->clock};
-    CHECK_OK(csti_object_sim_client_open(f.sim, &options, &f.w->store, NULL));
-    world_meta_open(f.w);
-    world_claim(f.w);
-    return f;
-}
-
-static void faulty_close(faulty *f) {
-    world_close(f->w);
-    csti_object_sim_world_close(f->sim);
-}
-
 TEST(a_store_that_fails_anywhere_loses_nothing_that_is_kept) {
     for (int seed = 0; seed < 200; seed++) {
         const csti_object_sim_faults faults = {.error_before = 40000,
                                                .error_after = 40000,
                                                .lost = 20000};
-        const csti_object_sim_faults none = {0};
-        faulty f = faulty_open();
-        world *w = f.w;
-        csti_compaction_options options = world_compaction(w);
+        world *w = world_open_in_memory();
+        csti_compaction_options options;
 
+        world_claim(w);
+        options = world_compaction(w);
         for (int i = 0; i < 6; i++) world_checkpoint(w, 10, COMMITTED);
         world_checkpoint(w, 10, CANDIDATE);
         csti_object_sim_client_faults(w->store, &faults);
@@ -271,15 +245,15 @@ TEST(a_store_that_fails_anywhere_loses_nothing_that_is_kept) {
 
             CHECK(code == CST_OK || code == CST_OBJECT_UNAVAILABLE || code == CST_DEADLINE ||
                   code == CST_OBJECT_AMBIGUOUS);
-            csti_object_sim_client_faults(w->store, &none);
+            csti_object_sim_client_faults(w->store, &WORLD_NO_FAULTS);
             all_verify(w);
             csti_object_sim_client_faults(w->store, &faults);
         }
-        csti_object_sim_client_faults(w->store, &none);
+        csti_object_sim_client_faults(w->store, &WORLD_NO_FAULTS);
         gc(w, 3, CSTI_GC_RETIRE);
         CHECK_EQ(alive_count(w), 3);
         CHECK_EQ(listed(w, "checkpoints/"), 3 + 2 * 6 + 3); // and the candidate's
-        faulty_close(&f);
+        world_close(w);
     }
 }
 
@@ -508,10 +482,10 @@ static void step_other_owner(history *h) {
 
 TEST(any_history_keeps_what_it_should_and_no_more) {
     for (int round = 0; round < 12; round++) {
-        faulty f = faulty_open();
-        history h = {.w = f.w, .keep = 1 + (uint32_t)test_random_below(4)};
+        history h = {.w = world_open_in_memory(), .keep = 1 + (uint32_t)test_random_below(4)};
 
         csti_arena_init(&h.arena, 256 << 20);
+        world_claim(h.w);
         while (h.w->id + 2 < WORLD_IDS) {
             switch (test_random_below(9)) {
             case 0:
@@ -546,7 +520,7 @@ TEST(any_history_keeps_what_it_should_and_no_more) {
         orphans_check(&h);
         CHECK(alive_count(h.w) <= h.keep);
         csti_arena_release(&h.arena);
-        faulty_close(&f);
+        world_close(h.w);
     }
 }
 

@@ -741,6 +741,39 @@ TEST(a_committed_manifest_of_a_newer_version_is_not_gone_back_behind) {
     world_close(w);
 }
 
+TEST(a_store_that_does_not_answer_is_not_a_damaged_one) {
+    for (int seed = 0; seed < 200; seed++) {
+        const csti_object_sim_faults faults = {.error_before = 60000,
+                                               .error_after = 60000,
+                                               .lost = 20000,
+                                               .stale_list = 100000,
+                                               .stale_writes_max = 3};
+        world *w = world_open_in_memory();
+        const csti_job_identity identity = world_identity(w);
+        csti_recovery_options options;
+        csti_recovery_plan plan;
+
+        world_claim(w);
+        for (int i = 0; i < 3; i++) world_checkpoint(w, 10, COMMITTED);
+        world_checkpoint(w, 10, CANDIDATE);
+        world_claim(w);
+        options = options_of(w, &identity);
+        csti_object_sim_client_faults(w->store, &faults);
+        for (int i = 0; i < 3; i++) {
+            const cst_code code = csti_recovery_plan_open(&options, &plan, NULL, NULL);
+
+            CHECK(code == CST_OK || code == CST_OBJECT_UNAVAILABLE || code == CST_DEADLINE ||
+                  code == CST_OBJECT_AMBIGUOUS);
+            if (code == CST_OK) // the listing may be older than the candidate
+                CHECK(plan.report.chosen_id == 3 || plan.report.chosen_id == 4);
+            csti_recovery_plan_close(&plan);
+        }
+        csti_object_sim_client_faults(w->store, &WORLD_NO_FAULTS);
+        recovered(w, &options, 4);
+        world_close(w);
+    }
+}
+
 typedef struct progress_seen {
     uint64_t done, all, calls;
 } progress_seen;

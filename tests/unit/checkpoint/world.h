@@ -11,6 +11,7 @@
 #include "checkpoint/chain.h"
 #include "checkpoint/compaction.h"
 #include "checkpoint/names.h"
+#include "object/sim.h"
 #include "unit/object/folder.h"
 #include "unit/state/model.h"
 #include "unit/state/segments.h"
@@ -29,6 +30,7 @@ typedef struct world_part {
 
 typedef struct world {
     test_folder folder;
+    csti_object_sim_world *sim; // NULL: the store is in the folder
     cst_object_store *store;
     csti_clock_sim clock;
     csti_random_sim random;
@@ -91,6 +93,21 @@ static inline world *world_open(void) {
     return w;
 }
 
+// The same in memory, where calls can fail.
+static inline world *world_open_in_memory(void) {
+    world *w = world_open();
+    csti_object_sim_options options = {.seed = test_random(), .clock = &w->clock};
+
+    cst_object_store_close(w->store);
+    csti_meta_close(w->meta);
+    CHECK_OK(csti_object_sim_world_open(test_random(), &w->sim, NULL));
+    CHECK_OK(csti_object_sim_client_open(w->sim, &options, &w->store, NULL));
+    world_meta_open(w);
+    return w;
+}
+
+static const csti_object_sim_faults WORLD_NO_FAULTS;
+
 static inline void world_parts_free(world_part *parts) {
     for (uint32_t p = 0; p < WORLD_PARTITIONS; p++) model_free(&parts[p].rows);
     memset(parts, 0, WORLD_PARTITIONS * sizeof *parts);
@@ -99,6 +116,7 @@ static inline void world_parts_free(world_part *parts) {
 static inline void world_close(world *w) {
     csti_meta_close(w->meta);
     cst_object_store_close(w->store);
+    csti_object_sim_world_close(w->sim);
     folder_remove(&w->folder);
     world_parts_free(w->parts);
     for (uint32_t id = 0; id < WORLD_IDS; id++) world_parts_free(w->past[id]);
