@@ -1,8 +1,11 @@
 #include "stream/sink.h"
+
+#include "base/fault_point.h"
 #include "unit/state/folder.h"
 #include "unit/state/segments.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 
 // A sink of its own folder, and segments of u64 keys with the fields "a" and "b".
@@ -336,5 +339,79 @@ TEST(a_folder_that_cannot_be_is_refused) {
     CHECK_EQ(unlink(f.folder), 0);
     fixture_end(&f);
 }
+
+// ---- Full disks, faults, kills
+// -------------------------------------------------------------------
+
+TEST(a_full_disk_releases_nothing_and_the_next_try_goes_on) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    char temporary[600];
+    char text[4096];
+    cst_err err = {0};
+
+    // What is written to the temporary goes to a device that is always full.
+    (void)snprintf(temporary, sizeof temporary, "%s/temp-0000000000000007-%s", f.folder, part_name);
+    CHECK_EQ(symlink("/dev/full", temporary), 0);
+    CHECK_CODE(csti_sink_release(sink, 3, segment, &err), CST_IO);
+    CHECK(strstr(err.text, "the disk is full") && strstr(err.text, part_name));
+    CHECK_EQ(files_count(f.folder), 0);
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
+    CHECK_TEXT(text, part_text);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+#ifdef CST_FAULT_POINTS
+// Releases the part with a fault armed, in a child if the fault kills; then in another life.
+static void released_with_fault(const char *fault, bool kills, int files_wanted) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    csti_sink *sink = fixture_open(&f);
+    bytes_sink bytes = {NULL, 0, 0, 0, 0};
+    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    const pid_t child = kills ? fork() : 0;
+    char text[4096];
+
+    if (child == 0) {
+        cst_code code;
+
+        CHECK_OK(csti_fault_points_arm_text(fault, NULL));
+        code = csti_sink_release(sink, 3, segment, NULL);
+        CHECK_OK(csti_fault_points_arm_text("", NULL));
+        if (kills) _exit(1); // it must not come here
+        CHECK_CODE(code, CST_IO);
+    } else {
+        int status = 0;
+
+        CHECK_EQ(waitpid(child, &status, 0), child);
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    }
+    CHECK_EQ(files_count(f.folder), files_wanted);
+    csti_sink_close(sink);
+    f.options.nonce = 8;
+    sink = fixture_open(&f);
+    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
+    CHECK_TEXT(text, part_text);
+    CHECK_EQ(files_count(f.folder), 1);
+    cst_segment_close(segment);
+    sink_free(&bytes);
+    csti_sink_close(sink);
+    fixture_end(&f);
+}
+
+TEST(a_release_that_fails_or_is_killed_is_finished_by_the_next) {
+    released_with_fault("sink_temporary:1:fail", false, 0);
+    released_with_fault("sink_renamed:1:fail", false, 1);
+    released_with_fault("sink_temporary:1:kill", true, 1); // a temporary
+    released_with_fault("sink_renamed:1:kill", true, 2);   // two names of one file
+    released_with_fault("release_part:1:kill", true, 1);
+}
+#endif
 
 TEST_MAIN
