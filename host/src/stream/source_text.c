@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { READ_BYTES = 1 << 20 };
+
 static cst_code io_fail(const csti_source_text *text, const char *what, cst_err *err) {
     return cst_fail(err, errno == ENOENT ? CST_NOT_FOUND : CST_IO, "%s: %s: %s", text->path, what,
                     strerror(errno));
@@ -178,6 +180,7 @@ static void end_reach(csti_source_text *text) {
 cst_code csti_source_text_more(csti_source_text *text, cst_err *err) {
     const char *last;
     size_t count = 0;
+    size_t room;
     size_t from;
     cst_code code;
 
@@ -194,14 +197,15 @@ cst_code csti_source_text_more(csti_source_text *text, cst_err *err) {
     code = size_look(text, err);
     if (code == CST_OK) code = head_look(text, err);
     from = text->used;
+    room = CSTI_RECORD_BYTES_MAX - from;
+    if (room > READ_BYTES) room = READ_BYTES;
     if (code == CST_OK)
-        code = file_read(text, text->buffer + from, CSTI_RECORD_BYTES_MAX - from, text->base + from,
-                         &count, err);
+        code = file_read(text, text->buffer + from, room, text->base + from, &count, err);
     if (code != CST_OK) return code;
     text->used += count;
     last = memrchr(text->buffer + from, '\n', count);
     if (last) text->whole = (size_t)(last - text->buffer) + 1;
-    if (text->used < CSTI_RECORD_BYTES_MAX && !text->follow) end_reach(text);
+    if (count < room && !text->follow) end_reach(text);
     if (count > 0 || text->ended) return CST_OK;
     code = name_look(text, err);
     return code == CST_OK ? CST_AGAIN : code;

@@ -87,7 +87,10 @@ static inline uint32_t csti_digits8(const char *at, uint64_t *value_out) {
     const uint64_t others = ((t + UINT64_C(0x0606060606060606)) | t) & UINT64_C(0xf0f0f0f0f0f0f0f0);
     const uint32_t count = others ? (uint32_t)__builtin_ctzll(others) / 8 : 8;
 
-    if (count == 0) return 0;
+    if (count == 0) {
+        *value_out = 0;
+        return 0;
+    }
     t <<= 64 - 8 * count; // zeros in front
     t = t * 10 + (t >> 8);
     t = ((t & UINT64_C(0x000000ff000000ff)) * UINT64_C(0x000f424000000064) +
@@ -101,17 +104,17 @@ static inline uint32_t csti_digits8(const char *at, uint64_t *value_out) {
 // most CSTI_DIGITS_SURE.
 static inline size_t csti_digits(const char *at, uint64_t *value_out) {
     static const uint64_t tens[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-    uint64_t value = 0;
-    size_t count = 0;
-    uint32_t more;
+    size_t count = csti_digits8(at, value_out);
+    uint64_t value = *value_out;
+    uint32_t more = (uint32_t)count;
 
-    do {
+    while (more == 8) { // seldom: most numbers are short
         uint64_t part = 0;
 
         more = csti_digits8(at + count, &part);
         value = value * tens[more] + part;
         count += more;
-    } while (more == 8);
+    }
     *value_out = value;
     return count;
 }

@@ -1,6 +1,7 @@
 #include "stream/value_text.h"
 
 #include "codec/types.h"
+#include "stream/text_write.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 
 #define MICROSECONDS_A_DAY INT64_C(86400000000)
-enum { UUID_BYTES = 16, UUID_TEXT_BYTES = 36, NUMBER_TEXT_BYTES_MAX = 400 };
+enum { UUID_BYTES = 16, UUID_TEXT_BYTES = 36, NUMBER_TEXT_BYTES_MAX = 400, SHORT_PLACES_MAX = 6 };
 
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -418,12 +419,46 @@ static size_t digits_write(cst_u128 magnitude, size_t digits_min, char *out) {
     return count;
 }
 
+// Exactly `digits` of them.
+static void digits_write_n(char *out, uint64_t value, size_t digits) {
+    while (digits-- > 0) {
+        out[digits] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 static size_t signed_write(cst_i128 value, size_t digits_min, char *out) {
     const bool negative = value < 0;
     const cst_u128 magnitude = negative ? ~(cst_u128)value + 1 : (cst_u128)value;
 
     if (negative) out[0] = '-';
     return negative + digits_write(magnitude, digits_min, out + negative);
+}
+
+// Most doubles that people write down are a whole number of 10^-places: n / 10^places rounds to the
+// value if and only if that decimal reads back as it (both are exact below 2^53 and 10^22). As %g
+// has it, without its cost; 0: not one of those.
+static size_t short_decimal_write(double value, char *out) {
+    const double magnitude = fabs(value);
+    double power = 1;
+    char *at = out;
+
+    if (!(magnitude < 1e15 && magnitude >= 1e-4)) return 0; // %g goes over to exponents there
+    for (size_t places = 0; places <= SHORT_PLACES_MAX; places++, power *= 10) {
+        const double scaled = magnitude * power;
+        uint64_t units;
+
+        if (!(scaled < 1e15)) return 0;
+        units = (uint64_t)(scaled + 0.5);
+        if ((double)units / power != magnitude) continue;
+        if (value < 0) *at++ = '-';
+        at = csti_u64_text(at, units / (uint64_t)power);
+        if (places == 0) return (size_t)(at - out);
+        *at++ = '.';
+        digits_write_n(at, units % (uint64_t)power, places);
+        return (size_t)(at - out) + places;
+    }
+    return 0;
 }
 
 // Up to FLT_DIG or DBL_DIG digits, a decimal is the only one near its value, so it is what %g of so
@@ -434,6 +469,11 @@ static size_t float_write(cst_type type, double value, char *out) {
 
     if (isnan(value)) return (size_t)sprintf(out, "nan");
     if (isinf(value)) return (size_t)sprintf(out, value < 0 ? "-inf" : "inf");
+    if (!narrow) {
+        const size_t count = short_decimal_write(value, out);
+
+        if (count > 0) return count;
+    }
     for (int digits = narrow ? FLT_DIG : DBL_DIG; digits < digits_max; digits++) {
         const int count = snprintf(out, CSTI_VALUE_TEXT_BYTES_MAX, "%.*g", digits, value);
         const double back = narrow ? (double)strtof(out, NULL) : strtod(out, NULL);
@@ -447,31 +487,41 @@ static size_t date_write(int64_t days, char *out) {
     int64_t year = 0;
     uint32_t month = 0;
     uint32_t day = 0;
-    const char *sign = "";
+    char *at = out;
+    uint64_t years;
 
     date_of(days, &year, &month, &day);
-    if (year < 0)
-        sign = "-";
-    else if (year > 9999)
-        sign = "+";
-    return (size_t)snprintf(out, CSTI_VALUE_TEXT_BYTES_MAX, "%s%04lld-%02u-%02u", sign,
-                            (long long)(year < 0 ? -year : year), month, day);
+    years = year < 0 ? 0 - (uint64_t)year : (uint64_t)year;
+    if (year < 0 || year > 9999) *at++ = year < 0 ? '-' : '+';
+    if (years > 9999) {
+        at = csti_u64_text(at, years);
+    } else {
+        digits_write_n(at, years, 4);
+        at += 4;
+    }
+    *at = '-';
+    digits_write_n(at + 1, month, 2);
+    at[3] = '-';
+    digits_write_n(at + 4, day, 2);
+    return (size_t)(at - out) + 6;
 }
 
 static size_t timestamp_write(int64_t us, char *out) {
     int64_t days = us / MICROSECONDS_A_DAY;
     int64_t rest = us % MICROSECONDS_A_DAY;
-    size_t count;
+    char *at;
 
     if (rest < 0) {
         rest += MICROSECONDS_A_DAY;
         days--;
     }
-    count = date_write(days, out);
-    return count + (size_t)snprintf(out + count, CSTI_VALUE_TEXT_BYTES_MAX - count,
-                                    "T%02d:%02d:%02d.%06dZ", (int)(rest / 3600000000),
-                                    (int)(rest / 60000000 % 60), (int)(rest / 1000000 % 60),
-                                    (int)(rest % 1000000));
+    at = out + date_write(days, out);
+    memcpy(at, "T00:00:00.000000Z", 17);
+    digits_write_n(at + 1, (uint64_t)(rest / 3600000000), 2);
+    digits_write_n(at + 4, (uint64_t)(rest / 60000000 % 60), 2);
+    digits_write_n(at + 7, (uint64_t)(rest / 1000000 % 60), 2);
+    digits_write_n(at + 10, (uint64_t)(rest % 1000000), 6);
+    return (size_t)(at - out) + 17;
 }
 
 static size_t decimal_write(const cst_column *column, cst_i128 units, char *out) {

@@ -154,6 +154,27 @@ TEST(doubles_are_written_with_the_digits_that_read_back) {
     }
 }
 
+TEST(decimals_of_few_places_are_written_as_fifteen_digits_would) {
+    const cst_column column = {.type = CST_TYPE_F64};
+
+    for (int i = 0; i < 200000; i++) {
+        const double tens[] = {1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e9};
+        const double whole = (double)(test_random() >> (14 + test_random_below(50)));
+        const double power = tens[test_random_below(sizeof tens / sizeof *tens)];
+        const cst_value value = {.f64 = (i % 2 ? -whole : whole) / power};
+        char text[CSTI_VALUE_TEXT_BYTES_MAX], wanted[CSTI_VALUE_TEXT_BYTES_MAX];
+        size_t bytes = 0;
+
+        for (int digits = 15; digits <= 17; digits++) {
+            (void)snprintf(wanted, sizeof wanted, "%.*g", digits, value.f64);
+            if (strtod(wanted, NULL) == value.f64) break;
+        }
+        CHECK_OK(csti_value_write(&column, &value, text, sizeof text, &bytes));
+        text[bytes] = '\0';
+        CHECK_TEXT(text, wanted);
+    }
+}
+
 TEST(dates_follow_each_other) {
     const cst_column column = {.type = CST_TYPE_DATE};
     char before[CSTI_VALUE_TEXT_BYTES_MAX] = "";
