@@ -73,7 +73,7 @@ typedef struct csti_checkpointer_options {
     uint64_t staged_bytes_max;   // 0: 512 MiB
     uint64_t step_deadline_us;   // of an upload, a manifest, a commit; 0: 60 s
     uint64_t align_deadline_us;  // from begin until complete; 0: 60 s
-    const csti_manifest *base;   // what was recovered; NULL: nothing
+    const csti_manifest *base;   // what was recovered, the newest or one before; NULL: nothing
     uint64_t id_floor;           // ids up to it were announced before
     csti_release_output release; // NULL: no output
     void *release_context;

@@ -81,12 +81,12 @@ static cst_code make_locked(csti_checkpointer *c, const csti_checkpoint *checkpo
 }
 
 cst_code csti_candidate_make(csti_checkpointer *c, const csti_checkpoint *checkpoint,
-                             uint64_t incarnation, cst_err *err) {
+                             uint64_t incarnation, uint64_t base_id, cst_err *err) {
     const csti_job_identity *identity = &c->options.identity;
     csti_manifest manifest = {
         .incarnation = incarnation,
         .id = checkpoint->id,
-        .base_id = c->committed->manifest.id,
+        .base_id = base_id,
         .job = identity->job,
         .owner = c->options.owner,
         .tenure = c->options.tenure,

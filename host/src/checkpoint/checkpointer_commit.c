@@ -98,7 +98,7 @@ static cst_code propose_commit(csti_checkpointer *c, csti_checkpoint *checkpoint
     csti_meta_command command = {
         .kind = CSTI_META_COMMIT,
         .id = checkpoint->id,
-        .base_id = c->committed->manifest.id,
+        .base_id = c->candidate->manifest.base_id,
         .name = checkpoint->manifest,
         .crc = checkpoint->manifest_crc,
         .tenures_count = partitions_count,
@@ -139,6 +139,11 @@ static cst_code check_step_deadline(const csti_checkpointer *c, uint64_t begun_n
                     c->options.step_deadline_us);
 }
 
+static uint64_t base_of(const csti_checkpointer *c, const csti_meta_view *view) {
+    if (c->stats.committed > 0) return c->committed->manifest.id; // only commit's thread writes it
+    return view->checkpoints_count == 0 ? 0 : view->checkpoints[view->checkpoints_count - 1].id;
+}
+
 static cst_code commit_steps(csti_checkpointer *c, csti_checkpoint *checkpoint, cst_err *err) {
     const uint64_t begun_ns = csti_checkpointer_now(c);
     csti_meta_view view = {0};
@@ -146,7 +151,8 @@ static cst_code commit_steps(csti_checkpointer *c, csti_checkpoint *checkpoint, 
 
     CSTI_FAULT_POINT(commit_before_guard);
     code = read_guard(c, &view, err);
-    if (code == CST_OK) code = csti_candidate_make(c, checkpoint, view.incarnation, err);
+    if (code == CST_OK)
+        code = csti_candidate_make(c, checkpoint, view.incarnation, base_of(c, &view), err);
     if (code != CST_OK) return code;
     CSTI_FAULT_POINT(commit_before_manifest);
     code = put_manifest(c, checkpoint, err);

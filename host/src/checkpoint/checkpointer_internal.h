@@ -148,9 +148,11 @@ static inline bool csti_code_is_ambiguous(cst_code code) {
 csti_owned_manifest *csti_owned_manifest_make(void); // NULL: no memory
 void csti_owned_manifest_free(csti_owned_manifest *owned);
 // The manifest of a checkpoint that is up, from the committed one, into c->candidate and c->text.
+// base_id is the last id that the metadata has as committed: where recovery had to go back behind
+// it, that is not the one whose chains it stands on.
 CST_CHECK_RESULT cst_code csti_candidate_make(csti_checkpointer *c,
                                               const csti_checkpoint *checkpoint,
-                                              uint64_t incarnation, cst_err *err);
+                                              uint64_t incarnation, uint64_t base_id, cst_err *err);
 // It is committed: it takes the committed one's place.
 void csti_candidate_settle_locked(csti_checkpointer *c);
 // The fulls that it stands on are not there any more: the next one stands on the old chain.

@@ -688,6 +688,37 @@ TEST(a_restart_goes_on_with_epochs_and_with_ids_above_all_announced) {
     job_close(job);
 }
 
+// The newest checkpoint was damaged, and recovery took the one before it.
+TEST(a_job_that_went_back_commits_behind_what_it_skipped) {
+    test_job *job = job_open(1);
+    csti_manifest manifest;
+    csti_arena arena;
+
+    job_round(job);
+    job_settle(job);
+    CHECK(job_read_newest(job, &arena, &manifest));
+    job_round(job);
+    job_settle(job);
+    csti_checkpointer_close(job->c);
+    job_claim(job);
+    job_start(job, &manifest, 2);
+    csti_arena_release(&arena);
+    sink_free(&job->epochs[0][1].records);
+    memset(&job->epochs[0][1], 0, sizeof job->epochs[0][1]);
+    job->epochs_count[0] = job->released_count[0] = 1;
+    for (uint64_t id = 3; id <= 4; id++) {
+        CHECK_EQ(job_round(job), id);
+        job_settle(job);
+        CHECK(job_read_newest(job, &arena, &manifest));
+        CHECK_EQ(manifest.id, id);
+        CHECK_EQ(manifest.base_id, id - 1);
+        CHECK_EQ(manifest.partitions[0].epoch_from, id - 1);
+        job_check_partition(job, &manifest.partitions[0]);
+        csti_arena_release(&arena);
+    }
+    job_close(job);
+}
+
 // ---- Fulls --------------------------------------------------------------------------------------
 
 // Folds what the newest manifest says of the partition, puts and registers it.
