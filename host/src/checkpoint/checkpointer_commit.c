@@ -156,10 +156,11 @@ static cst_code commit_steps(csti_checkpointer *c, csti_checkpoint *checkpoint, 
     if (code != CST_OK) return code;
     CSTI_FAULT_POINT(commit_before_manifest);
     code = put_manifest(c, checkpoint, err);
+    if (code != CST_OK) return code;
     CSTI_FAULT_POINT(commit_after_manifest);
-    if (code == CST_OK) code = check_step_deadline(c, begun_ns, err);
+    code = check_step_deadline(c, begun_ns, err);
     if (code == CST_OK) code = decide(c, checkpoint, err);
-    CSTI_FAULT_POINT(commit_after_command);
+    if (code == CST_OK) CSTI_FAULT_POINT(commit_after_command);
     return code;
 }
 
@@ -356,7 +357,7 @@ static cst_code abort_checkpoint(csti_checkpointer *c, csti_checkpoint *checkpoi
 
     CSTI_FAULT_POINT(abort_before_command);
     code = propose(c, &command, &failed);
-    CSTI_FAULT_POINT(abort_after_command);
+    if (code == CST_OK) CSTI_FAULT_POINT(abort_after_command);
     if (code == CST_CHECKPOINT_ORDER) {
         code = find_committed(c, checkpoint, &failed);
         if (code == CST_OK) return release_checkpoint(c, checkpoint, id_out, err);

@@ -190,7 +190,7 @@ cst_code csti_checkpointer_upload(csti_checkpointer *checkpointer, uint32_t part
     const uint64_t begun_ns = csti_checkpointer_now(c);
     CSTI_FAULT_POINT(upload_before);
     const cst_code code = upload_segment(&task, &summary, &why);
-    CSTI_FAULT_POINT(upload_after);
+    if (code == CST_OK) CSTI_FAULT_POINT(upload_after);
 
     csti_checkpointer_lock(c);
     task.checkpoint->uploads_running--;
