@@ -125,6 +125,37 @@ TEST(whichever_answer_is_lost_nothing_else_is) {
     every_call_fails(&JOB_LOST, true);
 }
 
+// ---- Death ------------------------------------------------------------------------------------
+
+// False: there were fewer calls.
+static bool dies_at(uint64_t n) {
+    test_job *job = job_open(2);
+
+    job->dies_at = n;
+    for (uint64_t id = 1; id <= 4; id++) {
+        if (!job->is_dead) job_round(job);
+        if (id == 3 && !job->is_dead) JOB_OK(csti_checkpointer_abort(job->c, 3, &job->err));
+        for (int steps = 0; steps < 3 && !job->is_dead; steps++) (void)job_step(job);
+    }
+    for (int steps = 0; steps < 20 && !job->is_dead; steps++) (void)job_step(job);
+    const bool has_died = job->is_dead;
+    job->dies_at = 0;
+    job_restart(job);
+    job_round(job);
+    job_round(job);
+    job_settle(job);
+    job_check_all_committed(job);
+    job_close(job);
+    return has_died;
+}
+
+TEST(at_whichever_store_call_the_process_dies_what_is_committed_is_whole_and_goes_out) {
+    uint64_t n = 1;
+
+    while (dies_at(n)) n++;
+    CHECK(n > 60);
+}
+
 // ---- At random ----------------------------------------------------------------------------------
 
 static void random_come(test_job *job, uint64_t *ids, uint32_t *came, uint32_t count) {

@@ -66,6 +66,8 @@ struct test_job {
     uint32_t refuse_outputs; // so many releases fail
     job_faults faults;
     uint64_t writes_count; // of the client, begun
+    uint64_t dies_at;      // this call and those behind it have no effect; 0: none
+    bool is_dead;
     void (*before)(test_job *job, const char *call, const char *name);
     uint64_t aborted_count; // as commit said
     bool is_plain;          // what goes out is not verified: that needs memory
@@ -94,6 +96,10 @@ static inline void job_yield(void *context, csti_object_sim_moment moment, const
     if (strcmp(call, "put") == 0 || strcmp(call, "upload_finish") == 0 ||
         strcmp(call, "delete") == 0)
         job->writes_count++;
+    if (job->dies_at > 0 && --job->dies_at == 0) {
+        csti_object_sim_client_kill(job->store);
+        job->is_dead = true;
+    }
     if (job->before) job->before(job, call, name);
     if (job->faults.count == 0 || (job->faults.call && strcmp(call, job->faults.call) != 0) ||
         (job->faults.part && !strstr(name, job->faults.part)))
@@ -411,6 +417,26 @@ static inline void job_apply(const cst_segment *segment, uint64_t value[JOB_KEYS
     } while (count > 0);
 }
 
+// As recovery does with the newest checkpoint.
+static inline void job_release_again(test_job *job, uint64_t id,
+                                     const csti_manifest_partition *partition) {
+    for (uint32_t i = 0; i < job->outputs_count; i++) // released before it was committed?
+        CHECK(job->outputs[i].partition != partition->partition ||
+              job->outputs[i].epoch <= partition->epoch_to);
+    for (uint32_t s = partition->outbox_first; s < partition->segments_count; s++) {
+        const csti_manifest_segment *from = &partition->segments[s];
+        cst_object_body body = {.bytes = NULL};
+        cst_segment *segment = NULL;
+
+        JOB_OK(cst_object_get(job->store, from->name, 0, UINT64_MAX, &body, &job->err));
+        JOB_OK(
+            cst_segment_open_bytes(from->name, body.bytes, body.count, NULL, &segment, &job->err));
+        JOB_OK(job_release(job, id, partition->partition, segment, &job->err));
+        cst_segment_close(segment);
+        cst_object_body_release(job->store, &body);
+    }
+}
+
 // Opens the chain of one partition, checks that it is one, and compares what it restores to.
 static inline void job_check_partition(test_job *job, const csti_manifest_partition *partition) {
     cst_object_body bodies[JOB_EPOCHS_MAX];
@@ -442,6 +468,38 @@ static inline void job_check_partition(test_job *job, const csti_manifest_partit
         cst_segment_close(segments[s]);
         cst_object_body_release(job->store, &bodies[s]);
     }
+}
+
+// Another process goes on behind a dead one: claims, reads what is committed, lets its output go
+// out again. What else the dead one had sealed is forgotten.
+static inline void job_restart(test_job *job) {
+    csti_manifest manifest = {.id = 0};
+    csti_arena arena;
+    const uint64_t committed_id = job_stats(job).last_committed_id;
+    const uint64_t begun = job_stats(job).begun;
+
+    csti_checkpointer_close(job->c);
+    csti_meta_close(job->meta);
+    cst_object_store_close(job->store);
+    job->is_dead = false;
+    job->store = job_client(job, job->world);
+    job->meta = job_meta(job);
+    job->owner++;
+    job_claim(job);
+    const bool is_there = job_read_newest(job, &arena, &manifest);
+    CHECK(manifest.id >= committed_id); // what it said was committed, is
+    for (uint32_t p = 0; p < job->options.partitions_count; p++) {
+        const uint64_t last = is_there ? manifest.partitions[p].epoch_to : 0;
+
+        for (uint64_t e = last; e < job->epochs_count[p]; e++) {
+            sink_free(&job->epochs[p][e].records);
+            memset(&job->epochs[p][e], 0, sizeof job->epochs[p][e]);
+        }
+        job->epochs_count[p] = job->released_count[p] = last;
+        if (is_there) job_release_again(job, manifest.id, &manifest.partitions[p]);
+    }
+    job_start(job, is_there ? &manifest : NULL, begun);
+    csti_arena_release(&arena);
 }
 
 // Each epoch up to `last` went out, in order; again only with the same bytes, by the same id.
