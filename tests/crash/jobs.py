@@ -221,6 +221,14 @@ class Job:
         return {row["key"]: tuple(row[field] for field in FIELDS)
                 for row in rows if "key" in row}
 
+    def check_commits(self):
+        """Nothing was released that is not committed."""
+        released = self.released()
+        committed = self.queried() if released else {}
+        for key, fields in released.items():
+            if key not in committed or committed[key][0] < fields[0]:
+                raise Failure(f"key {key}: {fields} was released, {committed.get(key)} committed")
+
     def check(self):
         """The results are right, the store is sound, and nothing was left lying about."""
         self.check_results()

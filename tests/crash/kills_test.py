@@ -23,6 +23,7 @@ NAMED_A_SCENARIO = 5
 RECOVERING_A_SCENARIO = 2
 RANDOM_A_SCENARIO = 7
 KILLS_A_SCENARIO = NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
+LOOK_CHANCE = 0.15         # that sink and state are compared after a kill
 STRIDE = 9                 # of the steps of one scenario, in the list of them
 PAUSE_SECONDS = 0.02       # between two helpings of rows
 RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
@@ -150,7 +151,10 @@ def one_kill(job, draw, tally, step, fault):
     if process.returncode != -signal.SIGKILL:
         raise jobs.Failure(f"a run that was to be killed ended with status {process.returncode}")
     tally.add(step if ended else None, bool(job.temporaries() - there))
-    job.released_parts()
+    if draw.random() < LOOK_CHANCE:
+        job.check_commits()
+    else:
+        job.released_parts()
 
 
 def scenario(options, points, tally, index, only=None):
