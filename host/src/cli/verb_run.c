@@ -87,10 +87,11 @@ static void metrics_json(csti_job *job) {
 static void progress_json(const run_progress *run, const csti_job_progress *progress) {
     printf("{\"event\":\"%s\",\"rows\":%" PRIu64 ",\"rows_all\":%" PRIu64
            ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64 ",\"last_checkpoint\":%" PRIu64
-           ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 "}\n",
+           ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"paused\":%" PRIu32
+           ",\"starved\":%" PRIu32 "}\n",
            progress->recovering ? "recovering" : "progress", progress->rows, progress->rows_all,
            progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
-           progress->used_bytes);
+           progress->used_bytes, progress->paused, progress->starved);
     metrics_json(run->job);
     (void)fflush(stdout);
 }
@@ -109,8 +110,12 @@ static void progress_line(run_progress *run, const csti_job_progress *progress, 
     fprintf(stderr, ", %s", rate_text(rate, speed));
     if (progress->rows_all > progress->rows && rate > 0)
         fprintf(stderr, ", %.0f s left", (double)(progress->rows_all - progress->rows) / rate);
-    fprintf(stderr, ", %s keys, %" PRIu64 " checkpoints%s", grouped(progress->keys, keys),
-            progress->checkpoints, run->terminal ? "" : "\n");
+    fprintf(stderr, ", %s keys, %" PRIu64 " checkpoints%s%s", grouped(progress->keys, keys),
+            progress->checkpoints,
+            progress->starved  ? ", paused: the state needs a larger [state] budget"
+            : progress->paused ? ", paused for memory"
+                               : "",
+            run->terminal ? "" : "\n");
     (void)fflush(stderr);
     run->line_open = run->terminal;
 }

@@ -33,6 +33,8 @@ typedef struct csti_job_progress {
     uint64_t keys;
     int64_t watermark_us;
     uint64_t used_bytes;
+    uint32_t paused;  // partitions above their memory budget
+    uint32_t starved; // of them, those that no checkpoint can help: the budget is too small
     bool recovering;
 } csti_job_progress;
 

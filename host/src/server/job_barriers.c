@@ -9,11 +9,11 @@
 typedef struct job_readers {
     bool all_ended;  // there is nothing more to read
     bool all_at_cut; // every one has its rows and waits, or has ended; one at least waits
-    bool cells_empty;
+    bool all_passed; // the last barrier: the next one may go
 } job_readers;
 
 static job_readers readers_read(const csti_job *job) {
-    job_readers out = {.all_ended = true, .all_at_cut = true, .cells_empty = true};
+    job_readers out = {.all_ended = true, .all_at_cut = true, .all_passed = true};
     bool any_at_cut = false;
 
     for (uint32_t r = 0; r < job->readers_count; r++) {
@@ -23,7 +23,7 @@ static job_readers readers_read(const csti_job *job) {
         out.all_ended = out.all_ended && stats.ended;
         out.all_at_cut = out.all_at_cut && (stats.at_cut || stats.ended);
         any_at_cut = any_at_cut || stats.at_cut;
-        out.cells_empty = out.cells_empty && !csti_barrier_pending(&job->workers[r].barriers);
+        out.all_passed = out.all_passed && stats.passed_id == job->barrier_id;
     }
     out.all_at_cut = out.all_at_cut && any_at_cut;
     return out;
@@ -42,19 +42,19 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
     cst_err err = {0};
     cst_code code;
 
-    if (!readers->cells_empty) return false;
+    if (!readers->all_passed) return false;
     code = csti_checkpointer_begin(job->checkpointer, &id, &err);
     if (code == CST_AGAIN) return false;
     if (code != CST_OK) {
         csti_job_fail(job, code, &err);
         return false;
     }
-    barrier.id = id;
+    barrier.id = job->barrier_id = id;
     job->barriers_count++;
     job->rows_at_barrier = rows;
     job->next_barrier_ns = next_barrier(job);
     for (uint32_t r = 0; r < job->readers_count; r++) {
-        // The cells were empty, nobody else fills them, and ids only rise.
+        // The cells are empty, nobody else fills them, and ids only rise.
         code = csti_barrier_inject(&job->workers[r].barriers, barrier, NULL);
         assert(code == CST_OK);
     }

@@ -133,10 +133,11 @@ struct csti_job {
 
     // The coordinator's
     uint64_t started_ns, next_barrier_ns, progress_ns;
-    uint64_t barriers_count;
+    uint64_t barriers_count, barrier_id; // the last one
     uint64_t rows_at_barrier;
     uint64_t final_id;
     double recovery_seconds;
+    uint32_t starved_said;
     bool caught_up;
     struct job_gauges *gauges;
 };

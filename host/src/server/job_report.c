@@ -68,6 +68,7 @@ typedef struct job_sums {
     uint64_t rows, dropped, lag;
     uint64_t keys, used_bytes;
     int64_t watermark_us;
+    uint32_t starved;
 } job_sums;
 
 static int64_t gauge_read(const csti_metric *metric) {
@@ -75,12 +76,13 @@ static int64_t gauge_read(const csti_metric *metric) {
 }
 
 static job_sums sums_read(const csti_job *job) {
-    job_sums sums = {.watermark_us = INT64_MAX};
+    job_sums sums = {.watermark_us = CSTI_WATERMARK_NONE};
 
+    if (!job->started_ns) return sums; // the workers are at making their tasks
+    sums.watermark_us = INT64_MAX;
     for (uint32_t r = 0; r < job->readers_count; r++) {
         csti_reader_stats stats;
 
-        if (!job->workers || !job->workers[r].reader) continue;
         csti_reader_stats_read(job->workers[r].reader, &stats);
         sums.rows += stats.rows;
         sums.dropped += stats.dropped;
@@ -90,10 +92,10 @@ static job_sums sums_read(const csti_job *job) {
     for (uint32_t p = 0; p < job->workers_count; p++) {
         const csti_partition_metrics *metrics;
 
-        if (!job->workers || !job->workers[p].partition) continue;
         metrics = csti_partition_metrics_of(job->workers[p].partition);
         sums.keys += (uint64_t)gauge_read(metrics->keys);
         sums.used_bytes += (uint64_t)gauge_read(metrics->used_bytes);
+        sums.starved += csti_partition_is_starved(job->workers[p].partition);
     }
     if (sums.watermark_us == INT64_MAX) sums.watermark_us = CSTI_WATERMARK_NONE;
     return sums;
@@ -139,6 +141,11 @@ void csti_job_report(csti_job *job, bool recovering) {
     sums = sums_read(job);
     if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
     gauges_set(job, &sums, &stats);
+    if (sums.starved != job->starved_said)
+        CSTI_LOG(job->options.logger, CSTI_LOG_ERROR, "memory_budget_too_small",
+                 csti_log_u64("partitions", sums.starved),
+                 csti_log_u64("budget_bytes", job->config->budget_bytes));
+    job->starved_said = sums.starved;
     progress = (csti_job_progress){
         .rows = sums.rows,
         .seconds = job->started_ns ? seconds_since(job, job->started_ns) : 0,
@@ -147,6 +154,8 @@ void csti_job_report(csti_job *job, bool recovering) {
         .keys = sums.keys,
         .watermark_us = sums.watermark_us,
         .used_bytes = sums.used_bytes,
+        .paused = atomic_load_explicit(&job->paused, memory_order_relaxed),
+        .starved = sums.starved,
         .recovering = recovering,
     };
     if (source->kind == CSTI_SOURCE_GENERATOR && source->rows > 0)

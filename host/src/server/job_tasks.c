@@ -9,6 +9,8 @@
 #include <string.h>
 
 enum {
+    GROWTH_SHARE = 4, // a step of growth adds a quarter to a segment
+    LOG_SHARE = 4,    // a quarter of a partition's budget is its change log's
     BLOCK_ROWS_MIN = 256,
     BLOCKS = 8,           // of a channel
     BLOCKS_MANY = 4,      // and of each of many
@@ -134,7 +136,8 @@ static uint32_t blocks_of_a_channel(const csti_job *job) {
     return job->workers_count < PARTITIONS_MANY ? BLOCKS : BLOCKS_MANY;
 }
 
-// What rows that are already under way to a partition can take at most, above its budget.
+// What rows that are already under way to a partition can take at most, above its bounds: their own
+// slots and records, and a step of growth of every segment that they come to.
 static uint64_t reserve_bytes(const csti_job *job) {
     const uint64_t rows =
         (uint64_t)job->readers_count *
@@ -143,7 +146,8 @@ static uint64_t reserve_bytes(const csti_job *job) {
         ENTRY_HEAD_BYTES + job->key.key_bytes_max + job->shape.program.value_bytes;
 
     return rows * row_bytes * (SLOTS_A_ROW_MAX + 1) +
-           (uint64_t)LOG_SEGMENTS_RESERVED * LOG_SEGMENT_BYTES;
+           (uint64_t)LOG_SEGMENTS_RESERVED * LOG_SEGMENT_BYTES +
+           job->partition_budget_bytes / GROWTH_SHARE;
 }
 
 cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
@@ -349,7 +353,8 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .inputs = inputs,
         .senders = senders,
         .align = &align,
-        .budget_bytes = job->partition_budget_bytes,
+        .state_bytes_max = job->partition_budget_bytes - job->partition_budget_bytes / LOG_SHARE,
+        .log_bytes_max = job->partition_budget_bytes / LOG_SHARE,
         .paused = &job->paused,
         .rows_before = before ? before->rows_count : 0,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,

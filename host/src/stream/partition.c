@@ -70,17 +70,16 @@ static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
     cst_table *image = cst_device_table_image(partition->options.table);
     cst_table_stats stats;
-    uint64_t live_bytes;
+    uint64_t state_bytes;
 
     partition->blocks_since_look = 0;
     if (!image) return;
     cst_table_stats_read(image, &stats);
-    // What the log has given back is its own to take again.
-    live_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes +
-                 stats.log_bytes;
+    state_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes;
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
-    pause_set(partition, partition->halted || live_bytes > partition->options.budget_bytes);
+    pause_set(partition, partition->halted || state_bytes > partition->options.state_bytes_max ||
+                             stats.log_bytes > partition->options.log_bytes_max);
     const bool starved =
         partition->paused && !pinned && (partition->halted || partition->rows_since_seal == 0);
     atomic_store_explicit(&partition->starved, starved, memory_order_relaxed);

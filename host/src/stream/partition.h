@@ -6,11 +6,12 @@
 //                        ╨               BARRIER ─────────► delta ─► sealed
 //                                        RELEASE ◄───────────────── released
 //
-// Budget: above budget_bytes the partition counts itself into `paused`: readers start nothing new,
-// while all that is under way is still applied (the table's own budget has room for it), so that
-// barriers arrive, commit and free. Should the table refuse a row all the same, the driver halts,
-// and tries again behind each release. `starved` says that nothing is pinned any more and it is
-// still too little: only a larger budget helps.
+// Budget: with more state or more change log than it may have, the partition counts itself into
+// `paused`: readers start nothing new, while all that is under way is still applied (the table's
+// own budget has room for it), so that barriers arrive, commit and free. The two have bounds of
+// their own because a table does not give one's memory to the other. Should the table refuse a row
+// all the same, the driver halts, and tries again behind each release. `starved` says that nothing
+// is pinned any more and it is still too little: only a larger budget helps.
 //
 // Promises   a delta that is sealed at a barrier holds exactly the rows in front of it. A row that
 //            cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the partition with nothing of
@@ -64,10 +65,11 @@ typedef struct csti_partition_options {
     csti_channel *const *inputs;
     csti_parker *const *senders;       // woken when a block goes back; may be NULL, one may be NULL
     const csti_aligner_options *align; // inputs_count among them
-    uint64_t budget_bytes;
-    _Atomic uint32_t *paused; // partitions above their budget
-    uint64_t rows_before;     // of earlier lives
-    int64_t watermark_us;     // of an earlier life; CSTI_WATERMARK_NONE
+    uint64_t state_bytes_max;          // slots, index, slab
+    uint64_t log_bytes_max;            // of the open epoch and of those that are not released
+    _Atomic uint32_t *paused;          // partitions above their budget
+    uint64_t rows_before;              // of earlier lives
+    int64_t watermark_us;              // of an earlier life; CSTI_WATERMARK_NONE
     csti_partition_events events;
     csti_metrics *metrics;
 } csti_partition_options;

@@ -27,7 +27,7 @@ typedef enum reader_stage {
 
 // What any thread may look at; written by the reader.
 typedef struct reader_shown {
-    _Atomic uint64_t rows, bytes, dropped, lag, full_count;
+    _Atomic uint64_t rows, bytes, dropped, lag, full_count, passed_id;
     _Atomic int64_t watermark_us;
     _Atomic bool ended, at_cut, finished;
 } reader_shown;
@@ -75,8 +75,11 @@ static void show_added(_Atomic uint64_t *at, uint64_t more) {
 
 void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
     const reader_shown *shown = &reader->shown;
+    // First of all, see cut_end.
+    const uint64_t passed_id = atomic_load_explicit(&shown->passed_id, memory_order_acquire);
 
     *out = (csti_reader_stats){
+        .passed_id = passed_id,
         .rows = atomic_load_explicit(&shown->rows, memory_order_relaxed),
         .bytes = atomic_load_explicit(&shown->bytes, memory_order_relaxed),
         .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
@@ -271,10 +274,13 @@ static void cut_end(csti_reader *reader) {
     reader->stage = READER_READS;
     if (reader->barrier.mode == CSTI_BARRIER_FINAL)
         atomic_store_explicit(&reader->shown.finished, true, memory_order_relaxed);
-    if (!atomic_load_explicit(&reader->shown.at_cut, memory_order_relaxed)) return;
-    for (uint32_t i = 0; i < reader->splits_count; i++)
-        reader->splits[i].rows_to_cut = reader->options.rows_every;
+    if (atomic_load_explicit(&reader->shown.at_cut, memory_order_relaxed))
+        for (uint32_t i = 0; i < reader->splits_count; i++)
+            reader->splits[i].rows_to_cut = reader->options.rows_every;
     atomic_store_explicit(&reader->shown.at_cut, false, memory_order_relaxed);
+    // Release pairs with the acquire in csti_reader_stats_read: who sees that the barrier is passed
+    // does not see this reader at the cut before it.
+    atomic_store_explicit(&reader->shown.passed_id, reader->barrier.id, memory_order_release);
 }
 
 static cst_code cut(csti_reader *reader, uint64_t now_ns, cst_err *err) {

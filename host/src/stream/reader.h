@@ -101,9 +101,10 @@ typedef struct csti_reader_stats {
     uint64_t dropped;     // by filters
     uint64_t lag;         // of its splits: rows or bytes behind the end, where that is known
     uint64_t full_count;  // polls in which a channel had no block for a row
+    uint64_t passed_id;   // the last barrier that it sent on; 0: none
     int64_t watermark_us; // last sent; CSTI_WATERMARK_NONE
     bool ended;           // all its splits have ended, and all rows are sent
-    bool at_cut;          // waits for a barrier, see rows_every
+    bool at_cut;          // waits for the barrier behind passed_id, see rows_every
     bool finished;        // has passed a FINAL barrier
 } csti_reader_stats;
 // Any thread.

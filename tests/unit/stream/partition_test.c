@@ -57,7 +57,8 @@ static void given_up_take(void *context, csti_barrier barrier, cst_code code) {
     f->given_up_code = code;
 }
 
-static void fixture_open(fixture *f, const char *uri, uint64_t budget_bytes, uint64_t table_bytes) {
+static void fixture_open_bounded(fixture *f, const char *uri, uint64_t state_bytes,
+                                 uint64_t log_bytes, uint64_t table_bytes) {
     const cst_table_options options = {
         .layout = CST_TABLE_INLINE,
         .key_bytes = 8,
@@ -98,7 +99,8 @@ static void fixture_open(fixture *f, const char *uri, uint64_t budget_bytes, uin
         .key = &f->key,
         .inputs = f->channels,
         .align = &align,
-        .budget_bytes = budget_bytes,
+        .state_bytes_max = state_bytes,
+        .log_bytes_max = log_bytes,
         .paused = &f->paused,
         .rows_before = 100,
         .watermark_us = CSTI_WATERMARK_NONE,
@@ -106,6 +108,10 @@ static void fixture_open(fixture *f, const char *uri, uint64_t budget_bytes, uin
         .metrics = f->metrics,
     };
     CHECK_OK(csti_partition_open(&wanted, &f->partition, NULL));
+}
+
+static void fixture_open(fixture *f, const char *uri) {
+    fixture_open_bounded(f, uri, 64 << 20, 64 << 20, 64 << 20);
 }
 
 static void fixture_close(fixture *f) {
@@ -185,7 +191,7 @@ TEST(rows_of_all_inputs_are_applied_and_their_blocks_go_back) {
     for (int u = 0; u < 2; u++) {
         fixture f;
 
-        fixture_open(&f, uris[u], 64 << 20, 64 << 20);
+        fixture_open(&f, uris[u]);
         for (int round = 0; round < 50; round++) {
             for (int i = 0; i < INPUTS; i++)
                 CHECK(send(&f, i, test_random_below(KEYS - BLOCK_ROWS), BLOCK_ROWS, 3));
@@ -201,7 +207,7 @@ TEST(a_seal_holds_what_came_before_the_barrier_of_every_input) {
     csti_sealed *sealed;
     fixture f;
 
-    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    fixture_open(&f, "cpu:");
     CHECK(send(&f, 0, 0, 10, 1));
     send_barrier(&f, 0, 5);
     CHECK(send(&f, 0, 100, 10, 1)); // behind the barrier
@@ -226,7 +232,7 @@ TEST(a_seal_holds_what_came_before_the_barrier_of_every_input) {
 TEST(a_barrier_that_does_not_come_in_time_is_given_up) {
     fixture f;
 
-    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    fixture_open(&f, "cpu:");
     send_barrier(&f, 0, 5);
     CHECK(send(&f, 0, 0, 10, 1));
     run(&f);
@@ -243,7 +249,7 @@ TEST(a_row_that_overflows_stops_the_partition_and_names_its_key) {
     fixture f;
     cst_code code = CST_OK;
 
-    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    fixture_open(&f, "cpu:");
     CHECK(send(&f, 0, 40, 10, UINT64_MAX - 5));
     run(&f);
     f.counts[40] = f.sums[40] = 0;
@@ -271,7 +277,7 @@ TEST(a_row_that_overflows_stops_the_partition_and_names_its_key) {
 TEST(a_fenced_partition_applies_nothing_more) {
     fixture f;
 
-    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    fixture_open(&f, "cpu:");
     CHECK(send(&f, 0, 0, 10, 1));
     run(&f);
     csti_guard_fence(&f.guard);
@@ -285,7 +291,7 @@ TEST(an_error_of_the_seal_stops_the_partition) {
     fixture f;
     cst_code code = CST_OK;
 
-    fixture_open(&f, "cpu:", 64 << 20, 64 << 20);
+    fixture_open(&f, "cpu:");
     f.sealed_code = CST_FENCED;
     for (int i = 0; i < INPUTS; i++) send_barrier(&f, i, 1);
     for (int turn = 0; turn < 10 && (code == CST_OK || code == CST_AGAIN); turn++)
@@ -296,11 +302,11 @@ TEST(an_error_of_the_seal_stops_the_partition) {
 
 // One key again and again in new epochs: only the log grows, and only releases free it.
 TEST(above_its_budget_a_partition_pauses_its_readers_until_a_release) {
-    enum { BUDGET = 3 << 20 };
+    enum { LOG_BYTES = 3 << 20 };
     uint64_t id = 0;
     fixture f;
 
-    fixture_open(&f, "cpu:", BUDGET, 64 << 20);
+    fixture_open_bounded(&f, "cpu:", 64 << 20, LOG_BYTES, 64 << 20);
     while (f.paused == 0 && id < SEALED_MAX - 2) {
         for (uint64_t first = 0; first + BLOCK_ROWS <= KEYS; first += BLOCK_ROWS)
             CHECK(send(&f, (int)(first / BLOCK_ROWS % INPUTS), first, BLOCK_ROWS, 1));
@@ -325,7 +331,7 @@ TEST(a_table_without_room_waits_and_goes_on_behind_a_release) {
     uint64_t id = 0;
     fixture f;
 
-    fixture_open(&f, "cpu:", BYTES, BYTES); // no reserve: the table itself refuses
+    fixture_open_bounded(&f, "cpu:", BYTES, BYTES, BYTES); // no reserve: the table itself refuses
     for (int round = 0; round < SEALED_MAX - 2; round++) {
         for (uint64_t first = 0; first + BLOCK_ROWS <= KEYS; first += BLOCK_ROWS) {
             const int input = (int)(first / BLOCK_ROWS % INPUTS);
@@ -356,7 +362,7 @@ full:
 TEST(state_that_alone_is_above_the_budget_is_starved) {
     fixture f;
 
-    fixture_open(&f, "cpu:", 1 << 20, 64 << 20);
+    fixture_open_bounded(&f, "cpu:", 1 << 20, 64 << 20, 64 << 20);
     for (uint64_t first = 0; first < 40000; first += BLOCK_ROWS) {
         CHECK(send(&f, 0, KEYS + first, BLOCK_ROWS, 1));
         run(&f);
