@@ -289,6 +289,43 @@ TEST(an_id_below_the_newest_of_the_same_tenure_is_an_orphan) {
     world_close(w);
 }
 
+TEST(of_an_owner_that_was_pushed_aside_nothing_can_commit_whatever_its_id) {
+    world *w = world_open();
+
+    world_claim(w);
+    world_checkpoint(w, 20, COMMITTED);
+    w->id = 8;
+    world_checkpoint(w, 20, CANDIDATE); // 9, by one that had slept
+    w->id = 1;
+    world_claim(w);
+    world_checkpoint(w, 20, COMMITTED); // 2
+    CHECK_EQ(gc(w, 5, CSTI_GC_ORPHANS).deleted_objects, 3);
+    CHECK(!world_has(w, w->manifests[9]));
+    all_verify(w);
+    world_close(w);
+}
+
+TEST(what_lies_beside_the_newest_waits_for_the_next_one) {
+    world *w = world_open();
+    char name[CSTI_CHECKPOINT_NAME_BYTES];
+
+    world_claim(w);
+    world_checkpoint(w, 20, COMMITTED);
+    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_DELTA,
+                                                        .id = 1,
+                                                        .tenure = w->tenure,
+                                                        .nonce = 5,
+                                                        .epoch = 1},
+                                name);
+    world_put(w, name, "x", 1); // an upload that was done again
+    gc(w, 5, CSTI_GC_ORPHANS);
+    CHECK(world_has(w, name));
+    world_checkpoint(w, 20, COMMITTED);
+    gc(w, 5, CSTI_GC_ORPHANS);
+    CHECK(!world_has(w, name));
+    world_close(w);
+}
+
 TEST(names_that_are_not_ours_stay) {
     world *w = world_open();
 

@@ -171,6 +171,22 @@ TEST(a_higher_incarnation_stands_above_all) {
     world_close(w);
 }
 
+TEST(a_higher_incarnation_stands_above_a_higher_tenure) {
+    world *w = world_open();
+
+    world_claim(w);
+    w->incarnation = 5;
+    world_checkpoint(w, 50, COMMITTED);
+    w->incarnation = 1;
+    world_claim(w);
+    world_checkpoint(w, 50, COMMITTED);
+    meta_lose(w);
+    CHECK_EQ(rebuilt(w, false).chosen_id, 1);
+    goes_on(w, 1);
+    CHECK_EQ(w->incarnation, 6);
+    world_close(w);
+}
+
 TEST(every_byte_is_read_and_a_damaged_one_needs_a_word_before_an_older_is_taken) {
     world *w = world_open();
     csti_recovery_report report;

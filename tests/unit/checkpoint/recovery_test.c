@@ -509,6 +509,103 @@ TEST(if_no_checkpoint_is_usable_each_is_listed_with_why) {
     world_close(w);
 }
 
+TEST(a_checkpoint_that_is_being_deleted_is_never_gone_back_to) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_report report;
+    cst_err err;
+
+    world_claim(w);
+    for (int i = 0; i < 2; i++) world_checkpoint(w, 50, COMMITTED);
+    CHECK_OK(world_propose(w,
+                           &(csti_meta_command){.kind = CSTI_META_RETIRE,
+                                                .owner = w->owner,
+                                                .tenure = w->tenure,
+                                                .ids = (uint64_t[]){1},
+                                                .ids_count = 1},
+                           NULL));
+    world_remove(w, w->manifests[2]);
+    options = options_of(w, &identity);
+    options.accept_repeats = true;
+    CHECK_CODE(refused(&options, &report, &err), CST_CHECKPOINT_UNUSABLE);
+    CHECK_EQ(report.notes_count, 1);
+    world_close(w);
+}
+
+TEST(a_manifest_that_the_metadata_knows_otherwise_is_damaged) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_report report;
+    cst_err err;
+
+    world_claim(w);
+    world_checkpoint(w, 50, CANDIDATE);
+    world_take(w, 1);
+    w->base_id = 0;
+    CHECK_OK(world_commit(w, 1, 0x12345678)); // not the checksum that its name ends with
+    options = options_of(w, &identity);
+    CHECK_CODE(refused(&options, &report, &err), CST_CHECKPOINT_UNUSABLE);
+    CHECK_EQ(report.notes[0].code, CST_MANIFEST);
+    CHECK(strstr(err.text, "12345678"));
+    world_close(w);
+}
+
+TEST(a_manifest_under_the_name_of_another_id_is_damaged) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_report report;
+    cst_object_body body;
+    cst_err err;
+    uint32_t crc;
+
+    world_claim(w);
+    world_checkpoint(w, 50, CANDIDATE);
+    world_take(w, 1);
+    w->base_id = 0;
+    CHECK_OK(cst_object_get(w->store, w->manifests[1], 0, UINT64_MAX, &body, NULL));
+    crc = csti_crc32c(0, body.bytes, body.count);
+    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_MANIFEST,
+                                                        .id = 2,
+                                                        .tenure = w->tenure,
+                                                        .nonce = csti_manifest_nonce(7, crc)},
+                                w->manifests[2]);
+    world_put(w, w->manifests[2], body.bytes, body.count);
+    cst_object_body_release(w->store, &body);
+    CHECK_OK(world_commit(w, 2, crc));
+    options = options_of(w, &identity);
+    CHECK_CODE(refused(&options, &report, &err), CST_CHECKPOINT_UNUSABLE);
+    CHECK_EQ(report.notes[0].code, CST_MANIFEST);
+    CHECK(strstr(err.text, "where 2 was to be"));
+    world_close(w);
+}
+
+TEST(a_delta_on_another_base_is_damage) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_report report;
+    cst_err err;
+    uint32_t crc;
+
+    world_claim(w);
+    world_checkpoint(w, 50, COMMITTED);
+    world_checkpoint(w, 50, UPLOADED); // an epoch 2 that did not come to be
+    world_checkpoint(w, 50, COMMITTED);
+    w->id = 4;
+    for (uint32_t p = 0; p < WORLD_PARTITIONS; p++) world_segment(w, p, 4, 1, 50);
+    w->parts[1].segments[1] = w->past[2][1].segments[1];
+    crc = world_manifest(w, 4, 1, 1, w->manifests[4]);
+    CHECK_OK(world_commit(w, 4, crc));
+    options = options_of(w, &identity);
+    CHECK_CODE(refused(&options, &report, &err), CST_CHECKPOINT_REPEATS);
+    CHECK_EQ(report.notes[0].code, CST_SEGMENT_BASE);
+    CHECK(strstr(err.text, w->parts[1].names[2]));
+    world_close(w);
+}
+
 // ---- Going back ---------------------------------------------------------------------------------
 
 typedef struct sink_seen {
