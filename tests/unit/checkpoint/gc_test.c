@@ -193,6 +193,64 @@ TEST(what_is_pinned_stays_until_its_reader_is_done_or_late) {
     world_close(w);
 }
 
+// Another process, in the middle of gc.
+typedef struct intruder {
+    world *w;
+    csti_meta *meta;
+    const char *at; // the object whose reading it waits for
+    uint64_t pins;  // this checkpoint
+    bool done;
+} intruder;
+
+static void intrude(void *context, csti_object_sim_moment moment, const char *call,
+                    const char *name) {
+    intruder *other = context;
+    csti_meta_result result;
+
+    if (other->done || moment != CSTI_OBJECT_SIM_AFTER || !other->at || strcmp(call, "get") != 0 ||
+        strcmp(name, other->at) != 0)
+        return;
+    other->done = true;
+    CHECK_OK(csti_meta_propose(other->meta,
+                               &(csti_meta_command){.kind = CSTI_META_PIN,
+                                                    .reader = 5,
+                                                    .id = other->pins,
+                                                    .ttl_us = 1000000},
+                               &result, NULL));
+}
+
+TEST(a_reader_that_comes_in_the_middle_keeps_its_checkpoint) {
+    intruder other = {.w = world_open_in_memory(), .pins = 1};
+    world *w = other.w;
+    csti_object_sim_options options = {.seed = 1, .clock = &w->clock};
+    csti_meta_log_options meta_options;
+    cst_object_store *store = NULL;
+    csti_gc_report report;
+
+    CHECK_OK(csti_object_sim_client_open(w->sim, &options, &store, NULL));
+    meta_options = world_meta_options(w);
+    meta_options.store = store;
+    CHECK_OK(csti_meta_open_log(&meta_options, &other.meta, NULL));
+    cst_object_store_close(w->store); // one that can be watched
+    csti_meta_close(w->meta);
+    options.yield = intrude;
+    options.yield_context = &other;
+    CHECK_OK(csti_object_sim_client_open(w->sim, &options, &w->store, NULL));
+    world_meta_open(w);
+    world_claim(w);
+    for (int i = 0; i < 3; i++) world_checkpoint(w, 20, COMMITTED);
+    other.at = w->manifests[1];
+    report = gc(w, 1, CSTI_GC_RETIRE);
+    CHECK(other.done);
+    CHECK_EQ(report.pinned, 1);
+    CHECK_EQ(report.retired_checkpoints, 1);
+    CHECK(world_has(w, w->manifests[1]));
+    all_verify(w);
+    csti_meta_close(other.meta);
+    cst_object_store_close(store);
+    world_close(w);
+}
+
 // ---- Killed in between --------------------------------------------------------------------------
 
 TEST(a_deletion_that_was_decided_is_ended_by_the_next_gc) {
@@ -214,6 +272,9 @@ TEST(a_deletion_that_was_decided_is_ended_by_the_next_gc) {
                            NULL));
     world_remove(w, w->manifests[1]); // and killed here
     world_claim(w);
+    report = gc(w, 1, CSTI_GC_DRY); // what is being deleted is not read any more
+    CHECK_EQ(report.pending_objects, 2);
+    CHECK(world_has(w, w->manifests[2]));
     report = gc(w, 3, CSTI_GC_RETIRE);
     CHECK_EQ(report.pending_objects, 2);
     CHECK(!world_has(w, w->manifests[2]));

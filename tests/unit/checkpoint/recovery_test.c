@@ -151,6 +151,32 @@ TEST(the_floor_of_ids_counts_every_name_and_every_abort) {
     world_close(w);
 }
 
+TEST(a_reader_whose_pin_is_over_is_told_so_and_not_that_things_are_missing) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_report report;
+    csti_pin pin;
+    cst_err err;
+
+    world_claim(w);
+    world_checkpoint(w, 50, COMMITTED);
+    CHECK_OK(csti_pin_take(w->meta, &w->clock.clock, &w->random.random, 1, &pin, NULL));
+    options = options_of(w, &identity);
+    options.owner = options.tenure = 0;
+    options.checkpoint_id = 1;
+    options.pin = &pin;
+    csti_clock_sim_advance(&w->clock, CSTI_PIN_TTL_US * 500); // half of its time
+    recovered(w, &options, 1);
+    csti_clock_sim_advance(&w->clock, CSTI_PIN_TTL_US * 800); // held longer by that
+    recovered(w, &options, 1);
+    csti_clock_sim_advance(&w->clock, CSTI_PIN_TTL_US * 1001);
+    world_remove(w, w->past[1][0].names[0]);
+    CHECK_CODE(refused(&options, &report, &err), CST_PIN_EXPIRED);
+    CHECK_EQ(report.notes_count, 0);
+    world_close(w);
+}
+
 // ---- Adoption -----------------------------------------------------------------------------------
 
 TEST(a_whole_candidate_on_the_newest_is_adopted) {
