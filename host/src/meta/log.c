@@ -373,7 +373,10 @@ static cst_code incarnation_find(const csti_meta_log_options *options, uint64_t 
     if (code != CST_OK || *out != 0) return code;
     code =
         cst_object_list(options->store, "checkpoints/", NULL, visit_any, &holds_checkpoints, err);
-    if (code != CST_OK) return code;
+    // Metadata comes before checkpoints: a job may have begun between the two looks.
+    if (code == CST_OK && holds_checkpoints)
+        code = csti_meta_incarnation_highest(options->store, out, err);
+    if (code != CST_OK || *out != 0) return code;
     if (holds_checkpoints)
         return cst_fail(err, CST_META_MISSING,
                         "%s holds checkpoints, but no metadata: recover --from-listing",

@@ -204,6 +204,40 @@ TEST(a_store_without_metadata_begins_only_if_it_is_empty) {
     csti_object_sim_world_close(world);
 }
 
+// The job begins while a process looks whether it is there.
+static void begin_meanwhile(void *context, csti_object_sim_moment moment, const char *call,
+                            const char *name) {
+    cst_object_store **store = context;
+    csti_meta *meta;
+
+    if (moment != CSTI_OBJECT_SIM_AFTER || strcmp(call, "list") != 0 || strcmp(name, "meta/") != 0)
+        return;
+    if (!*store) return;
+    meta = log_open(*store);
+    (void)claim_tenure(meta);
+    csti_meta_close(meta);
+    bytes_put(*store, "checkpoints/1/manifest", "{}", 2);
+    *store = NULL; // once
+}
+
+TEST(a_job_that_begins_while_somebody_looks_is_found) {
+    csti_object_sim_world *world = world_make();
+    cst_object_store *store = client_make(world), *slow = NULL, *once = store;
+    const csti_object_sim_options options = {.seed = 1,
+                                             .clock = &test_clock,
+                                             .yield = begin_meanwhile,
+                                             .yield_context = &once};
+    csti_meta *meta;
+
+    CHECK_OK(csti_object_sim_client_open(world, &options, &slow, NULL));
+    meta = log_open(slow);
+    CHECK_EQ(tenure_of(meta), 1);
+    csti_meta_close(meta);
+    cst_object_store_close(slow);
+    cst_object_store_close(store);
+    csti_object_sim_world_close(world);
+}
+
 // ---- Snapshots and the sleeper ------------------------------------------------------------------
 
 TEST(the_log_is_trimmed_behind_its_snapshots) {
