@@ -75,7 +75,10 @@ static cst_code candidate_try(recovery *at, const csti_listed_manifest *candidat
     csti_attempt *attempt = &at->attempt;
     cst_code code = csti_attempt_manifest(attempt, candidate->id, candidate->name, NULL, at->err);
 
-    if (code == CST_OK && !is_candidate(at, &attempt->object.manifest, newest_id)) return CST_AGAIN;
+    if (code == CST_OK && !is_candidate(at, &attempt->object.manifest, newest_id)) {
+        csti_attempt_close(attempt);
+        return CST_AGAIN;
+    }
     if (code == CST_OK) code = csti_attempt_expect(attempt, at->err);
     if (code == CST_OK) code = csti_attempt_chains(attempt, at->err);
     if (code == CST_OK) code = csti_attempt_parts(attempt, at->err);
@@ -340,6 +343,22 @@ static cst_code recover(recovery *at) {
     return code;
 }
 
+// Of an owner that was pushed aside meanwhile, what it did not find is no damage: the new one has
+// collected it.
+static cst_code damage_check(recovery *at, cst_code code) {
+    const csti_recovery_options *options = at->options;
+    cst_err err;
+
+    if (options->tenure == 0 || at->skipped_count == 0) return code;
+    if (csti_meta_refresh(options->meta, &err) != CST_OK ||
+        csti_meta_read(options->meta, &at->view_arena, &at->view, &err) != CST_OK)
+        return code;
+    if (at->view.owner == options->owner && at->view.tenure == options->tenure) return code;
+    return cst_fail(at->err, CST_FENCED,
+                    "recovery: another process owns the job since tenure %" PRIu64,
+                    options->tenure);
+}
+
 cst_code csti_recovery_plan_open(const csti_recovery_options *options, csti_recovery_plan *out,
                                  csti_recovery_report *report_out, cst_err *err) {
     cst_err own = {.code = CST_OK};
@@ -352,7 +371,7 @@ cst_code csti_recovery_plan_open(const csti_recovery_options *options, csti_reco
     memset(out, 0, sizeof *out);
     csti_arena_init(&at.view_arena, VIEW_ARENA_BYTES);
     csti_attempt_init(&at.attempt, options, &out->report);
-    code = recover(&at);
+    code = damage_check(&at, recover(&at));
     if (report_out) *report_out = out->report;
     if (code == CST_OK) {
         out->manifest = at.attempt.object.manifest;

@@ -298,6 +298,21 @@ TEST(a_candidate_on_an_older_checkpoint_is_none) {
     world_close(w);
 }
 
+TEST(a_manifest_on_a_checkpoint_that_is_not_known_leaves_nothing_behind) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+
+    world_claim(w);
+    w->id = 9;
+    w->base_id = 9;
+    world_checkpoint(w, 50, CANDIDATE); // 10 on 9
+    world_claim(w);
+    options = options_of(w, &identity);
+    CHECK(!recovered(w, &options, 0).adopted);
+    world_close(w);
+}
+
 TEST(a_candidate_that_was_aborted_is_not_adopted) {
     world *w = world_open();
     csti_job_identity identity = world_identity(w);
@@ -350,6 +365,23 @@ TEST(of_two_candidates_the_later_owners_is_adopted) {
     world_claim(w);
     options = options_of(w, &identity);
     CHECK(recovered(w, &options, 3).adopted);
+    world_close(w);
+}
+
+TEST(an_owner_that_was_pushed_aside_calls_nothing_damaged) {
+    world *w = world_open();
+    csti_job_identity identity = world_identity(w);
+    csti_recovery_options options;
+    csti_recovery_report report;
+    cst_err err;
+
+    world_claim(w);
+    world_checkpoint(w, 50, COMMITTED);
+    options = options_of(w, &identity); // the first owner's
+    CHECK_OK(cst_object_delete(w->store, w->manifests[1], NULL));
+    CHECK_CODE(refused(&options, &report, &err), CST_CHECKPOINT_UNUSABLE);
+    world_claim(w);
+    CHECK_CODE(refused(&options, &report, &err), CST_FENCED);
     world_close(w);
 }
 
