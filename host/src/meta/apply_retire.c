@@ -246,6 +246,7 @@ static void forget_checkpoint(csti_meta_machine *machine, uint64_t id) {
     if (!checkpoint) return;
     at = (uint32_t)(checkpoint - machine->checkpoints);
     free((void *)(uintptr_t)checkpoint->manifest);
+    free((void *)(uintptr_t)checkpoint->fulls); // of one that was read: an array of none
     machine->checkpoints_count--;
     memmove(checkpoint, checkpoint + 1,
             (machine->checkpoints_count - at) * sizeof *machine->checkpoints);
