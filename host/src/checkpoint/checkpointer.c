@@ -1,6 +1,7 @@
 // checkpointer.c: which ids are announced, what came for them, and which cuts go with which.
 #include "checkpoint/checkpointer.h"
 
+#include "base/mistake.h"
 #include "checkpoint/checkpointer_internal.h"
 
 #include <assert.h>
@@ -236,6 +237,11 @@ void csti_checkpoint_carry_locked(csti_checkpointer *c, const csti_checkpoint *c
             csti_checkpoint_cut *cut = &c->queues[p].cuts[i];
 
             if (cut->id != checkpoint->id) continue;
+            if (CSTI_MISTAKE(aborted_rows_dropped)) {
+                c->queues[p].count--;
+                memmove(cut, cut + 1, (c->queues[p].count - i) * sizeof *cut);
+                continue;
+            }
             cut->id = next;
             cut->is_uploaded = false;
         }

@@ -1,6 +1,7 @@
 // checkpointer_commit.c: the steps that decide: guard, manifest, command, release; or the abort.
 #include "base/crc32c.h"
 #include "base/fault_point.h"
+#include "base/mistake.h"
 #include "checkpoint/checkpointer_internal.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ static cst_code read_guard(csti_checkpointer *c, csti_meta_view *view, cst_err *
     for (uint32_t p = 0; is_ours && p < view->partitions_count; p++)
         is_ours = view->partitions[p].owner == c->options.owner &&
                   view->partitions[p].tenure == c->options.tenure;
+    if (CSTI_MISTAKE(stale_commits)) is_ours = true;
     return is_ours ? CST_OK : csti_checkpointer_fence(c, err);
 }
 
@@ -44,6 +46,52 @@ static cst_code propose(csti_checkpointer *c, csti_meta_command *command, cst_er
     return code == CST_FENCED ? csti_checkpointer_fence(c, err) : code;
 }
 
+// ---- Release ------------------------------------------------------------------------------------
+
+// What goes out is what was committed: it is read back, and checked.
+static cst_code release_segment(csti_checkpointer *c, uint64_t id, uint32_t partition,
+                                const csti_manifest_segment *from, cst_err *err) {
+    const cst_segment_expect expect = {
+        .table_id = c->options.identity.table_id,
+        .epoch_from = from->epoch_from,
+        .epoch_to = from->epoch_to,
+        .checksum = from->checksum,
+        .schema_hash = c->schema_hash,
+        .program_hash = c->program_hash,
+        .hash_key_check = c->hash_key_check,
+    };
+    cst_object_body body = {.bytes = NULL};
+    cst_segment *segment = NULL;
+    cst_code code = cst_object_get(c->options.store, from->name, 0, UINT64_MAX, &body, err);
+
+    if (code != CST_OK) return code;
+    code = cst_segment_open_bytes(from->name, body.bytes, body.count, &expect, &segment, err);
+    if (code == CST_OK)
+        code = c->options.release(c->options.release_context, id, partition, segment, err);
+    cst_segment_close(segment);
+    cst_object_body_release(c->options.store, &body);
+    return code;
+}
+
+static cst_code release_outputs(csti_checkpointer *c, const csti_manifest *manifest, cst_err *err) {
+    cst_code code = CST_OK;
+    bool is_first = true;
+
+    if (!c->options.release) return CST_OK;
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const csti_manifest_partition *partition = &manifest->partitions[p];
+
+        for (uint32_t s = partition->outbox_first; s < partition->segments_count; s++) {
+            if (!is_first) CSTI_FAULT_POINT(release_part);
+            is_first = false;
+            code = release_segment(c, manifest->id, p, &partition->segments[s], err);
+            if (code != CST_OK) return code;
+        }
+    }
+    CSTI_FAULT_POINT(release_after);
+    return CST_OK;
+}
+
 // ---- Commit -------------------------------------------------------------------------------------
 
 static cst_code put_manifest(csti_checkpointer *c, csti_checkpoint *checkpoint, cst_err *err) {
@@ -62,6 +110,7 @@ static cst_code put_manifest(csti_checkpointer *c, csti_checkpoint *checkpoint, 
     const cst_code code =
         cst_object_put(c->options.store, checkpoint->manifest, &range, 1, &options, NULL, err);
     if (!csti_code_is_ambiguous(code)) return code;
+    if (CSTI_MISTAKE(ambiguous_is_done)) return CST_OK;
     return csti_checkpointer_settle(c, checkpoint->manifest, checkpoint->nonce, c->text.used_bytes,
                                     err);
 }
@@ -158,7 +207,9 @@ static cst_code commit_steps(csti_checkpointer *c, csti_checkpoint *checkpoint, 
     code = put_manifest(c, checkpoint, err);
     if (code != CST_OK) return code;
     CSTI_FAULT_POINT(commit_after_manifest);
-    code = check_step_deadline(c, begun_ns, err);
+    if (CSTI_MISTAKE(release_before_commit))
+        code = release_outputs(c, &c->candidate->manifest, err);
+    if (code == CST_OK) code = check_step_deadline(c, begun_ns, err);
     if (code == CST_OK) code = decide(c, checkpoint, err);
     if (code == CST_OK) CSTI_FAULT_POINT(commit_after_command);
     return code;
@@ -195,52 +246,7 @@ static cst_code commit_checkpoint(csti_checkpointer *c, csti_checkpoint *checkpo
     return cst_fail(err, code, "checkpoint %" PRIu64 ": %s", checkpoint->id, why.text);
 }
 
-// ---- Release ------------------------------------------------------------------------------------
-
-// What goes out is what was committed: it is read back, and checked.
-static cst_code release_segment(csti_checkpointer *c, uint64_t id, uint32_t partition,
-                                const csti_manifest_segment *from, cst_err *err) {
-    const cst_segment_expect expect = {
-        .table_id = c->options.identity.table_id,
-        .epoch_from = from->epoch_from,
-        .epoch_to = from->epoch_to,
-        .checksum = from->checksum,
-        .schema_hash = c->schema_hash,
-        .program_hash = c->program_hash,
-        .hash_key_check = c->hash_key_check,
-    };
-    cst_object_body body = {.bytes = NULL};
-    cst_segment *segment = NULL;
-    cst_code code = cst_object_get(c->options.store, from->name, 0, UINT64_MAX, &body, err);
-
-    if (code != CST_OK) return code;
-    code = cst_segment_open_bytes(from->name, body.bytes, body.count, &expect, &segment, err);
-    if (code == CST_OK)
-        code = c->options.release(c->options.release_context, id, partition, segment, err);
-    cst_segment_close(segment);
-    cst_object_body_release(c->options.store, &body);
-    return code;
-}
-
-static cst_code release_outputs(csti_checkpointer *c, uint64_t id, cst_err *err) {
-    const csti_manifest *manifest = &c->committed->manifest;
-    cst_code code = CST_OK;
-    bool is_first = true;
-
-    if (!c->options.release) return CST_OK;
-    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
-        const csti_manifest_partition *partition = &manifest->partitions[p];
-
-        for (uint32_t s = partition->outbox_first; s < partition->segments_count; s++) {
-            if (!is_first) CSTI_FAULT_POINT(release_part);
-            is_first = false;
-            code = release_segment(c, id, p, &partition->segments[s], err);
-            if (code != CST_OK) return code;
-        }
-    }
-    CSTI_FAULT_POINT(release_after);
-    return CST_OK;
-}
+// ---- Released ----------------------------------------------------------------------------------
 
 static void released_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
     for (uint32_t p = 0; p < c->options.partitions_count; p++)
@@ -279,7 +285,7 @@ static cst_code release_checkpoint(csti_checkpointer *c, csti_checkpoint *checkp
     const uint64_t id = checkpoint->id;
     char manifest[CSTI_CHECKPOINT_NAME_BYTES];
     cst_err why = {.code = CST_OK};
-    const cst_code code = release_outputs(c, id, &why);
+    const cst_code code = release_outputs(c, &c->committed->manifest, &why);
 
     memcpy(manifest, checkpoint->manifest, sizeof manifest);
     csti_checkpointer_lock(c);
@@ -356,7 +362,7 @@ static cst_code abort_checkpoint(csti_checkpointer *c, csti_checkpoint *checkpoi
     cst_code code;
 
     CSTI_FAULT_POINT(abort_before_command);
-    code = propose(c, &command, &failed);
+    code = CSTI_MISTAKE(base_unchecked) ? CST_OK : propose(c, &command, &failed);
     if (code == CST_OK) CSTI_FAULT_POINT(abort_after_command);
     if (code == CST_CHECKPOINT_ORDER) {
         code = find_committed(c, checkpoint, &failed);
@@ -366,6 +372,7 @@ static cst_code abort_checkpoint(csti_checkpointer *c, csti_checkpoint *checkpoi
     if (code == CST_OK) {
         checkpoint->state = CSTI_CHECKPOINT_ABORTED;
         csti_checkpoint_carry_locked(c, checkpoint);
+        if (CSTI_MISTAKE(aborted_id_reused)) c->last_id = checkpoint->id - 1;
         c->stats.aborted++;
     } else if (code != CST_FENCED) {
         csti_checkpointer_back_off_locked(c, code);

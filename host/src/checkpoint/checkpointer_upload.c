@@ -1,5 +1,6 @@
 // checkpointer_upload.c: a sealed epoch becomes a segment in the store, its ranges as they lie.
 #include "base/fault_point.h"
+#include "base/mistake.h"
 #include "checkpoint/checkpointer_internal.h"
 
 #include <assert.h>
@@ -168,6 +169,7 @@ static void task_done_locked(const upload_task *task, const cst_segment_summary 
     };
     memcpy(cut->name, task->name, sizeof cut->name);
     cut->is_uploaded = cut->id == task->id;
+    if (CSTI_MISTAKE(pins_end_at_upload)) cut->is_released = true;
     task->checkpoint->progress_ns = csti_checkpointer_now(task->c);
     task->c->stats.uploaded_bytes += summary->segment_bytes;
 }

@@ -1,4 +1,5 @@
 #include "base/fault_point.h"
+#include "base/mistake.h"
 #include "checkpoint/chain.h"
 #include "checkpoint/compaction.h"
 #include "checkpoint/name_list.h"
@@ -43,6 +44,7 @@ static int64_t now_us(const gc *at) {
 }
 
 static bool is_pinned(const gc *at, uint64_t id) {
+    if (CSTI_MISTAKE(gc_pinned)) return false;
     for (uint32_t i = 0; i < at->view.pins_count; i++)
         if (at->view.pins[i].id == id && (at->all_pins || at->view.pins[i].expires_us > now_us(at)))
             return true;
@@ -147,6 +149,7 @@ static cst_code retiring_doom(gc *at, const csti_meta_checkpoint *checkpoint) {
 static bool is_wanted(const gc *at, const csti_meta_full *full) {
     const csti_manifest_segment *base;
 
+    if (CSTI_MISTAKE(full_unchecked)) return false;
     if (full->partition >= at->newest.partitions_count) return false;
     if (at->newest.partitions[full->partition].segments_count == 0) return true;
     base = &at->newest.partitions[full->partition].segments[0];
@@ -190,7 +193,8 @@ static bool is_below_newest(const csti_manifest *newest, const csti_checkpoint_n
 
     if (name->kind == CSTI_NAME_DELTA && name->partition < newest->partitions_count)
         tenure = newest->partitions[name->partition].tenure;
-    return name->tenure < tenure || (name->tenure == tenure && name->id < newest->id);
+    return name->tenure < tenure || (name->tenure == tenure && name->id < newest->id) ||
+           CSTI_MISTAKE(gc_by_age);
 }
 
 static bool checkpoint_see(void *context, const char *text, const cst_object_info *info) {

@@ -1,4 +1,5 @@
 // COMMIT, ADOPT and ABORT: which checkpoints there are, in order.
+#include "base/mistake.h"
 #include "meta/internal.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@ static uint32_t aborted_place(const csti_meta_machine *machine, uint64_t id, boo
 
 static bool tenures_differ(const csti_meta_machine *machine, const csti_meta_command *command,
                            csti_meta_result *result) {
+    if (CSTI_MISTAKE(stale_commits)) return false;
     if (command->tenures_count != machine->partitions_count) {
         (void)csti_meta_refuse(result, CST_FENCED,
                                "checkpoint %llu has %u partitions, the job has %u",
@@ -42,6 +44,7 @@ static bool is_out_of_order(const csti_meta_machine *machine, const csti_meta_co
     bool aborted;
 
     (void)aborted_place(machine, command->id, &aborted);
+    if (CSTI_MISTAKE(aborted_adopted) && command->kind == CSTI_META_ADOPT) aborted = false;
     if (aborted)
         (void)csti_meta_refuse(result, CST_CHECKPOINT_ABORTED, "checkpoint %llu was aborted",
                                (unsigned long long)command->id);
@@ -49,7 +52,7 @@ static bool is_out_of_order(const csti_meta_machine *machine, const csti_meta_co
         (void)csti_meta_refuse(result, CST_CHECKPOINT_ORDER,
                                "checkpoint %llu is not above %llu, the last committed",
                                (unsigned long long)command->id, (unsigned long long)last);
-    else if (command->base_id != last)
+    else if (command->base_id != last && !CSTI_MISTAKE(base_unchecked))
         (void)csti_meta_refuse(result, CST_CHECKPOINT_ORDER,
                                "checkpoint %llu stands on %llu; the last committed is %llu",
                                (unsigned long long)command->id,
@@ -136,6 +139,7 @@ static cst_code add_checkpoint(csti_meta_machine *machine, const csti_meta_comma
 
 cst_code csti_meta_apply_commit(csti_meta_machine *machine, const csti_meta_command *command,
                                 csti_meta_result *result) {
+    csti_meta_command bare = *command;
     const csti_meta_checkpoint *same;
 
     if (csti_meta_is_fenced(machine, command, result)) return CST_OK;
@@ -145,15 +149,16 @@ cst_code csti_meta_apply_commit(csti_meta_machine *machine, const csti_meta_comm
     if (command->kind == CSTI_META_COMMIT && tenures_differ(machine, command, result))
         return CST_OK;
     if (is_out_of_order(machine, command, result)) return CST_OK;
-    if (fulls_are_missing(machine, command, result)) return CST_OK;
+    if (CSTI_MISTAKE(full_unchecked)) bare.fulls_count = 0;
+    if (fulls_are_missing(machine, &bare, result)) return CST_OK;
     if (machine->checkpoints_count == CSTI_META_CHECKPOINTS_MAX)
         return csti_meta_refuse(result, CST_LIMIT, "%d checkpoints are kept: retire some",
                                 CSTI_META_CHECKPOINTS_MAX);
-    if (command->fulls_count > CSTI_META_FULL_REFS_MAX - machine->refs_count)
+    if (bare.fulls_count > CSTI_META_FULL_REFS_MAX - machine->refs_count)
         return csti_meta_refuse(result, CST_LIMIT,
                                 "checkpoints stand on %d fulls in all: retire some",
                                 CSTI_META_FULL_REFS_MAX);
-    return add_checkpoint(machine, command);
+    return add_checkpoint(machine, &bare);
 }
 
 cst_code csti_meta_apply_abort(csti_meta_machine *machine, const csti_meta_command *command,

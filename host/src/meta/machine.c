@@ -1,3 +1,4 @@
+#include "base/mistake.h"
 #include "meta/internal.h"
 
 #include <assert.h>
@@ -91,6 +92,7 @@ csti_meta_checkpoint *csti_meta_checkpoint_find(const csti_meta_machine *machine
 bool csti_meta_is_fenced(const csti_meta_machine *machine, const csti_meta_command *command,
                          csti_meta_result *result) {
     if (machine->owner == command->owner && machine->tenure == command->tenure) return false;
+    if (CSTI_MISTAKE(stale_commits) && command->kind == CSTI_META_COMMIT) return false;
     (void)csti_meta_refuse(result, CST_FENCED,
                            "%s of tenure %llu: the job is at tenure %llu, of another owner",
                            csti_meta_kind_name(command->kind), (unsigned long long)command->tenure,
