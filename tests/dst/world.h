@@ -73,7 +73,7 @@ typedef struct profile {
     uint32_t keep;
     uint32_t fold_every, mail_one_in; // mail: how slowly an owner takes fulls over
     uint64_t pause_us;                // of folder, collector and readers, at most
-    bool skewed; // wall clocks jump by up to ten minutes
+    bool skewed;                      // wall clocks jump by up to ten minutes
 } profile;
 
 struct world {

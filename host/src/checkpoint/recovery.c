@@ -344,15 +344,18 @@ static cst_code recover(recovery *at) {
 }
 
 // Of an owner that was pushed aside meanwhile, what it did not find is no damage: the new one has
-// collected it.
+// collected it. Nothing is called damaged before the metadata has answered.
 static cst_code damage_check(recovery *at, cst_code code) {
     const csti_recovery_options *options = at->options;
-    cst_err err;
+    cst_err err = {0};
+    cst_code asked;
 
     if (options->tenure == 0 || at->skipped_count == 0) return code;
-    if (csti_meta_refresh(options->meta, &err) != CST_OK ||
-        csti_meta_read(options->meta, &at->view_arena, &at->view, &err) != CST_OK)
-        return code;
+    asked = csti_meta_refresh(options->meta, &err);
+    if (asked == CST_OK) asked = csti_meta_read(options->meta, &at->view_arena, &at->view, &err);
+    if (asked != CST_OK)
+        return cst_fail(at->err, asked, "recovery: whether this is damage cannot be told: %s",
+                        err.text);
     if (at->view.owner == options->owner && at->view.tenure == options->tenure) return code;
     return cst_fail(at->err, CST_FENCED,
                     "recovery: another process owns the job since tenure %" PRIu64,
