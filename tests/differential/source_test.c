@@ -110,7 +110,7 @@ static size_t value_print(const cst_column *column, const cst_value *value, char
 // ----------------------------------------------------------------------------------------
 
 static void blanks_draw(rows *out) {
-    while (test_random_below(12) == 0) rows_add(out, " \t\r" + test_random_below(3), 1);
+    while (test_random_below(12) == 0) rows_add(out, &" \t\r"[test_random_below(3)], 1);
 }
 
 static void json_quote(rows *out, const char *text, size_t bytes) {
@@ -216,7 +216,7 @@ static void csv_line(rows *out, const csti_row_shape *shape, const cst_value *va
         csv_field(out, text, bytes, bytes == 0 || test_random_below(6) == 0);
     }
     if (more) rows_add(out, test_random_below(2) ? ",\"a\nb\"" : ",", 1);
-    rows_add(out, "\r\n" + test_random_below(2), 1);
+    rows_add(out, &"\r\n"[test_random_below(2)], 1);
     if (out->text[out->used - 1] == '\r') rows_add(out, "\n", 1);
 }
 

@@ -1,7 +1,7 @@
 // fault_point.h: named places where a test ends, stops or fails the process.
 //
 //   CSTI_FAULT_POINT(commit_after_manifest);
-//   code = CSTI_FAULT_CODE(upload_middle, code);       // an injected CST_IO, or what it was
+//   if (CSTI_FAULT_FAILS(upload_middle)) …             // as if what stands there had failed
 //
 //   CST_FAULT=commit_after_manifest:3:kill             the third time it comes here: kill -9
 //   CST_FAULT=upload_middle:2:fail,upload_before:1:stop    two points; stop is SIGSTOP
@@ -79,10 +79,10 @@ void csti_fault_point_visit(csti_fault_point point);
 
 #ifdef CST_FAULT_POINTS
 #define CSTI_FAULT_POINT(name) csti_fault_point_visit(CSTI_FAULT_##name)
-#define CSTI_FAULT_CODE(name, code) csti_fault_point_pass(CSTI_FAULT_##name, (code))
+#define CSTI_FAULT_FAILS(name) (csti_fault_point_pass(CSTI_FAULT_##name, CST_OK) != CST_OK)
 #else
 #define CSTI_FAULT_POINT(name) ((void)0)
-#define CSTI_FAULT_CODE(name, code) (code)
+#define CSTI_FAULT_FAILS(name) false
 #endif
 
 #endif

@@ -101,7 +101,7 @@ static cst_code write_some(void *context, const void *bytes, size_t count, cst_e
     if (csti_checkpointer_now(task->c) > task->deadline_ns)
         return cst_fail(err, CST_DEADLINE, "%s: its upload took longer than %" PRIu64 " us",
                         task->name, task->c->options.step_deadline_us);
-    if (task->is_begun && CSTI_FAULT_CODE(upload_middle, CST_OK) != CST_OK)
+    if (task->is_begun && CSTI_FAULT_FAILS(upload_middle))
         return cst_fail(err, CST_IO, "%s: its upload failed on purpose", task->name);
     task->is_begun = true;
     return cst_object_upload_write(task->upload, bytes, count, err);

@@ -58,13 +58,11 @@ cst_code csti_meta_apply_pin(csti_meta_machine *machine, const csti_meta_command
                              csti_meta_result *result) {
     const csti_meta_checkpoint *checkpoint = csti_meta_checkpoint_find(machine, command->id);
     const int64_t expires_us = csti_meta_expiry(machine, command->ttl_us);
-    csti_meta_pin *pin;
-    uint32_t at;
     bool found;
+    const uint32_t at = pin_place(machine, command->reader, &found);
+    csti_meta_pin *pin = found ? &machine->pins[at] : NULL;
 
-    at = pin_place(machine, command->reader, &found);
-    pin = found ? &machine->pins[at] : NULL;
-    if (pin && (pin->id != command->id || pin->expires_us <= machine->now_us))
+    if (found && (pin->id != command->id || pin->expires_us <= machine->now_us))
         return csti_meta_refuse(result, CST_PIN_EXPIRED,
                                 "the reader's pin of checkpoint %llu has expired, or is another's",
                                 (unsigned long long)command->id);
@@ -74,7 +72,7 @@ cst_code csti_meta_apply_pin(csti_meta_machine *machine, const csti_meta_command
     if (checkpoint->deleting)
         return csti_meta_refuse(result, CST_CHECKPOINT_RETIRED, "checkpoint %llu is deleting",
                                 (unsigned long long)command->id);
-    if (!pin) return add_pin(machine, command, result);
+    if (!found) return add_pin(machine, command, result);
     if (pin->expires_us < expires_us) pin->expires_us = expires_us;
     return CST_OK;
 }

@@ -135,7 +135,7 @@ static cst_code temporary_seal(const csti_file_store *store, const char *name, i
                         "file:%s: %s: the file system keeps no times, so no change can be seen",
                         store->folder, name);
     errno = EIO; // what an armed fault point stands for
-    if (fsync(fd) != 0 || CSTI_FAULT_CODE(file_temporary, CST_OK) != CST_OK)
+    if (fsync(fd) != 0 || CSTI_FAULT_FAILS(file_temporary))
         return csti_file_fail(store, name, "syncing", errno, err);
     return CST_OK;
 }
@@ -226,7 +226,7 @@ static cst_code place(const csti_file_store *store, const char *name, const temp
                         store->folder, name);
     if (code != CST_OK) return code;
     errno = EIO; // what an armed fault point stands for
-    if (CSTI_FAULT_CODE(file_linked, CST_OK) != CST_OK || fsync(parent) != 0)
+    if (CSTI_FAULT_FAILS(file_linked) || fsync(parent) != 0)
         code = cst_fail(err, CST_OBJECT_AMBIGUOUS,
                         "file:%s: %s is there, but syncing its folder failed: %s. It may be gone "
                         "after a power loss",

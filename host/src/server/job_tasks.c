@@ -101,8 +101,10 @@ static cst_code steps_open(const csti_job *job, csti_operator **operators, csti_
 
 static uint32_t rows_of_a_block(const csti_job *job) {
     const uint32_t batch_rows = job->config->batch_rows;
-    uint32_t rows = batch_rows / job->workers_count;
+    uint32_t rows;
 
+    assert(job->workers_count > 0);
+    rows = batch_rows / job->workers_count;
     if (rows < BLOCK_ROWS_MIN) rows = BLOCK_ROWS_MIN;
     return rows < batch_rows ? rows : batch_rows;
 }

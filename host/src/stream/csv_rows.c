@@ -15,7 +15,7 @@ typedef struct csv_field {
 
 cst_code csti_csv_rows_open(csti_csv_rows *csv, const csti_row_shape *shape, cst_err *err) {
     *csv = (csti_csv_rows){.shape = shape, .fields_count = shape->schema.columns_count};
-    for (uint32_t f = 0; f < csv->fields_count; f++) csv->fields[f] = (int8_t)f;
+    for (uint32_t f = 0; f < csv->fields_count; f++) csv->fields[f] = (int16_t)f;
     csv->scratch = malloc(SCRATCH_BYTES);
     return csv->scratch ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a field of CSV");
 }
@@ -255,7 +255,7 @@ static int column_find(const csti_csv_rows *csv, const csv_field *field) {
 
 cst_code csti_csv_rows_header(csti_csv_rows *csv, csti_text *text, cst_err *err) {
     const uint32_t columns_count = csv->shape->schema.columns_count;
-    int8_t fields[CSTI_CSV_FIELDS_MAX];
+    int16_t fields[CSTI_CSV_FIELDS_MAX];
     uint32_t count = 0;
     uint32_t seen = 0;
     csv_field field;
@@ -271,7 +271,7 @@ cst_code csti_csv_rows_header(csti_csv_rows *csv, csti_text *text, cst_err *err)
         if (column != CSTI_NO_COLUMN && seen >> column & 1)
             return record_fail(text, at, err, "a column is named twice");
         if (column != CSTI_NO_COLUMN) seen |= 1u << column;
-        fields[count++] = (int8_t)column;
+        fields[count++] = (int16_t)column;
         if (*field.behind != ',') break;
     }
     for (uint32_t c = 0; c < columns_count; c++)

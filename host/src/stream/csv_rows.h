@@ -26,7 +26,7 @@ enum { CSTI_NO_COLUMN = -1 };
 typedef struct csti_csv_rows {
     const csti_row_shape *shape;
     uint32_t fields_count;
-    int8_t fields[CSTI_CSV_FIELDS_MAX]; // the column, or CSTI_NO_COLUMN
+    int16_t fields[CSTI_CSV_FIELDS_MAX]; // the column, or CSTI_NO_COLUMN
     char *scratch;                      // an unquoted field
 } csti_csv_rows;
 

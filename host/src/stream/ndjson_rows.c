@@ -90,9 +90,11 @@ static const char *name_read(csti_ndjson_rows *json, const char *at, csti_ndjson
 // Behind the colon; *column_out is the name's column, or NO_COLUMN.
 static inline const char *name_take(csti_ndjson_rows *json, const char *at, uint32_t place,
                                     int *column_out, csti_json_fail *fail) {
-    csti_ndjson_guess *guess = place < CSTI_GUESSES_MAX ? &json->guesses[place] : NULL;
+    csti_ndjson_guess *guess;
 
-    if (!guess || !guess_fits(guess, at)) return name_read(json, at, guess, column_out, fail);
+    if (place >= CSTI_GUESSES_MAX) return name_read(json, at, NULL, column_out, fail);
+    guess = &json->guesses[place];
+    if (!guess_fits(guess, at)) return name_read(json, at, guess, column_out, fail);
     *column_out = guess->column;
     at += guess->bytes;
     if (at[-1] == ':') return at;

@@ -3,6 +3,7 @@
 #include "codec/types.h"
 #include "stream/value_text.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static bool is_integer(cst_type type) {
@@ -34,6 +35,7 @@ static cst_code column_open(csti_column_rows *to, const cst_column *column, uint
     if (to->integer) {
         const bool is_signed = csti_type_is_signed(column->type);
 
+        assert(width >= 1 && width <= 8);
         to->negative_max = is_signed ? UINT64_C(1) << (8 * width - 1) : 0;
         to->positive_max = is_signed ? to->negative_max - 1 : UINT64_MAX >> (64 - 8 * width);
     }

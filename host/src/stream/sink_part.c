@@ -79,18 +79,16 @@ cst_code csti_part_write(csti_part *part, const void *bytes, size_t count, cst_e
 }
 
 static cst_code temporary_link(csti_part *part, cst_err *err) {
-    cst_code code;
-
     if (fsync(part->file) != 0) return io_fail(part, "fsync", err);
-    code = CSTI_FAULT_CODE(sink_temporary, CST_OK);
-    if (code != CST_OK) return cst_fail(err, code, "sink part %s: an injected fault", part->name);
+    if (CSTI_FAULT_FAILS(sink_temporary))
+        return cst_fail(err, CST_IO, "sink part %s: an injected fault", part->name);
     if (linkat(part->folder, part->temporary, part->folder, part->name, 0) != 0) {
         if (errno == EEXIST)
             return cst_fail(err, CST_EXISTS, "sink part %s: another writer was first", part->name);
         return io_fail(part, "giving it its name", err);
     }
-    code = CSTI_FAULT_CODE(sink_renamed, CST_OK);
-    if (code != CST_OK) return cst_fail(err, code, "sink part %s: an injected fault", part->name);
+    if (CSTI_FAULT_FAILS(sink_renamed))
+        return cst_fail(err, CST_IO, "sink part %s: an injected fault", part->name);
     return CST_OK;
 }
 

@@ -439,12 +439,13 @@ static size_t signed_write(cst_i128 value, size_t digits_min, char *out) {
 // value if and only if that decimal reads back as it (both are exact below 2^53 and 10^22). As %g
 // has it, without its cost; 0: not one of those.
 static size_t short_decimal_write(double value, char *out) {
+    static const double powers[SHORT_PLACES_MAX + 1] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
     const double magnitude = fabs(value);
-    double power = 1;
     char *at = out;
 
     if (!(magnitude < 1e15 && magnitude >= 1e-4)) return 0; // %g goes over to exponents there
-    for (size_t places = 0; places <= SHORT_PLACES_MAX; places++, power *= 10) {
+    for (size_t places = 0; places <= SHORT_PLACES_MAX; places++) {
+        const double power = powers[places];
         const double scaled = magnitude * power;
         uint64_t units;
 

@@ -39,7 +39,7 @@ static inline void files_write(const source_files *files, const char *name, cons
     (void)snprintf(path, sizeof path, "%s/%s", files->folder, name);
     out = fopen(path, mode);
     CHECK(out);
-    CHECK_EQ(fwrite(text, 1, bytes, out), bytes);
+    if (bytes) CHECK_EQ(fwrite(text, 1, bytes, out), bytes);
     CHECK_EQ(fclose(out), 0);
 }
 
