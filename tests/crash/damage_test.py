@@ -134,6 +134,56 @@ class Damage(unittest.TestCase):
             other.remove()
 
 
+class Body(unittest.TestCase):
+    """The newest of two checkpoints has a wrong bit between header and footer, which are whole: it
+    is met while the state is restored."""
+
+    def setUp(self):
+        self.job = jobs.Job(PROGRAM, "body", {"keys": 500, "every": "1h", "follow": False})
+        for _ in range(2):  # a run takes one checkpoint, at its end
+            self.seen = set(self.job.released_parts())
+            self.job.append(4000)
+            self.job.finish()
+        self.job.check()
+        deltas = [os.path.join(folder, name)
+                  for folder, _, names in os.walk(self.job.path("checkpoints", "checkpoints"))
+                  for name in names if name == "delta-2"]
+        with open(max(deltas), "r+b") as file:  # of the last partition
+            file.seek(os.path.getsize(file.name) // 2)
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 4]))
+
+    def tearDown(self):
+        self.job.remove()
+
+    def run_again(self, *options):
+        process = self.job.start("--until-caught-up", *options)
+        status = process.wait(jobs.RUN_SECONDS_MAX)
+        with open(self.job.path("log"), encoding="utf-8") as file:
+            return status, file.read().rpartition("--- run")[2]
+
+    def test_a_damaged_body_whose_output_nobody_saw_is_gone_back_behind(self):
+        for name in set(self.job.released_parts()) - self.seen:
+            os.unlink(self.job.path("out", name))
+        self.job.parts = {}
+        status, said = self.run_again()
+        self.assertEqual(status, 0, said)
+        self.assertIn("checkpoint 2 was not used: ", said)
+        self.job.check_results()
+
+    def test_a_damaged_body_whose_output_was_seen_stops_the_job(self):
+        status, said = self.run_again()
+        self.assertEqual(status, DAMAGED, said)
+        self.assertNotIn("nother checkpoint. Use another", said)  # its advice, once
+        self.assertIn("CST_CHECKPOINT_REPEATS", said)
+        self.assertIn("--accept-repeats", said)
+        self.job.released_parts()  # unchanged
+        status, said = self.run_again("--accept-repeats")
+        self.assertEqual(status, 0, said)
+        self.assertEqual(self.job.queried(), self.job.expected())
+
+
 class Disk(unittest.TestCase):
     """Disks that refuse for a while: afterwards the job goes on, and nothing is lost."""
 
@@ -169,7 +219,6 @@ class Disk(unittest.TestCase):
         def small(limit):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
         self.job.append(3000)
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # inherited: a write says EFBIG
         log = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         small(FILE_BYTES_MAX)
         try:

@@ -144,8 +144,7 @@ class Job:
             log.flush()
             return subprocess.Popen(
                 [self.program, "run", self.path("job.toml"), "--json", *options],
-                stdout=log, stderr=log, env=environment, start_new_session=True,
-                restore_signals=False)  # a test may have SIGXFSZ ignored
+                stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def finish(self, *options):
         """Runs until everything is in, without disturbance."""

@@ -80,12 +80,18 @@ void cli_json_text(FILE *out, const char *text, size_t count) {
     putc('"', out);
 }
 
+// A reason that ends a sentence, or with the code's own advice, needs no other.
+static bool is_advised(const char *text, const char *advice) {
+    const size_t text_bytes = strlen(text), advice_bytes = strlen(advice);
+
+    if (text_bytes > 0 && strchr(".?", text[text_bytes - 1])) return true;
+    return text_bytes >= advice_bytes && strcmp(text + text_bytes - advice_bytes, advice) == 0;
+}
+
 int cli_fail(const cli_common *common, const char *what, const char *where, const cst_err *err) {
     const bool color = common && common->color;
     const char *advice = cst_code_advice(err->code);
-    const size_t text_bytes = strlen(err->text);
-    // A reason that ends a sentence has its own advice already.
-    const bool advised = text_bytes > 0 && strchr(".?", err->text[text_bytes - 1]);
+    const bool advised = is_advised(err->text, advice);
 
     fflush(stdout);
     fprintf(stderr, "%sconstellation: %s failed: %s%s%s%s", color ? "\033[31m" : "", what,
@@ -98,7 +104,7 @@ int cli_fail(const cli_common *common, const char *what, const char *where, cons
         printf(",\"where\":");
         cli_json_text(stdout, where ? where : "", where ? strlen(where) : 0);
         printf(",\"why\":");
-        cli_json_text(stdout, err->text, text_bytes);
+        cli_json_text(stdout, err->text, strlen(err->text));
         puts("}");
     }
     return cli_status_of(err->code);

@@ -200,8 +200,9 @@ static csti_log_level log_level(cli_log_level level) {
     return levels[level];
 }
 
-static int job_run(const cli_common *common, const csti_job_config *config,
-                   const run_options *wanted) {
+// Once; *again_out: the state could not be restored, and all of it has to be verified first.
+static int job_try(const cli_common *common, const csti_job_config *config,
+                   const run_options *wanted, bool verify_all, bool *again_out) {
     run_progress progress = {.common = common, .terminal = isatty(STDERR_FILENO) == 1};
     csti_log_file file = {.file = stderr};
     csti_logger logger;
@@ -210,6 +211,7 @@ static int job_run(const cli_common *common, const csti_job_config *config,
         .until = wanted->until_caught_up ? CSTI_UNTIL_CAUGHT_UP : CSTI_UNTIL_STOPPED,
         .takeover = wanted->takeover,
         .accept_repeats = wanted->accept_repeats,
+        .verify_all = verify_all,
         .progress_us = progress.terminal && !common->json ? PROGRESS_TERMINAL_US : PROGRESS_US,
         .progress = on_progress,
         .progress_context = &progress,
@@ -235,7 +237,22 @@ static int job_run(const cli_common *common, const csti_job_config *config,
     else if (code == CST_OK && !common->quiet)
         result_table(config, &result);
     csti_job_close(progress.job);
+    *again_out = result.damaged;
+    if (result.damaged) {
+        fprintf(stderr, "%s. Every checkpoint is verified now\n", err.text);
+        return CLI_FAILED;
+    }
     return code == CST_OK ? CLI_DONE : cli_fail(common, what, config->path, &err);
+}
+
+// Blocks are verified as they are restored. Where one is damaged, the second try finds out which
+// checkpoint is whole, and whether the job may go back to it.
+static int job_run(const cli_common *common, const csti_job_config *config,
+                   const run_options *wanted) {
+    bool again = false;
+    const int status = job_try(common, config, wanted, false, &again);
+
+    return again ? job_try(common, config, wanted, true, &again) : status;
 }
 
 int cli_run(int argc, char **argv) {

@@ -155,7 +155,7 @@ typedef struct section_reader {
     const csti_config_section *section;
     const csti_toml_node *node; // NULL: it is not in the file
     void *base;
-    bool seen[CSTI_CONFIG_KEYS_MAX];
+    const csti_toml_node *seen[CSTI_CONFIG_KEYS_MAX]; // whose value it has, whatever its name
     cst_err *err;
 } section_reader;
 
@@ -178,7 +178,7 @@ static bool has_key(const section_reader *in, const char *name) {
 }
 
 static cst_code known_read(section_reader *in, size_t index, const csti_toml_node *node) {
-    in->seen[index] = true;
+    in->seen[index] = node;
     in->reader->places[index] = node->value_at;
     return csti_config_value_read(in->reader, &csti_config_keys[index], node, in->base, in->err);
 }
@@ -240,13 +240,9 @@ static const char *kind_of(const section_reader *in) {
 
         if (!key_is_of(key, in->section) || strcmp(key->name, "kind") != 0) continue;
         if (!in->seen[i]) return key->fallback ? key->fallback : "";
-        for (uint32_t c = 0; c < in->node->children_count; c++) {
-            const csti_toml_node *node = &in->reader->toml->nodes[in->node->first_child + c];
-
-            if (strcmp(node->key, "kind") == 0 && node->kind == CSTI_TOML_TEXT &&
-                csti_choice_index(key->choices, node->text) >= 0)
-                return node->text;
-        }
+        if (in->seen[i]->kind == CSTI_TOML_TEXT &&
+            csti_choice_index(key->choices, in->seen[i]->text) >= 0)
+            return in->seen[i]->text;
     }
     return "";
 }

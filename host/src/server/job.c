@@ -122,11 +122,13 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_claim(job, err);
     if (code == CST_OK) code = csti_job_recover(job, err);
     if (code == CST_OK) code = splits_check(job, err);
-    if (code == CST_OK) code = csti_job_release_again(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
     if (code == CST_OK) code = csti_job_channels_open(job, err);
     if (code == CST_OK) code = csti_job_workers_start(job, err);
     if (code == CST_OK) code = failure_read(job, err);
+    // Behind the restore, which has verified every block: what is released of a checkpoint that
+    // turns out to be damaged would bar the way back.
+    if (code == CST_OK) code = csti_job_release_again(job, err);
     if (code == CST_OK) code = csti_job_background_start(job, err);
     if (code != CST_OK) return code;
     job->started_ns = csti_clock_now_ns(job->clock);
@@ -151,6 +153,8 @@ cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) 
     csti_job_background_join(job);
     code = failure_read(job, err);
     csti_job_result_read(job, result_out);
+    result_out->damaged =
+        job->plan_open && !job->options.verify_all && csti_code_is_damage(code);
     if (job->workers)
         for (uint32_t w = 0; w < job->workers_count; w++) csti_job_tasks_close(&job->workers[w]);
     csti_job_rows_close(job);

@@ -43,6 +43,7 @@ typedef struct csti_job_options {
     csti_until until;
     bool takeover; // push a live owner aside
     bool accept_repeats;
+    bool verify_all; // every byte of the checkpoint is checked before anything is restored
     // Called by the coordinator, at most once in progress_us; 0: never.
     uint64_t progress_us;
     void (*progress)(void *context, const csti_job_progress *progress);
@@ -59,6 +60,9 @@ typedef struct csti_job_result {
     uint64_t recovered_from; // checkpoint id; 0: a fresh start
     double recovery_seconds;
     bool caught_up; // every split has ended, and all of it is committed
+    // Damage was met while the state was restored, and the job never began. Run with verify_all it
+    // goes back to an older checkpoint, or says why it must not.
+    bool damaged;
     csti_recovery_report recovery;
 } csti_job_result;
 

@@ -148,6 +148,7 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
         .owner = job->owner,
         .tenure = job->tenure,
         .accept_repeats = job->options.accept_repeats,
+        .verify_all = job->options.verify_all,
         .output_seen = output_seen,
         .output_context = job,
     };
@@ -170,8 +171,7 @@ static cst_code release_output(void *context, uint64_t checkpoint_id, uint32_t p
     const cst_code code = csti_sink_release(job->sink, partition, segment, err);
 
     return code == CST_OK ? CST_OK
-                          : cst_fail_at(err, code, "checkpoint %" PRIu64 ", partition %" PRIu32,
-                                        checkpoint_id, partition);
+                          : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
 }
 
 cst_code csti_job_release_again(csti_job *job, cst_err *err) {

@@ -280,7 +280,7 @@ cst_code csti_csv_rows_header(csti_csv_rows *csv, csti_text *text, cst_err *err)
             return cst_fail(err, CST_SOURCE_RECORD, "the header names no column %s",
                             csv->shape->names[c]);
         }
-    memcpy(csv->fields, fields, count);
+    memcpy(csv->fields, fields, count * sizeof *fields);
     csv->fields_count = count;
     field.behind += *field.behind == '\r';
     text->lines += lines_count(text->at, field.behind + 1);
