@@ -153,8 +153,7 @@ cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) 
     csti_job_background_join(job);
     code = failure_read(job, err);
     csti_job_result_read(job, result_out);
-    result_out->damaged =
-        job->plan_open && !job->options.verify_all && csti_code_is_damage(code);
+    result_out->damaged = job->plan_open && !job->options.verify_all && csti_code_is_damage(code);
     if (job->workers)
         for (uint32_t w = 0; w < job->workers_count; w++) csti_job_tasks_close(&job->workers[w]);
     csti_job_rows_close(job);

@@ -170,8 +170,7 @@ static cst_code release_output(void *context, uint64_t checkpoint_id, uint32_t p
     csti_job *job = context;
     const cst_code code = csti_sink_release(job->sink, partition, segment, err);
 
-    return code == CST_OK ? CST_OK
-                          : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
+    return code == CST_OK ? CST_OK : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
 }
 
 cst_code csti_job_release_again(csti_job *job, cst_err *err) {

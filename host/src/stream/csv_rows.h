@@ -27,7 +27,7 @@ typedef struct csti_csv_rows {
     const csti_row_shape *shape;
     uint32_t fields_count;
     int16_t fields[CSTI_CSV_FIELDS_MAX]; // the column, or CSTI_NO_COLUMN
-    char *scratch;                      // an unquoted field
+    char *scratch;                       // an unquoted field
 } csti_csv_rows;
 
 // Fields are the columns, in their order, until a header says otherwise. `shape` is borrowed.
