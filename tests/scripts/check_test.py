@@ -96,6 +96,23 @@ class Check(unittest.TestCase):
     def test_a_broken_man_page_is_refused(self):
         self.refused("manual", {"packaging/a.1": ".Sh NAME\n.Xx\n"}, "packaging/a.1")
 
+    def test_a_module_that_warns_is_refused_and_a_waiver_needs_a_reason(self):
+        package = ("// cst_pkg: nothing.\n`default_nettype none\npackage cst_pkg;\nendpackage\n"
+                   "`default_nettype wire\n")
+        module = ("// cst_a: nothing.\n`default_nettype none\nmodule cst_a (\n"
+                  "  input wire logic a_i,\n%s  input wire logic b_i,\n  output logic c_o\n);\n"
+                  "  assign c_o = a_i;\nendmodule\n`default_nettype wire\n")
+        off = "  /* verilator lint_off UNUSEDSIGNAL */\n"
+
+        def tree(text):
+            return {"hw/rtl/common/cst_pkg.sv": package, "hw/rtl/common/cst_a.sv": text}
+        self.refused("rtl", tree(module % ""), "UNUSEDSIGNAL")
+        self.refused("rtl", tree(module % off), "say why")
+        self.accepted("rtl", tree(module % ("  // b is for a later revision's pinout\n" + off)))
+        self.refused("rtl", tree((module % "").replace("input wire logic b_i,", "")
+                                 .replace("= a_i", "= undriven").replace("  assign",
+                                 "  logic undriven;\n  assign")), "undriven")
+
     def test_an_unknown_rule_is_wrong_usage(self):
         self.assertEqual(self.findings("nonsense", {})[0], 2)
 

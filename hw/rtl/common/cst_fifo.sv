@@ -1,0 +1,81 @@
+// cst_fifo: a queue in LUT memory, for depths up to a few hundred.
+// Promises   order kept, nothing lost or repeated; an item a clock in and out at the same time, at
+//            any fill from 1 to Depth; latency 1; in_ready_o, out_valid_o and fill_o are registers.
+//            out_data_o is a read of LUT memory by a register: put a cst_skid behind it where a
+//            long path follows.
+// Cost       Depth * Width bits of LUT memory, three counters.
+`default_nettype none
+module cst_fifo #(
+  parameter int unsigned Width = 32,
+  parameter int unsigned Depth = 16,
+  localparam int unsigned FillBits = $clog2(Depth + 1)
+) (
+  input  wire logic                clk_i,
+  input  wire logic                rst_ni,
+  input  wire logic                in_valid_i,
+  output      logic                in_ready_o,
+  input  wire logic [Width-1:0]    in_data_i,
+  output      logic                out_valid_o,
+  input  wire logic                out_ready_i,
+  output      logic [Width-1:0]    out_data_o,
+  output      logic [FillBits-1:0] fill_o
+);
+  localparam int unsigned PlaceBits = (Depth > 1) ? $clog2(Depth) : 1;
+
+  if (Width < 1) begin : g_width
+    $error("cst_fifo: Width %0d, must be at least 1", Width);
+  end
+  if (Depth < 2 || Depth > 1024) begin : g_depth
+    $error("cst_fifo: Depth %0d, must be 2 to 1024", Depth);
+  end
+
+  logic [Width-1:0] memory_q [Depth];
+  logic [PlaceBits-1:0] write_d, write_q, read_d, read_q;
+  logic [FillBits-1:0] fill_d, fill_q;
+  logic ready_q, valid_q;
+  logic take, give;
+
+  assign in_ready_o = ready_q;
+  assign out_valid_o = valid_q;
+  assign out_data_o = memory_q[read_q];
+  assign fill_o = fill_q;
+  assign take = in_valid_i && ready_q;
+  assign give = valid_q && out_ready_i;
+
+  // Depth need not be a power of two.
+  always_comb begin
+    write_d = write_q;
+    read_d = read_q;
+    fill_d = fill_q;
+    if (take) write_d = (write_q == PlaceBits'(Depth - 1)) ? '0 : write_q + 1'b1;
+    if (give) read_d = (read_q == PlaceBits'(Depth - 1)) ? '0 : read_q + 1'b1;
+    if (take && !give) fill_d = fill_q + 1'b1;
+    if (give && !take) fill_d = fill_q - 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (take) memory_q[write_q] <= in_data_i;
+    if (!rst_ni) begin
+      write_q <= '0;
+      read_q <= '0;
+      fill_q <= '0;
+      ready_q <= 1'b0;
+      valid_q <= 1'b0;
+    end else begin
+      write_q <= write_d;
+      read_q <= read_d;
+      fill_q <= fill_d;
+      ready_q <= fill_d != FillBits'(Depth);
+      valid_q <= fill_d != '0;
+    end
+  end
+
+`ifdef CST_ASSERT
+  always_ff @(posedge clk_i) if (rst_ni) begin
+    fill_in_range: assert (fill_q <= FillBits'(Depth));
+    never_over: assert (!(take && fill_q == FillBits'(Depth)));
+    never_under: assert (!(give && fill_q == '0));
+  end
+`endif
+endmodule
+`default_nettype wire
