@@ -163,13 +163,49 @@ static bool source_is_null(const cst_source *source, uint32_t row) {
     return source->validity && !(source->validity[row / 8] >> row % 8 & 1);
 }
 
-cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uint32_t row,
-                           bool fresh, uint8_t *value) {
+// A u64 of a column without nulls is what most accumulators fold: 35 instructions, not 59.
+static bool is_plain(const cst_accumulator *accumulator, const cst_source *source) {
+    if (!source) return true; // a count of rows
+    return accumulator->number == CST_U64 && source->type == CST_TYPE_U64 && !source->validity;
+}
+
+static cst_code fold_plain(const cst_accumulator *accumulator, const cst_source *source,
+                           uint32_t row, bool fresh, uint8_t *value) {
+    uint8_t *at = value + accumulator->value_offset;
+    uint64_t now, more = 1;
+
+    if (accumulator->op != CST_COUNT) {
+        if (!source) __builtin_unreachable(); // as in fold_from
+        more = LOAD(uint64_t);
+    }
+    memcpy(&now, at, sizeof now);
+    switch ((cst_accumulate)accumulator->op) { // a fresh value is 0
+    case CST_COUNT:
+    case CST_SUM:
+        if (__builtin_add_overflow(now, more, &more)) return CST_SUM_OVERFLOW;
+        break;
+    case CST_MIN:
+        more = fresh || more < now ? more : now;
+        break;
+    case CST_MAX:
+        more = more > now ? more : now;
+        break;
+    case CST_LAST:
+        break;
+    }
+    memcpy(at, &more, sizeof more);
+    return CST_OK;
+}
+
+// From accumulator `first` on. Not inlined: it needs all registers, and most rows have none of it.
+__attribute__((noinline)) static cst_code fold_from(const cst_program *program,
+                                                    const cst_rows *rows, uint32_t row, bool fresh,
+                                                    uint8_t *value, uint32_t first) {
     const bool has_presence = program->presence_offset != CST_NO_OFFSET;
     uint64_t presence = 0;
 
     if (has_presence) memcpy(&presence, value + program->presence_offset, sizeof presence);
-    for (uint32_t i = 0; i < program->accumulators_count; i++) {
+    for (uint32_t i = first; i < program->accumulators_count; i++) {
         const cst_accumulator *accumulator = &program->accumulators[i];
         const cst_source *source =
             accumulator->source == CST_NO_COLUMN ? NULL : &rows->sources[accumulator->source];
@@ -184,6 +220,24 @@ cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uin
         presence |= UINT64_C(1) << i;
     }
     if (has_presence) memcpy(value + program->presence_offset, &presence, sizeof presence);
+    return CST_OK;
+}
+
+cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uint32_t row,
+                           bool fresh, uint8_t *value) {
+    const uint32_t count = program->accumulators_count;
+
+    if (program->presence_offset != CST_NO_OFFSET)
+        return fold_from(program, rows, row, fresh, value, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        const cst_accumulator *accumulator = &program->accumulators[i];
+        const cst_source *source =
+            accumulator->source == CST_NO_COLUMN ? NULL : &rows->sources[accumulator->source];
+
+        if (!is_plain(accumulator, source)) return fold_from(program, rows, row, fresh, value, i);
+        const cst_code code = fold_plain(accumulator, source, row, fresh, value);
+        if (code != CST_OK) return code;
+    }
     return CST_OK;
 }
 
