@@ -47,23 +47,28 @@ struct cst_generator {
 // The draws of a row: each column has its own, so that adding a column changes no other.
 typedef enum draw { DRAW_KEY, DRAW_TIME, DRAW_BIDDER, DRAW_PRICE, DRAW_CHANNEL, DRAW_ITEM } draw;
 
-static uint64_t row_state(const cst_generator *generator, uint64_t row, draw which) {
-    return csti_splitmix64(generator->seed ^ csti_splitmix64(row)) + ((uint64_t)which << 56);
+// What all draws of a row begin with.
+static inline uint64_t row_base(const cst_generator *generator, uint64_t row) {
+    return csti_splitmix64(generator->seed ^ csti_splitmix64(row));
 }
 
-static uint64_t row_draw(const cst_generator *generator, uint64_t row, draw which) {
-    return csti_splitmix64(row_state(generator, row, which));
+static inline uint64_t draw_state(uint64_t base, draw which) {
+    return base + ((uint64_t)which << 56);
 }
 
-static uint64_t row_rank(const cst_generator *generator, uint64_t row) {
-    const uint64_t state = row_state(generator, row, DRAW_KEY);
+static inline uint64_t row_draw(uint64_t base, draw which) {
+    return csti_splitmix64(draw_state(base, which));
+}
+
+static inline uint64_t row_rank(const cst_generator *generator, uint64_t base) {
+    const uint64_t state = draw_state(base, DRAW_KEY);
 
     if (generator->uniform) return 1 + csti_bounded(csti_splitmix64(state), generator->keys);
     return csti_zipf_rank(&generator->zipf, state);
 }
 
-static int64_t row_at(const cst_generator *generator, uint64_t row) {
-    const uint64_t late_us = csti_bounded(row_draw(generator, row, DRAW_TIME), AT_LATE_US);
+static inline int64_t row_at(uint64_t base, uint64_t row) {
+    const uint64_t late_us = csti_bounded(row_draw(base, DRAW_TIME), AT_LATE_US);
 
     return at_first_us + (int64_t)(row * AT_STEP_US) - (int64_t)late_us;
 }
@@ -79,18 +84,19 @@ static void fill_bids(cst_generator *generator, uint64_t first_row, uint32_t row
 
     for (uint32_t i = 0; i < rows_count; i++) {
         const uint64_t row = first_row + i;
-        const uint64_t random = row_draw(generator, row, DRAW_PRICE);
-        const char *name = channels[row_draw(generator, row, DRAW_CHANNEL) >> 61];
+        const uint64_t base = row_base(generator, row);
+        const uint64_t random = row_draw(base, DRAW_PRICE);
+        const char *name = channels[row_draw(base, DRAW_CHANNEL) >> 61];
         const size_t name_bytes = strnlen(name, sizeof channels[0]);
 
-        auction[i] = 1000 + row_rank(generator, row);
-        bidder[i] = 1 + csti_bounded(row_draw(generator, row, DRAW_BIDDER), generator->keys * 10);
+        auction[i] = 1000 + row_rank(generator, base);
+        bidder[i] = 1 + csti_bounded(row_draw(base, DRAW_BIDDER), generator->keys * 10);
         // The product of two draws: many small prices, few large, 1.00 to 10,000.99.
         price[i] = 100 + csti_bounded(random << 32, csti_bounded(random, 1000000) + 1);
         generator->offsets[i] = used;
         memcpy(channel + used, name, name_bytes);
         used += (int32_t)name_bytes;
-        at[i] = row_at(generator, row);
+        at[i] = row_at(base, row);
     }
     generator->offsets[rows_count] = used;
 }
@@ -105,14 +111,15 @@ static void fill_orders(cst_generator *generator, uint64_t first_row, uint32_t r
 
     for (uint32_t i = 0; i < rows_count; i++) {
         const uint64_t row = first_row + i;
-        const uint64_t random = row_draw(generator, row, DRAW_ITEM);
+        const uint64_t base = row_base(generator, row);
+        const uint64_t random = row_draw(base, DRAW_ITEM);
         uint64_t number = csti_bounded(random, ITEMS_COUNT);
         const uint64_t unit_cents = 99 + 50 * (csti_splitmix64(number) & 0xff);
         char *text = item + (size_t)i * TEXT_BYTES_MAX;
         cst_i128 cents;
 
         order[i] = row + 1;
-        customer[i] = row_rank(generator, row);
+        customer[i] = row_rank(generator, base);
         quantity[i] = 1 + (uint32_t)(random & 7);
         cents = (cst_i128)(unit_cents * quantity[i]);
         memcpy(amount + (size_t)i * sizeof cents, &cents, sizeof cents);
@@ -120,7 +127,7 @@ static void fill_orders(cst_generator *generator, uint64_t first_row, uint32_t r
         for (int digit = TEXT_BYTES_MAX - 1; digit >= 4; digit--, number /= 10)
             text[digit] = (char)('0' + number % 10);
         generator->offsets[i] = (int32_t)i * TEXT_BYTES_MAX;
-        at[i] = row_at(generator, row);
+        at[i] = row_at(base, row);
     }
     generator->offsets[rows_count] = (int32_t)rows_count * TEXT_BYTES_MAX;
 }
@@ -132,10 +139,11 @@ static void fill_pairs(cst_generator *generator, uint64_t first_row, uint32_t ro
 
     for (uint32_t i = 0; i < rows_count; i++) {
         const uint64_t row = first_row + i;
+        const uint64_t base = row_base(generator, row);
 
-        key[i] = row_rank(generator, row);
-        value[i] = csti_bounded(row_draw(generator, row, DRAW_PRICE), 1000000);
-        at[i] = row_at(generator, row);
+        key[i] = row_rank(generator, base);
+        value[i] = csti_bounded(row_draw(base, DRAW_PRICE), 1000000);
+        at[i] = row_at(base, row);
     }
 }
 
