@@ -83,6 +83,16 @@ void csti_job_stop(csti_job *job) {
     csti_unpark(&job->coordinator);
 }
 
+void csti_job_hold_checkpoints(csti_job *job, bool held) {
+    // Relaxed: a barrier that is about to go still goes.
+    atomic_store_explicit(&job->held, held, memory_order_relaxed);
+    csti_unpark(&job->coordinator);
+}
+
+bool csti_job_is_settled(const csti_job *job) {
+    return atomic_load_explicit(&job->settled, memory_order_relaxed);
+}
+
 static cst_code failure_read(csti_job *job, cst_err *err) {
     cst_code code;
 

@@ -11,7 +11,7 @@
 //
 // Promises   started again, it resumes from the newest checkpoint. A fenced one commits nothing
 //            more. Stopped by csti_job_stop it takes a final checkpoint; stopped twice it ends.
-// Thread     open, run, close: one. stop: any, also a signal handler.
+// Thread     open, run, close: one. stop: any, also a signal handler. The others say.
 // Ring       2.
 // Errors     run returns the first reason to stop: FENCED, JOB_RUNNING, CONFIG, CHECKPOINT_*,
 // store,
@@ -38,9 +38,31 @@ typedef struct csti_job_progress {
     bool recovering;
 } csti_job_progress;
 
+typedef enum csti_job_moment {
+    CSTI_JOB_BEGAN,     // a checkpoint: its barrier is on its way
+    CSTI_JOB_COMMITTED, // a checkpoint, its output released
+    CSTI_JOB_FOLDED,    // a partition's chain
+} csti_job_moment;
+
+// What a job tells its observer, from its own threads: the observer returns at once.
+typedef struct csti_job_observer {
+    // A block of rows is in the state of a partition. On that partition's thread; may be NULL.
+    void (*applied)(void *context, uint32_t partition, uint32_t rows_count, uint64_t read_ns,
+                    uint64_t applied_ns);
+    // `number` is the checkpoint's id, or the partition. Any thread, in turn; may be NULL.
+    void (*passed)(void *context, csti_job_moment moment, uint64_t number);
+    void *context;
+} csti_job_observer;
+
 typedef struct csti_job_options {
     const csti_logger *logger; // NULL: none
     csti_until until;
+    // Opens a source in place of the one that the config names, with the same columns; the job
+    // closes it. NULL: as the config says.
+    cst_code (*source_open)(void *context, const csti_source_options *options, csti_source **out,
+                            cst_err *err);
+    void *source_context;
+    csti_job_observer observer;
     bool takeover; // push a live owner aside
     bool accept_repeats;
     bool verify_all; // every byte of the checkpoint is checked before anything is restored
@@ -73,6 +95,12 @@ CST_CHECK_RESULT cst_code csti_job_open(const csti_job_config *config,
 CST_CHECK_RESULT cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err);
 // The first: a final checkpoint, then the end. The second: the end at once.
 void csti_job_stop(csti_job *job);
+// While held no checkpoint begins, but for want of memory and for the last one; a job that has one
+// every so many rows waits for it. Any thread.
+void csti_job_hold_checkpoints(csti_job *job, bool held);
+// Whether no checkpoint is under way, nor a fold, nor what follows them; as the coordinator last
+// saw it. Any thread.
+bool csti_job_is_settled(const csti_job *job);
 csti_metrics *csti_job_metrics(csti_job *job);
 void csti_job_close(csti_job *job);
 

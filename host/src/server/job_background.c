@@ -77,7 +77,8 @@ static void *uploader_main(void *context) {
 
 // ---- Commits ------------------------------------------------------------------------------------
 
-static void commit_seen(csti_job *job) {
+static void commit_seen(csti_job *job, uint64_t id) {
+    csti_job_tell(job, CSTI_JOB_COMMITTED, id);
     atomic_store_explicit(&job->troubles_count, 0, memory_order_relaxed);
     // Release pairs with the acquire in `released`.
     atomic_fetch_add_explicit(&job->commits_count, 1, memory_order_release);
@@ -112,7 +113,7 @@ static void *committer_main(void *context) {
         given_up_tell(job);
         code = csti_checkpointer_commit(job->checkpointer, &id, &err);
         if (code == CST_OK)
-            commit_seen(job);
+            commit_seen(job, id);
         else if (code != CST_AGAIN)
             trouble(job, "commit", code, &err);
         csti_unpark(&job->coordinator);
@@ -143,12 +144,16 @@ static void folds_do(csti_job *job, const csti_compaction_options *options) {
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
     code = csti_checkpointer_newest(job->checkpointer, &arena, &manifest, &err);
     for (uint32_t p = 0; code == CST_OK && p < manifest.partitions_count; p++) {
+        const uint64_t from_ns = csti_clock_now_ns(job->clock);
         csti_manifest_segment full;
 
         if (csti_job_is_ending(job)) break;
         if (!csti_fold_is_due(&options->fold, &manifest.partitions[p])) continue;
         code = csti_fold_partition(options, &manifest, p, &arena, &full, &err);
         if (code == CST_OK) code = csti_checkpointer_use_full(job->checkpointer, p, &full, &err);
+        if (code != CST_OK) break;
+        csti_job_count_fold(job, full.bytes, csti_clock_now_ns(job->clock) - from_ns);
+        csti_job_tell(job, CSTI_JOB_FOLDED, p);
     }
     if (code != CST_OK && code != CST_NOT_FOUND) compaction_trouble(job, "fold", code, &err);
     csti_arena_release(&arena);
@@ -176,7 +181,10 @@ static void *compactor_main(void *context) {
         cst_err err = {0};
         cst_code code;
 
+        // Relaxed: a number that is looked at.
+        atomic_store_explicit(&job->compacted_count, folded_at, memory_order_relaxed);
         if (commits == folded_at) {
+            csti_unpark(&job->coordinator);
             nap(job, &job->compactor.parker, WATCH_NS);
             continue;
         }

@@ -49,6 +49,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
         csti_job_fail(job, code, &err);
         return false;
     }
+    atomic_store_explicit(&job->settled, false, memory_order_relaxed);
     barrier.id = job->barrier_id = id;
     job->barriers_count++;
     job->rows_at_barrier = rows;
@@ -59,6 +60,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
         assert(code == CST_OK);
     }
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
+    csti_job_tell(job, CSTI_JOB_BEGAN, id);
     *id_out = id;
     return true;
 }
@@ -72,6 +74,7 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 &&
         stats->begun == stats->committed + stats->aborted)
         return true;
+    if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;
     if (job->config->every_kind == CSTI_EVERY_ROWS) return readers->all_at_cut;
     return csti_clock_now_ns(job->clock) >= job->next_barrier_ns;
 }
@@ -98,6 +101,15 @@ static uint64_t nap_of(const csti_job *job) {
     return job->next_barrier_ns - now_ns;
 }
 
+static void settled_look(csti_job *job, const csti_checkpointer_stats *stats) {
+    const bool settled =
+        stats->begun == stats->committed + stats->aborted && stats->released == stats->committed &&
+        atomic_load_explicit(&job->commits_count, memory_order_relaxed) == stats->committed &&
+        atomic_load_explicit(&job->compacted_count, memory_order_relaxed) == stats->committed;
+
+    atomic_store_explicit(&job->settled, settled, memory_order_relaxed);
+}
+
 void csti_job_coordinate(csti_job *job) {
     job->next_barrier_ns = next_barrier(job);
     while (!csti_job_is_ending(job)) {
@@ -109,6 +121,7 @@ void csti_job_coordinate(csti_job *job) {
 
         if (stops > 1) return;
         csti_checkpointer_stats_read(job->checkpointer, &stats);
+        settled_look(job, &stats);
         if (stops > 0 || readers.all_ended) {
             if (finish(job, &readers, &stats)) {
                 job->caught_up = readers.all_ended;

@@ -87,6 +87,8 @@ struct csti_job {
     csti_metrics *metrics;
     csti_parker coordinator;
     _Atomic uint32_t stops_count;
+    _Atomic bool held;    // no checkpoint begins
+    _Atomic bool settled; // see csti_job_is_settled; the coordinator's to write
 
     pthread_mutex_t failure_lock;
     cst_err failure;      // the first one; under failure_lock
@@ -128,8 +130,9 @@ struct csti_job {
     uint32_t uploaders_count;
     job_uploader uploaders[JOB_UPLOADERS_MAX];
     job_thread committer, compactor, watch;
-    _Atomic uint64_t commits_count;  // raised behind each commit and its release
-    _Atomic uint32_t troubles_count; // steps that failed since the last commit, for good reasons
+    _Atomic uint64_t commits_count;   // raised behind each commit and its release
+    _Atomic uint64_t compacted_count; // commits that the compactor has done with
+    _Atomic uint32_t troubles_count;  // steps that failed since the last commit, for good reasons
 
     // The coordinator's
     uint64_t started_ns, next_barrier_ns, progress_ns;
@@ -148,6 +151,12 @@ void csti_job_fail(csti_job *job, cst_code code, const cst_err *err);
 static inline bool csti_job_is_ending(const csti_job *job) {
     // Acquire pairs with the release in `end`.
     return atomic_load_explicit(&job->ending, memory_order_acquire);
+}
+
+static inline void csti_job_tell(const csti_job *job, csti_job_moment moment, uint64_t number) {
+    const csti_job_observer *observer = &job->options.observer;
+
+    if (observer->passed) observer->passed(observer->context, moment, number);
 }
 
 // ---- job_lock.c
@@ -192,6 +201,7 @@ void csti_job_coordinate(csti_job *job);
 // ---- job_report.c
 CST_CHECK_RESULT cst_code csti_job_report_open(csti_job *job, cst_err *err);
 void csti_job_report(csti_job *job, bool recovering);
+void csti_job_count_fold(csti_job *job, uint64_t bytes, uint64_t ns); // the compactor
 void csti_job_result_read(csti_job *job, csti_job_result *out);
 uint64_t csti_job_rows(const csti_job *job); // read in this run
 

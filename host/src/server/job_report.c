@@ -16,6 +16,9 @@ typedef struct job_gauges {
     csti_metric *upload_ns;
     csti_metric *commit_ns;
     csti_metric *release_ns;
+    csti_metric *folds;
+    csti_metric *folded_bytes;
+    csti_metric *fold_ns;
     csti_metric *errors;
     csti_metric *paused;
 } job_gauges;
@@ -48,6 +51,11 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
         {&g->upload_ns, CSTI_METRIC_COUNTER, "constellation_upload_ns_total", "Time in uploads."},
         {&g->commit_ns, CSTI_METRIC_COUNTER, "constellation_commit_ns_total", "Time in commits."},
         {&g->release_ns, CSTI_METRIC_COUNTER, "constellation_release_ns_total", "Time in sinks."},
+        {&g->folds, CSTI_METRIC_COUNTER, "constellation_folds_total",
+         "Chains of a partition folded into a full."},
+        {&g->folded_bytes, CSTI_METRIC_COUNTER, "constellation_folded_bytes_total",
+         "Bytes of the fulls that folds wrote."},
+        {&g->fold_ns, CSTI_METRIC_COUNTER, "constellation_fold_ns_total", "Time in folds."},
         {&g->errors, CSTI_METRIC_COUNTER, "constellation_store_errors_total",
          "Store calls that failed."},
         {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",
@@ -122,6 +130,12 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
     csti_metric_set(g->release_ns, (int64_t)stats->release_ns);
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
+}
+
+void csti_job_count_fold(csti_job *job, uint64_t bytes, uint64_t ns) {
+    csti_metric_add(job->gauges->folds, 1);
+    csti_metric_add(job->gauges->folded_bytes, bytes);
+    csti_metric_add(job->gauges->fold_ns, ns);
 }
 
 static double seconds_since(const csti_job *job, uint64_t from_ns) {

@@ -30,6 +30,8 @@ static cst_code source_open(csti_job *job, cst_err *err) {
     if (options.stripes == 0) options.stripes = job->config->partitions;
     // Caught up means: at the end of what is there.
     if (job->options.until == CSTI_UNTIL_CAUGHT_UP) options.follow = false;
+    if (job->options.source_open)
+        return job->options.source_open(job->options.source_context, &options, &job->source, err);
     return csti_source_open(&options, &job->source, err);
 }
 
@@ -333,6 +335,14 @@ static void given_up(void *context, csti_barrier barrier, cst_code code) {
     csti_unpark(&worker->job->committer.parker);
 }
 
+static void applied(void *context, uint32_t rows_count, uint64_t read_ns, uint64_t applied_ns) {
+    const job_worker *worker = context;
+    const csti_job_observer *observer = &worker->job->options.observer;
+
+    if (observer->applied)
+        observer->applied(observer->context, worker->number, rows_count, read_ns, applied_ns);
+}
+
 static cst_code partition_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
@@ -360,7 +370,11 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .paused = &job->paused,
         .rows_before = before ? before->rows_count : 0,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
-        .events = {.sealed = sealed, .released = released, .given_up = given_up, .context = worker},
+        .events = {.sealed = sealed,
+                   .released = released,
+                   .given_up = given_up,
+                   .applied = applied,
+                   .context = worker},
         .metrics = job->metrics,
     };
     return csti_partition_open(&options, &worker->partition, err);

@@ -234,6 +234,9 @@ static void block_end(csti_partition *partition, csti_block *block) {
     csti_metric_add(partition->metrics.bytes, block->bytes);
     csti_metric_observe(partition->metrics.batch_ns,
                         now_ns > block->created_ns ? now_ns - block->created_ns : 0);
+    if (partition->options.events.applied)
+        partition->options.events.applied(partition->options.events.context, block->rows_count,
+                                          block->created_ns, now_ns);
     csti_channel_recycle(block->home, block);
     for (uint32_t i = 0; i < partition->inputs_count; i++)
         if (partition->inputs[i] == home && partition->senders[i])

@@ -52,6 +52,8 @@ typedef struct csti_partition_events {
     bool (*released)(void *context, cst_delta *out);
     // A barrier was given up while it was aligned.
     void (*given_up)(void *context, csti_barrier barrier, cst_code code);
+    // A block whose first row was read at read_ns is in the table; may be NULL.
+    void (*applied)(void *context, uint32_t rows_count, uint64_t read_ns, uint64_t applied_ns);
     void *context;
 } csti_partition_events;
 

@@ -44,6 +44,8 @@ typedef struct fixture {
     csti_job_result result;
     csti_job_options options;
     uint64_t stop_at_rows; // 0: never
+    _Atomic uint64_t applied, begun, committed, folded;
+    _Atomic uint64_t source_rows; // 0: as the config says
     _Atomic bool going;
     cst_code code;
     cst_err err;
@@ -240,6 +242,128 @@ TEST(a_job_that_is_stopped_twice_ends_without_a_checkpoint) {
     folder_close(&f);
 }
 
+static void on_applied(void *context, uint32_t partition, uint32_t rows_count, uint64_t read_ns,
+                       uint64_t applied_ns) {
+    fixture *f = context;
+
+    CHECK(partition < f->config.partitions);
+    CHECK(read_ns > 0);
+    CHECK(read_ns <= applied_ns);
+    atomic_fetch_add(&f->applied, rows_count);
+}
+
+static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
+    fixture *f = context;
+
+    if (moment == CSTI_JOB_BEGAN) CHECK_EQ(number, atomic_fetch_add(&f->begun, 1) + 1);
+    if (moment == CSTI_JOB_COMMITTED) CHECK_EQ(number, atomic_fetch_add(&f->committed, 1) + 1);
+    if (moment != CSTI_JOB_FOLDED) return;
+    CHECK(number < f->config.partitions);
+    atomic_fetch_add(&f->folded, 1);
+}
+
+static void observe(fixture *f) {
+    f->options.observer =
+        (csti_job_observer){.applied = on_applied, .passed = on_passed, .context = f};
+}
+
+static uint64_t counter(fixture *f, const char *name) {
+    csti_metric *metric = NULL;
+
+    CHECK_OK(csti_metrics_register(csti_job_metrics(f->job), CSTI_METRIC_COUNTER, name, "", "",
+                                   &metric, &f->err));
+    return atomic_load(&metric->value);
+}
+
+TEST(an_observer_hears_of_every_row_and_every_checkpoint) {
+    static fixture f;
+
+    folder_open(&f, 2, ROWS, "10ms");
+    observe(&f);
+    run_ok(&f, 0);
+    CHECK_EQ(atomic_load(&f.applied), ROWS);
+    CHECK_EQ(atomic_load(&f.committed), f.result.checkpoints);
+    CHECK_EQ(atomic_load(&f.begun), f.result.checkpoints);
+    folder_close(&f);
+}
+
+static cst_code fewer_rows_open(void *context, const csti_source_options *options,
+                                csti_source **out, cst_err *err) {
+    const fixture *f = context;
+    csti_source_options fewer = *options;
+
+    fewer.rows = f->source_rows;
+    return csti_source_open(&fewer, out, err);
+}
+
+TEST(a_source_that_is_brought_along_takes_the_place_of_the_configs) {
+    static fixture f;
+
+    folder_open(&f, 2, ROWS, "1h");
+    f.source_rows = ROWS / 2;
+    f.options.source_open = fewer_rows_open;
+    f.options.source_context = &f;
+    run_ok(&f, 0);
+    CHECK_EQ(f.result.rows, ROWS / 2);
+    check_state(&f, ROWS / 2);
+    folder_close(&f);
+}
+
+TEST(a_job_whose_checkpoints_are_held_takes_the_last_one_alone) {
+    static fixture f;
+
+    folder_open(&f, 2, 0, "10ms");
+    job_open(&f, 50 * ROWS);
+    csti_job_hold_checkpoints(f.job, true);
+    CHECK(!csti_job_is_settled(f.job)); // it does not run yet
+    f.code = csti_job_run(f.job, &f.result, &f.err);
+    CHECK_OK(f.code);
+    CHECK_EQ(f.result.checkpoints, 1);
+    job_close(&f);
+    check_state(&f, 50 * ROWS);
+    folder_close(&f);
+}
+
+static void *run_aside(void *context) {
+    fixture *f = context;
+
+    f->code = csti_job_run(f->job, &f->result, &f->err);
+    return NULL;
+}
+
+TEST(held_checkpoints_end_what_is_under_way_and_go_on_when_let_go) {
+    static fixture f;
+    pthread_t runner;
+    uint64_t begun, rows;
+
+    folder_open(&f, 2, 0, "10ms");
+    observe(&f);
+    job_open(&f, 0);
+    f.config.fold.every = 2; // the config is the job's to read, and it does not run yet
+    CHECK_EQ(pthread_create(&runner, NULL, run_aside, &f), 0);
+    while (atomic_load(&f.committed) < 5 || atomic_load(&f.folded) == 0) continue;
+    csti_job_hold_checkpoints(f.job, true);
+    rows = atomic_load(&f.applied);
+    while (atomic_load(&f.applied) < rows + ROWS) continue; // a barrier that was about to go went
+    while (!csti_job_is_settled(f.job)) continue;
+    begun = atomic_load(&f.begun);
+    CHECK_EQ(atomic_load(&f.committed), begun);
+    CHECK(counter(&f, "constellation_folds_total") >= atomic_load(&f.folded));
+    CHECK(counter(&f, "constellation_folded_bytes_total") > 0);
+    rows = atomic_load(&f.applied);
+    while (atomic_load(&f.applied) < rows + ROWS) continue;
+    CHECK_EQ(atomic_load(&f.begun), begun);
+    CHECK(csti_job_is_settled(f.job));
+    csti_job_hold_checkpoints(f.job, false);
+    while (atomic_load(&f.committed) == begun) continue;
+    csti_job_stop(f.job);
+    CHECK_EQ(pthread_join(runner, NULL), 0);
+    CHECK_OK(f.code);
+    CHECK(f.result.checkpoints > begun);
+    job_close(&f);
+    folder_close(&f);
+}
+
 TEST(cuts_every_n_rows_are_as_many_as_there_should_be) {
     static fixture f;
 
@@ -264,13 +388,6 @@ TEST(another_number_of_partitions_is_refused) {
     CHECK(strstr(g.err.text, "[job] partitions is 4"));
     folder_close(&f);
     folder_close(&g);
-}
-
-static void *run_aside(void *context) {
-    fixture *f = context;
-
-    f->code = csti_job_run(f->job, &f->result, &f->err);
-    return NULL;
 }
 
 TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {

@@ -30,6 +30,7 @@ typedef struct fixture {
     cst_code given_up_code;
     cst_code sealed_code;
     uint64_t counts[KEYS], sums[KEYS]; // what the table should hold
+    uint64_t applied_rows, latency_ns; // the latter of the last block
     cst_err err;
 } fixture;
 
@@ -55,6 +56,14 @@ static void given_up_take(void *context, csti_barrier barrier, cst_code code) {
 
     f->given_up_id = barrier.id;
     f->given_up_code = code;
+}
+
+static void applied_count(void *context, uint32_t rows_count, uint64_t read_ns,
+                          uint64_t applied_ns) {
+    fixture *f = context;
+
+    f->applied_rows += rows_count;
+    f->latency_ns = applied_ns - read_ns;
 }
 
 static void fixture_open_bounded(fixture *f, const char *uri, uint64_t state_bytes,
@@ -104,7 +113,7 @@ static void fixture_open_bounded(fixture *f, const char *uri, uint64_t state_byt
         .paused = &f->paused,
         .rows_before = 100,
         .watermark_us = CSTI_WATERMARK_NONE,
-        .events = {sealed_take, released_give, given_up_take, f},
+        .events = {sealed_take, released_give, given_up_take, applied_count, f},
         .metrics = f->metrics,
     };
     CHECK_OK(csti_partition_open(&wanted, &f->partition, NULL));
@@ -199,8 +208,23 @@ TEST(rows_of_all_inputs_are_applied_and_their_blocks_go_back) {
         }
         check_table(&f);
         CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->rows), 50 * INPUTS * BLOCK_ROWS);
+        CHECK_EQ(f.applied_rows, 50 * INPUTS * BLOCK_ROWS);
         fixture_close(&f);
     }
+}
+
+TEST(a_block_is_told_of_when_it_is_in_the_table_and_with_its_time_on_the_way) {
+    fixture f;
+
+    fixture_open(&f, "cpu:");
+    CHECK(send(&f, 0, 0, 10, 1)); // read at 0
+    csti_clock_sim_advance(&f.clock, 700);
+    CHECK_EQ(f.applied_rows, 0);
+    run(&f);
+    CHECK_EQ(f.applied_rows, 10);
+    CHECK_EQ(f.latency_ns, 700);
+    check_table(&f);
+    fixture_close(&f);
 }
 
 TEST(a_seal_holds_what_came_before_the_barrier_of_every_input) {

@@ -176,7 +176,9 @@ TEST(a_partition_that_finds_no_memory_says_so_and_leaves_nothing) {
                                                 .log_bytes_max = 16 << 20,
                                                 .paused = &w.paused,
                                                 .watermark_us = CSTI_WATERMARK_NONE,
-                                                .events = {sealed, released, given_up, NULL},
+                                                .events = {.sealed = sealed,
+                                                           .released = released,
+                                                           .given_up = given_up},
                                                 .metrics = metrics};
         nth_fail_at(n);
         code = csti_partition_open(&options, &partition, &err);
