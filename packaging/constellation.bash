@@ -17,7 +17,7 @@ _constellation() {
     case $previous in
     --format) words="ndjson csv" ;;
     --log-level) words="error warning info debug" ;;
-    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --key | --prefix | --as-of | \
+    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --seconds | --key | --prefix | --as-of | \
         --keep) words="" ;;
     *)
         case $verb/$sub in
@@ -48,7 +48,8 @@ _constellation() {
             ;;
         bench/*)
             words="machine codec hash state barrier delta fold growth align parse published
-                recovery --list --peers --entries --batch --schema --skew --rounds --seed $common"
+                recovery job checkpoint --list --peers --entries --batch --schema --skew --rounds
+                --seconds --seed $common"
             ;;
         version/) words="--fault-points $common" ;;
         *) words=$common ;;

@@ -19,6 +19,8 @@ extern const bench_peer_encode encodes[];
 extern const std::size_t encodes_count;
 extern const bench_peer_parse parses[]; // parses.cc
 extern const std::size_t parses_count;
+extern const bench_peer_aggregate aggregates[]; // aggregates.cc
+extern const std::size_t aggregates_count;
 
 struct Key {
     std::uint64_t a, b;

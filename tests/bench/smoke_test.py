@@ -2,6 +2,7 @@
 # usage: tests/bench/smoke_test.py PROGRAM [--peers]
 """Every benchmark at a tiny size: the lines are what docs/interface.md says, whatever the times."""
 
+import functools
 import json
 import math
 import subprocess
@@ -9,7 +10,8 @@ import sys
 import unittest
 
 PROGRAM, PEERS = "", []
-SMALL = ["--entries", "1K", "--json"]
+SMALL = ["--entries", "1K", "--seconds", "0.02", "--json"]
+ROUNDS = 5
 
 
 def run(*arguments, status=0):
@@ -23,6 +25,11 @@ def run(*arguments, status=0):
 
 def lines(*arguments):
     return [json.loads(line) for line in run(*arguments)[0].splitlines()]
+
+
+@functools.lru_cache(maxsize=None)
+def small(name):
+    return lines(name, *SMALL, *PEERS)
 
 
 def names():
@@ -63,7 +70,7 @@ class Bench(unittest.TestCase):
 
     def test_every_benchmark_runs_and_prints_lines(self):
         for name in names():
-            found = lines(name, *SMALL, *PEERS)
+            found = small(name)
             self.assertTrue(found, name)
             for line in found:
                 self.check_line(line, name)
@@ -95,6 +102,46 @@ class Bench(unittest.TestCase):
         for line in found:
             self.assertGreater(line["ratio"], 1.5, line)
 
+    def test_a_whole_job_stands_beside_its_table_and_beside_a_store(self):
+        found = small("job")
+        kinds = {(line["params"]["workload"], line["params"]["rows"], line["params"]["sink"])
+                 for line in found}
+        self.assertEqual(kinds, {(workload, *kind) for workload in ("uniform", "zipf")
+                                 for kind in (("generator", "none"), ("made before", "none"),
+                                              ("generator", "file"))})
+        for workload, rows, sink in kinds:
+            of_kind = [line for line in found if (line["params"]["workload"], line["params"]["rows"],
+                                                  line["params"]["sink"]) == (workload, rows, sink)]
+            peers = {line.get("peer") for line in of_kind if line["bench"] == "job.rate"}
+            wanted = {None} if sink == "file" else {"the table's loops alone, rows made before"}
+            if PEERS and (rows, sink) == ("generator", "none"):
+                wanted.add("RocksDB, merge operator")
+            self.assertEqual(peers, wanted, (workload, rows, sink))
+            turns, = [line for line in of_kind if line["bench"] == "job.turns"]
+            self.assertGreaterEqual(turns["checkpoints"], ROUNDS, turns)
+            self.assertGreater(turns["uploaded_mb"], 0, turns)
+            self.assertAlmostEqual(turns["rows"] / turns["seconds"] / turns["rows_per_s_a_core"] / 2,
+                                   1, delta=0.01)
+            latency, = [line for line in of_kind if line["bench"] == "job.latency"]
+            self.assertGreaterEqual(latency["ops"] * 4096, turns["rows"], "a block is 4096 rows")
+
+    def test_checkpoints_stand_beside_the_same_job_without(self):
+        found = small("checkpoint")
+        rate, = [line for line in found if line["bench"] == "checkpoint.rate"]
+        self.assertEqual(rate["params"]["changed_keys"] * 100, rate["params"]["entries"])
+        self.assertEqual(rate["peer"], "the same job without checkpoints")
+        self.assertEqual({line["while"] for line in found if line["bench"] == "checkpoint.latency"},
+                         {"a checkpoint is in flight", "between two checkpoints",
+                          "no checkpoint is made"})
+        flight, = [line for line in found if line["bench"] == "checkpoint.in_flight"]
+        self.assertGreaterEqual(flight["checkpoints"], ROUNDS, flight)
+        self.assertGreater(flight["flight_share"], 0, flight)
+        self.assertLessEqual(flight["flight_share"], 1, flight)
+        self.assertAlmostEqual(flight["p99.9_in_flight"] / flight["p99.9_without"] /
+                               flight["p99.9_ratio"], 1, delta=0.01)
+        self.assertAlmostEqual(flight["rows_per_s_in_flight"] / flight["rows_per_s_without"] /
+                               flight["rate_share"], 1, delta=0.01)
+
     def test_people_get_a_table_and_no_json(self):
         out, _ = run("state.get", "--entries", "1K")
         self.assertIn("state.get", out)
@@ -104,7 +151,7 @@ class Bench(unittest.TestCase):
         self.assertIn("Did you mean 'state'?", run("stat", status=2)[1])
         for wrong in (["state", "--entries", "12Q"], ["state", "--entries", "1"],
                       ["state", "--entries", "1K,"], ["state", "--rounds", "4"],
-                      ["state", "--batch", "0"], ["state", "--skew", "-1"], []):
+                      ["job", "--seconds", "0"], ["state", "--batch", "0"], ["state", "--skew", "-1"], []):
             self.assertIn("CST_USAGE", run(*wrong, status=2)[1])
 
     def test_a_part_that_is_none_is_refused(self):

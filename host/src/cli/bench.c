@@ -28,6 +28,8 @@ static const bench_group groups[] = {
     {"parse", bench_parse, "CSV and NDJSON files as batches of rows"},
     {"published", bench_published, "aggregates of 64 partitions, published and read as one"},
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
+    {"job", bench_job, "a whole job, two partitions and checkpoints, beside the bare table"},
+    {"checkpoint", bench_checkpoint_cost, "what a checkpoint every second costs a whole job"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
 
@@ -139,7 +141,7 @@ int cli_bench(int argc, char **argv) {
     bool list = false, peers = false;
     const char *entries = NULL;
     uint64_t batch = 256, rounds = 5;
-    bench b = {.seed = 1, .skew = 0.99, .schema = "u64,desc string,nullable i32"};
+    bench b = {.seed = 1, .skew = 0.99, .seconds = 2, .schema = "u64,desc string,nullable i32"};
     const cli_option table[] = {
         {"list", CLI_KIND_FLAG, &list, NULL, "names the benchmarks"},
         {"peers", CLI_KIND_FLAG, &peers, NULL, "measures boost, absl, RocksDB, LMDB, ... beside"},
@@ -148,6 +150,7 @@ int cli_bench(int argc, char **argv) {
         {"schema", CLI_KIND_TEXT, &b.schema, "SCHEMA", "the mixed key of codec"},
         {"skew", CLI_KIND_F64, &b.skew, "Z", "of the zipf workload (0.99)"},
         {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
+        {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job and checkpoint (2)"},
         {"seed", CLI_KIND_U64, &b.seed, "S", "of all data (1)"},
     };
     const cli_verb verb = {
@@ -175,6 +178,8 @@ int cli_bench(int argc, char **argv) {
                          "--batch is 1 to 65536 and --rounds 5 to %d", BENCH_ROUNDS_MAX);
     if (b.skew < 0 || b.skew > 10)
         return cli_failf(b.common, "bench", "--skew", CST_USAGE, "it is 0 to 10");
+    if (!(b.seconds >= 0.01 && b.seconds <= 600))
+        return cli_failf(b.common, "bench", "--seconds", CST_USAGE, "it is 0.01 to 600");
     b.batch = (uint32_t)batch;
     b.rounds = (uint32_t)rounds;
     if (read_sizes(entries ? entries : "1M", &b, &err) != CST_OK)

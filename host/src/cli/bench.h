@@ -47,6 +47,7 @@ typedef struct bench {
     uint32_t rounds;
     uint64_t seed;
     double skew;
+    double seconds; // of a side's turn, where rows flow for a time
     double ticks_per_ns;
     double clock_ghz; // measured, of this core; 0 where it can't be
     char folder[64];  // for peers and segments that need files; gone at the end
@@ -92,6 +93,9 @@ cst_code bench_compare(bench *b, const bench_what *what, const bench_side *sides
 // Latencies in ticks. `impl` is "constellation", a peer, or "empty loop".
 void bench_latencies(bench *b, const char *name, const bench_params *params, const char *impl,
                      const histogram *ticks, const char *more);
+// The same in nanoseconds.
+void bench_latencies_ns(bench *b, const char *name, const bench_params *params, const char *impl,
+                        const histogram *ns, const char *more);
 // A line of other numbers: `fields` is JSON without braces.
 void bench_numbers(bench *b, const char *name, const bench_params *params, const char *impl,
                    const char *fields);
@@ -154,5 +158,7 @@ cst_code bench_align(bench *b, cst_err *err);
 cst_code bench_published(bench *b, cst_err *err);
 cst_code bench_recovery(bench *b, cst_err *err);
 cst_code bench_parse(bench *b, cst_err *err);
+cst_code bench_job(bench *b, cst_err *err);
+cst_code bench_checkpoint_cost(bench *b, cst_err *err);
 
 #endif

@@ -2,13 +2,13 @@
 //
 //   constellation ──dlopen──► libconstellation-peers.so (tests/bench, C++17)
 //                  bench_peers_table() ──► { maps: boost, absl, RocksDB, LMDB; hashes; encoders;
-//                                                  parsers }
+//                                            parsers; aggregates }
 //
 // Keys are 16 bytes and values 64, back to back. Every loop is the peer's own, so that nothing of
 // ours stands between its steps, and knows all its keys ahead. Hits are copied out.
 //
 // Promises   no exception leaves a function; NULL or a count that is too small says that it failed.
-// Thread     one at a time.
+// Thread     one at a time; of aggregates one at a time each.
 // Ring       2.
 // Owner      the plugin owns its maps until close.
 #ifndef CST_CLI_BENCH_PEERS_H
@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 enum {
-    BENCH_PEERS_VERSION = 3,
+    BENCH_PEERS_VERSION = 4,
     BENCH_KEY_BYTES = 16,
     BENCH_VALUE_BYTES = 64,
     BENCH_VALUES_COUNT = 64, // loops read and write value i at slot i % 64 of a small buffer
@@ -84,6 +84,15 @@ typedef struct bench_peer_parse {
     size_t (*run)(const char *text, size_t bytes, const bench_parse_columns *out);
 } bench_peer_parse;
 
+// State of a keyed aggregation: count, sum, least, most and newest of a u64.
+typedef struct bench_peer_aggregate {
+    const char *name;
+    void *(*open)(const char *folder, uint32_t number); // each number is another one
+    void (*close)(void *state);
+    size_t (*apply)(void *state, const uint8_t *keys, const uint64_t *values, size_t count);
+    bool (*get)(void *state, const uint8_t *key, uint64_t value_out[5]);
+} bench_peer_aggregate;
+
 typedef struct bench_peers {
     uint32_t version;
     const bench_peer_map *const *maps;
@@ -94,6 +103,8 @@ typedef struct bench_peers {
     size_t encodes_count;
     const bench_peer_parse *parses;
     size_t parses_count;
+    const bench_peer_aggregate *aggregates;
+    size_t aggregates_count;
 } bench_peers;
 
 // The plugin's one symbol, and its type for dlsym.

@@ -206,26 +206,36 @@ void bench_numbers(bench *b, const char *name, const bench_params *params, const
     line_end(b);
 }
 
-void bench_latencies(bench *b, const char *name, const bench_params *params, const char *impl,
-                     const histogram *ticks, const char *more) {
+static void print_latencies(bench *b, const char *name, const bench_params *params,
+                            const char *impl, const histogram *h, double per_ns, const char *more) {
     static const struct {
         const char *name;
         double share;
     } marks[] = {{"p50", 0.5},       {"p90", 0.9},         {"p99", 0.99}, {"p99.9", 0.999},
                  {"p99.99", 0.9999}, {"p99.999", 0.99999}, {"max", 1}};
     char fields[640];
-    const double mean = histogram_mean(ticks) / b->ticks_per_ns;
+    const double mean = histogram_mean(h) / per_ns;
     int used = snprintf(fields, sizeof fields,
                         "\"ops\":%" PRIu64 ",\"ns_per_op\":%.4g,"
                         "\"ops_per_s\":%.6g",
-                        ticks->count, mean, mean > 0 ? 1e9 / mean : 0);
+                        h->count, mean, mean > 0 ? 1e9 / mean : 0);
 
     for (size_t m = 0; m < sizeof marks / sizeof *marks; m++) {
         // A share finer than the samples says nothing but the maximum.
-        if (marks[m].share < 1 && (1 - marks[m].share) * (double)ticks->count < 0.999) continue;
+        if (marks[m].share < 1 && (1 - marks[m].share) * (double)h->count < 0.999) continue;
         used += snprintf(fields + used, sizeof fields - (size_t)used, ",\"%s\":%.4g", marks[m].name,
-                         (double)histogram_percentile(ticks, marks[m].share) / b->ticks_per_ns);
+                         (double)histogram_percentile(h, marks[m].share) / per_ns);
     }
     if (more) (void)snprintf(fields + used, sizeof fields - (size_t)used, ",%s", more);
     bench_numbers(b, name, params, impl, fields);
+}
+
+void bench_latencies(bench *b, const char *name, const bench_params *params, const char *impl,
+                     const histogram *ticks, const char *more) {
+    print_latencies(b, name, params, impl, ticks, b->ticks_per_ns, more);
+}
+
+void bench_latencies_ns(bench *b, const char *name, const bench_params *params, const char *impl,
+                        const histogram *ns, const char *more) {
+    print_latencies(b, name, params, impl, ns, 1, more);
 }

@@ -11,6 +11,14 @@ uint64_t histogram_bucket_last(uint32_t bucket) {
     return first + ((UINT64_C(1) << shift) - 1);
 }
 
+void histogram_merge(histogram *h, const histogram *other) {
+    for (uint32_t bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++)
+        h->buckets[bucket] += other->buckets[bucket];
+    h->count += other->count;
+    h->sum += other->sum;
+    if (other->max > h->max) h->max = other->max;
+}
+
 uint64_t histogram_percentile(const histogram *h, double share) {
     uint64_t below = 0;
     uint64_t rank;

@@ -41,6 +41,8 @@ static inline void histogram_add(histogram *h, uint64_t value) {
     if (value > h->max) h->max = value;
 }
 
+// Adds what another holds.
+void histogram_merge(histogram *h, const histogram *other);
 // The largest value that falls into the bucket.
 uint64_t histogram_bucket_last(uint32_t bucket);
 // 0 < share <= 1. 0 for an empty histogram.

@@ -44,6 +44,23 @@ TEST(percentiles_of_1_to_1000) {
     CHECK(histogram_mean(&h) == 500.5);
 }
 
+TEST(merged_histograms_are_one_of_all_values) {
+    static histogram low, high, all;
+
+    memset(&low, 0, sizeof low);
+    memset(&high, 0, sizeof high);
+    memset(&all, 0, sizeof all);
+    for (uint64_t value = 1; value <= 1000; value++) {
+        histogram_add(value <= 300 ? &low : &high, value * 1000);
+        histogram_add(&all, value * 1000);
+    }
+    histogram_merge(&low, &high);
+    CHECK(memcmp(&low, &all, sizeof all) == 0);
+    memset(&high, 0, sizeof high);
+    histogram_merge(&low, &high); // nothing lowers the maximum
+    CHECK(memcmp(&low, &all, sizeof all) == 0);
+}
+
 TEST(one_outlier_is_the_maximum_and_nothing_else) {
     memset(&h, 0, sizeof h);
     for (int i = 0; i < 99999; i++) histogram_add(&h, 20);

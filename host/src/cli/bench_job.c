@@ -1,0 +1,134 @@
+// bench_job.c: the whole job beside its own table and beside a store that one would take instead.
+//
+//   job.rate      ours: source ─► route ─► partitions ─► table, checkpoints to a folder
+//                 peers: the table's loops alone; a peer's store in the same loops
+//   job.latency   of blocks of rows, from read to applied, in the same turns
+//   job.turns     rows a second and core, checkpoints, bytes written, folds
+#include "cli/bench_loops.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { ROWS_A_KEY = 2, ROWS_MADE_MAX = 1 << 24, FILE_ENTRIES_MAX = 1 << 20 };
+
+typedef struct job_what {
+    const char *workload;
+    uint64_t entries;
+    bool made_before; // rows from memory; else the generator's
+    csti_sink_kind sink;
+} job_what;
+
+typedef struct job_side {
+    bench_running *running;
+    bench_turns *turns;
+    bool warm;
+} job_side;
+
+static cst_code job_round(void *context, double *ns_per_row_out, cst_err *err) {
+    job_side *side = context;
+    const cst_code code = bench_running_turn(side->running, true, side->warm ? side->turns : NULL,
+                                             ns_per_row_out, err);
+
+    side->warm = true;
+    return code;
+}
+
+static void params_fill(bench_params *params, const bench *b, const job_what *what) {
+    bench_params_u64(params, "entries", what->entries);
+    bench_params_u64(params, "key", BENCH_KEY_BYTES);
+    bench_params_u64(params, "aggregates", BENCH_AGGREGATES);
+    bench_params_u64(params, "partitions", BENCH_PARTITIONS);
+    bench_params_text(params, "workload", what->workload);
+    if (strcmp(what->workload, "zipf") == 0) bench_params_f64(params, "skew", b->skew);
+    bench_params_text(params, "rows", what->made_before ? "made before" : "generator");
+    bench_params_text(params, "sink", what->sink == CSTI_SINK_FILE ? "file" : "none");
+    bench_params_u64(params, "checkpoint_every_us", bench_running_every_us(b));
+}
+
+static cst_code print_turns(bench *b, bench_running *r, const bench_params *params,
+                            const bench_turns *turns, cst_err *err) {
+    static histogram latency_ns;
+    const double seconds = (double)(turns->ns[0] + turns->ns[1]) / 1e9;
+    const uint64_t rows = turns->rows[0] + turns->rows[1];
+    uint64_t uploaded_bytes = 0, folded_bytes = 0;
+    char fields[320];
+    cst_code code =
+        bench_running_metric(r, "constellation_uploaded_bytes_total", &uploaded_bytes, err);
+
+    if (code == CST_OK)
+        code = bench_running_metric(r, "constellation_folded_bytes_total", &folded_bytes, err);
+    if (code != CST_OK) return code;
+    latency_ns = turns->latency_ns[0];
+    histogram_merge(&latency_ns, &turns->latency_ns[1]);
+    bench_latencies_ns(b, "job.latency", params, "constellation", &latency_ns,
+                       "\"from\":\"read\",\"until\":\"applied\"");
+    (void)snprintf(fields, sizeof fields,
+                   "\"rows\":%" PRIu64 ",\"seconds\":%.4g,\"rows_per_s_a_core\":%.6g,"
+                   "\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
+                   ",\"uploaded_mb\":%.4g,\"folded_mb\":%.4g",
+                   rows, seconds, (double)rows / seconds / BENCH_PARTITIONS, turns->checkpoints,
+                   turns->folds, (double)uploaded_bytes / 1e6, (double)folded_bytes / 1e6);
+    bench_numbers(b, "job.turns", params, "constellation", fields);
+    return CST_OK;
+}
+
+// `loops`: NULL where the job is measured by itself.
+static cst_code measure(bench *b, const job_what *what, const bench_rows *rows, bench_loops *loops,
+                        cst_err *err) {
+    static bench_running running;
+    static bench_turns turns;
+    const bench_running_options options = {.workload = what->workload,
+                                           .entries = what->entries,
+                                           .rows = what->made_before ? rows : NULL,
+                                           .sink = what->sink};
+    job_side side = {.running = &running, .turns = &turns};
+    bench_params params = {0};
+    const bench_what line = {.name = "job.rate", .params = &params};
+    bench_side sides[3] = {{BENCH_OURS, "constellation", job_round, &side}};
+    size_t count = 1;
+    cst_code code = bench_running_open(&running, b, &options, err);
+
+    if (code != CST_OK) return code;
+    memset(&turns, 0, sizeof turns);
+    params_fill(&params, b, what);
+    if (loops)
+        sides[count++] = (bench_side){BENCH_PEER, "the table's loops alone, rows made before",
+                                      bench_loops_table_round, loops};
+    // A store that is slow enough to be measured once is not measured again.
+    if (loops && loops->peer && !what->made_before)
+        sides[count++] = (bench_side){BENCH_PEER, loops->peer->name, bench_loops_peer_round, loops};
+    code = bench_compare(b, &line, sides, count, err);
+    if (code == CST_OK) code = print_turns(b, &running, &params, &turns, err);
+    bench_running_close(&running);
+    return code;
+}
+
+static cst_code measure_workload(bench *b, const char *workload, uint64_t entries, cst_err *err) {
+    static bench_loops loops;
+    const uint64_t wanted = entries * ROWS_A_KEY;
+    const uint64_t made = wanted < ROWS_MADE_MAX ? wanted : ROWS_MADE_MAX;
+    const job_what generated = {workload, entries, false, CSTI_SINK_NONE};
+    const job_what made_before = {workload, entries, true, CSTI_SINK_NONE};
+    const job_what to_files = {workload, entries < FILE_ENTRIES_MAX ? entries : FILE_ENTRIES_MAX,
+                               false, CSTI_SINK_FILE};
+    bench_rows rows;
+    cst_code code = bench_rows_make(&rows, b, workload, entries, made, err);
+
+    if (code == CST_OK) code = bench_loops_open(&loops, b, &rows, entries, err);
+    if (code == CST_OK) code = measure(b, &generated, &rows, &loops, err);
+    if (code == CST_OK) code = measure(b, &made_before, &rows, &loops, err);
+    bench_loops_close(&loops);
+    bench_rows_free(&rows);
+    // Output stays where it is: as long as files are few.
+    return code == CST_OK ? measure(b, &to_files, NULL, NULL, err) : code;
+}
+
+cst_code bench_job(bench *b, cst_err *err) {
+    static const char *const workloads[] = {"uniform", "zipf"};
+    cst_code code = CST_OK;
+
+    for (size_t i = 0; i < b->sizes_count; i++)
+        for (size_t w = 0; w < sizeof workloads / sizeof *workloads && code == CST_OK; w++)
+            code = measure_workload(b, workloads[w], b->sizes[i], err);
+    return code;
+}
