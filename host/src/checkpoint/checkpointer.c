@@ -231,7 +231,8 @@ static uint64_t next_id_locked(const csti_checkpointer *c, uint64_t id, uint32_t
 
 void csti_checkpoint_carry_locked(csti_checkpointer *c, const csti_checkpoint *checkpoint) {
     for (uint32_t p = 0; p < c->options.partitions_count; p++) {
-        const uint64_t next = next_id_locked(c, checkpoint->id, p);
+        const uint64_t next =
+            checkpoint->heir ? checkpoint->heir : next_id_locked(c, checkpoint->id, p);
 
         for (uint32_t i = 0; i < c->queues[p].count; i++) {
             csti_checkpoint_cut *cut = &c->queues[p].cuts[i];
@@ -248,10 +249,26 @@ void csti_checkpoint_carry_locked(csti_checkpointer *c, const csti_checkpoint *c
     }
 }
 
+// What came for the aborted one is the heir's: offsets and cuts, none of which is uploaded.
+static void inherit_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
+    checkpoint->id = checkpoint->heir;
+    checkpoint->nonce = checkpoint->heir_nonce;
+    checkpoint->heir = 0;
+    checkpoint->state = CSTI_CHECKPOINT_OPEN;
+    checkpoint->begun_ns = checkpoint->progress_ns = csti_checkpointer_now(c);
+    checkpoint->manifest_tried = checkpoint->commit_tried = false;
+    for (uint32_t p = 0; p < c->options.partitions_count; p++)
+        checkpoint->parts[p].tried_from = checkpoint->parts[p].tried_to = 0;
+}
+
 void csti_checkpoint_end_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
     uint32_t at = 0;
 
     assert(checkpoint->uploads_running == 0);
+    if (checkpoint->heir) {
+        inherit_locked(c, checkpoint);
+        return;
+    }
     while (c->order[at] != checkpoint) at++;
     assert(at < c->order_count);
     c->order_count--;
@@ -301,6 +318,21 @@ static bool is_at_cap_locked(const csti_checkpointer *c) {
     return c->order_count > 0 && (epochs_staged_locked(c) >= c->options.epochs_max ||
                                   c->order_count == c->options.epochs_max ||
                                   c->stats.staged_bytes >= c->options.staged_bytes_max);
+}
+
+void csti_checkpoint_name_heir_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
+    assert(checkpoint->state == CSTI_CHECKPOINT_ABORTED);
+    for (uint32_t i = 0; i < c->order_count; i++) // of the others none takes its epochs
+        if (c->order[i]->state != CSTI_CHECKPOINT_ABORTED) return;
+    if (!csti_checkpoint_is_complete_locked(c, checkpoint) || !is_at_cap_locked(c) ||
+        c->last_id >= CSTI_MANIFEST_NUMBER_MAX)
+        return;
+    // Without a name of its own it waits for the next barrier, like any other.
+    if (csti_random_fill(c->options.random, &checkpoint->heir_nonce, sizeof checkpoint->heir_nonce,
+                         NULL) != CST_OK)
+        return;
+    checkpoint->heir = ++c->last_id;
+    c->stats.begun++;
 }
 
 static cst_code begin_locked(csti_checkpointer *c, uint64_t *id_out, cst_err *err) {

@@ -17,7 +17,10 @@
 //
 // At most `epochs_max` ids, as many epochs of each partition, and `staged_bytes_max` of pinned
 // delta are between begin and commit; at the cap begin says CST_AGAIN: barriers wait, rows go on.
-// One id is always let in, since epochs of aborted ids get out with it only.
+// An id that is aborted at the cap, with no other under way, is announced again under a new id by
+// the checkpointer itself: the same barrier, offsets and epochs, so that a store that fails for
+// long holds no more than the cap. Where its barrier had not come everywhere, the next id is let
+// in.
 //
 // An epoch's segment does not depend on the id it goes with: written again it has the same bytes.
 // So what stands on an aborted id's epochs stays up; those epochs alone are uploaded again.

@@ -371,8 +371,9 @@ static cst_code abort_checkpoint(csti_checkpointer *c, csti_checkpoint *checkpoi
     csti_checkpointer_lock(c);
     if (code == CST_OK) {
         checkpoint->state = CSTI_CHECKPOINT_ABORTED;
-        csti_checkpoint_carry_locked(c, checkpoint);
         if (CSTI_MISTAKE(aborted_id_reused)) c->last_id = checkpoint->id - 1;
+        csti_checkpoint_name_heir_locked(c, checkpoint);
+        csti_checkpoint_carry_locked(c, checkpoint);
         c->stats.aborted++;
     } else if (code != CST_FENCED) {
         csti_checkpointer_back_off_locked(c, code);

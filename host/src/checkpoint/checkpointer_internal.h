@@ -8,7 +8,8 @@
 //
 //   id 6 aborted: e9 of partition 0 belongs to 7 now, and is uploaded again under 7's name, with
 //   equal bytes: e10, which names its checksum, stays as it is. e5 of partition 1 waits: 7 has not
-//   come to it yet.
+//   come to it yet. At the cap nothing comes: an id that is aborted then has an heir, which stands
+//   on the same barrier.
 //
 //   checkpointer.c            begin, source, partition, released: bookkeeping
 //   checkpointer_upload.c     a cut becomes a segment
@@ -72,7 +73,8 @@ typedef struct csti_checkpoint {
     csti_manifest_split *splits; // ascending; texts in `texts`
     csti_arena texts;
     csti_checkpoint_part *parts;
-    cst_err why; // of one that is doomed
+    cst_err why;               // of one that is doomed
+    uint64_t heir, heir_nonce; // of one that is aborted: what is announced in its place; 0: nothing
     // Of commit's thread alone:
     bool manifest_tried, commit_tried;
     char manifest[CSTI_CHECKPOINT_NAME_BYTES];
@@ -131,8 +133,13 @@ void csti_checkpoint_doom_locked(csti_checkpointer *c, csti_checkpoint *checkpoi
                                  const char *why);
 // A call on store or metadata failed: the next ones wait a little, then longer.
 void csti_checkpointer_back_off_locked(csti_checkpointer *c, cst_code code);
-// Its cuts go with the next id that has come to their partition, or wait for it.
+// At the cap, the barrier of a decided abort is announced again under another id, since a new one
+// would bring an epoch more each time that the store fails. Before carry; the heir lives behind
+// end.
+void csti_checkpoint_name_heir_locked(csti_checkpointer *c, csti_checkpoint *checkpoint);
+// Its cuts go with its heir or the next id that has come to their partition, or wait for it.
 void csti_checkpoint_carry_locked(csti_checkpointer *c, const csti_checkpoint *checkpoint);
+// Its place is free, or its heir's.
 void csti_checkpoint_end_locked(csti_checkpointer *c, csti_checkpoint *checkpoint);
 // Another owner has taken the place: nothing is written any more.
 cst_code csti_checkpointer_fence(csti_checkpointer *c, cst_err *err);

@@ -51,14 +51,15 @@ TEST(a_commit_whose_answer_was_lost_is_never_guessed) {
 
 // ---- Stores that fail ---------------------------------------------------------------------------
 
-TEST(while_the_store_fails_barriers_wait_at_the_cap_and_then_all_commits) {
+// For three minutes calls with `part` in their name fail.
+static void fails_for_long(const char *part) {
     test_job *job = job_open(2);
     uint64_t id = 0;
     uint64_t steps = 0;
 
     job_round(job);
     job_settle(job);
-    job->faults = (job_faults){1, UINT64_MAX, JOB_FAILS, NULL, NULL, 0};
+    job->faults = (job_faults){1, UINT64_MAX, JOB_FAILS, NULL, part, 0};
     for (int minute = 0; minute < 180; minute++) {
         if (csti_checkpointer_begin(job->c, &id, NULL) == CST_OK) {
             job_sources(job, id);
@@ -80,6 +81,14 @@ TEST(while_the_store_fails_barriers_wait_at_the_cap_and_then_all_commits) {
     job_check_no_litter(job);
     CHECK_EQ(csti_checkpointer_retry_at_ns(job->c), 0);
     job_close(job);
+}
+
+TEST(while_the_store_fails_barriers_wait_at_the_cap_and_then_all_commits) {
+    fails_for_long(NULL);
+}
+
+TEST(while_only_large_objects_fail_no_more_epochs_come_than_the_cap_allows) {
+    fails_for_long("/delta-");
 }
 
 // `count` store calls from the nth on fail. False: there were fewer than n.

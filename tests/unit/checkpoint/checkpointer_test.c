@@ -189,7 +189,7 @@ TEST(at_most_so_many_ids_are_under_way) {
     job_close(job);
 }
 
-TEST(at_most_so_many_bytes_are_staged_but_one_id_is_always_let_in) {
+TEST(at_most_so_many_bytes_are_staged_and_what_is_aborted_then_commits_without_a_new_barrier) {
     test_job *job = job_open(1);
     uint64_t id = 0;
 
@@ -202,9 +202,32 @@ TEST(at_most_so_many_bytes_are_staged_but_one_id_is_always_let_in) {
     CHECK_CODE(csti_checkpointer_begin(job->c, &id, NULL), CST_AGAIN);
     for (uint64_t i = 1; i <= job->epochs_count[0]; i++)
         JOB_OK(csti_checkpointer_abort(job->c, i, &job->err));
+    const uint64_t last = job->epochs_count[0];
     job_settle(job);
-    CHECK(job_stats(job).staged_bytes >= job->options.staged_bytes_max);
-    job_round(job); // with it they get out
+    CHECK_EQ(job_stats(job).staged_bytes, 0);
+    CHECK_EQ(job_stats(job).last_committed_id, last + 1);
+    CHECK_EQ(job_stats(job).begun, last + 1);
+    job_check_all_committed(job);
+    job_check_no_litter(job);
+    job_close(job);
+}
+
+TEST(at_the_cap_an_id_is_let_in_where_an_aborted_ones_barrier_had_not_come_everywhere) {
+    test_job *job = job_open(2);
+    uint64_t id = 0;
+
+    csti_checkpointer_close(job->c);
+    job->options.staged_bytes_max = TEST_RECORD_BYTES;
+    job_start(job, NULL, 0);
+    id = job_begin(job);
+    job_sources(job, id);
+    JOB_OK(job_come(job, id, 0));
+    CHECK_CODE(csti_checkpointer_begin(job->c, &id, NULL), CST_AGAIN);
+    JOB_OK(csti_checkpointer_abort(job->c, 1, &job->err));
+    job_settle(job);
+    CHECK_CODE(job_come(job, 1, 1), CST_CHECKPOINT_ABORTED);
+    CHECK_EQ(job_stats(job).begun, 1);
+    CHECK_EQ(job_round(job), 2);
     job_settle(job);
     job_check_all_committed(job);
     job_close(job);
