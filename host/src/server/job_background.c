@@ -18,12 +18,25 @@ static void nap(csti_job *job, csti_parker *parker, uint64_t ns) {
     (void)csti_park_until(parker, csti_clock_now_ns(job->clock) + ns);
 }
 
+// A disk that has taken a commit of this run and takes none now is full or broken: somebody mends
+// it, and until then barriers wait and rows go on. One that never took any is set up wrong.
+static bool may_mend(const csti_job *job, cst_code code) {
+    return code == CST_IO && atomic_load_explicit(&job->commits_count, memory_order_relaxed) > 0;
+}
+
 // A step of a checkpoint did not succeed. What it held goes with the next one; the job goes on,
 // unless it has lost its place, or this machine's disk or rights will not get better by waiting.
 static void trouble(csti_job *job, const char *step, cst_code code, const cst_err *err) {
     CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 5, "checkpoint_step_failed",
                      csti_log_text("step", step), csti_log_text("code", cst_code_name(code)),
                      csti_log_text("why", err->text));
+    // What was begun may lie about; and what nothing needs may be in the way.
+    atomic_store_explicit(&job->orphans_due, true, memory_order_relaxed);
+    if (code == CST_IO) {
+        atomic_store_explicit(&job->room_wanted, true, memory_order_relaxed);
+        csti_unpark(&job->compactor.parker);
+    }
+    if (may_mend(job, code)) return;
     switch (code) {
     case CST_CHECKPOINT_ABORTED:
     case CST_CHECKPOINT_RETIRED:
@@ -135,65 +148,101 @@ static void compaction_trouble(csti_job *job, const char *step, cst_code code, c
                      csti_log_text("code", cst_code_name(code)), csti_log_text("why", err->text));
 }
 
-static void folds_do(csti_job *job, const csti_compaction_options *options) {
-    csti_manifest manifest;
-    csti_arena arena;
+typedef struct compactor {
+    csti_job *job;
+    csti_compaction_options options;
+    uint64_t folded_at, collected_at; // commits by then
+} compactor;
+
+// Behind the first commit of a run nobody can commit any more what a dead process left: so that gc,
+// and the one behind anything that failed, looks for orphans too. A full disk needs no commit.
+static void collect(compactor *at) {
+    csti_job *job = at->job;
+    // Acquire pairs with the release in `commit_seen`.
+    const uint64_t commits = atomic_load_explicit(&job->commits_count, memory_order_acquire);
+    const bool due = commits - at->collected_at >= (at->collected_at ? GC_EVERY_COMMITS : 1);
+    csti_gc_mode mode = CSTI_GC_RETIRE;
+    csti_gc_report report;
     cst_err err = {0};
     cst_code code;
 
-    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
-    code = csti_checkpointer_newest(job->checkpointer, &arena, &manifest, &err);
-    for (uint32_t p = 0; code == CST_OK && p < manifest.partitions_count; p++) {
-        const uint64_t from_ns = csti_clock_now_ns(job->clock);
-        csti_manifest_segment full;
+    if (csti_job_is_ending(job)) return;
+    if (!atomic_exchange_explicit(&job->room_wanted, false, memory_order_relaxed) && !due) return;
+    if (due && atomic_exchange_explicit(&job->orphans_due, false, memory_order_relaxed))
+        mode = CSTI_GC_ORPHANS;
+    if (due) at->collected_at = commits;
+    code = csti_gc(&at->options, mode, NULL, NULL, &report, &err);
+    if (code == CST_OK) return;
+    if (mode == CSTI_GC_ORPHANS)
+        atomic_store_explicit(&job->orphans_due, true, memory_order_relaxed);
+    compaction_trouble(job, "gc", code, &err);
+}
 
-        if (csti_job_is_ending(job)) break;
-        if (!csti_fold_is_due(&options->fold, &manifest.partitions[p])) continue;
-        code = csti_fold_partition(options, &manifest, p, &arena, &full, &err);
-        if (code == CST_OK) code = csti_checkpointer_use_full(job->checkpointer, p, &full, &err);
-        if (code != CST_OK) break;
-        csti_job_count_fold(job, full.bytes, csti_clock_now_ns(job->clock) - from_ns);
-        csti_job_tell(job, CSTI_JOB_FOLDED, p);
+// Of the newest checkpoint, since gc may take the others meanwhile.
+static cst_code fold_one(compactor *at, uint32_t p, csti_arena *arena, cst_err *err) {
+    csti_job *job = at->job;
+    const uint64_t from_ns = csti_clock_now_ns(job->clock);
+    csti_manifest manifest;
+    csti_manifest_segment full;
+    cst_code code = csti_checkpointer_newest(job->checkpointer, arena, &manifest, err);
+
+    if (code != CST_OK || !csti_fold_is_due(&at->options.fold, &manifest.partitions[p]))
+        return code;
+    code = csti_fold_partition(&at->options, &manifest, p, arena, &full, err);
+    if (code == CST_OK) code = csti_checkpointer_use_full(job->checkpointer, p, &full, err);
+    if (code != CST_OK) return code;
+    csti_job_count_fold(job, full.bytes, csti_clock_now_ns(job->clock) - from_ns);
+    csti_job_tell(job, CSTI_JOB_FOLDED, p);
+    collect(at); // it took long
+    return CST_OK;
+}
+
+static void folds_do(compactor *at) {
+    cst_code code = CST_OK;
+    csti_arena arena;
+    cst_err err = {0};
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    for (uint32_t p = 0; p < at->job->workers_count && code == CST_OK; p++) {
+        if (csti_job_is_ending(at->job)) break;
+        csti_arena_reset(&arena);
+        code = fold_one(at, p, &arena, &err);
     }
-    if (code != CST_OK && code != CST_NOT_FOUND) compaction_trouble(job, "fold", code, &err);
+    if (code != CST_OK && code != CST_NOT_FOUND) compaction_trouble(at->job, "fold", code, &err);
     csti_arena_release(&arena);
 }
 
 static void *compactor_main(void *context) {
     csti_job *job = context;
-    const csti_compaction_options options = {
-        .store = job->store,
-        .meta = job->meta,
-        .clock = job->clock,
-        .random = job->random,
-        .logger = job->options.logger,
-        .owner = job->owner,
-        .tenure = job->tenure,
-        .fold = job->config->fold,
-        .keep = job->config->keep,
+    compactor at = {
+        .job = job,
+        .options =
+            {
+                .store = job->store,
+                .meta = job->meta,
+                .clock = job->clock,
+                .random = job->random,
+                .logger = job->options.logger,
+                .owner = job->owner,
+                .tenure = job->tenure,
+                .fold = job->config->fold,
+                .keep = job->config->keep,
+            },
     };
-    uint64_t folded_at = 0;
-    uint64_t collected_at = 0;
 
     while (!csti_job_is_ending(job)) {
         const uint64_t commits = atomic_load_explicit(&job->commits_count, memory_order_acquire);
-        csti_gc_report report;
-        cst_err err = {0};
-        cst_code code;
 
+        collect(&at);
         // Relaxed: a number that is looked at.
-        atomic_store_explicit(&job->compacted_count, folded_at, memory_order_relaxed);
-        if (commits == folded_at) {
+        atomic_store_explicit(&job->compacted_count, at.folded_at, memory_order_relaxed);
+        if (commits == at.folded_at) {
             csti_unpark(&job->coordinator);
             nap(job, &job->compactor.parker, WATCH_NS);
             continue;
         }
-        folded_at = commits;
-        folds_do(job, &options);
-        if (commits - collected_at < GC_EVERY_COMMITS || csti_job_is_ending(job)) continue;
-        collected_at = commits;
-        code = csti_gc(&options, CSTI_GC_RETIRE, NULL, NULL, &report, &err);
-        if (code != CST_OK) compaction_trouble(job, "gc", code, &err);
+        at.folded_at = commits;
+        folds_do(&at);
     }
     return NULL;
 }

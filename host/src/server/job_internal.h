@@ -133,6 +133,8 @@ struct csti_job {
     _Atomic uint64_t commits_count;   // raised behind each commit and its release
     _Atomic uint64_t compacted_count; // commits that the compactor has done with
     _Atomic uint32_t troubles_count;  // steps that failed since the last commit, for good reasons
+    _Atomic bool orphans_due;         // gc looks for what no manifest ever named
+    _Atomic bool room_wanted;         // and does not wait for commits
 
     // The coordinator's
     uint64_t started_ns, next_barrier_ns, progress_ns;

@@ -129,6 +129,11 @@ void csti_sink_close(csti_sink *sink) {
 
 // ---- Release ------------------------------------------------------------------------------------
 
+// Who has closed the pipe does not come back.
+static cst_code stdout_fail(cst_err *err) {
+    return cst_fail(err, errno == EPIPE ? CST_SINK : CST_IO, "sink stdout: %s", strerror(errno));
+}
+
 static cst_code text_pass_on(release *to, cst_err *err) {
     csti_buffer *text = &to->sink->text;
     cst_code code = CST_OK;
@@ -136,7 +141,7 @@ static cst_code text_pass_on(release *to, cst_err *err) {
     if (to->part)
         code = csti_part_write(to->part, text->bytes, text->used_bytes, err);
     else if (fwrite(text->bytes, 1, text->used_bytes, stdout) != text->used_bytes)
-        code = cst_fail(err, CST_IO, "sink stdout: %s", strerror(errno));
+        code = stdout_fail(err);
     to->bytes += text->used_bytes;
     csti_buffer_reset(text);
     return code;
@@ -194,8 +199,7 @@ static cst_code part_release(release *to, uint32_t partition, uint64_t epoch,
 static cst_code stdout_release(release *to, const cst_segment *segment, cst_err *err) {
     cst_code code = segment_render(to, segment, err);
 
-    if (code == CST_OK && fflush(stdout) != 0)
-        code = cst_fail(err, CST_IO, "sink stdout: %s", strerror(errno));
+    if (code == CST_OK && fflush(stdout) != 0) code = stdout_fail(err);
     return code;
 }
 

@@ -1,13 +1,24 @@
 // Whole jobs in this process: stopped, started again, fenced off, short of memory.
+#include "checkpoint/names.h"
 #include "server/job_internal.h"
 #include "test.h"
 
 #include <constellation/generator.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-enum { ROWS = 60000, KEYS = 500, PATH_BYTES = 256, TEXT_BYTES = 4096 };
+enum {
+    ROWS = 60000,
+    KEYS = 500,
+    PATH_BYTES = 256,
+    TEXT_BYTES = 4096,
+    FAILURES = 6,
+    COMMITS_MAX = 300,
+    BATCH_ROWS = 4096
+};
 
 static const char job_text[] = "[job]\n"
                                "name = \"test\"\n"
@@ -83,12 +94,69 @@ static void on_progress(void *context, const csti_job_progress *progress) {
     csti_job_stop(f->job);
 }
 
+// No file may grow: the nearest to a full disk that a process can do to itself.
+static void disk_fill(bool full) {
+    struct rlimit limit;
+
+    CHECK_EQ(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = full ? 0 : limit.rlim_max;
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// The disk is full behind the first commit, until enough has failed; it is over two commits later.
+static void on_progress_disk(void *context, const csti_job_progress *progress) {
+    static uint64_t committed;
+    fixture *f = context;
+    csti_checkpointer_stats stats;
+
+    if (progress->recovering || progress->checkpoints == 0) return;
+    csti_checkpointer_stats_read(f->job->checkpointer, &stats);
+    if (stats.errors_count == 0) {
+        disk_fill(true);
+    } else if (committed == 0) {
+        if (stats.errors_count < FAILURES) return;
+        committed = progress->checkpoints;
+        disk_fill(false);
+    } else if (f->stop_at_rows > 0 && progress->checkpoints >= committed + 2) {
+        f->stop_at_rows = 0;
+        csti_job_stop(f->job);
+    }
+}
+
+// An object of somebody who is gone, or who is still to come.
+static void litter_put(const fixture *f, const csti_checkpoint_name *name, char path[TEXT_BYTES]) {
+    char uri[PATH_BYTES + 64], text[CSTI_CHECKPOINT_NAME_BYTES];
+    cst_object_store *store = NULL;
+    const cst_bytes range = {(const uint8_t *)"left", 4};
+    const cst_put_options options = {.condition = CST_PUT_IF_ABSENT};
+
+    csti_checkpoint_name_format(name, text);
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
+    snprintf(path, TEXT_BYTES, "%s/data/checkpoints/%s", f->folder, text);
+    CHECK_OK(cst_object_store_open(uri, NULL, &store, NULL));
+    CHECK_OK(cst_object_put(store, text, &range, 1, &options, NULL, NULL));
+    cst_object_store_close(store);
+}
+
+static char litter[2][TEXT_BYTES]; // what is to go
+
+// Until all of it has gone, or a few hundred commits have not made it go.
+static void on_progress_litter(void *context, const csti_job_progress *progress) {
+    fixture *f = context;
+    bool gone = true;
+
+    for (size_t i = 0; i < 2; i++) gone = gone && access(litter[i], F_OK) != 0;
+    if (f->stop_at_rows == 0 || (!gone && progress->checkpoints < COMMITS_MAX)) return;
+    f->stop_at_rows = 0;
+    csti_job_stop(f->job);
+}
+
 static void job_open(fixture *f, uint64_t rows) {
     const csti_config_overrides overrides = {.rows = rows};
 
     if (csti_config_read(f->path, &overrides, &f->config, &f->err) != CST_OK)
         TEST_FAIL("%s", f->err.text);
-    f->options.progress = on_progress;
+    if (!f->options.progress) f->options.progress = on_progress;
     f->options.progress_us = 1;
     f->options.progress_context = f;
     CHECK_OK(csti_job_open(&f->config, &f->options, &f->job, &f->err));
@@ -179,11 +247,17 @@ static void check_state(fixture *f, uint64_t rows) {
 
     memset(&expected, 0, sizeof expected);
     CHECK_OK(cst_generator_open("uniform", &options, &generator, NULL));
-    for (uint64_t row = 0; row < rows; row++) {
-        CHECK_OK(cst_generator_next(generator, 1, &batch));
-        const uint64_t key = *(const uint64_t *)batch.columns[0].values.data;
-        expected.count[key]++;
-        expected.sum[key] += *(const uint64_t *)batch.columns[1].values.data;
+    for (uint64_t row = 0; row < rows; row += batch.rows_count) {
+        const uint64_t rest = rows - row;
+
+        CHECK_OK(
+            cst_generator_next(generator, rest < BATCH_ROWS ? (uint32_t)rest : BATCH_ROWS, &batch));
+        const uint64_t *keys = batch.columns[0].values.data;
+        const uint64_t *values = batch.columns[1].values.data;
+        for (uint32_t r = 0; r < batch.rows_count; r++) {
+            expected.count[keys[r]]++;
+            expected.sum[keys[r]] += values[r];
+        }
     }
     cst_generator_close(generator);
     checkpoint_read(f, &actual);
@@ -361,6 +435,52 @@ TEST(held_checkpoints_end_what_is_under_way_and_go_on_when_let_go) {
     CHECK_OK(f.code);
     CHECK(f.result.checkpoints > begun);
     job_close(&f);
+    folder_close(&f);
+}
+
+TEST(a_disk_that_is_full_for_a_while_stops_no_job_that_had_committed) {
+    static fixture f;
+    uint64_t rows;
+
+    folder_open(&f, 2, 0, "10ms");
+    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    f.options.progress = on_progress_disk;
+    f.stop_at_rows = 1;
+    run_ok(&f, 0);
+    CHECK_EQ(f.stop_at_rows, 0);
+    rows = f.result.rows;
+    CHECK(rows > 0);
+    f.options.progress = NULL;
+    run_ok(&f, 2 * rows); // all rows up to a number: then which ones is known
+    CHECK(f.result.caught_up);
+    CHECK_EQ(f.result.rows, rows);
+    check_state(&f, 2 * rows);
+    folder_close(&f);
+}
+
+TEST(what_a_dead_run_left_is_gone_behind_the_next_ones_first_commit) {
+    const csti_checkpoint_name delta = {
+        .kind = CSTI_NAME_DELTA, .id = 1000000, .tenure = 1, .nonce = 7, .epoch = 9};
+    const csti_checkpoint_name manifest = {.kind = CSTI_NAME_MANIFEST,
+                                           .id = 1000000,
+                                           .tenure = 1,
+                                           .nonce = 7};
+    const csti_checkpoint_name next = {
+        .kind = CSTI_NAME_DELTA, .id = 1, .tenure = 3, .nonce = 7, .epoch = 9};
+    static char kept[TEXT_BYTES];
+    static fixture f;
+
+    folder_open(&f, 2, 0, "10ms");
+    f.stop_at_rows = ROWS;
+    run_ok(&f, 0); // tenure 1
+    litter_put(&f, &delta, litter[0]);
+    litter_put(&f, &manifest, litter[1]);
+    litter_put(&f, &next, kept); // its owner is still to come
+    f.options.progress = on_progress_litter;
+    f.stop_at_rows = 1;
+    run_ok(&f, 0); // tenure 2
+    for (size_t i = 0; i < 2; i++) CHECK(access(litter[i], F_OK) != 0);
+    CHECK_EQ(access(kept, F_OK), 0);
     folder_close(&f);
 }
 
