@@ -48,8 +48,8 @@ _constellation() {
             ;;
         bench/*)
             words="machine codec hash state barrier delta fold growth align parse published
-                recovery job checkpoint --list --peers --entries --batch --schema --skew --rounds
-                --seconds --seed $common"
+                recovery job checkpoint rtl --list --peers --entries --batch --schema --skew --rounds
+                --seconds --seed --calibrate $common"
             ;;
         version/) words="--fault-points $common" ;;
         *) words=$common ;;

@@ -30,6 +30,7 @@ static const bench_group groups[] = {
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
     {"job", bench_job, "a whole job, two partitions and checkpoints, beside the bare table"},
     {"checkpoint", bench_checkpoint_cost, "what a checkpoint every second costs a whole job"},
+    {"rtl", bench_rtl, "models of card memory and PCIe: parameters, figures with --calibrate"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
 
@@ -152,6 +153,8 @@ int cli_bench(int argc, char **argv) {
         {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
         {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job and checkpoint (2)"},
         {"seed", CLI_KIND_U64, &b.seed, "S", "of all data (1)"},
+        {"calibrate", CLI_KIND_FLAG, &b.calibrate, NULL,
+         "rtl: plays traffic into the models, beside figures of cards"},
     };
     const cli_verb verb = {
         .name = "bench",

@@ -43,6 +43,7 @@ typedef struct bench {
     uint64_t sizes[BENCH_SIZES_MAX];
     size_t sizes_count;
     bool sizes_given;
+    bool calibrate;
     uint32_t batch;
     uint32_t rounds;
     uint64_t seed;
@@ -160,5 +161,6 @@ cst_code bench_recovery(bench *b, cst_err *err);
 cst_code bench_parse(bench *b, cst_err *err);
 cst_code bench_job(bench *b, cst_err *err);
 cst_code bench_checkpoint_cost(bench *b, cst_err *err);
+cst_code bench_rtl(bench *b, cst_err *err);
 
 #endif
