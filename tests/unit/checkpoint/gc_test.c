@@ -82,9 +82,8 @@ TEST(the_newest_stay_and_what_only_older_ones_name_goes) {
 }
 
 TEST(the_newest_stays_whatever_is_asked) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     CHECK_EQ(gc(w, 1, CSTI_GC_RETIRE).deleted_objects, 0);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 20, COMMITTED);
     gc(w, 1, CSTI_GC_RETIRE);
@@ -164,10 +163,9 @@ TEST(fulls_that_wait_for_a_checkpoint_stay_until_it_has_one) {
 // ---- Pins ---------------------------------------------------------------------------------------
 
 TEST(what_is_pinned_stays_until_its_reader_is_done_or_late) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_gc_report report;
 
-    world_claim(w);
     for (int i = 0; i < 4; i++) world_checkpoint(w, 20, COMMITTED);
     pin(w, 11, 1, 1000000);
     pin(w, 12, 2, 2000000);
@@ -254,12 +252,11 @@ TEST(a_reader_that_comes_in_the_middle_keeps_its_checkpoint) {
 // ---- Killed in between --------------------------------------------------------------------------
 
 TEST(a_deletion_that_was_decided_is_ended_by_the_next_gc) {
-    world *w = world_open();
+    world *w = world_owned();
     uint64_t ids[] = {1, 2};
     const char *names[] = {w->manifests[1], w->manifests[2]};
     csti_gc_report report;
 
-    world_claim(w);
     for (int i = 0; i < 3; i++) world_checkpoint(w, 20, COMMITTED);
     CHECK_OK(world_propose(w,
                            &(csti_meta_command){.kind = CSTI_META_RETIRE,
@@ -321,9 +318,8 @@ TEST(a_store_that_fails_anywhere_loses_nothing_that_is_kept) {
 // ---- Orphans ------------------------------------------------------------------------------------
 
 TEST(what_can_still_commit_is_no_orphan_however_old_it_is) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     world_checkpoint(w, 20, COMMITTED);
     world_checkpoint(w, 20, UPLOADED);
     world_checkpoint(w, 20, CANDIDATE);
@@ -338,9 +334,8 @@ TEST(what_can_still_commit_is_no_orphan_however_old_it_is) {
 }
 
 TEST(an_id_below_the_newest_of_the_same_tenure_is_an_orphan) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     world_checkpoint(w, 20, COMMITTED);
     world_checkpoint(w, 20, UPLOADED); // aborted, say
     world_checkpoint(w, 20, COMMITTED);
@@ -351,9 +346,8 @@ TEST(an_id_below_the_newest_of_the_same_tenure_is_an_orphan) {
 }
 
 TEST(of_an_owner_that_was_pushed_aside_nothing_can_commit_whatever_its_id) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     world_checkpoint(w, 20, COMMITTED);
     w->id = 8;
     world_checkpoint(w, 20, CANDIDATE); // 9, by one that had slept
@@ -367,10 +361,9 @@ TEST(of_an_owner_that_was_pushed_aside_nothing_can_commit_whatever_its_id) {
 }
 
 TEST(what_lies_beside_the_newest_waits_for_the_next_one) {
-    world *w = world_open();
+    world *w = world_owned();
     char name[CSTI_CHECKPOINT_NAME_BYTES];
 
-    world_claim(w);
     world_checkpoint(w, 20, COMMITTED);
     csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_DELTA,
                                                         .id = 1,
@@ -388,9 +381,8 @@ TEST(what_lies_beside_the_newest_waits_for_the_next_one) {
 }
 
 TEST(names_that_are_not_ours_stay) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 20, COMMITTED);
     world_put(w, "checkpoints/notes", "a", 1);
     world_put(w, "folds/readme", "b", 1);
@@ -404,10 +396,9 @@ TEST(names_that_are_not_ours_stay) {
 
 TEST(a_fold_of_a_live_lease_stays_and_goes_when_the_lease_is_over) {
     static const char left[] = "folds/1-00000000000000aa/0-1";
-    world *w = world_open();
+    world *w = world_owned();
     csti_meta_result result;
 
-    world_claim(w);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 20, COMMITTED);
     CHECK_OK(world_propose(w,
                            &(csti_meta_command){.kind = CSTI_META_LEASE,
@@ -437,12 +428,11 @@ TEST(a_fold_of_a_live_lease_stays_and_goes_when_the_lease_is_over) {
 }
 
 TEST(gc_by_one_that_was_pushed_aside_deletes_nothing) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_compaction_options options;
     cst_err err;
     size_t before;
 
-    world_claim(w);
     for (int i = 0; i < 5; i++) world_checkpoint(w, 20, COMMITTED);
     options = world_compaction(w);
     world_claim(w);
@@ -453,12 +443,11 @@ TEST(gc_by_one_that_was_pushed_aside_deletes_nothing) {
 }
 
 TEST(while_a_kept_manifest_cannot_be_read_nothing_is_deleted) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_compaction_options options;
     cst_err err;
     size_t before;
 
-    world_claim(w);
     for (int i = 0; i < 5; i++) world_checkpoint(w, 20, COMMITTED);
     world_flip(w, w->manifests[4], 50);
     options = world_compaction(w);

@@ -58,12 +58,11 @@ static void goes_on(world *w, uint64_t id) {
 }
 
 TEST(lost_metadata_comes_back_as_a_new_incarnation_with_the_newest_checkpoint) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_recovery_report report;
     uint64_t tenure;
     cst_err err;
 
-    world_claim(w);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 50, COMMITTED);
     world_claim(w);
     world_checkpoint(w, 50, COMMITTED);
@@ -82,11 +81,10 @@ TEST(lost_metadata_comes_back_as_a_new_incarnation_with_the_newest_checkpoint) {
 }
 
 TEST(metadata_that_is_there_is_not_replaced) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_recovery_report report;
     cst_err err;
 
-    world_claim(w);
     world_checkpoint(w, 50, COMMITTED);
     CHECK_CODE(listing(w, true, &report, &err), CST_EXISTS);
     meta_lose(w);
@@ -127,9 +125,8 @@ TEST(a_store_without_manifests_has_nothing_to_recover) {
 }
 
 TEST(a_candidate_that_is_whole_counts_like_any_other) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     world_checkpoint(w, 50, COMMITTED);
     world_checkpoint(w, 50, CANDIDATE);
     meta_lose(w);
@@ -139,9 +136,8 @@ TEST(a_candidate_that_is_whole_counts_like_any_other) {
 }
 
 TEST(the_higher_tenure_stands_above_the_higher_id) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     world_checkpoint(w, 50, COMMITTED);
     w->id = 7;
     world_checkpoint(w, 50, CANDIDATE); // 8, of an owner that was pushed aside
@@ -156,9 +152,8 @@ TEST(the_higher_tenure_stands_above_the_higher_id) {
 }
 
 TEST(a_higher_incarnation_stands_above_all) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
     meta_lose(w);
     rebuilt(w, false);
@@ -172,9 +167,8 @@ TEST(a_higher_incarnation_stands_above_all) {
 }
 
 TEST(a_higher_incarnation_stands_above_a_higher_tenure) {
-    world *w = world_open();
+    world *w = world_owned();
 
-    world_claim(w);
     w->incarnation = 5;
     world_checkpoint(w, 50, COMMITTED);
     w->incarnation = 1;
@@ -188,11 +182,10 @@ TEST(a_higher_incarnation_stands_above_a_higher_tenure) {
 }
 
 TEST(every_byte_is_read_and_a_damaged_one_needs_a_word_before_an_older_is_taken) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_recovery_report report;
     cst_err err;
 
-    world_claim(w);
     for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
     world_flip(w, w->past[3][0].names[2], 128 + 30); // in a body
     meta_lose(w);
@@ -226,11 +219,10 @@ TEST(a_manifest_that_cannot_be_read_may_have_been_the_newest) {
 }
 
 TEST(if_nothing_verifies_it_says_so) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_recovery_report report;
     cst_err err;
 
-    world_claim(w);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 50, COMMITTED);
     world_remove(w, w->past[1][1].names[0]);
     meta_lose(w);
@@ -267,11 +259,10 @@ TEST(fulls_that_the_checkpoint_stands_on_are_registered_again) {
 }
 
 TEST(what_the_lost_metadata_left_behind_can_be_cleaned_up) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_compaction_options options;
     size_t count = 0;
 
-    world_claim(w);
     for (int i = 0; i < 4; i++) world_checkpoint(w, 50, COMMITTED);
     world_checkpoint(w, 50, UPLOADED);
     meta_lose(w);

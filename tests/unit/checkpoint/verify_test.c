@@ -47,14 +47,13 @@ static csti_verify_options options_of(world *w, seen *all) {
 }
 
 TEST(good_checkpoints_are_read_whole_and_shared_segments_once) {
-    world *w = world_open();
+    world *w = world_owned();
     seen *all = malloc(sizeof *all);
     csti_verify_options options;
     csti_verify_report report;
     csti_arena arena;
     uint64_t bytes = 0;
 
-    world_claim(w);
     for (int i = 0; i < 4; i++) world_checkpoint(w, 50, COMMITTED);
     options = options_of(w, all);
     CHECK_OK(csti_verify(&options, &report, NULL));
@@ -74,13 +73,12 @@ TEST(good_checkpoints_are_read_whole_and_shared_segments_once) {
 }
 
 TEST(each_flipped_bit_of_each_object_is_found_and_its_object_named) {
-    world *w = world_open();
+    world *w = world_owned();
     seen *all = malloc(sizeof *all);
     csti_verify_options options;
     csti_verify_report report;
     cst_err err;
 
-    world_claim(w);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 3, COMMITTED);
     for (int i = 0; i < 400; i++) {
         const bool manifest = test_random_below(4) == 0;
@@ -108,13 +106,12 @@ TEST(each_flipped_bit_of_each_object_is_found_and_its_object_named) {
 }
 
 TEST(it_goes_on_behind_damage_and_finds_all_of_it) {
-    world *w = world_open();
+    world *w = world_owned();
     seen *all = malloc(sizeof *all);
     csti_verify_options options;
     csti_verify_report report;
     cst_err err;
 
-    world_claim(w);
     for (int i = 0; i < 4; i++) world_checkpoint(w, 50, COMMITTED);
     world_flip(w, w->manifests[4], 30);
     world_flip(w, w->past[3][0].names[2], 200);
@@ -131,13 +128,12 @@ TEST(it_goes_on_behind_damage_and_finds_all_of_it) {
 }
 
 TEST(one_checkpoint_is_verified_by_its_id) {
-    world *w = world_open();
+    world *w = world_owned();
     seen *all = malloc(sizeof *all);
     csti_verify_options options;
     csti_verify_report report;
     cst_err err;
 
-    world_claim(w);
     options = options_of(w, all);
     CHECK_CODE(csti_verify(&options, &report, &err), CST_NOT_FOUND);
     for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
@@ -189,10 +185,9 @@ TEST(a_pin_keeps_a_checkpoint_until_its_end) {
 }
 
 TEST(a_reader_that_was_too_slow_is_told) {
-    world *w = world_open();
+    world *w = world_owned();
     csti_pin pin;
 
-    world_claim(w);
     for (int i = 0; i < 2; i++) world_checkpoint(w, 20, COMMITTED);
     CHECK_OK(csti_pin_take(w->meta, &w->clock.clock, &w->random.random, 1, &pin, NULL));
     csti_clock_sim_advance(&w->clock, CSTI_PIN_TTL_US * 1000 + 1000);

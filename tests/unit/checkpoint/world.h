@@ -145,6 +145,32 @@ static inline void world_claim(world *w) {
     w->tenure = result.tenure;
 }
 
+static inline world *world_owned(void) {
+    world *w = world_open();
+
+    world_claim(w);
+    return w;
+}
+
+static inline void world_abort(world *w, uint64_t id) {
+    const csti_meta_command command = {.kind = CSTI_META_ABORT,
+                                       .owner = w->owner,
+                                       .tenure = w->tenure,
+                                       .id = id};
+
+    CHECK_OK(world_propose(w, &command, NULL));
+}
+
+static inline void world_retire(world *w, uint64_t id) {
+    const csti_meta_command command = {.kind = CSTI_META_RETIRE,
+                                       .owner = w->owner,
+                                       .tenure = w->tenure,
+                                       .ids = &id,
+                                       .ids_count = 1};
+
+    CHECK_OK(world_propose(w, &command, NULL));
+}
+
 // A view in an arena of the test's; released with it.
 static inline csti_meta_view world_view(world *w, csti_arena *arena) {
     csti_meta_view view;
