@@ -8,8 +8,7 @@ TEST(a_manifest_whose_answer_was_lost_is_read_back_and_committed) {
     test_job *job = job_open(1);
 
     job->faults = (job_faults){1, 1, JOB_FAILS_AFTER, "put", "manifest", 0};
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     CHECK_EQ(job->faults.seen, 1);
     CHECK_EQ(job_stats(job).committed, 1);
     CHECK_EQ(job_stats(job).aborted, 0);
@@ -21,8 +20,7 @@ TEST(a_segment_whose_answer_was_lost_is_read_back) {
     test_job *job = job_open(1);
 
     job->faults = (job_faults){1, 1, JOB_FAILS_AFTER, "upload_finish", NULL, 0};
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     CHECK_EQ(job->faults.seen, 1);
     CHECK_EQ(job_stats(job).aborted, 0);
     job_check_all_committed(job);
@@ -57,8 +55,7 @@ static void fails_for_long(const char *part) {
     uint64_t id = 0;
     uint64_t steps = 0;
 
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     job->faults = (job_faults){1, UINT64_MAX, JOB_FAILS, NULL, part, 0};
     for (int minute = 0; minute < 180; minute++) {
         if (csti_checkpointer_begin(job->c, &id, NULL) == CST_OK) {
@@ -75,8 +72,7 @@ static void fails_for_long(const char *part) {
     job->faults = (job_faults){.count = 0};
     csti_object_sim_client_faults(job->store, &job->faults.kind);
     job_settle(job);
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     job_check_all_committed(job);
     job_check_no_litter(job);
     CHECK_EQ(csti_checkpointer_retry_at_ns(job->c), 0);
@@ -108,8 +104,7 @@ static bool nth_fails(const csti_object_sim_faults *kind, uint64_t n, uint64_t c
     job_settle(job);
     const bool has_failed = job->faults.seen >= n;
     job->faults.count = 0;
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     job_check_all_committed(job);
     // What a store lost may come when its id is over, or may not have been deleted: gc's.
     if (!is_lost && job_stats(job).errors_count == 0) job_check_no_litter(job);
@@ -151,8 +146,7 @@ static bool dies_at(uint64_t n) {
     job->dies_at = 0;
     job_restart(job);
     job_round(job);
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     job_check_all_committed(job);
     job_close(job);
     return has_died;
@@ -225,8 +219,7 @@ TEST(random_schedules_with_faults_lose_nothing) {
         csti_object_sim_client_faults(job->store, &(csti_object_sim_faults){0});
         for (int i = 0; i < 200; i++) random_come(job, ids, came, count);
         job_settle(job);
-        job_round(job);
-        job_settle(job);
+        job_checkpoint(job);
         job_check_all_committed(job);
         CHECK(job_stats(job).aborted > 0 || aborts == 0);
         job_close(job);

@@ -6,8 +6,7 @@
 TEST(a_checkpointer_that_cannot_be_opened_leaves_nothing) {
     test_job *job = job_open(2);
 
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     csti_checkpointer_close(job->c);
     for (uint64_t n = 1;; n++) {
         csti_manifest manifest;
@@ -57,8 +56,7 @@ TEST(what_comes_without_memory_is_refused_and_can_come_again) {
             JOB_OK(csti_checkpointer_abort(job->c, id, &job->err));
             job_settle(job);
         }
-        job_round(job);
-        job_settle(job);
+        job_checkpoint(job);
         job_check_all_committed(job);
         job_close(job);
         if (failed) continue;
@@ -72,15 +70,13 @@ TEST(whichever_allocation_of_upload_or_commit_fails_nothing_is_lost) {
         test_job *job = job_open(2);
 
         job->is_plain = true;
-        job_round(job);
-        job_settle(job);
+        job_checkpoint(job);
         job_round(job);
         nth_fail_at(n);
         for (int i = 0; i < 8; i++) (void)job_step(job);
         const bool failed = nth_end();
         job_settle(job);
-        job_round(job);
-        job_settle(job);
+        job_checkpoint(job);
         job_check_all_committed(job);
         job_close(job);
         if (failed) continue;
@@ -94,13 +90,11 @@ TEST(a_full_that_cannot_be_noted_is_not_used) {
     const csti_manifest_segment full = {"folds/1-0000000000000001/0-1", 256, 1,
                                         CST_SEGMENT_FULL_ORDERED,       1,   1};
 
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     nth_fail_at(1);
     CHECK_CODE(csti_checkpointer_use_full(job->c, 0, &full, NULL), CST_NO_MEMORY);
     CHECK(nth_end());
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     job_check_all_committed(job);
     job_close(job);
 }

@@ -94,8 +94,7 @@ TEST(ranges_go_out_as_they_lie_and_stay_until_the_upload_is_finished) {
     job->options.store = &front.base;
     job->options.meta = job->meta;
     JOB_OK(csti_checkpointer_open(&job->options, &job->c, &job->err));
-    job_round(job);
-    job_settle(job);
+    job_checkpoint(job);
     CHECK_EQ(front.by_reference, 1);
     job_check_all_committed(job); // read through the other door
     job_close(job);

@@ -372,6 +372,21 @@ static inline void job_settle(test_job *job) {
     TEST_FAIL("it does not come to rest: %s", job->err.text);
 }
 
+// One checkpoint of everything, as far as it comes.
+static inline void job_checkpoint(test_job *job) {
+    job_round(job);
+    job_settle(job);
+}
+
+// For `before`: whether this is the call that it waits for, with `part` in its name. It was then
+// the last that it is asked about.
+static inline bool job_is_at(test_job *job, const char *call, const char *name, const char *wanted,
+                             const char *part) {
+    if (strcmp(call, wanted) != 0 || !strstr(name, part)) return false;
+    job->before = NULL;
+    return true;
+}
+
 static inline csti_checkpointer_stats job_stats(const test_job *job) {
     csti_checkpointer_stats stats;
 
