@@ -261,6 +261,16 @@ cst_code csti_metrics_register(csti_metrics *m, csti_metric_kind kind, const cha
     return code;
 }
 
+cst_code csti_metrics_register_rows(csti_metrics *m, const csti_metric_row *rows,
+                                    uint32_t rows_count, const char *labels, cst_err *err) {
+    cst_code code = CST_OK;
+
+    for (uint32_t i = 0; i < rows_count && code == CST_OK; i++)
+        code = csti_metrics_register(m, rows[i].kind, rows[i].name, rows[i].help, labels,
+                                     rows[i].out, err);
+    return code;
+}
+
 // ---- Values ----
 
 static uint64_t value_of(const _Atomic uint64_t *value) {

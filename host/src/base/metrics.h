@@ -54,6 +54,20 @@ CST_CHECK_RESULT cst_code csti_metrics_register(csti_metrics *metrics, csti_metr
                                                 const char *labels, csti_metric **out,
                                                 cst_err *err);
 
+// What somebody registers, as a table: one row a metric.
+typedef struct csti_metric_row {
+    csti_metric **out;
+    csti_metric_kind kind;
+    const char *name;
+    const char *help;
+} csti_metric_row;
+
+// All rows with the same labels, in their order. After an error the first ones may be there.
+CST_CHECK_RESULT cst_code csti_metrics_register_rows(csti_metrics *metrics,
+                                                     const csti_metric_row *rows,
+                                                     uint32_t rows_count, const char *labels,
+                                                     cst_err *err);
+
 static inline void csti_metric_add(csti_metric *metric, uint64_t count) {
     // Relaxed: one writer, and readers need no order.
     const uint64_t value = atomic_load_explicit(&metric->value, memory_order_relaxed);

@@ -25,12 +25,7 @@ typedef struct job_gauges {
 
 cst_code csti_job_report_open(csti_job *job, cst_err *err) {
     job_gauges *g = calloc(1, sizeof *g);
-    const struct {
-        csti_metric **out;
-        csti_metric_kind kind;
-        const char *name;
-        const char *help;
-    } wanted[] = {
+    const csti_metric_row wanted[] = {
         {&g->read, CSTI_METRIC_COUNTER, "constellation_source_rows_total", "Rows read."},
         {&g->dropped, CSTI_METRIC_COUNTER, "constellation_filtered_rows_total",
          "Rows that filters dropped."},
@@ -64,12 +59,8 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
 
     if (!g) return cst_fail(err, CST_NO_MEMORY, "a job's metrics");
     job->gauges = g;
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        const cst_code code = csti_metrics_register(job->metrics, wanted[i].kind, wanted[i].name,
-                                                    wanted[i].help, "", wanted[i].out, err);
-        if (code != CST_OK) return code;
-    }
-    return CST_OK;
+    return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
+                                      err);
 }
 
 typedef struct job_sums {

@@ -90,12 +90,7 @@ static void room_look(csti_partition *partition) {
 
 static cst_code metrics_open(csti_partition *partition, cst_err *err) {
     csti_partition_metrics *m = &partition->metrics;
-    const struct {
-        csti_metric **out;
-        csti_metric_kind kind;
-        const char *name;
-        const char *help;
-    } wanted[] = {
+    const csti_metric_row wanted[] = {
         {&m->rows, CSTI_METRIC_COUNTER, "constellation_rows_total", "Rows applied."},
         {&m->bytes, CSTI_METRIC_COUNTER, "constellation_bytes_total", "Bytes of rows applied."},
         {&m->barriers, CSTI_METRIC_COUNTER, "constellation_barriers_total", "Epochs sealed."},
@@ -120,16 +115,13 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
          "Rows that wait for the barriers of other inputs."},
     };
     char labels[32];
+    cst_code code;
 
     snprintf(labels, sizeof labels, "partition=\"%u\"", partition->options.partition);
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
-        const cst_code code =
-            csti_metrics_register(partition->options.metrics, wanted[i].kind, wanted[i].name,
-                                  wanted[i].help, labels, wanted[i].out, err);
-        if (code != CST_OK) return code;
-    }
-    csti_metric_set(m->waits_for, -1);
-    return CST_OK;
+    code = csti_metrics_register_rows(partition->options.metrics, wanted,
+                                      sizeof wanted / sizeof *wanted, labels, err);
+    if (code == CST_OK) csti_metric_set(m->waits_for, -1);
+    return code;
 }
 
 cst_code csti_partition_open(const csti_partition_options *options, csti_partition **out,
