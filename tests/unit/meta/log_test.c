@@ -111,8 +111,7 @@ TEST(threads_of_one_process_share_a_log) {
 }
 
 TEST(a_refusal_is_decided_and_says_why) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store);
     csti_meta_result result;
     cst_err err = {0};
@@ -124,13 +123,11 @@ TEST(a_refusal_is_decided_and_says_why) {
     CHECK_EQ(result.index, 2);
     CHECK(strstr(err.text, "tenure 9"));
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(a_malformed_command_never_reaches_the_log) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store);
     csti_meta_command command = claim(OWNER);
 
@@ -138,13 +135,11 @@ TEST(a_malformed_command_never_reaches_the_log) {
     CHECK_CODE(csti_meta_propose(meta, &command, NULL, NULL), CST_USAGE);
     CHECK_EQ(objects_count(store), 0);
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(a_view_holds_whatever_comes_after_it) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store);
     csti_meta_command first;
     csti_meta_command raise = {.kind = CSTI_META_TOKEN_RAISE, .lease = "fold"};
@@ -173,15 +168,13 @@ TEST(a_view_holds_whatever_comes_after_it) {
     CHECK_TEXT(view.leases[0].name, "fold");
     CHECK_TEXT(view.pending[0], "checkpoints/old");
     csti_arena_release(&arena);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 // ---- Opening ------------------------------------------------------------------------------------
 
 TEST(a_store_without_metadata_begins_only_if_it_is_empty) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta_log_options options = log_options(store);
     csti_meta *meta = NULL;
 
@@ -200,8 +193,7 @@ TEST(a_store_without_metadata_begins_only_if_it_is_empty) {
     CHECK_OK(csti_meta_open_log(&options, &meta, NULL));
     CHECK_EQ(tenure_of(meta), 1);
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 // The job begins while a process looks whether it is there.
@@ -221,28 +213,25 @@ static void begin_meanwhile(void *context, csti_object_sim_moment moment, const 
 }
 
 TEST(a_job_that_begins_while_somebody_looks_is_found) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world), *slow = NULL, *once = store;
+    cst_object_store *store = client_make(world_make()), *slow = NULL, *once = store;
     const csti_object_sim_options options = {.seed = 1,
                                              .clock = &test_clock,
                                              .yield = begin_meanwhile,
                                              .yield_context = &once};
     csti_meta *meta;
 
-    CHECK_OK(csti_object_sim_client_open(world, &options, &slow, NULL));
+    CHECK_OK(csti_object_sim_client_open(test_world, &options, &slow, NULL));
     meta = log_open(slow);
     CHECK_EQ(tenure_of(meta), 1);
     csti_meta_close(meta);
     cst_object_store_close(slow);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 // ---- Snapshots and the sleeper ------------------------------------------------------------------
 
 TEST(the_log_is_trimmed_behind_its_snapshots) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store);
 
     claim_times(meta, EVERY);
@@ -254,13 +243,11 @@ TEST(the_log_is_trimmed_behind_its_snapshots) {
     CHECK(is_there(store, snapshot_name(3 * EVERY)));
     CHECK_EQ(objects_count(store), 2 + 3);
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(an_entry_that_a_sleeper_writes_anew_does_not_count) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *sleeper = log_open(store), *reader = log_open(store), *meta = log_open(store);
 
     CHECK_EQ(claim_tenure(meta), 1);
@@ -282,8 +269,7 @@ TEST(an_entry_that_a_sleeper_writes_anew_does_not_count) {
     claim_times(meta, EVERY);
     CHECK(!is_there(store, entry_name(2))); // trimmed again
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 // Other processes go on while one waits for the answer of its put.
@@ -304,8 +290,7 @@ static void interrupt(void *context, csti_object_sim_moment moment, const char *
 }
 
 static void propose_interrupted(int claims, cst_code wanted) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world), *slow = NULL;
+    cst_object_store *store = client_make(world_make()), *slow = NULL;
     interruption other = {.other = log_open(store)};
     const csti_object_sim_options options = {.seed = 1,
                                              .clock = &test_clock,
@@ -315,7 +300,7 @@ static void propose_interrupted(int claims, cst_code wanted) {
     csti_meta_result result;
     csti_meta *meta;
 
-    CHECK_OK(csti_object_sim_client_open(world, &options, &slow, NULL));
+    CHECK_OK(csti_object_sim_client_open(test_world, &options, &slow, NULL));
     meta = log_open(slow);
     CHECK_EQ(claim_tenure(meta), 1);
     other.claims = claims;
@@ -329,8 +314,7 @@ static void propose_interrupted(int claims, cst_code wanted) {
     csti_meta_close(meta);
     csti_meta_close(other.other);
     cst_object_store_close(slow);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(an_own_entry_is_known_though_a_snapshot_has_swallowed_it) {
@@ -377,26 +361,23 @@ static void faulty_open(faulty *self, csti_object_sim_world *world, uint64_t see
 }
 
 TEST(a_put_that_is_ambiguous_is_settled_by_reading_it_back) {
-    csti_object_sim_world *world = world_make();
     faulty some = {.faults = {.error_after = 1000000}};
     csti_meta *meta;
 
-    faulty_open(&some, world, 1);
+    faulty_open(&some, world_make(), 1);
     meta = log_open(some.store);
     some.call = "put";
     for (uint64_t i = 1; i <= 3 * EVERY; i++) CHECK_EQ(claim_tenure(meta), i);
     csti_meta_close(meta);
-    cst_object_store_close(some.store);
-    csti_object_sim_world_close(world);
+    store_close(some.store);
 }
 
 TEST(a_put_that_fails_changes_nothing) {
-    csti_object_sim_world *world = world_make();
     faulty some = {.faults = {.error_before = 1000000}};
     const csti_meta_command command = claim(OWNER);
     csti_meta *meta;
 
-    faulty_open(&some, world, 1);
+    faulty_open(&some, world_make(), 1);
     meta = log_open(some.store);
     some.call = "put";
     CHECK_CODE(csti_meta_propose(meta, &command, NULL, NULL), CST_OBJECT_UNAVAILABLE);
@@ -404,20 +385,18 @@ TEST(a_put_that_fails_changes_nothing) {
     CHECK_EQ(objects_count(some.store), 0);
     CHECK_EQ(claim_tenure(meta), 1);
     csti_meta_close(meta);
-    cst_object_store_close(some.store);
-    csti_object_sim_world_close(world);
+    store_close(some.store);
 }
 
 TEST(an_append_that_could_not_be_looked_at_is_ambiguous) {
     static const char *const calls[] = {"get", "list"};
 
     for (int i = 0; i < 2; i++) {
-        csti_object_sim_world *world = world_make();
         faulty some = {.faults = {.error_before = 1000000}};
         const csti_meta_command command = claim(OWNER);
         csti_meta *meta;
 
-        faulty_open(&some, world, 1);
+        faulty_open(&some, world_make(), 1);
         meta = log_open(some.store);
         some.call = calls[i];
         CHECK_CODE(csti_meta_propose(meta, &command, NULL, NULL), CST_OBJECT_AMBIGUOUS);
@@ -425,22 +404,20 @@ TEST(an_append_that_could_not_be_looked_at_is_ambiguous) {
         CHECK_OK(csti_meta_refresh(meta, NULL));
         CHECK_EQ(tenure_of(meta), 1); // it had taken effect
         csti_meta_close(meta);
-        cst_object_store_close(some.store);
-        csti_object_sim_world_close(world);
+        store_close(some.store);
     }
 }
 
 // Two processes claim against a store that loses, delays and repeats answers.
 static void claim_with_losses(uint64_t seed) {
-    csti_object_sim_world *world = world_make();
     faulty some[2] = {0};
     csti_meta *metas[2];
     csti_meta *judge;
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     uint64_t decided = 0, unknown = 0, last = 0;
 
     for (int i = 0; i < 2; i++) {
-        faulty_open(&some[i], world, seed + (uint64_t)i);
+        faulty_open(&some[i], test_world, seed + (uint64_t)i);
         metas[i] = log_open(some[i].store);
         some[i].call = "put";
         some[i].faults =
@@ -470,8 +447,7 @@ static void claim_with_losses(uint64_t seed) {
         csti_meta_close(metas[i]);
         cst_object_store_close(some[i].store);
     }
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(lost_answers_repeat_and_lose_no_decision) {
@@ -479,12 +455,11 @@ TEST(lost_answers_repeat_and_lose_no_decision) {
 }
 
 TEST(a_snapshot_that_fails_fails_no_proposal_and_is_tried_again) {
-    csti_object_sim_world *world = world_make();
     faulty some = {.faults = {.error_before = 1000000}};
     csti_meta_counters counters;
     csti_meta *meta;
 
-    faulty_open(&some, world, 1);
+    faulty_open(&some, world_make(), 1);
     meta = log_open(some.store);
     claim_times(meta, EVERY - 1);
     some.call = "put";
@@ -499,8 +474,7 @@ TEST(a_snapshot_that_fails_fails_no_proposal_and_is_tried_again) {
     CHECK(is_there(some.store, snapshot_name(EVERY + 1)));
     CHECK(!is_there(some.store, entry_name(1)));
     csti_meta_close(meta);
-    cst_object_store_close(some.store);
-    csti_object_sim_world_close(world);
+    store_close(some.store);
 }
 
 // ---- Damage -------------------------------------------------------------------------------------
@@ -517,8 +491,7 @@ static void check_refused(cst_object_store *store, const char *name, bool versio
 }
 
 TEST(every_flipped_byte_and_every_cut_of_the_log_is_refused) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store);
 
     claim_times(meta, EVERY + 2);
@@ -550,13 +523,11 @@ TEST(every_flipped_byte_and_every_cut_of_the_log_is_refused) {
     meta = log_open(store);
     CHECK_EQ(tenure_of(meta), EVERY + 2);
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(a_missing_entry_is_named) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store), *behind = log_open(store);
     uint8_t *bytes;
     size_t count;
@@ -574,13 +545,11 @@ TEST(a_missing_entry_is_named) {
     CHECK_EQ(tenure_of(behind), 5);
     csti_meta_close(behind);
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(an_entry_or_snapshot_under_another_name_is_refused) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *meta = log_open(store);
     uint8_t *bytes;
     size_t count;
@@ -595,8 +564,7 @@ TEST(an_entry_or_snapshot_under_another_name_is_refused) {
     bytes_put(store, snapshot_name(EVERY + 1), bytes, count);
     check_refused(store, snapshot_name(EVERY + 1), false);
     free(bytes);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 // ---- Incarnations -------------------------------------------------------------------------------
@@ -619,8 +587,7 @@ static uint32_t first_commands(csti_meta_command out[4]) {
 }
 
 TEST(a_new_incarnation_begins_with_its_first_commands) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     csti_meta *old = log_open(store), *meta = NULL, *other = NULL;
     csti_meta_log_options options = log_options(store);
     csti_meta_command first[4];
@@ -646,13 +613,11 @@ TEST(a_new_incarnation_begins_with_its_first_commands) {
     csti_meta_close(other);
     csti_meta_close(old);
     csti_meta_close(meta);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(a_new_incarnation_whose_first_commands_are_refused_does_not_begin) {
-    csti_object_sim_world *world = world_make();
-    cst_object_store *store = client_make(world);
+    cst_object_store *store = client_make(world_make());
     const csti_meta_log_options options = log_options(store);
     csti_meta_command first[4];
     const uint32_t count = first_commands(first);
@@ -663,27 +628,24 @@ TEST(a_new_incarnation_whose_first_commands_are_refused_does_not_begin) {
     CHECK_CODE(csti_meta_open_incarnation(&options, 2, first, count, &meta, &err), CST_FENCED);
     CHECK(strstr(err.text, "first command 3"));
     CHECK_EQ(objects_count(store), 0);
-    cst_object_store_close(store);
-    csti_object_sim_world_close(world);
+    store_close(store);
 }
 
 TEST(a_new_incarnation_settles_its_ambiguous_put) {
-    csti_object_sim_world *world = world_make();
     faulty some = {.faults = {.error_after = 1000000}};
     csti_meta_command first[4];
     const uint32_t count = first_commands(first);
     csti_meta_log_options options;
     csti_meta *meta = NULL;
 
-    faulty_open(&some, world, 1);
+    faulty_open(&some, world_make(), 1);
     options = log_options(some.store);
     some.call = "put";
     CHECK_OK(csti_meta_open_incarnation(&options, 2, first, count, &meta, NULL));
     some.call = NULL;
     CHECK_EQ(tenure_of(meta), 42);
     csti_meta_close(meta);
-    cst_object_store_close(some.store);
-    csti_object_sim_world_close(world);
+    store_close(some.store);
 }
 
 TEST_MAIN

@@ -11,6 +11,7 @@
 enum { EVERY = 8, VIEW_BYTES_MAX = 64 << 20 };
 
 static csti_clock_sim test_clock;
+static csti_object_sim_world *test_world; // made last
 
 static inline csti_meta_log_options log_options(cst_object_store *store) {
     return (csti_meta_log_options){
@@ -32,11 +33,9 @@ static inline csti_meta *log_open(cst_object_store *store) {
 }
 
 static inline csti_object_sim_world *world_make(void) {
-    csti_object_sim_world *world = NULL;
-
     csti_clock_sim_init(&test_clock, 1000000);
-    CHECK_OK(csti_object_sim_world_open(test_random(), &world, NULL));
-    return world;
+    CHECK_OK(csti_object_sim_world_open(test_random(), &test_world, NULL));
+    return test_world;
 }
 
 static inline cst_object_store *client_make(csti_object_sim_world *world) {
@@ -45,6 +44,12 @@ static inline cst_object_store *client_make(csti_object_sim_world *world) {
 
     CHECK_OK(csti_object_sim_client_open(world, &options, &store, NULL));
     return store;
+}
+
+// The last client, and its world.
+static inline void store_close(cst_object_store *store) {
+    cst_object_store_close(store);
+    csti_object_sim_world_close(test_world);
 }
 
 // Proposes a claim of the job; the tenure that it got.

@@ -8,11 +8,14 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-// A sink of its own folder, and segments of u64 keys with the fields "a" and "b".
+// A sink of its own folder, and a segment of u64 keys with the field "a".
 typedef struct fixture {
     char parent[256];
     char folder[300];
     csti_sink_options options;
+    csti_sink *sink;
+    bytes_sink bytes;
+    cst_segment *segment;
 } fixture;
 
 static fixture fixture_make(csti_sink_kind kind) {
@@ -29,18 +32,14 @@ static fixture fixture_make(csti_sink_kind kind) {
     return f;
 }
 
-static csti_sink *fixture_open(fixture *f) {
-    csti_sink *sink = NULL;
+// Another process opens the folder.
+static void fixture_open(fixture *f) {
     cst_err err = {0};
 
+    csti_sink_close(f->sink);
+    f->sink = NULL;
     f->options.path = f->folder;
-    if (csti_sink_open(&f->options, &sink, &err) != CST_OK) TEST_FAIL("%s", err.text);
-    return sink;
-}
-
-static void fixture_end(const fixture *f) {
-    if (access(f->folder, F_OK) == 0) folder_remove(f->folder);
-    folder_remove(f->parent);
+    if (csti_sink_open(&f->options, &f->sink, &err) != CST_OK) TEST_FAIL("%s", err.text);
 }
 
 // `rows` rows of keys first.., values `value`, and then a tombstone of key 99.
@@ -54,6 +53,23 @@ static cst_segment *segment_make(bytes_sink *bytes, uint64_t epoch, uint64_t fir
     (void)write_parts(bytes, &info, &records, NULL);
     sink_free(&records);
     return open_or_die(bytes);
+}
+
+// The sink is open, and the segment of epoch 12 has so many rows.
+static fixture fixture_of(csti_sink_kind kind, uint64_t rows) {
+    fixture f = fixture_make(kind);
+
+    fixture_open(&f);
+    f.segment = segment_make(&f.bytes, 12, 1, rows, 5);
+    return f;
+}
+
+static void fixture_end(fixture *f) {
+    cst_segment_close(f->segment);
+    sink_free(&f->bytes);
+    csti_sink_close(f->sink);
+    if (access(f->folder, F_OK) == 0) folder_remove(f->folder);
+    folder_remove(f->parent);
 }
 
 static size_t file_read(const char *folder, const char *name, char *out, size_t capacity) {
@@ -98,48 +114,35 @@ static const char part_text[] = "{\"k\":1,\"a\":5,\"_op\":\"upsert\"}\n"
                                 "{\"k\":99,\"_op\":\"delete\"}\n";
 
 TEST(a_segment_becomes_a_part) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
     csti_sink_stats stats;
     char text[4096];
 
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
     CHECK_TEXT(text, part_text);
     CHECK_EQ(files_count(f.folder), 1);
-    csti_sink_stats_read(sink, &stats);
+    csti_sink_stats_read(f.sink, &stats);
     CHECK_EQ(stats.parts, 1);
     CHECK_EQ(stats.rows, 3);
     CHECK_EQ(stats.bytes, strlen(part_text));
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 TEST(a_part_released_again_is_left_as_it_is) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
     struct stat before, after;
     char path[600];
 
     (void)snprintf(path, sizeof path, "%s/%s", f.folder, part_name);
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK_EQ(stat(path, &before), 0);
-    csti_sink_close(sink);
-    sink = fixture_open(&f);
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    fixture_open(&f);
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK_EQ(stat(path, &after), 0);
     CHECK_EQ(before.st_ino, after.st_ino);
     CHECK_EQ(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
     CHECK_EQ(files_count(f.folder), 1);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
@@ -150,39 +153,27 @@ TEST(a_part_with_other_bytes_is_never_replaced) {
         "{\"k\":99,\"_op\":\"delete\"}\n",
         "{\"k\":1,\"a\":5,\"_op\":\"upsert\"}\n{\"k\":2,\"a\":5,\"_op\":\"upsert\"}\n"
         "{\"k\":99,\"_op\":\"delete\"}\n "};
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         cst_err err = {0};
         char text[4096];
 
         file_write(f.folder, part_name, others[i]);
-        CHECK_CODE(csti_sink_release(sink, 3, segment, &err), CST_SINK);
+        CHECK_CODE(csti_sink_release(f.sink, 3, f.segment, &err), CST_SINK);
         CHECK(strstr(err.text, part_name));
         CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
         CHECK_TEXT(text, others[i]);
         CHECK_EQ(files_count(f.folder), 1);
     }
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 TEST(a_segment_without_records_gives_no_part) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 0, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 0);
 
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK_EQ(files_count(f.folder), 0);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
@@ -190,12 +181,12 @@ TEST(left_over_temporaries_go_at_open_and_nothing_else_does) {
     fixture f = fixture_make(CSTI_SINK_FILE);
     char text[64];
 
-    csti_sink_close(fixture_open(&f));
+    fixture_open(&f);
     file_write(f.folder, "temp-0000000000000001-00000000000000000012-00003.ndjson", "half");
     file_write(f.folder, "temp-0000000000000007-00000000000000000012-00004.ndjson", "ours");
     file_write(f.folder, "00000000000000000011-00003.ndjson", "a part");
     file_write(f.folder, "notes.txt", "a person's");
-    csti_sink_close(fixture_open(&f));
+    fixture_open(&f);
     CHECK_EQ(files_count(f.folder), 3);
     CHECK(file_read(f.folder, "temp-0000000000000001-00000000000000000012-00003.ndjson", text,
                     sizeof text) == SIZE_MAX);
@@ -203,43 +194,34 @@ TEST(left_over_temporaries_go_at_open_and_nothing_else_does) {
 }
 
 TEST(what_was_released_is_known_by_partition_and_epoch) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
     bool released = true;
 
     file_write(f.folder, "temp-0000000000000007-00000000000000000099-00003.ndjson", "half");
     file_write(f.folder, "00000000000000000099-00003.ndjson.bak", "a person's");
     file_write(f.folder, "99-3.ndjson", "a person's");
-    CHECK_OK(csti_sink_has_released(sink, 3, 1, &released, NULL));
+    CHECK_OK(csti_sink_has_released(f.sink, 3, 1, &released, NULL));
     CHECK(!released);
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
-    CHECK_OK(csti_sink_has_released(sink, 3, 12, &released, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    CHECK_OK(csti_sink_has_released(f.sink, 3, 12, &released, NULL));
     CHECK(released);
-    CHECK_OK(csti_sink_has_released(sink, 3, 11, &released, NULL)); // a later one is
+    CHECK_OK(csti_sink_has_released(f.sink, 3, 11, &released, NULL)); // a later one is
     CHECK(released);
-    CHECK_OK(csti_sink_has_released(sink, 3, 13, &released, NULL));
+    CHECK_OK(csti_sink_has_released(f.sink, 3, 13, &released, NULL));
     CHECK(!released);
-    CHECK_OK(csti_sink_has_released(sink, 2, 12, &released, NULL));
+    CHECK_OK(csti_sink_has_released(f.sink, 2, 12, &released, NULL));
     CHECK(!released);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 TEST(a_segment_of_many_chunks_is_rendered_whole) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
     enum { ROWS = 100000 };
-    cst_segment *segment = segment_make(&bytes, 12, 1, ROWS, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, ROWS);
     char *text = malloc(8 << 20);
     const char *line = text;
 
     CHECK(text);
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK(file_read(f.folder, part_name, text, 8 << 20) > 2 << 20);
     for (int r = 1; r <= ROWS; r++) {
         char wanted[80];
@@ -248,54 +230,36 @@ TEST(a_segment_of_many_chunks_is_rendered_whole) {
         if (strncmp(line, wanted, strlen(wanted)) != 0) TEST_FAIL("row %d: %.60s", r, line);
         line += strlen(wanted);
     }
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     free(text);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 TEST(a_damaged_segment_releases_nothing) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
 
-    bytes.bytes[140] ^= 1;
-    CHECK_CODE(csti_sink_release(sink, 3, segment, NULL), CST_SEGMENT_CHECKSUM);
+    f.bytes.bytes[140] ^= 1;
+    CHECK_CODE(csti_sink_release(f.sink, 3, f.segment, NULL), CST_SEGMENT_CHECKSUM);
     CHECK_EQ(files_count(f.folder), 0);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 TEST(a_sink_that_throws_away_counts) {
-    fixture f = fixture_make(CSTI_SINK_NONE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_NONE, 2);
     csti_sink_stats stats;
     bool released = true;
 
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
-    csti_sink_stats_read(sink, &stats);
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    csti_sink_stats_read(f.sink, &stats);
     CHECK_EQ(stats.rows, 3);
-    CHECK_OK(csti_sink_has_released(sink, 3, 12, &released, NULL));
+    CHECK_OK(csti_sink_has_released(f.sink, 3, 12, &released, NULL));
     CHECK(!released);
     CHECK(access(f.folder, F_OK) != 0);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 TEST(stdout_gets_the_lines_and_cannot_know) {
-    fixture f = fixture_make(CSTI_SINK_STDOUT);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
-    csti_sink *sink = fixture_open(&f);
+    fixture f = fixture_of(CSTI_SINK_STDOUT, 2);
     int pipes[2];
     char text[4096] = "";
     bool released = false;
@@ -307,7 +271,7 @@ TEST(stdout_gets_the_lines_and_cannot_know) {
     child = fork();
     if (child == 0) {
         if (dup2(pipes[1], STDOUT_FILENO) < 0) _exit(2);
-        _exit(csti_sink_release(sink, 3, segment, NULL) == CST_OK ? 0 : 1);
+        _exit(csti_sink_release(f.sink, 3, f.segment, NULL) == CST_OK ? 0 : 1);
     }
     close(pipes[1]);
     CHECK_EQ(waitpid(child, &status, 0), child);
@@ -315,11 +279,8 @@ TEST(stdout_gets_the_lines_and_cannot_know) {
     CHECK_EQ(read(pipes[0], text, sizeof text - 1), strlen(part_text));
     CHECK_TEXT(text, part_text);
     close(pipes[0]);
-    CHECK_OK(csti_sink_has_released(sink, 3, 12, &released, NULL));
+    CHECK_OK(csti_sink_has_released(f.sink, 3, 12, &released, NULL));
     CHECK(released);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
@@ -344,10 +305,7 @@ TEST(a_folder_that_cannot_be_is_refused) {
 // -------------------------------------------------------------------
 
 TEST(a_full_disk_releases_nothing_and_the_next_try_goes_on) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
     char temporary[600];
     char text[4096];
     cst_err err = {0};
@@ -355,25 +313,19 @@ TEST(a_full_disk_releases_nothing_and_the_next_try_goes_on) {
     // What is written to the temporary goes to a device that is always full.
     (void)snprintf(temporary, sizeof temporary, "%s/temp-0000000000000007-%s", f.folder, part_name);
     CHECK_EQ(symlink("/dev/full", temporary), 0);
-    CHECK_CODE(csti_sink_release(sink, 3, segment, &err), CST_IO);
+    CHECK_CODE(csti_sink_release(f.sink, 3, f.segment, &err), CST_IO);
     CHECK(strstr(err.text, "the disk is full") && strstr(err.text, part_name));
     CHECK_EQ(files_count(f.folder), 0);
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
     CHECK_TEXT(text, part_text);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
 #ifdef CST_FAULT_POINTS
 // Releases the part with a fault armed, in a child if the fault kills; then in another life.
 static void released_with_fault(const char *fault, bool kills, int files_wanted) {
-    fixture f = fixture_make(CSTI_SINK_FILE);
-    csti_sink *sink = fixture_open(&f);
-    bytes_sink bytes = {NULL, 0, 0, 0, 0};
-    cst_segment *segment = segment_make(&bytes, 12, 1, 2, 5);
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
     const pid_t child = kills ? fork() : 0;
     char text[4096];
 
@@ -381,7 +333,7 @@ static void released_with_fault(const char *fault, bool kills, int files_wanted)
         cst_code code;
 
         CHECK_OK(csti_fault_points_arm_text(fault, NULL));
-        code = csti_sink_release(sink, 3, segment, NULL);
+        code = csti_sink_release(f.sink, 3, f.segment, NULL);
         CHECK_OK(csti_fault_points_arm_text("", NULL));
         if (kills) _exit(1); // it must not come here
         CHECK_CODE(code, CST_IO);
@@ -392,16 +344,12 @@ static void released_with_fault(const char *fault, bool kills, int files_wanted)
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     }
     CHECK_EQ(files_count(f.folder), files_wanted);
-    csti_sink_close(sink);
     f.options.nonce = 8;
-    sink = fixture_open(&f);
-    CHECK_OK(csti_sink_release(sink, 3, segment, NULL));
+    fixture_open(&f);
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
     CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
     CHECK_TEXT(text, part_text);
     CHECK_EQ(files_count(f.folder), 1);
-    cst_segment_close(segment);
-    sink_free(&bytes);
-    csti_sink_close(sink);
     fixture_end(&f);
 }
 
