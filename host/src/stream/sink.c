@@ -43,11 +43,13 @@ static cst_code folder_fail(const csti_sink *sink, const char *what, cst_err *er
 
 // ---- Open ---------------------------------------------------------------------------------------
 
-// The entry that is new in the parent must outlast a crash as its parts do.
+// The entry in the parent must outlast a crash as its parts do, whoever made it, and however far
+// he came.
 static cst_code parent_sync(const csti_sink *sink, cst_err *err) {
     int parent = openat(sink->folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cst_code code = CST_OK;
 
+    if (parent < 0 && errno == EACCES) return CST_OK; // not ours to look into
     if (parent < 0 || fsync(parent) != 0) code = folder_fail(sink, "fsync of its parent", err);
     if (parent >= 0) (void)close(parent);
     return code;
@@ -71,26 +73,26 @@ static cst_code temporaries_remove(const csti_sink *sink, cst_err *err) {
 
     if (code != CST_OK) return code;
     (void)snprintf(own, sizeof own, TEMPORARY_PREFIX "%016" PRIx64, sink->nonce);
-    while (code == CST_OK && (entry = readdir(listing)) != NULL) {
+    for (errno = 0; code == CST_OK && (entry = readdir(listing)) != NULL; errno = 0) {
         if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0) continue;
         if (strncmp(entry->d_name, own, strlen(own)) == 0) continue;
         if (unlinkat(sink->folder, entry->d_name, 0) != 0 && errno != ENOENT)
             code = folder_fail(sink, "removing a left-over temporary", err);
     }
+    if (code == CST_OK && errno != 0) code = folder_fail(sink, "listing", err);
     (void)closedir(listing);
     return code;
 }
 
 static cst_code folder_open(csti_sink *sink, cst_err *err) {
-    const bool made = mkdir(sink->path, 0777) == 0;
-    cst_code code = CST_OK;
+    cst_code code;
 
-    if (!made && errno != EEXIST) return folder_fail(sink, "making it", err);
+    if (mkdir(sink->path, 0777) != 0 && errno != EEXIST) return folder_fail(sink, "making it", err);
     sink->folder = open(sink->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (sink->folder < 0) return folder_fail(sink, "opening it", err);
     if (faccessat(sink->folder, ".", W_OK | X_OK, 0) != 0)
         return folder_fail(sink, "writing to it", err);
-    if (made) code = parent_sync(sink, err);
+    code = parent_sync(sink, err);
     return code == CST_OK ? temporaries_remove(sink, err) : code;
 }
 
@@ -250,22 +252,24 @@ cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition, uint64_t ep
     DIR *listing = NULL;
     const struct dirent *entry;
     bool found = sink->kind == CSTI_SINK_STDOUT;
-    cst_code code;
+    cst_code code = CST_OK;
 
     if (sink->kind == CSTI_SINK_FILE) {
         code = listing_open(sink, &listing, err);
         if (code != CST_OK) return code;
-        while (!found && (entry = readdir(listing)) != NULL) {
+        for (errno = 0; !found && (entry = readdir(listing)) != NULL; errno = 0) {
             uint64_t part_epoch = 0;
             uint32_t part_partition = 0;
 
             if (!name_read(entry->d_name, &part_epoch, &part_partition)) continue;
             found = part_partition == partition && part_epoch >= epoch;
         }
+        // What was not seen may be there: "no" would let rows out twice.
+        if (!found && errno != 0) code = folder_fail(sink, "listing", err);
         (void)closedir(listing);
     }
-    *out = found;
-    return CST_OK;
+    if (code == CST_OK) *out = found;
+    return code;
 }
 
 void csti_sink_stats_read(const csti_sink *sink, csti_sink_stats *out) {

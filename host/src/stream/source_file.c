@@ -322,7 +322,7 @@ static cst_code folder_list(file_source *source, cst_err *err) {
 
     if (!folder)
         return cst_fail(err, CST_IO, "source %s: listing: %s", source->path, strerror(errno));
-    while (code == CST_OK && (entry = readdir(folder)) != NULL) {
+    for (errno = 0; code == CST_OK && (entry = readdir(folder)) != NULL; errno = 0) {
         struct stat status;
 
         if (entry->d_name[0] == '.') continue;
@@ -332,6 +332,9 @@ static cst_code folder_list(file_source *source, cst_err *err) {
         else if (!S_ISDIR(status.st_mode))
             code = name_add(source, entry->d_name, &capacity, err);
     }
+    // A file that was not listed is rows that nobody would read.
+    if (code == CST_OK && errno != 0)
+        code = cst_fail(err, CST_IO, "source %s: listing: %s", source->path, strerror(errno));
     (void)closedir(folder);
     if (code != CST_OK) return code;
     if (source->source.splits_count == 0)
