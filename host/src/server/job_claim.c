@@ -27,10 +27,10 @@ static cst_code meta_open(csti_job *job, cst_err *err) {
 static cst_code owner_draw(csti_job *job, cst_err *err) {
     cst_code code = CST_OK;
 
-    while (code == CST_OK && job->owner == 0)
+    while (code == CST_OK && job->owner == 0) {
         code = csti_random_fill(job->random, &job->owner, sizeof job->owner, err);
-    // Numbers in manifests are signed 64-bit ones.
-    job->owner &= INT64_MAX;
+        job->owner &= INT64_MAX; // numbers in manifests are signed 64-bit ones
+    }
     return code;
 }
 

@@ -27,6 +27,20 @@ static cst_code owner_write(int fd, const char *path, cst_err *err) {
     return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
 }
 
+// Its entry in the folder above outlasts a crash: what will be kept in it does.
+static cst_code entry_sync(const char *folder, cst_err *err) {
+    char above[PATH_MAX + 4];
+    cst_code code = CST_OK;
+    int fd;
+
+    (void)snprintf(above, sizeof above, "%s/..", folder);
+    fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        code = cst_fail(err, CST_IO, "syncing the folder above %s: %s", folder, strerror(errno));
+    if (fd >= 0) (void)close(fd);
+    return code;
+}
+
 cst_code csti_job_folders_make(const char *path, cst_err *err) {
     char folder[PATH_MAX];
     size_t count = strlen(path);
@@ -35,10 +49,14 @@ cst_code csti_job_folders_make(const char *path, cst_err *err) {
         return cst_fail(err, CST_LIMIT, "a folder's name of %zu bytes", count);
     memcpy(folder, path, count + 1);
     for (char *slash = strchr(folder + 1, '/');; slash = strchr(slash + 1, '/')) {
+        cst_code code = CST_OK;
+
         if (slash) *slash = 0;
-        if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-            return cst_fail(err, CST_IO, "making the folder %s: %s", folder, strerror(errno));
-        if (!slash) return CST_OK;
+        if (mkdir(folder, 0777) == 0)
+            code = entry_sync(folder, err);
+        else if (errno != EEXIST)
+            code = cst_fail(err, CST_IO, "making the folder %s: %s", folder, strerror(errno));
+        if (code != CST_OK || !slash) return code;
         *slash = '/';
     }
 }
