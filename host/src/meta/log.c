@@ -304,8 +304,9 @@ cst_code csti_meta_propose(csti_meta *meta, const csti_meta_command *command,
         if (result_out) *result_out = mine.want.result;
     } else if (mine.unsettled && code != CST_FENCED && code != CST_META_CORRUPT &&
                code != CST_META_VERSION) {
-        code = cst_fail_at(err, CST_OBJECT_AMBIGUOUS, "metadata entry %llu",
-                           (unsigned long long)mine.index);
+        code = cst_fail_at(err, CST_OBJECT_AMBIGUOUS,
+                           "metadata entry %llu may be there, and looking ended with %s",
+                           (unsigned long long)mine.index, cst_code_name(code));
     }
     pthread_mutex_unlock(&meta->log_lock);
     csti_buffer_release(&mine.bytes);

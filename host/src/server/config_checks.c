@@ -175,22 +175,31 @@ static void state_store_check(const checker *c) {
                          "[state] store '%.40s' is no store. Did you mean 'hash:'?", store);
 }
 
-static void device_check(const checker *c, const csti_config_overrides *overrides) {
+// A reason that lies in the file becomes a problem of it; one that lies in this machine is no
+// problem of the file's.
+static cst_code blame(const checker *c, csti_place at, const char *label, const cst_err *why) {
+    if (why->code == CST_NO_MEMORY) return cst_fail(c->err, why->code, "%s%s", label, why->text);
+    csti_problem_add(c->problems, at, "%s%s", label, why->text);
+    return CST_OK;
+}
+
+static cst_code device_check(const checker *c, const csti_config_overrides *overrides) {
     const bool overridden = overrides && overrides->device;
     const csti_config_refusal *refusal =
         overridden ? csti_refusal_find("device", "uri", overrides->device) : NULL;
     const csti_place none = {0, 0};
     const csti_place at = overridden ? none : csti_config_place(c->reader, "device", "uri");
-    const char *label = overridden ? "--device" : "[device] uri";
+    const char *label = overridden ? "--device: " : "[device] uri: ";
     cst_err why = {.code = CST_OK};
     cst_device *device = NULL;
+    cst_code code = CST_OK;
 
     if (refusal)
-        csti_problem_add(c->problems, at, "%s '%.40s': %s", label, overrides->device, refusal->why);
-    else if ((overridden || !is_wrong(c, "device")) &&
-             cst_device_open(c->config->device, &device, &why) != CST_OK)
-        csti_problem_add(c->problems, at, "%s: %s", label, why.text);
+        csti_problem_add(c->problems, at, "--device '%.40s': %s", overrides->device, refusal->why);
+    else if (overridden || !is_wrong(c, "device"))
+        code = cst_device_open(c->config->device, &device, &why);
     cst_device_close(device);
+    return code == CST_OK ? CST_OK : blame(c, at, label, &why);
 }
 
 static void checkpoint_store_check(const checker *c, const csti_config_overrides *overrides) {
@@ -247,11 +256,12 @@ static void folders_check(const checker *c) {
 
 // ---- Columns ------------------------------------------------------------------------------------
 
-static void filters_check(const checker *c, const cst_operator_shape *rows) {
+static cst_code filters_check(const checker *c, const cst_operator_shape *rows) {
     csti_row_shape shape = {.schema = rows->schema};
+    cst_code code = CST_OK;
 
     memcpy(shape.names, rows->names, sizeof shape.names);
-    for (uint32_t i = 0; i < c->config->filters_count; i++) {
+    for (uint32_t i = 0; i < c->config->filters_count && code == CST_OK; i++) {
         const csti_filter_config *filter = &c->config->filters[i];
         cst_err why = {.code = CST_OK};
         csti_filter made;
@@ -261,20 +271,22 @@ static void filters_check(const checker *c, const cst_operator_shape *rows) {
                 UINT32_MAX &&
             csti_filter_make(&shape, filter->column, filter->compare, filter->value, &made, &why) !=
                 CST_OK)
-            csti_problem_add(c->problems, filter->at, "%s", why.text);
+            code = blame(c, filter->at, "", &why);
     }
+    return code;
 }
 
-// The source's columns; false: they are not known, and a problem says why.
-static bool source_shape(const checker *c, cst_operator_shape *out) {
+// The source's columns; not known: a problem says why.
+static cst_code source_shape(const checker *c, cst_operator_shape *out, bool *known_out) {
     cst_err why = {.code = CST_OK};
     const cst_code code =
         is_wrong(c, "source") ? CST_CONFIG : csti_job_source_shape(c->config, out, &why);
     char names[GENERATOR_NAMES_MAX][CSTI_COLUMN_NAME_BYTES];
     size_t count = 0;
 
-    if (code == CST_OK) return true;
-    if (code == CST_CONFIG) return false;
+    *known_out = code == CST_OK;
+    if (code == CST_OK || code == CST_CONFIG) return CST_OK;
+    if (code == CST_NO_MEMORY) return cst_fail(c->err, code, "[source]: %s", why.text);
     while (count < GENERATOR_NAMES_MAX && cst_generator_name(count)) {
         (void)snprintf(names[count], sizeof names[count], "%s", cst_generator_name(count));
         count++;
@@ -285,24 +297,25 @@ static bool source_shape(const checker *c, cst_operator_shape *out) {
         code == CST_NOT_FOUND
             ? csti_hint_of(c->config->source.generator, names[0], count, sizeof names[0]).text
             : "");
-    return false;
+    return CST_OK;
 }
 
-// Through every operator; false as above.
-static bool operators_shape(const checker *c, cst_operator_shape *rows) {
+// Through every operator; not known: as above.
+static cst_code operators_shape(const checker *c, cst_operator_shape *rows, bool *known_out) {
+    *known_out = true;
     for (uint32_t i = 0; i < c->config->operators_count; i++) {
         const csti_operator_config *config = &c->config->operators[i];
         csti_operator *instance = NULL;
         cst_err why = {.code = CST_OK};
 
         if (csti_operator_open(config, rows, &instance, &why) != CST_OK) {
-            csti_problem_add(c->problems, config->at, "[[operator]] %s", why.text);
-            return false;
+            *known_out = false;
+            return blame(c, config->at, "[[operator]] ", &why);
         }
         *rows = *csti_operator_shape_out(instance);
         csti_operator_close(instance);
     }
-    return true;
+    return CST_OK;
 }
 
 static cst_code columns_check(const checker *c) {
@@ -310,15 +323,18 @@ static cst_code columns_check(const checker *c) {
     cst_operator_shape in;
     cst_operator_shape rows;
     csti_job_shape shape;
+    bool known = false;
     uint32_t before;
+    cst_code code = source_shape(c, &in, &known);
 
-    if (!source_shape(c, &in)) return CST_OK;
-    filters_check(c, &in);
+    if (code == CST_OK && known) code = filters_check(c, &in);
+    if (code != CST_OK || !known) return code;
     before = c->problems->count;
     csti_shape_project(config, &in, c->problems, &rows);
-    if (c->problems->count > before || is_wrong(c, "project") || is_wrong(c, "operator") ||
-        !operators_shape(c, &rows))
+    if (c->problems->count > before || is_wrong(c, "project") || is_wrong(c, "operator"))
         return CST_OK;
+    code = operators_shape(c, &rows, &known);
+    if (code != CST_OK || !known) return code;
     return csti_shape_build(config, &rows, &config->arena, c->problems, &shape, c->err);
 }
 
@@ -332,8 +348,8 @@ cst_code csti_config_complete(csti_config_reader *reader, const csti_config_over
     source_check(&c);
     checkpoint_check(&c);
     state_store_check(&c);
-    device_check(&c, overrides);
     checkpoint_store_check(&c, overrides);
     folders_check(&c);
-    return columns_check(&c);
+    code = device_check(&c, overrides);
+    return code == CST_OK ? columns_check(&c) : code;
 }

@@ -259,12 +259,15 @@ static void place_check(csti_job *job) {
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
     code = csti_meta_refresh(job->meta, &err);
     if (code == CST_OK) code = csti_meta_read(job->meta, &arena, &view, &err);
-    if (code == CST_OK && (view.owner != job->owner || view.tenure != job->tenure)) {
-        csti_guard_fence(&job->guard);
+    if (code == CST_OK && (view.owner != job->owner || view.tenure != job->tenure))
         code = cst_fail(&err, CST_FENCED, "job %s: tenure %" PRIu64 " has begun, ours was %" PRIu64,
                         job->config->name, view.tenure, job->tenure);
+    if (code == CST_FENCED) // by another owner, or by metadata that were begun anew
         csti_job_fail(job, code, &err);
-    }
+    else if (code != CST_OK) // commits ask again, and commit nothing without an answer
+        CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "place_not_known",
+                         csti_log_text("code", cst_code_name(code)),
+                         csti_log_text("why", err.text));
     csti_arena_release(&arena);
 }
 

@@ -2,6 +2,9 @@
 
 #include <stdlib.h>
 
+// Metrics and what the log says of memory are kept up also where nobody asks for progress.
+#define REPORT_US UINT64_C(1000000)
+
 // Of the job as a whole; partitions have their own (stream/partition.h).
 typedef struct job_gauges {
     csti_metric *read;      // rows
@@ -140,17 +143,18 @@ void csti_job_report(csti_job *job, bool recovering) {
     csti_job_progress progress;
     job_sums sums;
 
-    if (!job->options.progress || job->options.progress_us == 0) return;
     if (now_ns < job->progress_ns) return;
-    job->progress_ns = now_ns + job->options.progress_us * 1000;
+    job->progress_ns =
+        now_ns + (job->options.progress_us ? job->options.progress_us : REPORT_US) * 1000;
     sums = sums_read(job);
     if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
     gauges_set(job, &sums, &stats);
-    if (sums.starved != job->starved_said)
+    if (sums.starved > job->starved_said)
         CSTI_LOG(job->options.logger, CSTI_LOG_ERROR, "memory_budget_too_small",
                  csti_log_u64("partitions", sums.starved),
                  csti_log_u64("budget_bytes", job->config->budget_bytes));
     job->starved_said = sums.starved;
+    if (!job->options.progress || job->options.progress_us == 0) return;
     progress = (csti_job_progress){
         .rows = sums.rows,
         .seconds = job->started_ns ? seconds_since(job, job->started_ns) : 0,

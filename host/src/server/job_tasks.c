@@ -207,10 +207,10 @@ cst_code csti_job_channels_open(csti_job *job, cst_err *err) {
     cst_code code = CST_OK;
 
     job->workers = aligned_alloc(_Alignof(job_worker), job->workers_count * sizeof *job->workers);
+    if (job->workers) memset(job->workers, 0, job->workers_count * sizeof *job->workers);
     job->channels = calloc(channels_count, sizeof(csti_channel *));
     if (!job->workers || !job->channels)
         return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " workers", job->workers_count);
-    memset(job->workers, 0, job->workers_count * sizeof *job->workers);
     for (uint32_t w = 0; w < job->workers_count; w++) {
         job_worker *worker = &job->workers[w];
 

@@ -1,98 +1,19 @@
+#define _GNU_SOURCE 1 // memmem
+
 // Whole jobs in this process: stopped, started again, fenced off, short of memory.
 #include "checkpoint/names.h"
-#include "server/job_internal.h"
-#include "test.h"
+#include "unit/server/runs.h"
 
-#include <constellation/generator.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum {
     ROWS = 60000,
-    KEYS = 500,
-    PATH_BYTES = 256,
     TEXT_BYTES = 4096,
     FAILURES = 6,
     COMMITS_MAX = 300,
-    BATCH_ROWS = 4096
 };
-
-static const char job_text[] = "[job]\n"
-                               "name = \"test\"\n"
-                               "partitions = %d\n"
-                               "dir = \"data\"\n"
-                               "[source]\n"
-                               "kind = \"generator\"\n"
-                               "name = \"uniform\"\n"
-                               "keys = %d\n"
-                               "%s\n"
-                               "event_time = \"at\"\n"
-                               "watermark = \"1s\"\n"
-                               "[key]\n"
-                               "columns = [\"key\"]\n"
-                               "[[aggregate]]\n"
-                               "as = \"n\"\n"
-                               "op = \"count\"\n"
-                               "[[aggregate]]\n"
-                               "as = \"sum\"\n"
-                               "op = \"sum\"\n"
-                               "column = \"value\"\n"
-                               "[sink]\n"
-                               "kind = \"none\"\n"
-                               "[state]\n"
-                               "budget = \"256MiB\"\n"
-                               "[checkpoint]\n"
-                               "every = \"%s\"\n";
-
-// A folder with a job file; removed at the end.
-typedef struct fixture {
-    char folder[PATH_BYTES], path[PATH_BYTES + 16];
-    csti_job_config config;
-    csti_job *job;
-    csti_job_result result;
-    csti_job_options options;
-    uint64_t stop_at_rows; // 0: never
-    _Atomic uint64_t applied, begun, committed, folded;
-    _Atomic uint64_t source_rows; // 0: as the config says
-    _Atomic bool going;
-    cst_code code;
-    cst_err err;
-} fixture;
-
-static void folder_open(fixture *f, int partitions, uint64_t rows, const char *every) {
-    char rows_line[64] = "";
-    FILE *file;
-
-    memset(f, 0, sizeof *f);
-    snprintf(f->folder, sizeof f->folder, "%s/cst-job-XXXXXX",
-             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-    CHECK(mkdtemp(f->folder));
-    snprintf(f->path, sizeof f->path, "%s/job.toml", f->folder);
-    if (rows) snprintf(rows_line, sizeof rows_line, "rows = %" PRIu64, rows);
-    file = fopen(f->path, "w");
-    CHECK(file);
-    fprintf(file, job_text, partitions, KEYS, rows_line, every);
-    CHECK_EQ(fclose(file), 0);
-}
-
-static void folder_close(fixture *f) {
-    char command[PATH_BYTES + 16];
-
-    snprintf(command, sizeof command, "rm -r '%s'", f->folder);
-    CHECK_EQ(system(command), 0);
-}
-
-static void on_progress(void *context, const csti_job_progress *progress) {
-    fixture *f = context;
-
-    if (!progress->recovering) atomic_store(&f->going, true);
-    if (f->stop_at_rows == 0 || progress->rows < f->stop_at_rows) return;
-    f->stop_at_rows = 0; // once: a second stop would end it without a checkpoint
-    csti_job_stop(f->job);
-}
 
 // No file may grow: the nearest to a full disk that a process can do to itself.
 static void disk_fill(bool full) {
@@ -149,122 +70,6 @@ static void on_progress_litter(void *context, const csti_job_progress *progress)
     if (f->stop_at_rows == 0 || (!gone && progress->checkpoints < COMMITS_MAX)) return;
     f->stop_at_rows = 0;
     csti_job_stop(f->job);
-}
-
-static void job_open(fixture *f, uint64_t rows) {
-    const csti_config_overrides overrides = {.rows = rows};
-
-    if (csti_config_read(f->path, &overrides, &f->config, &f->err) != CST_OK)
-        TEST_FAIL("%s", f->err.text);
-    if (!f->options.progress) f->options.progress = on_progress;
-    f->options.progress_us = 1;
-    f->options.progress_context = f;
-    CHECK_OK(csti_job_open(&f->config, &f->options, &f->job, &f->err));
-}
-
-static void job_close(fixture *f) {
-    csti_job_close(f->job);
-    csti_config_close(&f->config);
-    f->job = NULL;
-}
-
-static cst_code run(fixture *f, uint64_t rows) {
-    job_open(f, rows);
-    f->code = csti_job_run(f->job, &f->result, &f->err);
-    job_close(f);
-    return f->code;
-}
-
-static void run_ok(fixture *f, uint64_t rows) {
-    if (run(f, rows) != CST_OK) TEST_FAIL("%s", f->err.text);
-}
-
-// What the newest checkpoint holds, against the generator itself.
-typedef struct sums {
-    uint64_t count[KEYS + 1], sum[KEYS + 1];
-} sums;
-
-static void checkpoint_read(fixture *f, sums *out) {
-    char uri[PATH_BYTES + 64];
-    cst_object_store *store = NULL;
-    csti_meta *meta = NULL;
-    csti_recovery_plan plan;
-
-    memset(out, 0, sizeof *out);
-    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &store, &f->err));
-    const csti_meta_log_options log = {.store = store,
-                                       .clock = csti_clock_real(),
-                                       .random = csti_random_real()};
-    CHECK_OK(csti_meta_open_log(&log, &meta, &f->err));
-    const csti_recovery_options options = {.store = store,
-                                           .meta = meta,
-                                           .clock = csti_clock_real(),
-                                           .verify_all = true};
-    if (csti_recovery_plan_open(&options, &plan, NULL, &f->err) != CST_OK)
-        TEST_FAIL("%s", f->err.text);
-    CHECK(plan.manifest.id > 0);
-    for (uint32_t p = 0; p < plan.manifest.partitions_count; p++) {
-        const cst_table_options table_options = {
-            .layout = CST_TABLE_INLINE,
-            .key_bytes = plan.manifest.program.value_bytes ? 8 : 0,
-            .program = plan.manifest.program,
-            .hash_key = plan.manifest.hash_key,
-            .budget_bytes = 64 << 20,
-            .numa_node = -1,
-        };
-        const cst_restore_options restore = {0};
-        cst_table *table = NULL;
-
-        CHECK_OK(cst_table_open(&table_options, &table, &f->err));
-        CHECK_OK(cst_segment_restore(plan.chains[p].segments, plan.chains[p].segments_count, table,
-                                     NULL, &restore, NULL, &f->err));
-        for (uint64_t key = 1; key <= KEYS; key++) {
-            uint64_t value[8] = {0};
-            uint8_t encoded[8];
-            size_t bytes = 0;
-
-            cst_key_encode_u64(key, encoded);
-            if (cst_table_get(table, encoded, 8, value, sizeof value, &bytes) != CST_OK) continue;
-            CHECK_EQ(out->count[key], 0); // a key is in one partition
-            out->count[key] = value[plan.manifest.program.accumulators[0].value_offset / 8];
-            out->sum[key] = value[plan.manifest.program.accumulators[1].value_offset / 8];
-        }
-        cst_table_close(table);
-    }
-    csti_recovery_plan_close(&plan);
-    csti_meta_close(meta);
-    cst_object_store_close(store);
-}
-
-static void check_state(fixture *f, uint64_t rows) {
-    const cst_generator_options options = {.skew = -1,
-                                           .keys = KEYS,
-                                           .seed = f->config.source.generate.seed};
-    static sums expected, actual;
-    cst_generator *generator = NULL;
-    cst_batch batch;
-
-    memset(&expected, 0, sizeof expected);
-    CHECK_OK(cst_generator_open("uniform", &options, &generator, NULL));
-    for (uint64_t row = 0; row < rows; row += batch.rows_count) {
-        const uint64_t rest = rows - row;
-
-        CHECK_OK(
-            cst_generator_next(generator, rest < BATCH_ROWS ? (uint32_t)rest : BATCH_ROWS, &batch));
-        const uint64_t *keys = batch.columns[0].values.data;
-        const uint64_t *values = batch.columns[1].values.data;
-        for (uint32_t r = 0; r < batch.rows_count; r++) {
-            expected.count[keys[r]]++;
-            expected.sum[keys[r]] += values[r];
-        }
-    }
-    cst_generator_close(generator);
-    checkpoint_read(f, &actual);
-    for (uint64_t key = 0; key <= KEYS; key++) {
-        CHECK_EQ(actual.count[key], expected.count[key]);
-        CHECK_EQ(actual.sum[key], expected.sum[key]);
-    }
 }
 
 TEST(a_job_reads_all_commits_all_and_ends) {
@@ -532,6 +337,60 @@ TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {
     run_ok(&g, UINT64_C(1));
     CHECK(g.result.recovered_from > 0);
     folder_close(&g);
+}
+
+// Somebody begins new metadata: what this one knows is no longer what decides. Its next commit is
+// an hour away.
+TEST(a_job_whose_metadata_begin_anew_is_fenced_off_before_it_commits) {
+    static fixture f;
+    char uri[PATH_BYTES + 64];
+    csti_meta_log_options log = {.clock = csti_clock_real(), .random = csti_random_real()};
+    const csti_meta_command claim = {.kind = CSTI_META_CLAIM,
+                                     .name = "test",
+                                     .owner = 7,
+                                     .count = 2};
+    csti_meta *meta = NULL;
+    pthread_t thread;
+
+    folder_open(&f, 2, 0, "1h");
+    job_open(&f, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    while (!atomic_load(&f.going)) continue;
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
+    CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
+    CHECK_OK(csti_meta_open_incarnation(&log, 2, &claim, 1, &meta, NULL));
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_CODE(f.code, CST_FENCED);
+    CHECK_EQ(f.result.checkpoints, 0);
+    csti_meta_close(meta);
+    cst_object_store_close(log.store);
+    job_close(&f);
+    folder_close(&f);
+}
+
+static void stop_when_starved(void *context, const char *line, size_t bytes) {
+    fixture *f = context;
+
+    if (!memmem(line, bytes, " memory_budget_too_small ", 25)) return;
+    csti_job_stop(f->job);
+    csti_job_stop(f->job);
+}
+
+TEST(a_job_whose_budget_is_too_small_says_so_also_where_nobody_asks_for_progress) {
+    static fixture f;
+    csti_logger logger;
+
+    folder_open(&f, 1, 0, "10ms");
+    csti_logger_init(&logger, csti_clock_real(), CSTI_LOG_ERROR, stop_when_starved, &f);
+    f.options.logger = &logger;
+    job_open(&f, 0);
+    f.job->options.progress = NULL;
+    f.job->options.progress_us = 0;
+    f.config.budget_bytes = 64 << 20;
+    f.config.source.generate.keys = 100000000;
+    CHECK_OK(csti_job_run(f.job, &f.result, &f.err)); // until the log has said it
+    job_close(&f);
+    folder_close(&f);
 }
 
 TEST_MAIN
