@@ -52,8 +52,10 @@ static bool name_see(void *context, const char *text, const cst_object_info *inf
 
     (void)info;
     if (!csti_checkpoint_name_parse(text, &name)) return true;
-    // Ids and epochs above what a manifest can hold are no writer's of ours.
-    if (name.id > CSTI_MANIFEST_NUMBER_MAX || name.epoch > CSTI_MANIFEST_NUMBER_MAX) return true;
+    // Numbers above what a manifest can hold are no writer's of ours. A tenure is followed by one.
+    if (name.id > CSTI_MANIFEST_NUMBER_MAX || name.epoch > CSTI_MANIFEST_NUMBER_MAX ||
+        name.tenure >= CSTI_MANIFEST_NUMBER_MAX)
+        return true;
     if (name.id > listing->id_max) listing->id_max = name.id;
     if (name.epoch > listing->epoch_max) listing->epoch_max = name.epoch;
     if (name.tenure > listing->tenure_max) listing->tenure_max = name.tenure;

@@ -124,6 +124,22 @@ TEST(a_store_without_manifests_has_nothing_to_recover) {
     world_close(w);
 }
 
+TEST(names_with_numbers_that_no_manifest_can_hold_are_nobodys) {
+    static const char *const strays[] = {
+        "checkpoints/00000000000000000001/manifest-18446744073709551615-0123456789abcdef",
+        "checkpoints/00000000000000000001/manifest-9223372036854775807-0123456789abcdef",
+        "checkpoints/18446744073709551615/manifest-1-0123456789abcdef",
+    };
+    world *w = world_owned();
+
+    for (int i = 0; i < 2; i++) world_checkpoint(w, 50, COMMITTED);
+    for (size_t i = 0; i < sizeof strays / sizeof *strays; i++) world_put(w, strays[i], "x", 1);
+    meta_lose(w);
+    CHECK_EQ(rebuilt(w, false).chosen_id, 2);
+    goes_on(w, 2);
+    world_close(w);
+}
+
 TEST(a_candidate_that_is_whole_counts_like_any_other) {
     world *w = world_owned();
 
