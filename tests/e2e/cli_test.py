@@ -67,6 +67,8 @@ class Frame(unittest.TestCase):
         self.assertIn("not a number",
                       run("generate", "bids", "--rows", "18446744073709551616", status=2)[1])
         self.assertIn("value is missing", run("generate", "bids", "--rows", status=2)[1])
+        self.assertIn("Leave it out", run("run", "job.toml", "--rows", "0", status=2)[1])
+        self.assertIn("Leave it out", run("query", "job.toml", "--as-of", "0", status=2)[1])
         self.assertIn("one argument too many",
                       run("generate", "bids", "zipf", "--rows", "1", status=2)[1])
         self.assertIn("--log-level", run("version", "--log-level", "loud", status=2)[1])

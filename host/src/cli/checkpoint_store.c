@@ -1,5 +1,6 @@
 #include "cli/checkpoint_store.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,7 +12,10 @@ static cst_code folder_check(const char *uri, cst_err *err) {
     struct stat info;
 
     if (strncmp(uri, "file:", 5) != 0) return CST_OK;
+    errno = 0;
     if (stat(uri + 5, &info) == 0 && S_ISDIR(info.st_mode)) return CST_OK;
+    if (errno != 0 && errno != ENOENT && errno != ENOTDIR)
+        return cst_fail(err, CST_IO, "%s: %s", uri + 5, strerror(errno));
     return cst_fail(err, CST_NOT_FOUND, "there is no such folder. %s",
                     cst_code_advice(CST_NOT_FOUND));
 }
@@ -63,8 +67,9 @@ cst_code cli_store_id(const cli_store *store, const char *text, uint64_t *out, c
         *out = newest->id;
         return CST_OK;
     }
+    errno = 0;
     *out = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
-    if (*out == 0 || *end != '\0')
+    if (*out == 0 || *end != '\0' || errno != 0)
         return cst_fail(err, CST_PARSE, "'%s' is no checkpoint id. Give a number, or newest.",
                         text);
     return CST_OK;

@@ -212,16 +212,13 @@ static cst_code show_read(cli_store *store, uint64_t id, csti_arena *arena,
     // A store that is only read has no pins.
     if (code == CST_OBJECT_DENIED || code == CST_IO) code = CST_OK;
     if (code == CST_OK) code = cli_store_refresh(store, err);
-    if (code != CST_OK) return code;
-    code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " is not in the metadata", id);
-    for (uint32_t i = 0; i < store->view.checkpoints_count; i++) {
-        const csti_meta_checkpoint *checkpoint = &store->view.checkpoints[i];
-
-        if (checkpoint->id != id) continue;
-        *checkpoint_out = checkpoint;
-        code = csti_manifest_fetch(store->store, id, checkpoint->manifest, &checkpoint->crc, arena,
-                                   out, err);
-    }
+    for (uint32_t i = 0; code == CST_OK && i < store->view.checkpoints_count; i++)
+        if (store->view.checkpoints[i].id == id) *checkpoint_out = &store->view.checkpoints[i];
+    if (code == CST_OK && !*checkpoint_out)
+        code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " is not in the metadata", id);
+    if (code == CST_OK)
+        code = csti_manifest_fetch(store->store, id, (*checkpoint_out)->manifest,
+                                   &(*checkpoint_out)->crc, arena, out, err);
     csti_pin_end(&pin);
     return code;
 }

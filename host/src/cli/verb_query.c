@@ -89,7 +89,7 @@ static int query_run(const cli_arguments *arguments, const query_options *option
 }
 
 int cli_query(int argc, char **argv) {
-    query_options options = {0};
+    query_options options = {.as_of = UINT64_MAX};
     const cli_option table[] = {
         {"key", CLI_KIND_TEXT, &options.key, "CSV", "this key: its columns, in their order"},
         {"prefix", CLI_KIND_TEXT, &options.prefix, "CSV",
@@ -116,5 +116,9 @@ int cli_query(int argc, char **argv) {
     if (options.key && options.prefix)
         return cli_failf(&arguments.common, "query", NULL, CST_USAGE,
                          "--key and --prefix are two questions. Ask one.");
+    if (options.as_of == 0)
+        return cli_failf(&arguments.common, "query", "--as-of", CST_USAGE,
+                         "checkpoints begin with 1. Leave it out for the newest.");
+    if (options.as_of == UINT64_MAX) options.as_of = 0;
     return query_run(&arguments, &options);
 }

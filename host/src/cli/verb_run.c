@@ -256,7 +256,7 @@ static int job_run(const cli_common *common, const csti_job_config *config,
 }
 
 int cli_run(int argc, char **argv) {
-    run_options options = {0};
+    run_options options = {.overrides = {.rows = UINT64_MAX}};
     const cli_option table[] = {
         {"device", CLI_KIND_TEXT, &options.overrides.device, "URI", "instead of the job's"},
         {"checkpoint-store", CLI_KIND_TEXT, &options.overrides.checkpoint_store, "URI",
@@ -287,6 +287,10 @@ int cli_run(int argc, char **argv) {
     int status = cli_parse(&verb, argc, argv, &arguments);
 
     if (status != CLI_GO_ON) return status;
+    if (options.overrides.rows == 0)
+        return cli_failf(&arguments.common, what, "--rows", CST_USAGE,
+                         "0 rows are no job. Leave it out, and they never end.");
+    if (options.overrides.rows == UINT64_MAX) options.overrides.rows = 0;
     config = calloc(1, sizeof *config);
     if (!config)
         return cli_failf(&arguments.common, what, NULL, CST_NO_MEMORY, "a job's configuration");
