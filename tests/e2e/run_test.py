@@ -165,6 +165,24 @@ class Runs(Jobs):
         self.assertGreater(done["recovered_from"], 0)
         self.assertEqual(self.parts(), before)
 
+    def test_a_recovery_leaves_a_report(self):
+        self.job()
+        first = self.run_json()
+        self.assertNotIn("recovered", [line["event"] for line in first])
+        os.truncate(sorted(self.manifests())[-1], 10)
+        lines = self.run_json("--accept-repeats")
+        report = next(line for line in lines if line["event"] == "recovered")
+        self.assertEqual(report["checkpoint"], lines[-1]["recovered_from"])
+        self.assertFalse(report["adopted"])
+        self.assertGreater(report["objects"], 1)
+        self.assertGreater(report["bytes"], 0)
+        for phase in ("claim", "read", "restore"):
+            self.assertGreater(report[f"{phase}_seconds"], 0, phase)
+        self.assertGreaterEqual(report["verify_seconds"], 0)
+        self.assertEqual([note["id"] for note in report["skipped"]], [first[-1]["last_checkpoint"]])
+        self.assertEqual(report["skipped"][0]["error"], "CST_MANIFEST")
+        self.assertIn("manifest-", report["skipped"][0]["text"])
+
     def test_more_rows_go_on_behind_the_old_ones(self):
         self.job()
         self.run_json("--rows", str(ROWS // 2))

@@ -36,7 +36,7 @@ typedef struct csti_recovery_report {
     uint64_t chosen_id; // 0: a fresh start
     bool adopted;
     uint64_t bytes_read, objects_read;
-    uint64_t claim_ns; // the caller's
+    uint64_t claim_ns, restore_ns; // the caller's
     uint64_t adopt_ns, read_ns, verify_ns;
     uint32_t notes_count; // those beyond the last are counted in notes_lost
     uint32_t notes_lost;

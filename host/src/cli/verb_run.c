@@ -145,6 +145,31 @@ static void result_json(const csti_job_result *result) {
            result->rows_dropped_by_filters, result->caught_up ? "true" : "false");
 }
 
+// What was chosen, what was not and why, how much was read, and where the time went.
+static void recovery_json(const csti_recovery_report *report) {
+    const char *comma = "";
+
+    if (report->chosen_id == 0 && report->notes_count == 0) return;
+    printf("{\"event\":\"recovered\",\"checkpoint\":%" PRIu64 ",\"adopted\":%s,\"objects\":%" PRIu64
+           ",\"bytes\":%" PRIu64 ",\"claim_seconds\":%.6f,\"adopt_seconds\":%.6f,"
+           "\"read_seconds\":%.6f,\"verify_seconds\":%.6f,\"restore_seconds\":%.6f,\"skipped\":[",
+           report->chosen_id, report->adopted ? "true" : "false", report->objects_read,
+           report->bytes_read, (double)report->claim_ns / 1e9, (double)report->adopt_ns / 1e9,
+           (double)report->read_ns / 1e9, (double)report->verify_ns / 1e9,
+           (double)report->restore_ns / 1e9);
+    for (uint32_t n = 0; n < report->notes_count; n++) {
+        const csti_recovery_note *note = &report->notes[n];
+
+        if (note->code == CST_OK) continue;
+        printf("%s{\"id\":%" PRIu64 ",\"error\":\"%s\",\"text\":", comma, note->id,
+               cst_code_name(note->code));
+        cli_json_text(stdout, note->text, strlen(note->text));
+        putchar('}');
+        comma = ",";
+    }
+    puts("]}");
+}
+
 static void result_table(const csti_job_config *config, const csti_job_result *result) {
     // Rows that go to stdout are not to be mixed with anything.
     FILE *out = config->sink == CSTI_SINK_STDOUT ? stderr : stdout;
@@ -232,6 +257,7 @@ static int job_try(const cli_common *common, const csti_job_config *config,
     if (progress.line_open) fputs("\r\033[K", stderr);
     if (!common->quiet) notes_print(&result.recovery);
     if (common->json) metrics_json(progress.job);
+    if (common->json) recovery_json(&result.recovery);
     if (code == CST_OK && common->json)
         result_json(&result);
     else if (code == CST_OK && !common->quiet)

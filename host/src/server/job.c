@@ -128,14 +128,19 @@ static cst_code splits_check(const csti_job *job, cst_err *err) {
 // Everything up to the moment in which rows may flow.
 static cst_code start(csti_job *job, cst_err *err) {
     const uint64_t began_ns = csti_clock_now_ns(job->clock);
+    uint64_t claimed_ns, read_ns;
     cst_code code = csti_job_rows_open(job, err);
 
     if (code == CST_OK) code = csti_job_claim(job, err);
+    claimed_ns = csti_clock_now_ns(job->clock);
     if (code == CST_OK) code = csti_job_recover(job, err);
+    job->recovery.claim_ns = claimed_ns - began_ns;
     if (code == CST_OK) code = splits_check(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
     if (code == CST_OK) code = csti_job_channels_open(job, err);
+    read_ns = csti_clock_now_ns(job->clock);
     if (code == CST_OK) code = csti_job_workers_start(job, err);
+    job->recovery.restore_ns = csti_clock_now_ns(job->clock) - read_ns;
     if (code == CST_OK) code = failure_read(job, err);
     // Behind the restore, which has verified every block: what is released of a checkpoint that
     // turns out to be damaged would bar the way back.

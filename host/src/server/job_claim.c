@@ -155,11 +155,10 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
     cst_code code = sink_open(job, err);
 
     if (code != CST_OK) return code;
-    code = csti_recovery_plan_open(&options, &job->plan, NULL, err);
+    code = csti_recovery_plan_open(&options, &job->plan, &job->recovery, err);
     if (code != CST_OK) return code;
     job->plan_open = true;
     job->base_id = job->plan.manifest.id;
-    job->recovery = job->plan.report;
     return hash_key_settle(job, err);
 }
 
