@@ -4,9 +4,11 @@
 #include "checkpoint/names.h"
 #include "unit/server/runs.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 enum {
     ROWS = 60000,
@@ -337,6 +339,40 @@ TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {
     run_ok(&g, UINT64_C(1));
     CHECK(g.result.recovered_from > 0);
     folder_close(&g);
+}
+
+// The first output stands before a pipe that nobody reads: its checkpoint is committed, not
+// released.
+TEST(at_the_cap_barriers_wait_and_rows_go_on) {
+    static fixture f;
+    char part[2 * PATH_BYTES], aside[2 * PATH_BYTES];
+    uint64_t applied;
+    pthread_t thread;
+
+    folder_open_for(&f, 1, 0, "10ms", "kind = \"file\"\npath = \"out\"");
+    snprintf(part, sizeof part, "%s/out", f.folder);
+    CHECK_EQ(mkdir(part, 0700), 0);
+    snprintf(aside, sizeof aside, "%s/pipe", f.folder);
+    snprintf(part, sizeof part, "%s/out/%020d-%05d.ndjson", f.folder, 1, 0);
+    CHECK_EQ(mkfifo(part, 0600), 0);
+    observe(&f);
+    job_open(&f, 0);
+    f.config.epochs_max = 1;
+    CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    while (atomic_load(&f.begun) == 0) continue;
+    applied = atomic_load(&f.applied);
+    while (atomic_load(&f.applied) < applied + 100 * ROWS) continue; // of many intervals
+    CHECK_EQ(atomic_load(&f.begun), 1);
+    CHECK_EQ(atomic_load(&f.committed), 0);
+    CHECK_EQ(rename(part, aside), 0);
+    CHECK_EQ(close(open(aside, O_WRONLY)), 0); // it sees that this is no part, and tries again
+    while (atomic_load(&f.committed) < 3) continue;
+    csti_job_stop(f.job);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_CODE(f.code, CST_OK);
+    check_state(&f, f.result.rows);
+    job_close(&f);
+    folder_close(&f);
 }
 
 // Somebody begins new metadata: what this one knows is no longer what decides. Its next commit is

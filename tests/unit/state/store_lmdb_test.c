@@ -128,6 +128,80 @@ TEST(a_killed_process_leaves_the_epoch_sealed_last) {
     }
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // their shadow is memory too
+enum { LARGE_VALUE_BYTES = 1024, LARGE_ROWS = 96 << 10, LARGE_EPOCH_ROWS = 4096 };
+
+static void value_make(uint64_t key, uint8_t value[LARGE_VALUE_BYTES]) {
+    memset(value, (int)(key & 0xff), LARGE_VALUE_BYTES);
+    memcpy(value, &key, sizeof key);
+}
+
+// What the process may have of its own, from now on.
+static void memory_limit(uint64_t more_bytes) {
+    unsigned long pages_all, pages_here, shared, text, library, data;
+    FILE *in = fopen("/proc/self/statm", "r");
+
+    CHECK(in);
+    CHECK_EQ(fscanf(in, "%lu %lu %lu %lu %lu %lu", &pages_all, &pages_here, &shared, &text,
+                    &library, &data),
+             6);
+    CHECK_EQ(fclose(in), 0);
+    const rlim_t bytes = (rlim_t)data * 4096 + more_bytes;
+    CHECK_EQ(setrlimit(RLIMIT_DATA, &(struct rlimit){bytes, bytes}), 0);
+}
+
+static cst_code put_large(cst_store *store) {
+    uint8_t value[LARGE_VALUE_BYTES];
+    cst_code code = CST_OK;
+    uint64_t epoch;
+
+    for (uint64_t key = 0; key < LARGE_ROWS && code == CST_OK; key++) {
+        value_make(key, value);
+        code = cst_store_put(store, &key, 8, value, sizeof value);
+        if (code == CST_OK && key % LARGE_EPOCH_ROWS == 0)
+            code = cst_store_seal(store, &epoch, NULL);
+    }
+    return code;
+}
+
+// 96 MiB of values where 32 MiB can be had: in the hash store they do not fit.
+static int child_keeps_large_state(disk_store *disk) {
+    cst_store_options options = disk->options;
+    cst_store *hash = NULL;
+    uint8_t value[LARGE_VALUE_BYTES], wanted[LARGE_VALUE_BYTES];
+    size_t bytes;
+
+    options.budget_bytes = UINT64_C(1) << 30;
+    memory_limit(UINT64_C(32) << 20);
+    if (cst_store_open("hash:", &options, &hash, NULL) == CST_OK && put_large(hash) == CST_OK)
+        return 2;
+    cst_store_close(hash);
+    if (disk_open(disk, NULL) != CST_OK) return 3;
+    if (put_large(disk->store) != CST_OK) return 4;
+    for (uint64_t key = 0; key < LARGE_ROWS; key += 7) {
+        value_make(key, wanted);
+        if (cst_store_get(disk->store, &key, 8, value, sizeof value, &bytes) != CST_OK) return 5;
+        if (bytes != sizeof value || memcmp(value, wanted, sizeof value) != 0) return 6;
+    }
+    cst_store_close(disk->store);
+    return 0;
+}
+
+TEST(state_larger_than_the_memory_there_is_is_kept) {
+    disk_store disk = disk_make(UINT64_C(1) << 30);
+    int status;
+    pid_t child;
+
+    cst_store_close(disk.store);
+    child = fork();
+    if (child == 0) _exit(child_keeps_large_state(&disk));
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(status, 0);
+    disk.store = NULL;
+    disk_free(&disk);
+}
+#endif
+
 TEST(a_rollback_undoes_the_open_epoch) {
     disk_store disk = disk_make(0);
     bytes_sink full = {0};

@@ -1,6 +1,8 @@
 // The change log: where records, gaps and seals lie, and what a release gives back.
 #include "unit/table/fixture.h"
 
+#include <sys/mman.h>
+
 static const csti_record *record_at(const cst_table *table, uint64_t offset) {
     return csti_log_record(table, offset);
 }
@@ -25,6 +27,41 @@ TEST(seals_pad_to_64) {
     CHECK_EQ(delta.from, 1152);
     CHECK_EQ(delta.to, 1216);
     CHECK_EQ(table->control->epoch, 4);
+    fixture_check(table);
+    cst_table_close(table);
+}
+
+// All but the control block and the page of the tail is out of reach while it seals.
+static void reach(const cst_table *table, int protection) {
+    const size_t page = 4096;
+    const uint64_t tail =
+        (uint64_t)((const uint8_t *)record_at(table, table->control->log_tail - 32) -
+                   table->pages[CSTI_REGION_LOG].base);
+
+    for (int region = CSTI_REGION_DIRECTORY; region <= CSTI_REGION_SLOTS; region++)
+        CHECK_EQ(mprotect(table->pages[region].base, table->pages[region].reserved_bytes,
+                          protection),
+                 0);
+    CHECK_EQ(mprotect(table->pages[CSTI_REGION_LOG].base, tail / page * page, protection), 0);
+}
+
+TEST(a_seal_touches_no_row_however_many_there_are) {
+    cst_table_options options = fixture_options();
+    cst_table *table;
+    cst_delta delta;
+
+    options.budget_bytes = UINT64_C(64) << 20;
+    table = fixture_open(&options);
+    for (uint64_t first = 0; first < 50 * FIXTURE_ROWS_MAX; first += FIXTURE_ROWS_MAX)
+        fixture_put(table, first, FIXTURE_ROWS_MAX);
+    fixture_put(table, 1 << 30, 1); // a gap is to be written
+    CHECK(table->control->log_tail > 50 * FIXTURE_ROWS_MAX * 32);
+    reach(table, PROT_NONE);
+    delta = cst_table_seal(table);
+    reach(table, PROT_READ | PROT_WRITE);
+    CHECK_EQ(delta.epoch, 1);
+    CHECK_EQ(delta.to, table->control->log_tail);
+    CHECK_EQ(table->control->rows_count, 50 * FIXTURE_ROWS_MAX + 1);
     fixture_check(table);
     cst_table_close(table);
 }
