@@ -67,13 +67,13 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
 
 static bool barrier_is_due(const csti_job *job, const job_readers *readers,
                            const csti_checkpointer_stats *stats) {
-    const bool changed = csti_job_rows(job) != job->rows_at_barrier;
+    const bool none_under_way = stats->begun == stats->committed + stats->aborted;
+    // The last one was given up: its changes wait for another, whether or not rows come.
+    const bool left_behind = none_under_way && job->barrier_id > stats->last_committed_id;
 
-    if (!changed) return false;
+    if (csti_job_rows(job) == job->rows_at_barrier && !left_behind) return false;
     // Memory is short: what is sealed and committed can be freed.
-    if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 &&
-        stats->begun == stats->committed + stats->aborted)
-        return true;
+    if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
     if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;
     if (job->config->every_kind == CSTI_EVERY_ROWS) return readers->all_at_cut;
     return csti_clock_now_ns(job->clock) >= job->next_barrier_ns;
