@@ -228,6 +228,132 @@ class Runs(Jobs):
         self.assertEqual((out, err), ("", ""))
 
 
+FILES = """
+[job]
+name = "files"
+partitions = 2
+[source]
+kind = "file"
+path = "rows"
+format = "ndjson"
+columns = ["key string", "value u64"]
+{more}
+[key]
+columns = ["key"]
+[[aggregate]]
+as = "n"
+op = "count"
+[[aggregate]]
+as = "sum"
+op = "sum"
+column = "value"
+[sink]
+kind = "file"
+path = "results/of/it"
+[checkpoint]
+every = "{every}"
+"""
+
+
+class BadRows(Jobs):
+    """A row that cannot be taken stops the job; what was committed before stays as it is."""
+
+    def files(self, every="1h", more="", **files):
+        with open(os.path.join(self.folder.name, "job.toml"), "w", encoding="utf-8") as file:
+            file.write(FILES.format(every=every, more=more))
+        for name, rows in files.items():
+            self.append(name, *rows)
+
+    def append(self, name, *rows):
+        os.makedirs(os.path.join(self.folder.name, "rows"), exist_ok=True)
+        with open(os.path.join(self.folder.name, "rows", name), "a", encoding="utf-8") as file:
+            file.writelines(row if isinstance(row, str) else
+                            json.dumps({"key": row[0], "value": row[1]}) + "\n" for row in rows)
+
+    def rows(self):
+        """The last line of each key in the sink."""
+        last = {}
+        for part in self.parts():
+            with open(os.path.join(self.folder.name, "results/of/it", part),
+                      encoding="utf-8") as file:
+                for line in file:
+                    row = json.loads(line)
+                    last[row["key"]] = (row["n"], row["sum"])
+        return last
+
+    def state(self):
+        lines = subprocess.run([PROGRAM, "query", "job.toml"], cwd=self.folder.name, check=True,
+                               stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        return {row["key"]: (row["n"], row["sum"]) for row in map(json.loads, lines)}
+
+    def wanted(self, *rows):
+        sums = {}
+        for key, value in rows:
+            count, total = sums.get(key, (0, 0))
+            sums[key] = (count + 1, total + value)
+        return sums
+
+    def test_a_malformed_record_in_one_file_names_it_and_after_its_repair_all_is_there_once(self):
+        good = [(f"k{i % 50}", i) for i in range(5000)]
+        bad = '{"key":"k1","value":-7}\n'
+        self.files(every="10ms", more="follow = true", a=good, b=good)
+        first = self.start("--json")
+        self.wait_for(lambda: self.rows_or_none() == self.wanted(*good, *good))
+        self.append("a", *good)
+        self.append("b", *good, bad, *good)
+        out, err = self.finish(first, INPUT)
+        self.assertIn("CST_SOURCE_RECORD", err)
+        self.assertIn("rows/b, line 10001,", err)
+        self.assertIn("column value", err)
+        lines = [json.loads(line) for line in out.splitlines()]
+        metrics = [line["metrics"] for line in lines if line.get("event") == "metrics"][-1]
+        self.assertIn('constellation_inputs_failed_total{partition="0"}', metrics)
+        self.assertIn('constellation_barriers_given_up_total{partition="1",why="input_failed"}',
+                      metrics)
+        # What is there is a whole number of rows of each file, and the sink has no more than that.
+        state = self.state()
+        self.assertGreaterEqual(sum(n for n, _ in state.values()), 2 * len(good))
+        for key, (count, _) in self.rows().items():
+            self.assertLessEqual(count, state[key][0])
+        path = os.path.join(self.folder.name, "rows", "b")
+        with open(path, "r+", encoding="utf-8") as file:  # the same file, in its place
+            text = file.read().replace(bad, bad.replace("-7", " 7"))
+            file.seek(0)
+            file.write(text)
+        self.run_json("--until-caught-up")
+        wanted = self.wanted(*good, *good, *good, *good, *good, ("k1", 7))
+        self.assertEqual(self.rows(), wanted)
+        self.assertEqual(self.state(), wanted)
+
+    def rows_or_none(self):
+        try:
+            return self.rows()
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def test_a_sum_that_overflows_names_its_key_and_the_job_goes_on_without_the_row(self):
+        before = [("big", 2**64 - 10), ("small", 1), ("other", 2)]
+        behind = [("small", 5), ("big", 3), ("big", 100), ("small", 7)]
+        self.files(a=before)
+        self.run_json()
+        parts = self.parts()
+        self.append("a", *behind)
+        _, err = self.finish(self.start("--json"), INPUT)
+        self.assertIn("CST_SUM_OVERFLOW", err)
+        self.assertRegex(err, "partition [01], key big: ")
+        # Nothing behind the last checkpoint is committed, and it stops there again.
+        self.assertEqual(self.parts(), parts)
+        self.assertEqual(self.state(), self.wanted(*before))
+        self.finish(self.start("--quiet"), INPUT)
+        self.assertEqual(self.state(), self.wanted(*before))
+        with open(os.path.join(self.folder.name, "job.toml"), "a", encoding="utf-8") as file:
+            file.write('[[filter]]\ncolumn = "value"\nop = "!="\nvalue = 100\n')
+        self.run_json()
+        wanted = self.wanted(*before, *[row for row in behind if row[1] != 100])
+        self.assertEqual(self.rows(), wanted)
+        self.assertEqual(self.state(), wanted)
+
+
 class Filters(Jobs):
     def test_rows_that_a_filter_drops_are_not_counted_among_the_rest(self):
         self.job(more='[[filter]]\ncolumn = "price"\nop = ">="\nvalue = "5000"\n')

@@ -30,6 +30,8 @@ int cli_status_of(cst_code code) {
     case CST_SOURCE_CHANGED:
     case CST_SOURCE_RECORD:
     case CST_OPERATOR:
+    case CST_SUM_OVERFLOW:
+    case CST_KEY_TOO_LONG:
         return CLI_INPUT;
     case CST_NOT_FOUND:
     case CST_TABLE_CORRUPT:

@@ -161,7 +161,16 @@ const csti_config_key csti_config_keys[] = {
      "How long an upload, a manifest or a commit may take; the checkpoint is aborted then, and its "
      "changes go with the next."},
     {"align_timeout", "checkpoint", CSTI_KEY_DURATION, false, JOB(align_deadline_us),
-     100 * MILLISECOND, HOUR, NULL, "60s", NULL, "The same for the way of a barrier."},
+     100 * MILLISECOND, HOUR, NULL, "60s", NULL,
+     "How long a partition waits for the barriers of its other inputs (Alignment, above). A "
+     "barrier "
+     "that does not come through at all is given up after twice as long."},
+    {"align_rows_max", "checkpoint", CSTI_KEY_COUNT64, false, JOB(align_rows_max), 1, ROWS_MAX,
+     NULL, NULL, NULL,
+     "How many rows a partition holds at most while it waits for a barrier. Without it: what fits "
+     "its channels."},
+    {"align_bytes_max", "checkpoint", CSTI_KEY_SIZE, false, JOB(align_bytes_max), KIB, TIB, NULL,
+     NULL, NULL, "The same in bytes."},
 };
 const size_t csti_config_keys_count = sizeof csti_config_keys / sizeof csti_config_keys[0];
 _Static_assert(sizeof csti_config_keys / sizeof csti_config_keys[0] <= CSTI_CONFIG_KEYS_MAX,

@@ -115,6 +115,13 @@ static void given_up_tell(csti_job *job) {
     }
 }
 
+// Nobody has to align it any more.
+static void abort_seen(csti_job *job, uint64_t id) {
+    // Relaxed: nothing else goes with the number.
+    atomic_store_explicit(&job->aborted_id, id, memory_order_relaxed);
+    for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
+}
+
 static void *committer_main(void *context) {
     csti_job *job = context;
 
@@ -129,6 +136,7 @@ static void *committer_main(void *context) {
             commit_seen(job, id);
         else if (code != CST_AGAIN)
             trouble(job, "commit", code, &err);
+        if (code == CST_CHECKPOINT_ABORTED) abort_seen(job, id);
         csti_unpark(&job->coordinator);
         if (code != CST_OK) nap(job, &job->committer.parker, NAP_NS);
     }

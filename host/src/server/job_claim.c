@@ -206,7 +206,8 @@ cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err) {
         .epochs_max = job->config->epochs_max,
         .staged_bytes_max = job->config->staged_bytes_max,
         .step_deadline_us = job->config->step_deadline_us,
-        .align_deadline_us = job->config->align_deadline_us,
+        // Partitions that wait for each other say so first, and which input it is.
+        .align_deadline_us = 2 * job->config->align_deadline_us,
         .base = job->plan.manifest.id > 0 ? &job->plan.manifest : NULL,
         .id_floor = job->plan.id_floor,
         .release = job->config->sink == CSTI_SINK_NONE ? NULL : release_output,

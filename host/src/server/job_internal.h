@@ -135,6 +135,7 @@ struct csti_job {
     _Atomic uint32_t troubles_count;  // steps that failed since the last commit, for good reasons
     _Atomic bool orphans_due;         // gc looks for what no manifest ever named
     _Atomic bool room_wanted;         // and does not wait for commits
+    _Atomic uint64_t aborted_id;      // the last one; partitions stop waiting for its barrier
 
     // The coordinator's
     uint64_t started_ns, next_barrier_ns, progress_ns;

@@ -324,12 +324,16 @@ static bool released(void *context, cst_delta *out) {
     return true;
 }
 
-static void given_up(void *context, csti_barrier barrier, cst_code code) {
+static void given_up(void *context, csti_barrier barrier, cst_code code, uint32_t input) {
     job_worker *worker = context;
+    // An input is a reader, and its first split has its number.
+    const char *split = input < worker->job->readers_count
+                            ? csti_source_split_name(worker->job->source, input)
+                            : "";
 
     CSTI_LOG(worker->job->options.logger, CSTI_LOG_WARN, "barrier_given_up",
              csti_log_u64("checkpoint", barrier.id), csti_log_u64("partition", worker->number),
-             csti_log_text("why", cst_code_name(code)));
+             csti_log_text("why", cst_code_name(code)), csti_log_text("waited_for", split));
     // Release pairs with the acquire of the committer, which tells the metadata.
     atomic_store_explicit(&worker->given_up_id, barrier.id, memory_order_release);
     csti_unpark(&worker->job->committer.parker);
@@ -349,6 +353,8 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
     csti_channel *inputs[CSTI_JOB_PARTITIONS_MAX];
     csti_parker *senders[CSTI_JOB_PARTITIONS_MAX];
     const csti_aligner_options align = {.inputs_count = job->readers_count,
+                                        .rows_max = job->config->align_rows_max,
+                                        .bytes_max = job->config->align_bytes_max,
                                         .time_max_ns = job->config->align_deadline_us * 1000};
 
     for (uint32_t r = 0; r < job->readers_count; r++) {
@@ -368,6 +374,7 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .state_bytes_max = job->partition_budget_bytes - job->partition_budget_bytes / LOG_SHARE,
         .log_bytes_max = job->partition_budget_bytes / LOG_SHARE,
         .paused = &job->paused,
+        .aborted_id = &job->aborted_id,
         .rows_before = before ? before->rows_count : 0,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
         .events = {.sealed = sealed,

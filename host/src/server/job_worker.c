@@ -4,7 +4,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { IDLE_TURNS_MAX = 64 }; // before it sleeps
+enum {
+    IDLE_TURNS_MAX = 64, // before it sleeps
+    LAST_TURNS_MAX = 64, // behind the job's end
+};
 
 // How long a worker sleeps at most: files that are followed are looked at so often.
 #define WORKER_NAP_NS UINT64_C(1000000)
@@ -31,6 +34,15 @@ static void reader_tell(const job_worker *worker) {
     if (stats.at_cut || stats.ended) csti_unpark(&worker->job->coordinator);
 }
 
+// What a reader's failure means to an alignment is counted even where the job ended first.
+static void last_turns(const job_worker *worker) {
+    cst_err err = {0};
+    int turns = 0;
+
+    while (turns++ < LAST_TURNS_MAX && csti_partition_poll(worker->partition, &err) == CST_OK)
+        continue;
+}
+
 static void worker_run(job_worker *worker) {
     csti_job *job = worker->job;
     uint32_t idle_turns = 0;
@@ -41,7 +53,7 @@ static void worker_run(job_worker *worker) {
 
         if (code != CST_OK && code != CST_AGAIN) {
             csti_job_fail(job, code, &err);
-            return;
+            break;
         }
         idle_turns = code == CST_OK ? 0 : idle_turns + 1;
         if (idle_turns == 1) reader_tell(worker);
@@ -49,6 +61,7 @@ static void worker_run(job_worker *worker) {
         if (idle_turns >= IDLE_TURNS_MAX)
             (void)csti_park_until(&worker->parker, csti_clock_now_ns(job->clock) + WORKER_NAP_NS);
     }
+    last_turns(worker);
 }
 
 static void *worker_main(void *context) {

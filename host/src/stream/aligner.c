@@ -48,7 +48,8 @@ struct csti_aligner {
     uint64_t settled_id;  // the highest that was aligned or given up
     csti_barrier aborted; // DUE_ABORTED
     cst_code aborted_code;
-    cst_code failed_code; // of an input; no barrier aligns any more
+    uint32_t aborted_input; // had not passed it
+    cst_code failed_code;   // of an input; no barrier aligns any more
     uint64_t aborted_ids[CSTI_ALIGNER_ABORTED_MAX];
 
     held *pool;
@@ -184,6 +185,13 @@ static const held *unhold(csti_aligner *a, uint32_t index) {
 
 // ---- Barriers ----
 
+// The lowest live input that has not passed the barrier being aligned.
+static uint32_t waits_for(const csti_aligner *a) {
+    const csti_u128 missing = a->live & ~a->passed;
+
+    return missing ? lowest(missing) : CSTI_ALIGNER_NO_INPUT;
+}
+
 static void settle(csti_aligner *a) {
     a->settled_id = a->barrier.id;
     a->barrier.id = 0;
@@ -196,6 +204,7 @@ static void give_up(csti_aligner *a, cst_code code, uint64_t *counter) {
     assert(!(a->due & DUE_ABORTED));
     a->aborted = a->barrier;
     a->aborted_code = code;
+    a->aborted_input = waits_for(a);
     a->due |= DUE_ABORTED;
     (*counter)++;
     settle(a);
@@ -317,6 +326,7 @@ static csti_aligned_kind say_due(csti_aligner *a, uint64_t now_ns, csti_aligned 
         a->due &= ~(uint32_t)DUE_ABORTED;
         out->barrier = a->aborted;
         out->code = a->aborted_code;
+        out->input = a->aborted_input;
         return CSTI_ALIGNED_ABORTED;
     }
     if (a->due & DUE_WATERMARK) {
@@ -421,5 +431,5 @@ csti_aligned_kind csti_aligner_next(csti_aligner *a, uint64_t now_ns, csti_align
 void csti_aligner_stats_read(const csti_aligner *a, csti_aligner_stats *out) {
     *out = a->stats;
     out->pending_id = a->barrier.id;
-    out->waits_for = a->barrier.id && (a->live & ~a->passed) ? lowest(a->live & ~a->passed) : 0;
+    out->waits_for = a->barrier.id ? waits_for(a) : CSTI_ALIGNER_NO_INPUT;
 }

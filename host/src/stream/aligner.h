@@ -50,12 +50,14 @@ typedef struct csti_aligner_options {
     uint64_t time_max_ns;  // of one alignment; 0: no bound
 } csti_aligner_options;
 
+#define CSTI_ALIGNER_NO_INPUT UINT32_MAX
+
 typedef enum csti_aligned_kind {
     CSTI_ALIGNED_NOTHING = 0,
     CSTI_ALIGNED_ROWS,      // .message.block of .input: the taker recycles it
     CSTI_ALIGNED_WATERMARK, // .watermark_us: the output's, risen
     CSTI_ALIGNED_BARRIER,   // .barrier: every live input has passed it
-    CSTI_ALIGNED_ABORTED,   // .barrier was given up, .code says why
+    CSTI_ALIGNED_ABORTED,   // .barrier was given up, .code says why, .input was waited for
     CSTI_ALIGNED_FAILED,    // .input failed with .code
     CSTI_ALIGNED_END,       // every input has ended
 } csti_aligned_kind;
@@ -93,7 +95,7 @@ typedef struct csti_aligner_stats {
     uint64_t align_ns, align_ns_max;               // of whole alignments
     uint64_t held_messages, held_rows, held_bytes; // now
     uint64_t pending_id;                           // being aligned; 0: none
-    uint32_t waits_for; // while one is: the lowest live input that has not passed it
+    uint32_t waits_for; // the lowest live input that has not passed it; CSTI_ALIGNER_NO_INPUT
     int64_t watermark_us;
 } csti_aligner_stats;
 void csti_aligner_stats_read(const csti_aligner *aligner, csti_aligner_stats *out);

@@ -46,6 +46,7 @@ struct csti_partition {
     uint32_t blocks_since_look;
     uint64_t shown_ns; // when the gauges were last set
     uint64_t align_ns_seen;
+    uint64_t aborted_seen;
     int64_t watermark_us;
     cst_delta release; // with has_release: waits for the driver
     bool has_release;
@@ -113,15 +114,45 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
          "Messages in the partition's channels."},
         {&m->held, CSTI_METRIC_GAUGE, "constellation_align_held_rows",
          "Rows that wait for the barriers of other inputs."},
+        {&m->ignored, CSTI_METRIC_COUNTER, "constellation_barriers_ignored_total",
+         "Barriers that came twice, late, or after they were given up."},
+        {&m->failed, CSTI_METRIC_COUNTER, "constellation_inputs_failed_total",
+         "Inputs that ended with an error."},
     };
     char labels[32];
     cst_code code;
 
-    snprintf(labels, sizeof labels, "partition=\"%u\"", partition->options.partition);
+    (void)snprintf(labels, sizeof labels, "partition=\"%u\"", partition->options.partition);
     code = csti_metrics_register_rows(partition->options.metrics, wanted,
                                       sizeof wanted / sizeof *wanted, labels, err);
     if (code == CST_OK) csti_metric_set(m->waits_for, -1);
     return code;
+}
+
+// What becomes of barriers that are not sealed: one name, a label for each outcome of the aligner.
+static cst_code outcomes_open(csti_partition *partition, cst_err *err) {
+    csti_partition_metrics *m = &partition->metrics;
+    const struct {
+        csti_metric **out;
+        const char *why;
+    } wanted[] = {
+        {&m->superseded, "superseded"}, {&m->aborted, "aborted"},           {&m->limit, "limit"},
+        {&m->timeout, "timeout"},       {&m->input_failed, "input_failed"},
+    };
+    char labels[64];
+
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        cst_code code;
+
+        (void)snprintf(labels, sizeof labels, "partition=\"%u\",why=\"%s\"",
+                       partition->options.partition, wanted[i].why);
+        code = csti_metrics_register(partition->options.metrics, CSTI_METRIC_COUNTER,
+                                     "constellation_barriers_given_up_total",
+                                     "Barriers given up while they were aligned.", labels,
+                                     wanted[i].out, err);
+        if (code != CST_OK) return code;
+    }
+    return CST_OK;
 }
 
 cst_code csti_partition_open(const csti_partition_options *options, csti_partition **out,
@@ -141,6 +172,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->rows_count = options->rows_before;
     partition->watermark_us = options->watermark_us;
     code = metrics_open(partition, err);
+    if (code == CST_OK) code = outcomes_open(partition, err);
     if (code == CST_OK) code = csti_aligner_open(options->align, &partition->aligner, err);
     if (code == CST_OK) code = cst_driver_open(options->queue, &partition->driver, err);
     if (code != CST_OK) {
@@ -278,13 +310,28 @@ static cst_code completions_take(csti_partition *partition, bool *worked, cst_er
 
 // ---- Gauges and releases ------------------------------------------------------------------------
 
-static void gauges_set(csti_partition *partition, uint64_t now_ns) {
+static void align_set(csti_partition *partition) {
+    const csti_partition_metrics *m = &partition->metrics;
     csti_aligner_stats align;
+
+    csti_aligner_stats_read(partition->aligner, &align);
+    csti_metric_set(m->held, (int64_t)align.held_rows);
+    csti_metric_set(m->waits_for,
+                    align.waits_for == CSTI_ALIGNER_NO_INPUT ? -1 : (int64_t)align.waits_for);
+    csti_metric_set(m->ignored, (int64_t)align.duplicates);
+    csti_metric_set(m->failed, (int64_t)align.inputs_failed);
+    csti_metric_set(m->superseded, (int64_t)align.superseded);
+    csti_metric_set(m->aborted, (int64_t)align.aborted);
+    csti_metric_set(m->limit, (int64_t)align.limit_reached);
+    csti_metric_set(m->timeout, (int64_t)align.timed_out);
+    csti_metric_set(m->input_failed, (int64_t)align.given_up_for_failure);
+}
+
+static void gauges_set(csti_partition *partition, uint64_t now_ns) {
     uint64_t queued = 0;
 
     if (now_ns - partition->shown_ns < GAUGES_EVERY_NS) return;
     partition->shown_ns = now_ns;
-    csti_aligner_stats_read(partition->aligner, &align);
     for (uint32_t i = 0; i < partition->inputs_count; i++) {
         csti_channel_stats channel;
 
@@ -292,8 +339,7 @@ static void gauges_set(csti_partition *partition, uint64_t now_ns) {
         queued += channel.queued;
     }
     csti_metric_set(partition->metrics.queued, (int64_t)queued);
-    csti_metric_set(partition->metrics.held, (int64_t)align.held_rows);
-    csti_metric_set(partition->metrics.waits_for, align.pending_id ? (int64_t)align.waits_for : -1);
+    align_set(partition);
 }
 
 static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *err) {
@@ -398,10 +444,13 @@ static cst_code aligned_take(csti_partition *partition, cst_err *err) {
         csti_metric_set(partition->metrics.watermark_us, aligned->watermark_us);
         break;
     case CSTI_ALIGNED_ABORTED:
+        align_set(partition);
         partition->options.events.given_up(partition->options.events.context, aligned->barrier,
-                                           aligned->code);
+                                           aligned->code, aligned->input);
         break;
     case CSTI_ALIGNED_FAILED: // the reader has said why; nothing of it comes any more
+        align_set(partition);
+        break;
     case CSTI_ALIGNED_NOTHING:
         break;
     case CSTI_ALIGNED_END:
@@ -429,6 +478,18 @@ static cst_code messages_take(csti_partition *partition, uint64_t now_ns, bool *
     return CST_OK;
 }
 
+// What was given up elsewhere is not waited for here. One that comes later is ignored then.
+static void abort_look(csti_partition *partition) {
+    uint64_t id;
+
+    if (!partition->options.aborted_id) return;
+    // Relaxed: nothing else goes with the number.
+    id = atomic_load_explicit(partition->options.aborted_id, memory_order_relaxed);
+    if (id == partition->aborted_seen) return;
+    partition->aborted_seen = id;
+    csti_aligner_abort(partition->aligner, id);
+}
+
 cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     const uint64_t now_ns = csti_clock_now_ns(partition->options.clock);
     bool worked = false;
@@ -444,6 +505,7 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
                         partition->options.partition);
     if (code == CST_OK) code = completions_take(partition, &worked, err);
     if (code == CST_OK) code = releases_take(partition, &worked, err);
+    abort_look(partition);
     if (code == CST_OK && !partition->ended) code = messages_take(partition, now_ns, &worked, err);
     if (code == CST_OK) code = completions_take(partition, &worked, err);
     if (code != CST_OK) {

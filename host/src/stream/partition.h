@@ -50,8 +50,8 @@ typedef struct csti_partition_events {
     cst_code (*sealed)(void *context, const csti_sealed *sealed, cst_err *err);
     // The oldest delta whose checkpoint is over; false: none.
     bool (*released)(void *context, cst_delta *out);
-    // A barrier was given up while it was aligned.
-    void (*given_up)(void *context, csti_barrier barrier, cst_code code);
+    // A barrier was given up while it was aligned; `input` was waited for (aligner.h).
+    void (*given_up)(void *context, csti_barrier barrier, cst_code code, uint32_t input);
     // A block whose first row was read at read_ns is in the table; may be NULL.
     void (*applied)(void *context, uint32_t rows_count, uint64_t read_ns, uint64_t applied_ns);
     void *context;
@@ -70,8 +70,9 @@ typedef struct csti_partition_options {
     uint64_t state_bytes_max;          // slots, index, slab
     uint64_t log_bytes_max;            // of the open epoch and of those that are not released
     _Atomic uint32_t *paused;          // partitions above their budget
-    uint64_t rows_before;              // of earlier lives
-    int64_t watermark_us;              // of an earlier life; CSTI_WATERMARK_NONE
+    const _Atomic uint64_t *aborted_id; // the last one that was given up elsewhere; may be NULL
+    uint64_t rows_before;               // of earlier lives
+    int64_t watermark_us;               // of an earlier life; CSTI_WATERMARK_NONE
     csti_partition_events events;
     csti_metrics *metrics;
 } csti_partition_options;
@@ -91,6 +92,10 @@ typedef struct csti_partition_metrics {
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved
     csti_metric *queued;       // constellation_channel_messages: in its channels, now
     csti_metric *held;         // constellation_align_held_rows
+    csti_metric *ignored;      // constellation_barriers_ignored_total: twice, old or given up
+    csti_metric *failed;       // constellation_inputs_failed_total
+    // constellation_barriers_given_up_total, with the label `why`
+    csti_metric *superseded, *aborted, *limit, *timeout, *input_failed;
 } csti_partition_metrics;
 
 CST_CHECK_RESULT cst_code csti_partition_open(const csti_partition_options *options,

@@ -1,10 +1,13 @@
 // operator_module.c: an operator that passes its rows on, and breaks the rule that its options
-// name.
+// name. "gate PATH": rows whose first column is 0 wait until a byte comes out of that named pipe;
+// an 'f' fails them.
 #include <constellation/operator.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { OPTIONS_BYTES = 32 };
+enum { OPTIONS_BYTES = 512 };
 
 typedef struct module {
     char options[OPTIONS_BYTES];
@@ -36,11 +39,33 @@ static cst_code module_open(const char *options, const cst_operator_shape *in,
     return CST_OK;
 }
 
+static bool has_zero(const cst_batch *in) {
+    const uint64_t *values = (const uint64_t *)(const void *)in->columns[0].values.data;
+
+    for (uint32_t r = 0; r < in->rows_count; r++)
+        if (values[r] == 0) return true;
+    return false;
+}
+
+static cst_code gate_pass(const char *path, cst_err *err) {
+    const int gate = open(path, O_RDONLY | O_CLOEXEC);
+    char byte = 'f';
+
+    if (gate < 0 || read(gate, &byte, 1) != 1) byte = 'f';
+    if (gate >= 0) close(gate);
+    return byte == 'f' ? cst_fail(err, CST_LIMIT, "the gate stays shut") : CST_OK;
+}
+
 __attribute__((unused)) static cst_code module_process(void *context, const cst_batch *in,
                                                        cst_batch *out, cst_err *err) {
     module *state = context;
 
     if (strcmp(state->options, "fail") == 0) return cst_fail(err, CST_LIMIT, "enough rows");
+    if (strncmp(state->options, "gate ", 5) == 0 && has_zero(in)) {
+        const cst_code code = gate_pass(state->options + 5, err);
+
+        if (code != CST_OK) return code;
+    }
     *out = *in;
     state->other = *in->schema;
     memcpy(state->columns, in->columns, in->schema->columns_count * sizeof *in->columns);

@@ -10,6 +10,7 @@ enum {
     KEYS = 1000,
     TURNS_MAX = 10000,
     SEALED_MAX = 256,
+    HELD_ROWS_MAX = 3 * BLOCK_ROWS,
 };
 
 typedef struct fixture {
@@ -24,10 +25,12 @@ typedef struct fixture {
     csti_channel *channels[INPUTS];
     csti_partition *partition;
     _Atomic uint32_t paused;
+    _Atomic uint64_t aborted_id;
     csti_sealed sealed[SEALED_MAX];
     uint64_t sealed_count, released_count, releasable_count;
     uint64_t given_up_id;
     cst_code given_up_code;
+    uint32_t given_up_input;
     cst_code sealed_code;
     uint64_t counts[KEYS], sums[KEYS]; // what the table should hold
     uint64_t applied_rows, latency_ns; // the latter of the last block
@@ -51,11 +54,12 @@ static bool released_give(void *context, cst_delta *out) {
     return true;
 }
 
-static void given_up_take(void *context, csti_barrier barrier, cst_code code) {
+static void given_up_take(void *context, csti_barrier barrier, cst_code code, uint32_t input) {
     fixture *f = context;
 
     f->given_up_id = barrier.id;
     f->given_up_code = code;
+    f->given_up_input = input;
 }
 
 static void applied_count(void *context, uint32_t rows_count, uint64_t read_ns,
@@ -82,7 +86,9 @@ static void fixture_open_bounded(fixture *f, const char *uri, uint64_t state_byt
         .log_segment_bytes = 64 << 10,
         .numa_node = -1,
     };
-    const csti_aligner_options align = {.inputs_count = INPUTS, .time_max_ns = 1000};
+    const csti_aligner_options align = {.inputs_count = INPUTS,
+                                        .rows_max = HELD_ROWS_MAX,
+                                        .time_max_ns = 1000};
 
     memset(f, 0, sizeof *f);
     csti_clock_sim_init(&f->clock, 0);
@@ -111,6 +117,7 @@ static void fixture_open_bounded(fixture *f, const char *uri, uint64_t state_byt
         .state_bytes_max = state_bytes,
         .log_bytes_max = log_bytes,
         .paused = &f->paused,
+        .aborted_id = &f->aborted_id,
         .rows_before = 100,
         .watermark_us = CSTI_WATERMARK_NONE,
         .events = {sealed_take, released_give, given_up_take, applied_count, f},
@@ -266,6 +273,67 @@ TEST(a_barrier_that_does_not_come_in_time_is_given_up) {
     CHECK_EQ(f.given_up_code, CST_ALIGN_TIMEOUT);
     CHECK_EQ(f.sealed_count, 0);
     check_table(&f); // the held rows went on
+    fixture_close(&f);
+}
+
+// Input 0 passes the barrier, and input 1 is waited for.
+static void check_given_up(fixture *f, uint64_t id, cst_code code, const csti_metric *counter) {
+    run(f);
+    CHECK_EQ(f->given_up_id, id);
+    CHECK_EQ(f->given_up_code, code);
+    CHECK_EQ(f->given_up_input, 1);
+    CHECK_EQ(metric(counter), 1);
+    CHECK_EQ(f->sealed_count, 0);
+}
+
+TEST(each_way_to_give_a_barrier_up_has_its_counter_and_names_the_input) {
+    const csti_partition_metrics *m;
+    fixture f;
+
+    fixture_open(&f, "cpu:");
+    m = csti_partition_metrics_of(f.partition);
+    send_barrier(&f, 0, 5);
+    run(&f);
+    csti_clock_sim_advance(&f.clock, 2000);
+    check_given_up(&f, 5, CST_ALIGN_TIMEOUT, m->timeout);
+    send_barrier(&f, 0, 6);
+    for (int i = 0; i < BLOCKS; i++) CHECK(send(&f, 0, 0, BLOCK_ROWS, 1));
+    check_given_up(&f, 6, CST_ALIGN_LIMIT, m->limit);
+    send_barrier(&f, 0, 7);
+    run(&f);
+    atomic_store(&f.aborted_id, 7);
+    check_given_up(&f, 7, CST_CHECKPOINT_ABORTED, m->aborted);
+    send_barrier(&f, 1, 7);
+    csti_clock_sim_advance(&f.clock, 2000000); // gauges are set now and then
+    run(&f);
+    CHECK_EQ(metric(m->ignored), 1);
+    send_barrier(&f, 0, 8);
+    run(&f);
+    csti_channel_send_end(f.channels[1], CST_SOURCE_RECORD);
+    check_given_up(&f, 8, CST_SOURCE_RECORD, m->input_failed);
+    CHECK_EQ(metric(m->failed), 1);
+    check_table(&f); // all that was held went on
+    fixture_close(&f);
+}
+
+TEST(a_newer_barrier_gives_the_older_up_and_is_sealed) {
+    const csti_partition_metrics *m;
+    fixture f;
+
+    fixture_open(&f, "cpu:");
+    m = csti_partition_metrics_of(f.partition);
+    send_barrier(&f, 0, 5);
+    run(&f);
+    send_barrier(&f, 1, 6);
+    run(&f);
+    CHECK_EQ(f.given_up_id, 5);
+    CHECK_EQ(f.given_up_code, CST_CHECKPOINT_ORDER);
+    CHECK_EQ(metric(m->superseded), 1);
+    CHECK_EQ(metric(m->waits_for), 0);
+    send_barrier(&f, 0, 6);
+    run(&f);
+    CHECK_EQ(f.sealed_count, 1);
+    CHECK_EQ(f.sealed[0].barrier.id, 6);
     fixture_close(&f);
 }
 
