@@ -255,8 +255,8 @@ every = "{every}"
 """
 
 
-class BadRows(Jobs):
-    """A row that cannot be taken stops the job; what was committed before stays as it is."""
+class Files(Jobs):
+    """Jobs of small files."""
 
     def files(self, every="1h", more="", **files):
         with open(os.path.join(self.folder.name, "job.toml"), "w", encoding="utf-8") as file:
@@ -293,6 +293,19 @@ class BadRows(Jobs):
             sums[key] = (count + 1, total + value)
         return sums
 
+    def parts_or_none(self):
+        return self.parts() if os.path.isdir(os.path.join(self.folder.name, "results/of/it")) else []
+
+    def rows_or_none(self):
+        try:
+            return self.rows()
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+
+class BadRows(Files):
+    """A row that cannot be taken stops the job; what was committed before stays as it is."""
+
     def test_a_malformed_record_in_one_file_names_it_and_after_its_repair_all_is_there_once(self):
         good = [(f"k{i % 50}", i) for i in range(5000)]
         bad = '{"key":"k1","value":-7}\n'
@@ -325,12 +338,6 @@ class BadRows(Jobs):
         self.assertEqual(self.rows(), wanted)
         self.assertEqual(self.state(), wanted)
 
-    def rows_or_none(self):
-        try:
-            return self.rows()
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
-
     def test_a_sum_that_overflows_names_its_key_and_the_job_goes_on_without_the_row(self):
         before = [("big", 2**64 - 10), ("small", 1), ("other", 2)]
         behind = [("small", 5), ("big", 3), ("big", 100), ("small", 7)]
@@ -352,6 +359,64 @@ class BadRows(Jobs):
         wanted = self.wanted(*before, *[row for row in behind if row[1] != 100])
         self.assertEqual(self.rows(), wanted)
         self.assertEqual(self.state(), wanted)
+
+
+class Totals(Files):
+    """[job] totals: what all keys add up to, in progress lines and at the end."""
+
+    def check_totals(self, done, rows):
+        state = self.state().values()
+        totals = done["totals"]
+        self.assertEqual((totals["partitions"], totals["partitions_all"]), (2, 2))
+        self.assertEqual(totals["rows"], rows)
+        self.assertEqual(totals["aggregates"]["n"], sum(n for n, _ in state))
+        if "sum" in totals["overflowed"]:
+            self.assertIsNone(totals["aggregates"]["sum"])
+            self.assertGreaterEqual(sum(total for _, total in state), 2**64)
+        else:
+            self.assertEqual(totals["aggregates"]["sum"], sum(total for _, total in state))
+
+    def totals_on(self):
+        with open(os.path.join(self.folder.name, "job.toml"), "r+", encoding="utf-8") as file:
+            text = file.read().replace("[job]", "[job]\ntotals = true")
+            file.seek(0)
+            file.write(text)
+
+    def test_they_equal_the_state_after_kills(self):
+        rows = [(f"k{i % 999}", i) for i in range(20_000)]
+        self.files(every="10ms", more="follow = true", a=rows, b=rows)
+        self.totals_on()
+        count = 2 * len(rows)
+        for _ in range(4):
+            process = self.start("--json")
+            seen = self.parts_or_none()
+            self.append("a", *rows[:5000])
+            count += 5000
+            self.wait_for(lambda: self.parts_or_none() != seen)
+            process.kill()
+            process.communicate()
+        lines = self.run_json("--until-caught-up")
+        self.assertGreater(lines[-1]["recovered_from"], 0)
+        self.check_totals(lines[-1], count)
+        for line in lines:
+            if line["event"] == "progress" and line["totals"]["partitions"] == 2:
+                self.assertEqual(line["totals"]["aggregates"]["n"] or 0, line["totals"]["rows"])
+        done = self.run_json("--until-caught-up")[-1]  # nothing new: all of it is restored
+        self.assertEqual(done["rows"], 0)
+        self.check_totals(done, count)
+        self.assertEqual(done["totals"]["overflowed"], [])
+
+    def test_a_total_that_overflows_fails_no_row(self):
+        rows = [(f"k{i}", 2**63 + i) for i in range(20)]
+        self.files(a=rows)
+        self.totals_on()
+        for _ in range(2):
+            done = self.run_json("--until-caught-up")[-1]
+            self.assertEqual(done["totals"]["overflowed"], ["sum"])
+            self.check_totals(done, len(rows))
+        out, _ = self.finish(self.start("--until-caught-up"))
+        self.assertRegex(out, "sum +overflowed")
+        self.assertEqual(self.rows(), self.wanted(*rows))
 
 
 class Filters(Jobs):

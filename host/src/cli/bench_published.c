@@ -36,7 +36,8 @@ _Static_assert(sizeof(value) == VALUE_BYTES, "as the program says");
 static void write_epoch(csti_published *published, uint32_t partition, uint64_t epoch) {
     const value said = {epoch, (int64_t)epoch, -(int64_t)epoch, (int64_t)epoch, 1};
 
-    csti_published_write(published, partition, epoch, (const uint8_t *)&said);
+    csti_published_write(published, partition, &(csti_published_mark){.epoch = epoch},
+                         (const uint8_t *)&said);
 }
 
 static cst_code write_round(void *context, double *ns_per_op_out, cst_err *err) {

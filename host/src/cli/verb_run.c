@@ -84,14 +84,44 @@ static void metrics_json(csti_job *job) {
     csti_buffer_release(&text);
 }
 
+static void json_name(const csti_job_total *total) {
+    cli_json_text(stdout, total->name, strlen(total->name));
+}
+
+// ,"totals":{...}; nothing without them.
+static void totals_json(const csti_job *job) {
+    csti_job_totals totals;
+
+    if (csti_job_totals_read(job, &totals) != CST_OK) return;
+    printf(",\"totals\":{\"partitions\":%" PRIu32 ",\"partitions_all\":%" PRIu32
+           ",\"oldest_epoch\":%" PRIu64 ",\"newest_epoch\":%" PRIu64 ",\"rows\":%" PRIu64
+           ",\"aggregates\":{",
+           totals.partitions, totals.partitions_all, totals.oldest_epoch, totals.newest_epoch,
+           totals.rows);
+    for (uint32_t i = 0; i < totals.count; i++) {
+        if (i > 0) putchar(',');
+        json_name(&totals.list[i]);
+        printf(":%s", totals.list[i].text);
+    }
+    fputs("},\"overflowed\":[", stdout);
+    for (uint32_t i = 0, said = 0; i < totals.count; i++) {
+        if (!totals.list[i].overflowed) continue;
+        if (said++ > 0) putchar(',');
+        json_name(&totals.list[i]);
+    }
+    fputs("]}", stdout);
+}
+
 static void progress_json(const run_progress *run, const csti_job_progress *progress) {
     printf("{\"event\":\"%s\",\"rows\":%" PRIu64 ",\"rows_all\":%" PRIu64
            ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64 ",\"last_checkpoint\":%" PRIu64
            ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"paused\":%" PRIu32
-           ",\"starved\":%" PRIu32 "}\n",
+           ",\"starved\":%" PRIu32,
            progress->recovering ? "recovering" : "progress", progress->rows, progress->rows_all,
            progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
            progress->used_bytes, progress->paused, progress->starved);
+    totals_json(run->job);
+    puts("}");
     metrics_json(run->job);
     (void)fflush(stdout);
 }
@@ -136,13 +166,15 @@ static void on_progress(void *context, const csti_job_progress *progress) {
 
 // ---- The end ------------------------------------------------------------------------------------
 
-static void result_json(const csti_job_result *result) {
+static void result_json(const csti_job *job, const csti_job_result *result) {
     printf("{\"event\":\"done\",\"rows\":%" PRIu64 ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64
            ",\"recovered_from\":%" PRIu64 ",\"recovery_seconds\":%.3f,\"last_checkpoint\":%" PRIu64
-           ",\"keys\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"caught_up\":%s}\n",
+           ",\"keys\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"caught_up\":%s",
            result->rows, result->seconds, result->checkpoints, result->recovered_from,
            result->recovery_seconds, result->last_checkpoint_id, result->keys,
            result->rows_dropped_by_filters, result->caught_up ? "true" : "false");
+    totals_json(job);
+    puts("}");
 }
 
 // What was chosen, what was not and why, how much was read, and where the time went.
@@ -170,7 +202,23 @@ static void recovery_json(const csti_recovery_report *report) {
     puts("]}");
 }
 
-static void result_table(const csti_job_config *config, const csti_job_result *result) {
+static void totals_table(const csti_job *job, FILE *out) {
+    csti_job_totals totals;
+    char rows[NUMBER_BYTES];
+
+    if (csti_job_totals_read(job, &totals) != CST_OK) return;
+    fprintf(out,
+            "  totals           of %s rows, %" PRIu32 " of %" PRIu32
+            " partitions, from epoch %" PRIu64 " on\n",
+            grouped(totals.rows, rows), totals.partitions, totals.partitions_all,
+            totals.oldest_epoch);
+    for (uint32_t i = 0; i < totals.count; i++)
+        fprintf(out, "    %-14s %s\n", totals.list[i].name,
+                totals.list[i].overflowed ? "overflowed" : totals.list[i].text);
+}
+
+static void result_table(const csti_job *job, const csti_job_config *config,
+                         const csti_job_result *result) {
     // Rows that go to stdout are not to be mixed with anything.
     FILE *out = config->sink == CSTI_SINK_STDOUT ? stderr : stdout;
     char rows[NUMBER_BYTES], speed[NUMBER_BYTES], keys[NUMBER_BYTES];
@@ -183,6 +231,7 @@ static void result_table(const csti_job_config *config, const csti_job_result *r
     if (result->rows_dropped_by_filters > 0)
         fprintf(out, "  filtered out     %s\n", grouped(result->rows_dropped_by_filters, rows));
     fprintf(out, "  keys             %s\n", grouped(result->keys, keys));
+    totals_table(job, out);
     fprintf(out, "  checkpoints      %" PRIu64 ", the last is %" PRIu64 "\n", result->checkpoints,
             result->last_checkpoint_id);
     if (result->recovered_from > 0)
@@ -259,9 +308,9 @@ static int job_try(const cli_common *common, const csti_job_config *config,
     if (common->json) metrics_json(progress.job);
     if (common->json) recovery_json(&result.recovery);
     if (code == CST_OK && common->json)
-        result_json(&result);
+        result_json(progress.job, &result);
     else if (code == CST_OK && !common->quiet)
-        result_table(config, &result);
+        result_table(progress.job, config, &result);
     csti_job_close(progress.job);
     *again_out = result.damaged;
     if (result.damaged) {

@@ -80,6 +80,7 @@ typedef struct csti_job_config {
     const char *name;
     uint32_t partitions; // not in the file: one a core, at most 16
     const char *dir;     // absolute
+    bool totals;
     // [source]
     csti_source_options source;
     char event_time[CSTI_COLUMN_NAME_BYTES]; // "": none

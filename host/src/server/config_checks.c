@@ -1,6 +1,7 @@
 #include "base/topology.h"
 #include "server/config_internal.h"
 #include "server/operator.h"
+#include "stream/published.h"
 
 #include <constellation/device.h>
 
@@ -129,6 +130,10 @@ static void job_check(const checker *c) {
                              name);
             break;
         }
+    if (config->totals && config->partitions > CSTI_PUBLISHED_PARTITIONS_MAX)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "job", "totals"),
+                         "[job] totals are of at most %d partitions, and these are %u",
+                         CSTI_PUBLISHED_PARTITIONS_MAX, config->partitions);
     if (is_wrong(c, "job") || is_wrong(c, "state")) return;
     if (config->budget_bytes / config->partitions < PARTITION_BYTES_MIN) {
         csti_place at = csti_config_place(c->reader, "state", "budget");

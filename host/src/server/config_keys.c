@@ -48,6 +48,9 @@ const csti_config_key csti_config_keys[] = {
     {"dir", "job", CSTI_KEY_PATH, false, JOB(dir), 1, 0, NULL, "data", NULL,
      "The job's folder: the lock that tells whether it runs, and, without another place, its "
      "checkpoints."},
+    {"totals", "job", CSTI_KEY_FLAG, false, JOB(totals), 0, 1, NULL, "false", NULL,
+     "Whether the aggregates over all keys are kept, too, and shown (Totals, above). With at most "
+     "64 partitions."},
 
     {"kind", "source", CSTI_KEY_CHOICE, true, JOB(source.kind), CSTI_SOURCE_GENERATOR, 0,
      "generator|file", NULL, NULL, "Rows of an example workload, or of files."},

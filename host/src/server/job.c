@@ -43,6 +43,7 @@ cst_code csti_job_open(const csti_job_config *config, const csti_job_options *op
 void csti_job_close(csti_job *job) {
     if (!job) return;
     csti_metrics_close(job->metrics);
+    csti_published_close(job->published);
     free(job->gauges);
     csti_arena_release(&job->arena);
     (void)pthread_mutex_destroy(&job->failure_lock);

@@ -102,6 +102,25 @@ void csti_job_hold_checkpoints(csti_job *job, bool held);
 // saw it. Any thread.
 bool csti_job_is_settled(const csti_job *job);
 csti_metrics *csti_job_metrics(csti_job *job);
+
+typedef struct csti_job_total {
+    const char *name; // of the aggregate; the job's
+    bool overflowed;
+    char text[CSTI_AGGREGATE_TEXT_BYTES_MAX + 1]; // as JSON; "null": overflowed, or there is none
+} csti_job_total;
+
+// The aggregates over all keys, but `last`: each partition's as of its last barrier.
+typedef struct csti_job_totals {
+    uint32_t partitions, partitions_all; // covered; all
+    uint64_t oldest_epoch, newest_epoch; // of those covered
+    uint64_t rows;
+    uint32_t count;
+    csti_job_total list[CST_ACCUMULATORS_MAX];
+} csti_job_totals;
+
+// UNSUPPORTED: the job has no `totals = true`; AGAIN: not now. Any thread, without a lock, while
+// the job is open.
+CST_CHECK_RESULT cst_code csti_job_totals_read(const csti_job *job, csti_job_totals *out);
 void csti_job_close(csti_job *job);
 
 #endif

@@ -8,6 +8,7 @@
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
 //   job_barriers.c    the coordinator: when barriers go, when the job is over
 //   job_report.c      progress, metrics, result
+//   job_totals.c      the aggregates over all keys
 //
 // Ends are one-way: `ending` is set once, by the first failure, by a second stop, or when all is
 // committed; every thread looks at it and returns; run joins them all and then takes down, in the
@@ -20,6 +21,7 @@
 #include "server/job.h"
 #include "server/operator.h"
 #include "stream/partition.h"
+#include "stream/published.h"
 #include "stream/reader.h"
 
 #include <pthread.h>
@@ -62,6 +64,7 @@ typedef struct job_worker {
     uint64_t released_seen;
     _Atomic uint64_t given_up_id; // by its aligner; for the committer. 0: none
     cst_restore_report restored;
+    csti_totals totals; // with config->totals
 } job_worker;
 
 typedef struct job_uploader {
@@ -120,6 +123,7 @@ struct csti_job {
     cst_device *device;
     uint64_t partition_budget_bytes;
     uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX];
+    csti_published *_Atomic published; // NULL: no totals; until close
 
     uint32_t workers_count; // partitions
     uint32_t readers_count;
@@ -200,6 +204,13 @@ void csti_job_background_join(csti_job *job);
 // ---- job_barriers.c
 // Until the job is over.
 void csti_job_coordinate(csti_job *job);
+
+// ---- job_totals.c
+CST_CHECK_RESULT cst_code csti_job_totals_open(csti_job *job, cst_err *err);
+// From the keys of the worker's table, as they were at the end of `epoch`.
+CST_CHECK_RESULT cst_code csti_job_totals_make(job_worker *worker, uint64_t epoch, uint64_t rows,
+                                               cst_err *err);
+void csti_job_totals_publish(job_worker *worker, uint64_t epoch, uint64_t rows);
 
 // ---- job_report.c
 CST_CHECK_RESULT cst_code csti_job_report_open(csti_job *job, cst_err *err);

@@ -177,6 +177,7 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
             job->groups_first[p] = csti_partition_group_first(p, job->workers_count);
         code = cst_device_open(job->config->device, &job->device, err);
     }
+    if (code == CST_OK && job->config->totals) code = csti_job_totals_open(job, err);
     csti_steps_close(steps);
     operators_close(operators);
     return code;
@@ -269,6 +270,9 @@ static cst_code table_open(job_worker *worker, cst_err *err) {
     }
     code = cst_device_table_open(worker->queue, &options, NULL, &worker->table, err);
     if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
+    if (code == CST_OK && job->config->totals)
+        code = csti_job_totals_make(worker, worker->epoch_next - 1, before ? before->rows_count : 0,
+                                    err);
     return code;
 }
 
@@ -290,6 +294,8 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
     for (size_t r = 0; r < cut->ranges_count; r++) cut->bytes += cut->ranges[r].count;
     while (*last) last = &(*last)->next;
     *last = cut;
+    if (job->config->totals)
+        csti_job_totals_publish(worker, worker->epoch_next, sealed->rows_count);
     const csti_cut given = {.epoch = worker->epoch_next++,
                             .ranges[0] = cut->ranges, // a job's keys live in one table
                             .ranges_count[0] = cut->ranges_count,
@@ -375,6 +381,7 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .log_bytes_max = job->partition_budget_bytes / LOG_SHARE,
         .paused = &job->paused,
         .aborted_id = &job->aborted_id,
+        .totals = job->config->totals ? &worker->totals : NULL,
         .rows_before = before ? before->rows_count : 0,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
         .events = {.sealed = sealed,

@@ -261,6 +261,10 @@ static void block_end(csti_partition *partition, csti_block *block) {
     if (partition->options.events.applied)
         partition->options.events.applied(partition->options.events.context, block->rows_count,
                                           block->created_ns, now_ns);
+    if (partition->options.totals)
+        csti_totals_add_rows(partition->options.totals, &(cst_rows){.rows_count = block->rows_count,
+                                                                    .ops = block->ops,
+                                                                    .sources = block->sources});
     csti_channel_recycle(block->home, block);
     for (uint32_t i = 0; i < partition->inputs_count; i++)
         if (partition->inputs[i] == home && partition->senders[i])

@@ -29,6 +29,7 @@
 #include "base/park.h"
 #include "stream/aligner.h"
 #include "stream/guard.h"
+#include "stream/totals.h"
 
 #include <constellation/driver.h>
 
@@ -71,6 +72,7 @@ typedef struct csti_partition_options {
     uint64_t log_bytes_max;            // of the open epoch and of those that are not released
     _Atomic uint32_t *paused;          // partitions above their budget
     const _Atomic uint64_t *aborted_id; // the last one that was given up elsewhere; may be NULL
+    csti_totals *totals;                // every row applied is added to them; NULL: none
     uint64_t rows_before;               // of earlier lives
     int64_t watermark_us;               // of an earlier life; CSTI_WATERMARK_NONE
     csti_partition_events events;

@@ -98,6 +98,11 @@ static char *field_write(char *out, const csti_render_field *field, const uint8_
     return value_write(out, &column, &value);
 }
 
+_Static_assert(CSTI_AGGREGATE_TEXT_BYTES_MAX >= CSTI_VALUE_TEXT_BYTES_MAX + 2, "and two quotes");
+char *csti_render_aggregate(const csti_render_field *field, const uint8_t *value, char *out) {
+    return field_write(out, field, value + field->value_offset);
+}
+
 static uint32_t field_bytes(const csti_render_field *field) {
     return field->number == CST_DECIMAL128 ? 16 : 8;
 }

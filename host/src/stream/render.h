@@ -24,7 +24,7 @@
 #include <constellation/keys.h>
 #include <constellation/table.h>
 
-enum { CSTI_ALWAYS_PRESENT = 0xff };
+enum { CSTI_ALWAYS_PRESENT = 0xff, CSTI_AGGREGATE_TEXT_BYTES_MAX = 66 };
 enum { CSTI_FIELD_NAME_BYTES = 64, CSTI_FIELDS_MAX = CST_COLUMNS_MAX + CST_ACCUMULATORS_MAX };
 
 // How a row of state reads as JSON.
@@ -44,6 +44,9 @@ typedef struct csti_render_plan {
     uint32_t fields_count;
     csti_render_field fields[CST_ACCUMULATORS_MAX];
 } csti_render_plan;
+
+// One aggregate of a value as JSON, without a NUL: at most CSTI_AGGREGATE_TEXT_BYTES_MAX.
+char *csti_render_aggregate(const csti_render_field *field, const uint8_t *value, char *out);
 
 // Appends one line with its newline. KEY_CORRUPT, SEGMENT_RECORD: nothing was appended.
 CST_CHECK_RESULT cst_code csti_render_row(const csti_render_plan *plan, const cst_row_ref *row,

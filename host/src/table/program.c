@@ -241,6 +241,28 @@ cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uin
     return CST_OK;
 }
 
+void csti_program_fold_each(const cst_program *program, const cst_rows *rows, uint32_t row,
+                            bool fresh, uint64_t *left_out, uint8_t *value) {
+    const bool has_presence = program->presence_offset != CST_NO_OFFSET;
+    uint64_t presence = 0;
+
+    if (has_presence) memcpy(&presence, value + program->presence_offset, sizeof presence);
+    for (uint32_t i = 0; i < program->accumulators_count; i++) {
+        const cst_accumulator *accumulator = &program->accumulators[i];
+        const cst_source *source =
+            accumulator->source == CST_NO_COLUMN ? NULL : &rows->sources[accumulator->source];
+        const bool seen = has_presence ? presence >> i & 1 : !fresh;
+        const uint64_t bit = UINT64_C(1) << i;
+
+        if (*left_out & bit || (source && source_is_null(source, row))) continue;
+        if (fold_one(accumulator, source, row, seen, value + accumulator->value_offset) == CST_OK)
+            presence |= bit;
+        else
+            *left_out |= bit;
+    }
+    if (has_presence) memcpy(value + program->presence_offset, &presence, sizeof presence);
+}
+
 static bool number_takes(cst_number number, cst_type type) {
     switch (type) {
     case CST_TYPE_BOOL:

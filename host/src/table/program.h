@@ -23,6 +23,11 @@ bool csti_program_takes(const cst_program *program, const cst_rows *rows);
 cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uint32_t row,
                            bool fresh, uint8_t *value);
 
+// The same for each accumulator by itself, but those in *left_out, a bit each: one that would
+// overflow stays as it is and joins them.
+void csti_program_fold_each(const cst_program *program, const cst_rows *rows, uint32_t row,
+                            bool fresh, uint64_t *left_out, uint8_t *value);
+
 // Whether a row with this value is past its time.
 static inline bool csti_program_expired(const cst_program *program, const uint8_t *value,
                                         int64_t now_us) {

@@ -20,7 +20,7 @@ TEST(published_aggregates_without_memory_leave_nothing_behind) {
     CHECK(!published);
     CHECK_OK(csti_published_open(&counter, 64, &published, NULL));
     nth_fail_at(0);
-    csti_published_write(published, 3, 1, (const uint8_t *)&count);
+    csti_published_write(published, 3, &(csti_published_mark){.epoch = 1}, (const uint8_t *)&count);
     CHECK_OK(csti_published_merge(published, (uint8_t *)&count, &view));
     CHECK_EQ(nth_count(), 0);
     csti_published_close(published);

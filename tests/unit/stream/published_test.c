@@ -80,12 +80,15 @@ TEST(a_merge_equals_folding_all_rows) {
             filled[at] = true;
         }
         for (uint32_t i = 0; i < partitions_count; i++)
-            csti_published_write(published, i, 10 + i, filled[i] ? values[i] : NULL);
+            csti_published_write(published, i, &(csti_published_mark){.epoch = 10 + i, .rows = i},
+                                 filled[i] ? values[i] : NULL);
         CHECK_OK(csti_published_merge(published, merged, &view));
         CHECK_EQ(view.any, rows_count > 0);
         CHECK_EQ(view.present, UINT64_MAX >> (64 - partitions_count));
         CHECK_EQ(view.oldest_epoch, 10);
         CHECK_EQ(view.newest_epoch, 9 + partitions_count);
+        CHECK_EQ(view.rows, partitions_count * (partitions_count - 1) / 2);
+        CHECK_EQ(view.overflowed, 0);
         if (view.any) CHECK_BYTES(merged, all, VALUE_BYTES);
     }
 }
@@ -99,7 +102,8 @@ static const cst_program counter = {
     .accumulators = {{.op = CST_COUNT, .number = CST_U64, .source = CST_NO_COLUMN}}};
 
 static void write_count(uint32_t partition, uint64_t epoch, uint64_t count) {
-    csti_published_write(published, partition, epoch, (const uint8_t *)&count);
+    csti_published_write(published, partition, &(csti_published_mark){.epoch = epoch},
+                         (const uint8_t *)&count);
 }
 
 static uint64_t merged_count(csti_published_view *view) {
@@ -116,7 +120,7 @@ TEST(a_view_says_who_is_there_and_how_old_it_is) {
     CHECK_EQ(merged_count(&view), 0);
     CHECK_EQ(view.present, 0);
     CHECK(!view.any);
-    csti_published_write(published, 5, 7, NULL); // no rows yet
+    csti_published_write(published, 5, &(csti_published_mark){.epoch = 7}, NULL); // no rows yet
     CHECK_EQ(merged_count(&view), 0);
     CHECK_EQ(view.present, 1 << 5);
     CHECK(!view.any);
@@ -145,7 +149,7 @@ TEST(the_newest_write_counts) {
         CHECK_EQ(view.present, 2);
         CHECK_EQ(view.oldest_epoch, epoch);
     }
-    csti_published_write(published, 1, 20, NULL); // all of its rows are gone
+    csti_published_write(published, 1, &(csti_published_mark){.epoch = 20}, NULL); // all are gone
     CHECK_EQ(merged_count(&view), 0);
     CHECK(!view.any);
 }
@@ -171,18 +175,37 @@ TEST(a_partition_that_its_owner_lost_is_not_there) {
     CHECK_EQ(view.oldest_epoch, 3);
 }
 
-TEST(an_overflow_is_an_error_and_nothing_is_written) {
-    csti_published_view view = {.present = 99};
-    uint64_t count = 77;
+TEST(a_sum_that_overflows_is_marked_and_the_others_are_right) {
+    static const cst_program two = {
+        .value_bytes = 24,
+        .accumulators_count = 3,
+        .presence_offset = CST_NO_OFFSET,
+        .accumulators = {{.op = CST_COUNT, .number = CST_U64, .source = CST_NO_COLUMN},
+                         {.op = CST_SUM, .number = CST_U64, .value_offset = 8, .source = 0},
+                         {.op = CST_LAST, .number = CST_U64, .value_offset = 16, .source = 0}}};
+    const uint64_t values[2][3] = {{3, UINT64_MAX, 7}, {4, 1, 8}};
+    uint64_t merged[3] = {9, 9, 9};
+    csti_published_view view = {0};
 
-    open_published(&counter, 2);
-    write_count(0, 1, UINT64_MAX);
-    write_count(1, 1, 1);
-    CHECK_CODE(csti_published_merge(published, (uint8_t *)&count, &view), CST_SUM_OVERFLOW);
-    CHECK_EQ(count, 77);
-    CHECK_EQ(view.present, 99);
-    write_count(1, 1, 0);
-    CHECK_EQ(merged_count(&view), UINT64_MAX);
+    open_published(&two, 3);
+    for (uint32_t p = 0; p < 2; p++)
+        csti_published_write(published, p, &(csti_published_mark){.epoch = 1, .rows = 5},
+                             (const uint8_t *)values[p]);
+    CHECK_OK(csti_published_merge(published, (uint8_t *)merged, &view));
+    CHECK_EQ(view.overflowed, 1 << 1);
+    CHECK_EQ(merged[0], 7);
+    CHECK_EQ(merged[2], 0); // last has no order across partitions
+    CHECK_EQ(view.rows, 10);
+    csti_published_write(published, 1, &(csti_published_mark){.epoch = 2}, NULL);
+    CHECK_OK(csti_published_merge(published, (uint8_t *)merged, &view));
+    CHECK_EQ(view.overflowed, 0);
+    CHECK_EQ(merged[1], UINT64_MAX);
+    // A partition whose own sum was lost has none for anybody.
+    csti_published_write(published, 1, &(csti_published_mark){.epoch = 3, .overflowed = 1 << 1},
+                         (const uint8_t *)values[1]);
+    CHECK_OK(csti_published_merge(published, (uint8_t *)merged, &view));
+    CHECK_EQ(view.overflowed, 1 << 1);
+    CHECK_EQ(merged[0], 7);
 }
 
 TEST(programs_and_counts_that_cannot_be_are_refused) {
@@ -194,8 +217,6 @@ TEST(programs_and_counts_that_cannot_be_are_refused) {
     other.accumulators_count = 0;
     CHECK_CODE(csti_published_open(&other, 1, &out, NULL), CST_USAGE);
     other = counter;
-    other.accumulators[0] = (cst_accumulator){.op = CST_LAST, .number = CST_U64};
-    CHECK_CODE(csti_published_open(&other, 1, &out, NULL), CST_UNSUPPORTED);
     other.accumulators[0].op = 9;
     CHECK_CODE(csti_published_open(&other, 1, &out, NULL), CST_USAGE);
     CHECK(!out);
@@ -225,7 +246,7 @@ static void *own(void *context) {
         uint8_t value[VALUE_BYTES] = {0};
 
         fold_row(&r, true, value);
-        csti_published_write(published, partition, epoch, value);
+        csti_published_write(published, partition, &(csti_published_mark){.epoch = epoch}, value);
         if (epoch % 64 == 0) (void)sched_yield();
     }
     (void)atomic_fetch_add(&owners_done, 1);
