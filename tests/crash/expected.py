@@ -1,20 +1,27 @@
 #!/usr/bin/env python3
-# usage: tests/crash/expected.py FOLDER > RESULTS.ndjson
+# usage: tests/crash/expected.py FOLDER [operator] > RESULTS.ndjson
 # What a job of tests/crash makes of the CSV and NDJSON files in FOLDER, by other means: it shares no
-# code with the program. One line a key, keys ascending.
+# code with the program. One line a key, keys ascending. With `operator` rows pass crash_operator.c.
 import json
 import os
 import sys
 
 
 def rows(path):
+    names = ["key", "id", "mix", "amount"]
     with open(path, encoding="utf-8", newline="") as file:
         for line in file:
             if not line.endswith("\n"):
                 return  # a torn last line is not written yet
             if path.endswith(".csv"):
-                key, ident, mix, amount = line.rstrip("\r\n").split(",")
-                yield int(key) if key.isdigit() else key, int(ident), int(mix), int(amount)
+                fields = line.rstrip("\r\n").split(",")
+                if "key" in fields:  # a header
+                    names = fields
+                    continue
+                row = dict(zip(names, fields))
+                key = row["key"]
+                yield (int(key) if key.isdigit() else key, int(row["id"]), int(row["mix"]),
+                       int(row["amount"]))
             else:
                 row = json.loads(line)
                 yield row["key"], row["id"], row["mix"], row["amount"]
@@ -24,6 +31,10 @@ def main():
     results = {}
     for name in sorted(os.listdir(sys.argv[1])):
         for key, ident, mix, amount in rows(os.path.join(sys.argv[1], name)):
+            if "operator" in sys.argv[2:]:
+                if ident % 8 == 0:
+                    continue
+                amount *= 2
             seen = results.setdefault(key, [0, 0, 0, amount, amount])
             seen[0] += 1
             seen[1] += ident

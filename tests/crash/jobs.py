@@ -13,11 +13,16 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUN_SECONDS_MAX = 120  # a run that is not killed ends long before
 PART = re.compile(r"\d{20}-\d{5}\.ndjson")  # {epoch}-{partition}
+HEADER = "id,amount,key,mix\n"  # not in the job's order
 FIELDS = ("rows", "ids", "mixes", "low", "high")
 
 
 class Failure(Exception):
     """What a test found; its text says where to look."""
+
+
+def operator_text(settings):
+    return f'[[operator]]\nlibrary = "{settings["operator"]}"' if settings["operator"] else ""
 
 
 def job_text(settings):
@@ -33,6 +38,8 @@ path    = "rows"
 format  = "{settings["format"]}"
 columns = ["key {settings["key"]}", "id u64", "mix u64", "amount i64"]
 follow  = {"true" if settings["follow"] else "false"}
+{"header  = true" if settings["header"] else ""}
+{operator_text(settings)}
 
 [key]
 columns = ["key"]
@@ -85,7 +92,8 @@ class Job:
         self.folder = tempfile.mkdtemp(prefix="cst-crash-")
         self.settings = dict({"name": "crash", "partitions": 2, "format": "ndjson", "key": "u64", "follow": True,
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
-                              "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000},
+                              "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
+                              "operator": None},
                              **(settings or {}))
         self.rows_count = 0
         self.torn = {}   # file: what its last line still lacks
@@ -114,6 +122,8 @@ class Job:
         amount = self.draw.randint(-10**6, 10**6)
         if self.settings["key"] == "string":
             key = f"key-{key}"
+        if self.settings["header"]:
+            return f"{ident},{amount},{key},{mix}\n"
         if self.settings["format"] == "csv":
             return f"{key},{ident},{mix},{amount}\n"
         return json.dumps({"key": key, "id": ident, "mix": mix, "amount": amount}) + "\n"
@@ -123,7 +133,8 @@ class Job:
         files = self.settings["files"]
         for number in range(files):
             name = self.path("rows", f"part-{number}.{self.settings['format']}")
-            text = self.torn.pop(name, "") + "".join(self.row() for _ in range(count // files))
+            begin = HEADER if self.settings["header"] and not os.path.exists(name) else ""
+            text = begin + self.torn.pop(name, "") + "".join(self.row() for _ in range(count // files))
             if tear and number == 0 and len(text) > 1:
                 cut = self.draw.randrange(1, min(20, len(text)))
                 self.torn[name] = text[-cut:]
@@ -177,7 +188,8 @@ class Job:
     def expected(self):
         """{key: fields}, by expected.py."""
         text = subprocess.run([sys.executable, os.path.join(HERE, "expected.py"),
-                               self.path("rows")], stdout=subprocess.PIPE, text=True,
+                               self.path("rows"),
+                               "operator" if self.settings["operator"] else ""], stdout=subprocess.PIPE, text=True,
                               check=True).stdout
         return {row["key"]: tuple(row[field] for field in FIELDS)
                 for row in map(json.loads, text.splitlines())}

@@ -21,13 +21,17 @@ import jobs
 
 NAMED_A_SCENARIO = 5
 RECOVERING_A_SCENARIO = 2
-RANDOM_A_SCENARIO = 7
-KILLS_A_SCENARIO = NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
+RANDOM_A_SCENARIO = 6
+TAKEOVERS_A_SCENARIO = 1   # two processes die in one, or the first wakes up and is fenced off
+KILLS_A_SCENARIO = (NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
+                    + TAKEOVERS_A_SCENARIO)
 LOOK_CHANCE = 0.15         # that sink and state are compared after a kill
 STRIDE = 9                 # of the steps of one scenario, in the list of them
 PAUSE_SECONDS = 0.02       # between two helpings of rows
 RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
 UPLOAD_SECONDS_MAX = 1.0   # and then until an object is being written
+WAKE_SECONDS_MAX = 0.1     # a stopped owner that woke up lives at most so long
+ALIVE_SECONDS_MAX = 60.0   # and a run begins within
 NAMED_SECONDS_MAX = 6.0    # a named step comes within, or this time does not count
 ROUNDS_MAX = 6             # of further scenarios for steps that came too seldom
 
@@ -49,6 +53,8 @@ FIRST = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery
          "meta_trim"}  # these come seldom
 RECOVERY = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery_manifest",
             "recovery_restore", "recovery_release"}
+TAKEOVER = "takeover"  # a plan's entry beside the steps
+FENCED = 6
 OFTEN = {"file_temporary", "file_linked", "meta_append"}  # these come many times in a checkpoint
 
 
@@ -58,6 +64,7 @@ class Tally:
     def __init__(self):
         self.lock = threading.Lock()
         self.kills = self.uploading = self.recovering = 0
+        self.takeovers = self.fenced = 0
         self.steps = {}
 
     def add(self, step, uploading):
@@ -67,6 +74,13 @@ class Tally:
             self.recovering += step in RECOVERY
             if step:
                 self.steps[step] = self.steps.get(step, 0) + 1
+
+
+    def add_takeover(self, fenced):
+        with self.lock:
+            self.kills += 1 if fenced else 2
+            self.takeovers += 1
+            self.fenced += fenced
 
 
 def fault_points(program):
@@ -79,9 +93,9 @@ def fault_points(program):
     return names
 
 
-def settings_of(draw):
+def settings_of(draw, program):
     """A job that differs from the next one."""
-    return {
+    settings = {
         "partitions": draw.choice((2, 2, 3)),
         "format": draw.choice(("csv", "ndjson")),
         "key": draw.choice(("u64", "string")),
@@ -94,6 +108,12 @@ def settings_of(draw):
         "keys": draw.choice((20, 2000, 10000)),
         "budget": "256MiB",
     }
+    settings["header"] = settings["format"] == "csv" and draw.random() < 0.5
+    if draw.random() < 0.3:
+        settings["operator"] = os.path.join(os.path.dirname(os.path.dirname(program)), "lib",
+                                            "libtest.crash_operator.so")
+        settings["key"] = "u64"
+    return settings
 
 
 def plan_of(draw, index, points, only):
@@ -103,6 +123,7 @@ def plan_of(draw, index, points, only):
                       for i in range(NAMED_A_SCENARIO)]
     chosen += draw.sample(sorted(RECOVERY), RECOVERING_A_SCENARIO)
     plan = [[(None, None)] for _ in range(1 if only else RANDOM_A_SCENARIO)]
+    plan += [[(TAKEOVER, None)] for _ in range(TAKEOVERS_A_SCENARIO)]
     for step in chosen:
         passes = 1 if step in FIRST else draw.randint(1, 60) if step in OFTEN \
             else draw.randint(1, 6)
@@ -137,6 +158,49 @@ def wait_and_feed(job, process, seconds, until_upload):
     return process.poll() is not None
 
 
+def wait_for_life(job, process, before):
+    """Until the run has claimed the job: it says something on its way to its rows."""
+    end = time.monotonic() + ALIVE_SECONDS_MAX
+    while time.monotonic() < end:
+        with open(job.path("log"), encoding="utf-8") as log:
+            log.seek(before)
+            if '"event":' in log.read():
+                return
+        if process.poll() is not None:
+            raise jobs.Failure(f"a run that was to be stopped ended with {process.returncode}")
+        time.sleep(PAUSE_SECONDS / 10)
+    raise jobs.Failure(f"a run said nothing for {ALIVE_SECONDS_MAX} s")
+
+
+def one_takeover(job, draw, tally):
+    """An owner is stopped, another one takes its place; it wakes up, and both are killed."""
+    job.append(draw.choice((200, 1500, 6000)))
+    said = os.path.getsize(job.path("log")) if os.path.exists(job.path("log")) else 0
+    first = job.start()
+    processes = [first]
+    try:
+        wait_for_life(job, first, said)
+        wait_and_feed(job, first, RANDOM_SECONDS_MAX * draw.random(), draw.random() < 0.8)
+        first.send_signal(signal.SIGSTOP)
+        said = os.path.getsize(job.path("log"))
+        second = job.start("--takeover")
+        processes.append(second)
+        wait_for_life(job, second, said)
+        wait_and_feed(job, second, RANDOM_SECONDS_MAX * draw.random(), until_upload=False)
+        first.send_signal(signal.SIGCONT)
+        wait_and_feed(job, second, WAKE_SECONDS_MAX * draw.random(), draw.random() < 0.5)
+    finally:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+    ends = tuple(process.returncode for process in processes)
+    if ends not in ((FENCED, -signal.SIGKILL), (-signal.SIGKILL, -signal.SIGKILL)):
+        raise jobs.Failure(f"a stopped owner and the one after it ended with {ends}")
+    tally.add_takeover(ends[0] == FENCED)
+    job.check_commits()
+
+
 def one_kill(job, draw, tally, step, fault):
     job.append(draw.choice((200, 1500, 6000)), tear=draw.random() < 0.3)
     there = job.temporaries()
@@ -160,12 +224,15 @@ def one_kill(job, draw, tally, step, fault):
 def scenario(options, points, tally, index, only=None):
     """A job, a dozen kills, a last run, and the comparison. Returns what failed, or None."""
     draw = random.Random(f"{options.seed}:{index}")
-    settings = settings_of(draw)
+    settings = settings_of(draw, options.program)
     job = jobs.Job(options.program, f"rows:{options.seed}:{index}", settings)
     said = None
     try:
         for step, fault in plan_of(draw, index, points, only):
-            one_kill(job, draw, tally, step, fault)
+            if step == TAKEOVER:
+                one_takeover(job, draw, tally)
+            else:
+                one_kill(job, draw, tally, step, fault)
         job.append(200)
         job.configure(follow=False)
         job.finish()
@@ -203,7 +270,8 @@ def report(options, points, tally, failures, seconds):
         print(f"  {name:24} {tally.steps.get(name, 0):4}")
     print(f"kills: {tally.kills} kills in {seconds:.0f} s, seed {options.seed}: "
           f"{sum(tally.steps.values())} at named steps, {tally.uploading} while an object was being "
-          f"written, {tally.recovering} during recovery")
+          f"written, {tally.recovering} during recovery; {tally.takeovers} takeovers from stopped "
+          f"owners, {tally.fenced} of which woke up and were fenced off")
     for failure in failures:
         print(failure)
     if failures:
