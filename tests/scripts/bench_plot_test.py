@@ -64,6 +64,14 @@ class BenchPlot(unittest.TestCase):
         self.assertIn("125.7 B", texts["state-memory.svg"])
         self.assertIn("map 150 B (1.19)", texts["README.md"])
 
+    def test_series_become_lines_over_time_with_their_bands_and_bound(self):
+        texts = self.draw([{"bench": "soak.memory", "params": {"keys": 5}, "seconds": [0, 1, 2],
+                            "series": {"memory": [1 << 20, 3 << 20, 2 << 20]},
+                            "bands": {"the store fails": [[0.5, 1.5]]}, "bound": 4 << 20}])
+        self.assertEqual(texts["soak-memory.svg"].count("<polyline"), 2 + 2)  # and their legend
+        self.assertEqual(texts["soak-memory.svg"].count("<rect"), 1)
+        self.assertIn("| memory | 1 MiB | 3 MiB |", texts["README.md"])
+
     def test_what_stands_before_the_results_is_kept_and_old_results_go(self):
         text = self.draw([result(1000000, 20, 40)])["README.md"]
         self.assertTrue(text.startswith("# Kept\n" + MARK))

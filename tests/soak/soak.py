@@ -13,7 +13,7 @@ import threading
 import time
 
 END_SECONDS_MAX = 120  # from the request to stop until the process is gone
-SILENCE_SECONDS_MAX = 60  # between two lines of progress
+SILENCE_SECONDS_MAX = 240  # between two lines of progress
 FILL_SECONDS = 0.02  # what the job frees of a full disk is taken away again so soon
 FILL_BYTES = 16 << 20
 
