@@ -28,6 +28,7 @@
 #include <constellation/table.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
     CSTI_IMAGE_VERSION = 1,
@@ -101,6 +102,14 @@ typedef struct csti_record {
     uint32_t value_flags; // bits 0..23 value bytes, 29..31 flags, the rest 0
 } csti_record;
 _Static_assert(sizeof(csti_record) == 16, "a record's head is 16 bytes");
+
+// All of a head but its hash, as one word: equal words, equal lengths and flags.
+static inline uint64_t csti_record_kind(const uint8_t *record) {
+    uint64_t kind;
+
+    memcpy(&kind, record + offsetof(csti_record, key_bytes), sizeof kind);
+    return kind;
+}
 
 enum { CSTI_CONTROL_BYTES = 4096 };
 #define CSTI_IMAGE_MAGIC UINT64_C(0x314c425454534321) // "!CSTTBL1"

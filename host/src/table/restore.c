@@ -165,32 +165,54 @@ static void run(restore_pass *pass) {
     else if (csti_widths_equal(widths, CSTI_WIDTHS_16_64))
         pass->applied =
             csti_pipeline(pass->table, &rows, CSTI_WIDTHS_16_64, kind, finish_inline, pass);
+    else if (csti_widths_equal(widths, CSTI_WIDTHS_8_32))
+        pass->applied =
+            csti_pipeline(pass->table, &rows, CSTI_WIDTHS_8_32, kind, finish_inline, pass);
     else
         pass->applied = csti_pipeline(pass->table, &rows, widths, kind, finish_inline, pass);
 }
 
+// The kind of a row with the longest key; of a wide table: of no record.
+static uint64_t plain_kind(const cst_table *table) {
+    const csti_record row = {.key_bytes = (uint16_t)table->key_bytes,
+                             .units = (uint16_t)(table->entry_bytes / CSTI_LOG_UNIT),
+                             .value_flags = CSTI_RECORD_PRESENT | table->value_bytes};
+
+    if (table->control->layout == CST_TABLE_WIDE) return UINT64_MAX;
+    return csti_record_kind((const uint8_t *)&row);
+}
+
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
                                    size_t *used_out) {
+    const uint32_t entry_bytes = table->entry_bytes;
+    const uint64_t plain = plain_kind(table);
     restore_pass pass = {.table = table};
     size_t used = 0;
 
     *used_out = 0;
     if ((uintptr_t)bytes % 8 != 0) return CST_USAGE;
     while (used < count) {
+        uint32_t rows_count = 0;
         bool sound = true;
 
-        pass.count = 0;
-        while (used < count && pass.count < RESTORE_ROWS) {
+        while (used < count && rows_count < RESTORE_ROWS) {
             const csti_record *record = (const csti_record *)(bytes + used);
+            const size_t rest = count - used;
 
-            sound = count - used >= sizeof *record && record_is_sound(table, record, count - used);
+            pass.records[rows_count] = record;
+            if (rest >= entry_bytes && csti_record_kind(bytes + used) == plain) {
+                pass.hashes[rows_count++] = record->hash;
+                used += entry_bytes;
+                continue;
+            }
+            sound = rest >= sizeof *record && record_is_sound(table, record, rest);
             if (sound && record->value_flags & CSTI_RECORD_GAP) sound = padding_is_zero(record, 0);
             if (!sound) break;
             used += (size_t)record->units * CSTI_LOG_UNIT;
             if (record->value_flags & CSTI_RECORD_GAP) continue;
-            pass.records[pass.count] = record;
-            pass.hashes[pass.count++] = record->hash;
+            pass.hashes[rows_count++] = record->hash;
         }
+        pass.count = rows_count;
         run(&pass);
         if (pass.code != CST_OK) {
             *used_out = (size_t)((const uint8_t *)pass.records[pass.applied] - bytes);
