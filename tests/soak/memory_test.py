@@ -14,7 +14,7 @@ import time
 import soak
 
 MIB = 1 << 20
-KEYS = 200_000
+KEYS = 50_000
 SECONDS = 30
 EVERY_MS = (500, 1000)  # least and most
 EPOCHS_MAX = 4
