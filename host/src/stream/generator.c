@@ -40,6 +40,7 @@ struct cst_generator {
     csti_zipf zipf;
     bool uniform;
     void *values[GENERATOR_COLUMNS_MAX];
+    uint64_t *bases;  // see ranks_fill
     int32_t *offsets; // of the one string column
     cst_column_data columns[GENERATOR_COLUMNS_MAX];
 };
@@ -52,19 +53,23 @@ static inline uint64_t row_base(const cst_generator *generator, uint64_t row) {
     return csti_splitmix64(generator->seed ^ csti_splitmix64(row));
 }
 
-static inline uint64_t draw_state(uint64_t base, draw which) {
-    return base + ((uint64_t)which << 56);
-}
-
 static inline uint64_t row_draw(uint64_t base, draw which) {
-    return csti_splitmix64(draw_state(base, which));
+    return csti_splitmix64(base + ((uint64_t)which << 56));
 }
 
-static inline uint64_t row_rank(const cst_generator *generator, uint64_t base) {
-    const uint64_t state = draw_state(base, DRAW_KEY);
+// Ranks of rows that follow each other, and what the other draws of these rows begin with.
+static void ranks_fill(cst_generator *generator, uint64_t first_row, uint32_t rows_count,
+                       uint64_t *out) {
+    uint64_t *bases = generator->bases;
 
-    if (generator->uniform) return 1 + csti_bounded(csti_splitmix64(state), generator->keys);
-    return csti_zipf_rank(&generator->zipf, state);
+    _Static_assert(DRAW_KEY == 0, "a row's base is the state of its first draw");
+    for (uint32_t i = 0; i < rows_count; i++) bases[i] = row_base(generator, first_row + i);
+    if (!generator->uniform) {
+        csti_zipf_ranks(&generator->zipf, bases, rows_count, out);
+        return;
+    }
+    for (uint32_t i = 0; i < rows_count; i++)
+        out[i] = 1 + csti_bounded(csti_splitmix64(bases[i]), generator->keys);
 }
 
 static inline int64_t row_at(uint64_t base, uint64_t row) {
@@ -82,14 +87,15 @@ static void fill_bids(cst_generator *generator, uint64_t first_row, uint32_t row
     int64_t *at = generator->values[4];
     int32_t used = 0;
 
+    ranks_fill(generator, first_row, rows_count, auction);
     for (uint32_t i = 0; i < rows_count; i++) {
         const uint64_t row = first_row + i;
-        const uint64_t base = row_base(generator, row);
+        const uint64_t base = generator->bases[i];
         const uint64_t random = row_draw(base, DRAW_PRICE);
         const char *name = channels[row_draw(base, DRAW_CHANNEL) >> 61];
         const size_t name_bytes = strnlen(name, sizeof channels[0]);
 
-        auction[i] = 1000 + row_rank(generator, base);
+        auction[i] += 1000;
         bidder[i] = 1 + csti_bounded(row_draw(base, DRAW_BIDDER), generator->keys * 10);
         // The product of two draws: many small prices, few large, 1.00 to 10,000.99.
         price[i] = 100 + csti_bounded(random << 32, csti_bounded(random, 1000000) + 1);
@@ -109,9 +115,10 @@ static void fill_orders(cst_generator *generator, uint64_t first_row, uint32_t r
     uint8_t *amount = generator->values[4];
     int64_t *at = generator->values[5];
 
+    ranks_fill(generator, first_row, rows_count, customer);
     for (uint32_t i = 0; i < rows_count; i++) {
         const uint64_t row = first_row + i;
-        const uint64_t base = row_base(generator, row);
+        const uint64_t base = generator->bases[i];
         const uint64_t random = row_draw(base, DRAW_ITEM);
         uint64_t number = csti_bounded(random, ITEMS_COUNT);
         const uint64_t unit_cents = 99 + 50 * (csti_splitmix64(number) & 0xff);
@@ -119,7 +126,6 @@ static void fill_orders(cst_generator *generator, uint64_t first_row, uint32_t r
         cst_i128 cents;
 
         order[i] = row + 1;
-        customer[i] = row_rank(generator, base);
         quantity[i] = 1 + (uint32_t)(random & 7);
         cents = (cst_i128)(unit_cents * quantity[i]);
         memcpy(amount + (size_t)i * sizeof cents, &cents, sizeof cents);
@@ -133,15 +139,14 @@ static void fill_orders(cst_generator *generator, uint64_t first_row, uint32_t r
 }
 
 static void fill_pairs(cst_generator *generator, uint64_t first_row, uint32_t rows_count) {
-    uint64_t *key = generator->values[0];
     uint64_t *value = generator->values[1];
     int64_t *at = generator->values[2];
 
+    ranks_fill(generator, first_row, rows_count, generator->values[0]);
     for (uint32_t i = 0; i < rows_count; i++) {
         const uint64_t row = first_row + i;
-        const uint64_t base = row_base(generator, row);
+        const uint64_t base = generator->bases[i];
 
-        key[i] = row_rank(generator, base);
         value[i] = csti_bounded(row_draw(base, DRAW_PRICE), 1000000);
         at[i] = row_at(base, row);
     }
@@ -207,6 +212,8 @@ static cst_code options_check(const workload *work, const cst_generator_options 
 }
 
 static cst_code buffers_open(cst_generator *generator, cst_err *err) {
+    generator->bases = malloc(CST_GENERATOR_ROWS_MAX * sizeof *generator->bases);
+    if (!generator->bases) return cst_fail(err, CST_NO_MEMORY, "generator");
     for (uint32_t c = 0; c < generator->schema.columns_count; c++) {
         const uint32_t width = cst_column_value_bytes(&generator->schema.columns[c]);
 
@@ -255,6 +262,7 @@ void cst_generator_close(cst_generator *generator) {
     if (!generator) return;
     for (size_t c = 0; c < GENERATOR_COLUMNS_MAX; c++) free(generator->values[c]);
     free(generator->offsets);
+    free(generator->bases);
     free(generator);
 }
 

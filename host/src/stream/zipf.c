@@ -1,4 +1,5 @@
-#include "stream/zipf.h"
+#include "base/cpu.h"
+#include "stream/zipf_terms.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -6,17 +7,12 @@
 
 // Compiled with -ffp-contract=off: a fused multiply-add rounds differently where there is one.
 
-#define LN_2 0.693147180559945309417232121458
-
 enum { DRAWS_MAX = 64 }; // a rejection is rare (below 10% a draw): 64 in a row do not happen
 
-#define COUNT_OF(ARRAY) (sizeof(ARRAY) / sizeof *(ARRAY))
-
-// 1 / (2k + 1): of artanh(t) / t in t^2.
-static const double artanh_terms[] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,  1.0 / 9, 1.0 / 11,
-                                      1.0 / 13, 1.0 / 15, 1.0 / 17, 1.0 / 19, 1.0 / 21};
-// 1 / k!: of e^t in t.
-static const double power_terms[] = {
+const double csti_artanh_terms[CSTI_ARTANH_TERMS] = {1.0,      1.0 / 3,  1.0 / 5,  1.0 / 7,
+                                                     1.0 / 9,  1.0 / 11, 1.0 / 13, 1.0 / 15,
+                                                     1.0 / 17, 1.0 / 19, 1.0 / 21};
+const double csti_power_terms[CSTI_POWER_TERMS] = {
     1.0,
     1.0,
     1.0 / 2,
@@ -56,35 +52,35 @@ static double ln(double x) {
         exponent++;
     }
     t = (m - 1) / (m + 1);
-    return 2 * t * polynomial(artanh_terms, COUNT_OF(artanh_terms), t * t) +
-           (double)exponent * LN_2;
+    return 2 * t * polynomial(csti_artanh_terms, CSTI_ARTANH_TERMS, t * t) +
+           (double)exponent * CSTI_LN_2;
 }
 
 // e^x for |x| < 700, by x = k ln 2 + r and the series of e^r.
 static double exponential(double x) {
-    const double scaled = x * (1 / LN_2);
+    const double scaled = x * (1 / CSTI_LN_2);
     const int64_t k = (int64_t)(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
-    const double r = x - (double)k * LN_2;
+    const double r = x - (double)k * CSTI_LN_2;
     const uint64_t power_bits = (uint64_t)(k + 1023) << 52;
     double power;
 
     memcpy(&power, &power_bits, sizeof power);
-    return polynomial(power_terms, COUNT_OF(power_terms), r) * power;
+    return polynomial(csti_power_terms, CSTI_POWER_TERMS, r) * power;
 }
 
 // (e^t - 1) / t, also near 0.
 static double exponential_less_1_by(double t) {
-    if (t > 0.5 || t < -0.5) return (exponential(t) - 1) / t;
-    return polynomial(power_terms + 1, COUNT_OF(power_terms) - 1, t);
+    if (t > CSTI_POWER_SERIES || t < -CSTI_POWER_SERIES) return (exponential(t) - 1) / t;
+    return polynomial(csti_power_terms + 1, CSTI_POWER_TERMS - 1, t);
 }
 
 // ln(1 + t) / t, also near 0.
 static double ln_of_1_plus_by(double t) {
     double u;
 
-    if (t > 0.25 || t < -0.25) return ln(1 + t) / t;
+    if (t > CSTI_LN_OF_1_PLUS_SERIES || t < -CSTI_LN_OF_1_PLUS_SERIES) return ln(1 + t) / t;
     u = t / (2 + t);
-    return 2 * polynomial(artanh_terms, COUNT_OF(artanh_terms), u * u) / (2 + t);
+    return 2 * polynomial(csti_artanh_terms, CSTI_ARTANH_TERMS, u * u) / (2 + t);
 }
 
 // The integral of 1 / x^skew from 1 to x.
@@ -108,7 +104,8 @@ static double weight(const csti_zipf *zipf, double x) {
 void csti_zipf_init(csti_zipf *zipf, uint64_t n, double skew) {
     assert(n >= 1);
     assert(skew >= 0 && skew <= 10);
-    *zipf = (csti_zipf){.n = (double)n, .skew = skew};
+    const csti_cpu_features features = csti_cpu_detect();
+    *zipf = (csti_zipf){.n = (double)n, .skew = skew, .by_fours = features.avx2};
     zipf->integral_first = integral(zipf, 1.5) - 1;
     zipf->integral_n = integral(zipf, zipf->n + 0.5);
     zipf->accept = 2 - integral_inverse(zipf, integral(zipf, 2.5) - weight(zipf, 2));
@@ -130,4 +127,14 @@ uint64_t csti_zipf_rank(const csti_zipf *zipf, uint64_t state) {
         state += UINT64_C(0x9e3779b97f4a7c15);
     }
     return 1;
+}
+
+void csti_zipf_ranks(const csti_zipf *zipf, const uint64_t *states, size_t count,
+                     uint64_t *ranks_out) {
+    size_t done = 0;
+
+    for (; zipf->by_fours && done + CSTI_ZIPF_LANES <= count; done += CSTI_ZIPF_LANES)
+        csti_zipf_ranks_avx2(zipf, states + done, ranks_out + done);
+    for (size_t i = 0; i < count; i++)
+        if (i >= done || ranks_out[i] == 0) ranks_out[i] = csti_zipf_rank(zipf, states[i]);
 }

@@ -13,6 +13,8 @@
 #ifndef CST_STREAM_ZIPF_H
 #define CST_STREAM_ZIPF_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct csti_zipf {
@@ -21,6 +23,7 @@ typedef struct csti_zipf {
     double integral_first; // at 1.5, less 1
     double integral_n;     // at n + 0.5
     double accept;         // a rank this near to its x is taken without another look
+    bool by_fours;         // csti_zipf_ranks
 } csti_zipf;
 
 // n >= 1, 0 <= skew <= 10.
@@ -28,6 +31,9 @@ void csti_zipf_init(csti_zipf *zipf, uint64_t n, double skew);
 
 // The rank that the stream of random words splitmix64(state), splitmix64(state + step), ... gives.
 uint64_t csti_zipf_rank(const csti_zipf *zipf, uint64_t state);
+// The same of `count` states; by fours, where the processor has AVX2.
+void csti_zipf_ranks(const csti_zipf *zipf, const uint64_t *states, size_t count,
+                     uint64_t *ranks_out);
 
 __extension__ typedef unsigned __int128 csti_u128;
 

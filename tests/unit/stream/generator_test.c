@@ -37,6 +37,27 @@ static size_t rows_text(const char *name, uint64_t first_row, uint32_t rows_coun
     return used;
 }
 
+TEST(ranks_by_fours_are_those_that_come_one_by_one) {
+    enum { COUNT = 4099 };
+    static const double skews[] = {0.01, 0.5, 0.99, 1, 1.2, 3, 10}; // 0: another way altogether
+    static const uint64_t keys[] = {1, 2, 3, 1000, 10000000, UINT64_C(1) << 40};
+    static uint64_t states[COUNT], ranks[COUNT];
+
+    for (size_t s = 0; s < sizeof skews / sizeof *skews; s++)
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            csti_zipf zipf;
+
+            csti_zipf_init(&zipf, keys[k], skews[s]);
+            for (int i = 0; i < COUNT; i++) states[i] = test_random();
+            memset(ranks, 0xff, sizeof ranks);
+            csti_zipf_ranks(&zipf, states, COUNT, ranks);
+            for (int i = 0; i < COUNT; i++) CHECK_EQ(ranks[i], csti_zipf_rank(&zipf, states[i]));
+            zipf.by_fours = false; // as on a processor without AVX2
+            csti_zipf_ranks(&zipf, states, COUNT, ranks);
+            for (int i = 0; i < COUNT; i++) CHECK_EQ(ranks[i], csti_zipf_rank(&zipf, states[i]));
+        }
+}
+
 TEST(batches_of_any_size_hold_the_same_rows) {
     char *a = malloc(TEXT_BYTES);
     char *b = malloc(TEXT_BYTES);
