@@ -110,6 +110,9 @@ static inline uint64_t bench_now_ns(void) {
     return csti_clock_now_ns(csti_clock_real());
 }
 
+// Of processors, by all threads of this process so far.
+uint64_t bench_cpu_ns(void);
+
 // Hugepages, faulted in. CST_NO_MEMORY.
 typedef csti_pages bench_memory;
 CST_CHECK_RESULT cst_code bench_memory_take(bench_memory *memory, size_t bytes, cst_err *err);

@@ -44,7 +44,9 @@ static void print_costs(bench *b, const bench_params *params, const bench_turns 
     const double normal = rate(without, false);
     const double p999 = (double)histogram_percentile(&without->latency_ns[0], 0.999);
     const double p999_flying = (double)histogram_percentile(&with->latency_ns[1], 0.999);
-    char fields[400];
+    const double cpu_ns = (double)with->cpu_ns / (double)(with->rows[0] + with->rows[1]);
+    const double cpu_ns_without = (double)without->cpu_ns / (double)without->rows[0];
+    char fields[480];
 
     bench_latencies_ns(b, "checkpoint.latency", params, "constellation", &with->latency_ns[1],
                        "\"while\":\"a checkpoint is in flight\"");
@@ -56,11 +58,13 @@ static void print_costs(bench *b, const bench_params *params, const bench_turns 
                    "\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
                    ",\"flight_share\":%.4g,\"rows_per_s_in_flight\":%.6g,"
                    "\"rows_per_s_without\":%.6g,\"rate_share\":%.4g,"
-                   "\"p99.9_in_flight\":%.4g,\"p99.9_without\":%.4g,\"p99.9_ratio\":%.4g",
+                   "\"p99.9_in_flight\":%.4g,\"p99.9_without\":%.4g,\"p99.9_ratio\":%.4g,"
+                   "\"cpu_ns_per_row\":%.4g,\"cpu_ns_per_row_without\":%.4g,\"cpu_ratio\":%.4g",
                    with->checkpoints, with->folds,
                    (double)with->ns[1] / (double)(with->ns[0] + with->ns[1]), rate(with, true),
                    normal, normal > 0 ? rate(with, true) / normal : 0, p999_flying, p999,
-                   p999 > 0 ? p999_flying / p999 : 0);
+                   p999 > 0 ? p999_flying / p999 : 0, cpu_ns, cpu_ns_without,
+                   cpu_ns_without / cpu_ns);
     bench_numbers(b, "checkpoint.in_flight", params, "constellation", fields);
 }
 

@@ -45,13 +45,18 @@ static void params_fill(bench_params *params, const bench *b, const job_what *wh
     bench_params_u64(params, "checkpoint_every_us", bench_running_every_us(b));
 }
 
+static double per_row(uint64_t ns, uint64_t rows) {
+    return rows > 0 ? (double)ns / (double)rows : 0;
+}
+
 static cst_code print_turns(bench *b, bench_running *r, const bench_params *params,
-                            const bench_turns *turns, cst_err *err) {
+                            const bench_turns *turns, const bench_loops *loops, cst_err *err) {
     static histogram latency_ns;
     const double seconds = (double)(turns->ns[0] + turns->ns[1]) / 1e9;
     const uint64_t rows = turns->rows[0] + turns->rows[1];
     uint64_t uploaded_bytes = 0, folded_bytes = 0;
-    char fields[320];
+    char fields[400];
+    int used;
     cst_code code =
         bench_running_metric(r, "constellation_uploaded_bytes_total", &uploaded_bytes, err);
 
@@ -62,12 +67,19 @@ static cst_code print_turns(bench *b, bench_running *r, const bench_params *para
     histogram_merge(&latency_ns, &turns->latency_ns[1]);
     bench_latencies_ns(b, "job.latency", params, "constellation", &latency_ns,
                        "\"from\":\"read\",\"until\":\"applied\"");
-    (void)snprintf(fields, sizeof fields,
-                   "\"rows\":%" PRIu64 ",\"seconds\":%.4g,\"rows_per_s_a_core\":%.6g,"
-                   "\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
-                   ",\"uploaded_mb\":%.4g,\"folded_mb\":%.4g",
-                   rows, seconds, (double)rows / seconds / BENCH_PARTITIONS, turns->checkpoints,
-                   turns->folds, (double)uploaded_bytes / 1e6, (double)folded_bytes / 1e6);
+    used = snprintf(fields, sizeof fields,
+                    "\"rows\":%" PRIu64 ",\"seconds\":%.4g,\"rows_per_s_a_core\":%.6g,"
+                    "\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
+                    ",\"uploaded_mb\":%.4g,\"folded_mb\":%.4g,\"cpu_ns_per_row\":%.4g",
+                    rows, seconds, (double)rows / seconds / BENCH_PARTITIONS, turns->checkpoints,
+                    turns->folds, (double)uploaded_bytes / 1e6, (double)folded_bytes / 1e6,
+                    per_row(turns->cpu_ns, rows));
+    if (loops)
+        (void)snprintf(fields + used, sizeof fields - (size_t)used,
+                       ",\"table_cpu_ns_per_row\":%.4g,\"cpu_ratio\":%.4g",
+                       per_row(loops->table_cpu_ns, loops->table_rows),
+                       per_row(loops->table_cpu_ns, loops->table_rows) /
+                           per_row(turns->cpu_ns, rows));
     bench_numbers(b, "job.turns", params, "constellation", fields);
     return CST_OK;
 }
@@ -90,6 +102,7 @@ static cst_code measure(bench *b, const job_what *what, const bench_rows *rows, 
 
     if (code != CST_OK) return code;
     memset(&turns, 0, sizeof turns);
+    if (loops) loops->table_rows = loops->table_cpu_ns = 0;
     params_fill(&params, b, what);
     if (loops)
         sides[count++] = (bench_side){BENCH_PEER, "the table's loops alone, rows made before",
@@ -98,7 +111,7 @@ static cst_code measure(bench *b, const job_what *what, const bench_rows *rows, 
     if (loops && loops->peer && !what->made_before)
         sides[count++] = (bench_side){BENCH_PEER, loops->peer->name, bench_loops_peer_round, loops};
     code = bench_compare(b, &line, sides, count, err);
-    if (code == CST_OK) code = print_turns(b, &running, &params, &turns, err);
+    if (code == CST_OK) code = print_turns(b, &running, &params, &turns, loops, err);
     bench_running_close(&running);
     return code;
 }

@@ -137,6 +137,7 @@ static cst_code threads_run(bench_loops *l, loop_take take, uint64_t fill_entrie
                             double *ns_per_row_out, cst_err *err) {
     loop_thread threads[BENCH_PARTITIONS];
     const uint64_t from_ns = bench_now_ns();
+    const uint64_t cpu_from_ns = bench_cpu_ns();
     uint64_t rows = 0;
     cst_code code = CST_OK;
     int started = 0;
@@ -161,9 +162,12 @@ static cst_code threads_run(bench_loops *l, loop_take take, uint64_t fill_entrie
             code = cst_fail(err, threads[i].code, "loop %d of %s", i,
                             take == peer_take ? l->peer->name : "the table");
     }
-    if (code == CST_OK && rows > 0)
-        *ns_per_row_out = (double)(bench_now_ns() - from_ns) / (double)rows;
-    return code;
+    if (code != CST_OK || rows == 0) return code;
+    *ns_per_row_out = (double)(bench_now_ns() - from_ns) / (double)rows;
+    if (take != table_take) return CST_OK;
+    l->table_rows += rows;
+    l->table_cpu_ns += bench_cpu_ns() - cpu_from_ns;
+    return CST_OK;
 }
 
 cst_code bench_loops_table_round(void *context, double *ns_per_row_out, cst_err *err) {

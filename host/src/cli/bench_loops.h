@@ -34,6 +34,7 @@ typedef struct bench_loops {
     const bench_peer_aggregate *peer; // NULL: without
     cst_hash_key hash_key;
     cst_schema schema;
+    uint64_t table_rows, table_cpu_ns; // of all rounds of the table
     bench_loop loops[BENCH_PARTITIONS];
 } bench_loops;
 

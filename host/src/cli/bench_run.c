@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { HUMAN_BENCH = 24, HUMAN_PARAMS = 58 };
 
@@ -33,6 +34,17 @@ void bench_params_f64(bench_params *params, const char *name, double value) {
 
 void bench_params_text(bench_params *params, const char *name, const char *value) {
     params_add(params, "%s\"%s\":\"%s\"", params->used ? "," : "", name, value);
+}
+
+static uint64_t time_ns(const struct timeval *time) {
+    return (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_usec * 1000;
+}
+
+uint64_t bench_cpu_ns(void) {
+    struct rusage usage = {0};
+
+    (void)getrusage(RUSAGE_SELF, &usage); // cannot fail with these arguments
+    return time_ns(&usage.ru_utime) + time_ns(&usage.ru_stime);
 }
 
 static int compare(const void *a, const void *b) {

@@ -340,6 +340,7 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     const uint64_t rows_before = rows_applied(r);
     const uint64_t flight_before_ns = flight_ns(r);
     const uint64_t from_ns = bench_now_ns();
+    uint64_t cpu_ns = bench_cpu_ns();
     uint64_t ns, rows;
     cst_code code;
 
@@ -350,6 +351,7 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     csti_job_hold_checkpoints(r->job, true);
     if (code == CST_OK) code = wait_for(r, is_settled, 0, "checkpoints do not end", err);
     ns = bench_now_ns() - from_ns;
+    cpu_ns = bench_cpu_ns() - cpu_ns;
     rows = rows_applied(r) - rows_before;
     if (code == CST_OK) code = rows_end(r, err);
     if (code != CST_OK) return code;
@@ -357,7 +359,7 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     *ns_per_row_out = (double)ns / (double)rows;
     if (!turns) return CST_OK;
     parts_add(r, turns);
-    turns->count++;
+    turns->cpu_ns += cpu_ns;
     turns->ns[1] += flight_ns(r) - flight_before_ns;
     turns->ns[0] += ns - (flight_ns(r) - flight_before_ns);
     turns->checkpoints += atomic_load(&r->checkpoints) - checkpoints_before;

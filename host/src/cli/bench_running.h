@@ -28,8 +28,8 @@ enum { BENCH_PARTITIONS = 2, BENCH_BATCH_ROWS = 8192, BENCH_AGGREGATES = 5 };
 
 // Rows and times of one or several turns; [1]: while a checkpoint was in flight, [0]: the rest.
 typedef struct bench_turns {
-    uint64_t count;
     uint64_t ns[2];
+    uint64_t cpu_ns; // of the whole process, what runs behind the rows included
     uint64_t rows[2];
     histogram latency_ns[2]; // of blocks of rows, from the read of the first row until applied
     uint64_t checkpoints, folds;
