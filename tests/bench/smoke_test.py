@@ -130,7 +130,8 @@ class Bench(unittest.TestCase):
         rate, = [line for line in found if line["bench"] == "checkpoint.rate"]
         self.assertEqual(rate["params"]["changed_keys"] * 100, rate["params"]["entries"])
         self.assertEqual(rate["peer"], "the same job without checkpoints")
-        self.assertEqual({line["while"] for line in found if line["bench"] == "checkpoint.latency"},
+        self.assertEqual({line["params"]["while"] for line in found
+                          if line["bench"] == "checkpoint.latency"},
                          {"a checkpoint is in flight", "between two checkpoints",
                           "no checkpoint is made"})
         flight, = [line for line in found if line["bench"] == "checkpoint.in_flight"]

@@ -53,6 +53,11 @@ class BenchPlot(unittest.TestCase):
         texts = self.draw([result(1000000, 20, 40)])
         self.assertIn("| 20 ns (10 ns to 40 ns) | some<map> 40 ns (2.00) |", texts["README.md"])
 
+    def test_a_line_of_other_numbers_has_them_in_the_table(self):
+        texts = self.draw([{"bench": "job.turns", "params": {"entries": 1000, "rows": "made"},
+                            "checkpoints": 20, "rate_share": 0.95, "impl": "constellation"}])
+        self.assertIn("| entries 1K | checkpoints 20, rate_share 0.95 |", texts["README.md"])
+
     def test_two_peers_of_one_measurement_share_a_row(self):
         other = dict(result(1000000, 20, 10), peer="other")
         text = self.draw([result(1000000, 20, 40), other])["README.md"]

@@ -39,6 +39,15 @@ static double rate(const bench_turns *turns, bool in_flight) {
                : 0;
 }
 
+static void print_latencies(bench *b, const bench_params *params, const char *when,
+                            const histogram *latency_ns) {
+    bench_params more = *params;
+
+    bench_params_text(&more, "while", when);
+    bench_latencies_ns(b, "checkpoint.latency", &more, "constellation", latency_ns,
+                       "\"from\":\"read\",\"until\":\"applied\"");
+}
+
 static void print_costs(bench *b, const bench_params *params, const bench_turns *with,
                         const bench_turns *without) {
     const double normal = rate(without, false);
@@ -48,12 +57,9 @@ static void print_costs(bench *b, const bench_params *params, const bench_turns 
     const double cpu_ns_without = (double)without->cpu_ns / (double)without->rows[0];
     char fields[480];
 
-    bench_latencies_ns(b, "checkpoint.latency", params, "constellation", &with->latency_ns[1],
-                       "\"while\":\"a checkpoint is in flight\"");
-    bench_latencies_ns(b, "checkpoint.latency", params, "constellation", &with->latency_ns[0],
-                       "\"while\":\"between two checkpoints\"");
-    bench_latencies_ns(b, "checkpoint.latency", params, "constellation", &without->latency_ns[0],
-                       "\"while\":\"no checkpoint is made\"");
+    print_latencies(b, params, "a checkpoint is in flight", &with->latency_ns[1]);
+    print_latencies(b, params, "between two checkpoints", &with->latency_ns[0]);
+    print_latencies(b, params, "no checkpoint is made", &without->latency_ns[0]);
     (void)snprintf(fields, sizeof fields,
                    "\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
                    ",\"flight_share\":%.4g,\"rows_per_s_in_flight\":%.6g,"
