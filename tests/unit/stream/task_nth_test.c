@@ -135,8 +135,9 @@ static bool released(void *context, cst_delta *out) {
     return false;
 }
 
-static void given_up(void *context, csti_barrier barrier, cst_code code) {
+static void given_up(void *context, csti_barrier barrier, cst_code code, uint32_t input) {
     (void)context, (void)barrier, (void)code;
+    (void)input;
 }
 
 TEST(a_partition_that_finds_no_memory_says_so_and_leaves_nothing) {
