@@ -832,6 +832,68 @@ TEST(an_open_row_is_closed_for_who_waits_long_enough) {
     CHECK_NEAR((double)(late - soon) * 10 / 3, 2000, 5);
 }
 
+// Clocks of traffic that meets all parts: rows, turns, groups, the switch.
+static uint64_t clocks_of(const cst_sim_memory_config *config) {
+    cst_sim_traffic traffic = traffic_of(CST_SIM_SEQUENTIAL, 256, 1000);
+    uint64_t clocks = 0;
+
+    traffic.port_bytes = config->channel_bytes;
+    clocks = play(config, &traffic, NULL).cycles;
+    traffic.reads_in_256 = 240;
+    traffic.pattern = CST_SIM_RANDOM;
+    traffic.span_bytes = 256 * 1024;
+    clocks = clocks * 1000000 + play(config, &traffic, NULL).cycles;
+    traffic.reads_in_256 = 100;
+    traffic.span_bytes = 16 * MIB;
+    return clocks * 1000000 + play(config, &traffic, NULL).cycles;
+}
+
+// Those that mean nothing to one of the models: DDR4 has no switch; and a beat's two bursts keep
+// HBM2's bus longer than two columns of a group are apart, so that groups make no difference.
+static bool is_felt(const char *model, const char *name) {
+    static const char *const never[2] = {"bank_groups", "switch_ps hop_ps lateral_links port_ps"};
+
+    return strstr(never[strcmp(model, "ddr4") == 0], name) == NULL;
+}
+
+static void check_felt(const char *model, cst_sim_memory_config config) {
+    const cst_sim_parameter *table = NULL;
+    const size_t count = cst_sim_parameters(&table);
+    uint64_t plain, *fields = (uint64_t *)(void *)&config.dram;
+    size_t field = 0;
+
+    config.channel_bytes = 16 * MIB;
+    for (uint32_t p = 0; p < config.ports; p++) config.attached[p] = (uint8_t)(p + 4);
+    plain = clocks_of(&config);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = table[i].name;
+        const uint64_t value = table[i].value;
+
+        if (strcmp(table[i].model, model) != 0) continue;
+        CHECK(fields[field] == value);
+        fields[field] = strcmp(name, "burst_bytes") == 0     ? 96 - value
+                        : strcmp(name, "writes_high") == 0   ? value / 4
+                        : strcmp(name, "window") == 0        ? value * 2
+                        : strcmp(name, "wait_ps") == 0       ? value / 100
+                        : strcmp(name, "groups_first") == 0  ? !value
+                        : strcmp(name, "lateral_links") == 0 ? 1
+                        : strstr(name, "_ps")                ? value * 5
+                                                             : value / 2;
+        if (is_felt(model, name) && clocks_of(&config) == plain)
+            TEST_FAIL("%s: nothing depends on %s", model, name);
+        fields[field++] = value;
+    }
+    CHECK_EQ(field, sizeof config.dram / sizeof *fields);
+}
+
+TEST(no_parameter_of_hbm2_is_ignored) {
+    check_felt("hbm2", cst_sim_memory_hbm2(4, 8));
+}
+
+TEST(no_parameter_of_ddr4_is_ignored) {
+    check_felt("ddr4", cst_sim_memory_ddr4(4, 8));
+}
+
 // ---- (e) The seed decides
 // ------------------------------------------------------------------------------
 
