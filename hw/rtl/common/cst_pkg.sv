@@ -124,7 +124,34 @@ package cst_pkg;
     TypeBinary = 5'd20
   } type_e;
 
+  // Bytes of a value; 0: of any length, or `fixed`, whose column says it.
+  function automatic logic [4:0] type_bytes(input logic [4:0] kind);
+    case (kind)
+      cst_pkg::TypeU8, cst_pkg::TypeI8, cst_pkg::TypeBool: type_bytes = 5'd1;
+      cst_pkg::TypeU16, cst_pkg::TypeI16: type_bytes = 5'd2;
+      cst_pkg::TypeU32, cst_pkg::TypeI32, cst_pkg::TypeF32, cst_pkg::TypeDate: type_bytes = 5'd4;
+      cst_pkg::TypeU64, cst_pkg::TypeI64, cst_pkg::TypeF64, cst_pkg::TypeTimestamp: begin
+        type_bytes = 5'd8;
+      end
+      cst_pkg::TypeU128, cst_pkg::TypeI128, cst_pkg::TypeDecimal128, cst_pkg::TypeUuid: begin
+        type_bytes = 5'd16;
+      end
+      default: type_bytes = 5'd0;
+    endcase
+  endfunction
+
   localparam int unsigned ColumnsMax = 16;
+  localparam int unsigned ColumnBits = 15;
+
+  // A key's column, as registers hold it.
+  typedef struct packed {
+    logic [6:0] width;  // fixed: bytes of a value
+    logic nulls_last;
+    logic nullable;
+    logic descending;
+    logic [4:0] kind;   // type_e
+  } column_t;
+
   localparam logic [7:0] KeyNullFirst = 8'h00;
   localparam logic [7:0] KeyValue = 8'h01;
   localparam logic [7:0] KeyNullLast = 8'h02;

@@ -69,6 +69,7 @@ static const std::map<std::string, uint64_t> known = {
     TYPE(STRING, "String"),
     TYPE(BINARY, "Binary"),
     {"ColumnsMax", CST_COLUMNS_MAX},
+    {"ColumnBits", 15}, // of column_t, which has no twin in C
     {"KeyNullFirst", CSTI_KEY_NULL_FIRST},
     {"KeyValue", CSTI_KEY_VALUE},
     {"KeyNullLast", CSTI_KEY_NULL_LAST},
