@@ -88,20 +88,19 @@ module cst_siphash #(
         ends_q <= last_q;
       end
     end else begin : g_chain
-      // In a round's first half: the word before goes to v0, the round's own to v3.
+      // In a round's first half: the word before goes to v0, the round's own to v3. Words that the
+      // key does not have are 0.
       logic [63:0] to_v0, to_v2, to_v3;
       if (s % 2 == 1) begin : g_half
         assign {to_v0, to_v2, to_v3} = '0;
         always_ff @(posedge clk_i) left_q <= g_stage[s-1].left_q;
       end else if (!Final) begin : g_word
-        assign to_v0 = (WordBits'(Round - 1) <= g_stage[s-1].ends_q) ?
-                       g_stage[s-1].left_q[63:0] : '0;
+        assign to_v0 = g_stage[s-1].left_q[63:0];
         assign to_v2 = '0;
-        assign to_v3 = active ? g_stage[s-1].left_q[127:64] : '0;
+        assign to_v3 = g_stage[s-1].left_q[127:64];
         always_ff @(posedge clk_i) left_q <= g_stage[s-1].left_q[64*Left+63:64];
       end else if (Round == Words) begin : g_last_word
-        assign to_v0 = (WordBits'(Words - 1) <= g_stage[s-1].ends_q) ?
-                       g_stage[s-1].left_q[63:0] : '0;
+        assign to_v0 = g_stage[s-1].left_q[63:0];
         assign to_v2 = 64'hff;
         assign to_v3 = '0;
         always_ff @(posedge clk_i) left_q <= '0;
