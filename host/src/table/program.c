@@ -254,6 +254,7 @@ void csti_program_fold_each(const cst_program *program, const cst_rows *rows, ui
         const bool seen = has_presence ? presence >> i & 1 : !fresh;
         const uint64_t bit = UINT64_C(1) << i;
 
+        if (!source && accumulator->op != CST_COUNT) __builtin_unreachable(); // as above
         if (*left_out & bit || (source && source_is_null(source, row))) continue;
         if (fold_one(accumulator, source, row, seen, value + accumulator->value_offset) == CST_OK)
             presence |= bit;
