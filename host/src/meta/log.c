@@ -148,11 +148,44 @@ static cst_code jump(csti_meta *meta, uint64_t snapshot, wanted *want, cst_err *
     return CST_OK;
 }
 
+// Whether the entry that was applied last is still there. Entries are trimmed in their order: one
+// that a process which slept has written anew lies behind a gap, or behind another of its kind.
+static cst_code last_is_there(csti_meta *meta, batch *scratch, bool *out, cst_err *err) {
+    const uint64_t index = index_of(meta);
+    char name[CSTI_META_NAME_BYTES];
+    csti_meta_command command;
+    csti_meta_result result;
+    cst_object_body body;
+    cst_code code;
+
+    *out = false;
+    if (index == 0) return CST_OK;
+    csti_meta_name_write((csti_meta_object){meta->incarnation, index, false}, name);
+    code = cst_object_get(meta->store, name, 0, UINT64_MAX, &body, err);
+    if (code == CST_NOT_FOUND) return CST_OK;
+    if (code != CST_OK) return code;
+    code = csti_meta_entry_decode(meta->incarnation, index, body.bytes, body.count, &scratch->arena,
+                                  &command, err);
+    cst_object_body_release(meta->store, &body);
+    if (code == CST_META_CORRUPT || code == CST_META_VERSION) return CST_OK;
+    *out = code == CST_OK && csti_meta_machine_recent(meta->machine, command.request_id, &result) &&
+           result.index == index;
+    return code;
+}
+
+// What the round before this one saw, and this one may not see again.
+typedef struct doubts {
+    uint64_t missing; // an entry was not there while a later one was: not only a moment ago
+    uint64_t gap;     // what lies behind this index did not follow it
+} doubts;
+
 // One round. What was read counts, damaged or not, only if no snapshot lies at or above it: a
-// process that slept may have written an entry anew where one was trimmed. *missing: an entry that
-// was not there while a later one was, in the round before as well: not only a moment ago.
-static cst_code catch_up_some(csti_meta *meta, batch *read, wanted *want, uint64_t *missing,
+// process that slept may have written an entry anew where one was trimmed. A list may miss that, if
+// the next snapshot comes and the last one goes while it runs: where there is a gap, another list
+// has to see none either.
+static cst_code catch_up_some(csti_meta *meta, batch *read, wanted *want, doubts *before,
                               bool *done_out, cst_err *err) {
+    bool follows = true;
     ahead seen;
     cst_code code = read_entries(meta, read, err);
 
@@ -162,27 +195,33 @@ static cst_code catch_up_some(csti_meta *meta, batch *read, wanted *want, uint64
     if (seen.snapshot > index_of(meta) && !(CSTI_MISTAKE(sleeper_appends) && read->count > 0))
         return jump(meta, seen.snapshot, want, err);
     if (read->fault != CST_OK) return read->fault;
+    if (read->count > 0) code = last_is_there(meta, read, &follows, err);
+    if (code != CST_OK) return code;
+    if (!follows && before->gap != index_of(meta)) {
+        before->gap = index_of(meta);
+        return CST_OK;
+    }
     code = apply_entries(meta, read, want, err);
     if (code != CST_OK || is_full(read)) return code;
     *done_out = seen.entry <= index_of(meta);
-    if (!*done_out && *missing == index_of(meta) + 1)
+    if (!*done_out && before->missing == index_of(meta) + 1)
         return cst_fail(err, CST_META_CORRUPT,
                         "meta/%016llx/%020llu: it is missing, and later ones are there",
-                        (unsigned long long)meta->incarnation, (unsigned long long)*missing);
-    *missing = index_of(meta) + 1;
+                        (unsigned long long)meta->incarnation, (unsigned long long)before->missing);
+    before->missing = index_of(meta) + 1;
     return CST_OK;
 }
 
 static cst_code catch_up(csti_meta *meta, wanted *want, cst_err *err) {
     batch *read = malloc(sizeof *read);
-    uint64_t missing = 0;
+    doubts before = {.gap = UINT64_MAX};
     bool done = false;
     cst_code code = CST_OK;
 
     if (!read) return cst_fail(err, CST_NO_MEMORY, "metadata: %zu bytes", sizeof *read);
     csti_arena_init(&read->arena, BATCH_ARENA_BYTES_MAX);
     for (int round = 0; round < CSTI_META_ROUNDS_MAX && code == CST_OK && !done; round++)
-        code = catch_up_some(meta, read, want, &missing, &done, err);
+        code = catch_up_some(meta, read, want, &before, &done, err);
     if (code == CST_OK && !done)
         code = cst_fail(err, CST_AGAIN, "metadata: others append faster than it is read");
     csti_arena_release(&read->arena);

@@ -60,8 +60,9 @@ cst_code csti_meta_snapshot_read(csti_meta *meta, uint64_t index, csti_meta_mach
 
 // ---- Trim ---------------------------------------------------------------------------------------
 
-// Entries up to `index`, and snapshots below it but for the newest of them: a list that runs while
-// a snapshot is written and an older one deleted must see one of the two.
+// Entries below `index`, which is what the next ones follow, and snapshots below it but for the
+// newest of them: a list that runs while a snapshot is written and an older one deleted must see
+// one of the two.
 typedef struct trimming {
     uint64_t index;
     uint64_t before; // the newest snapshot below index so far; 0: none
@@ -82,7 +83,7 @@ static bool visit_trimming(void *context, const char *name, const cst_object_inf
         trim->before = object.index;
         if (older == 0) return true;
         object.index = older;
-    } else if (object.index > trim->index) {
+    } else if (object.index >= trim->index) {
         return true;
     }
     trim->objects[trim->count++] = object;
