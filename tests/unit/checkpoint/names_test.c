@@ -15,8 +15,8 @@ static const csti_checkpoint_name NAMES[] = {
 };
 static const char *const TEXTS[] = {
     "checkpoints/00000000000000000017/manifest-3-0000000000000abc",
-    "checkpoints/18446744073709551615/4095-18446744073709551615-ffffffffffffffff/"
-    "delta-18446744073709551615",
+    ("checkpoints/18446744073709551615/4095-18446744073709551615-ffffffffffffffff/"
+     "delta-18446744073709551615"),
     "folds/4-0000000000000001/0-12",
 };
 
