@@ -105,6 +105,15 @@ static cst_code failure_read(csti_job *job, cst_err *err) {
     return code;
 }
 
+// Whoever has lost the job finds objects gone and files changed: that is the reason then, whatever
+// failed of it first. Nobody else is running.
+static void failure_settle(csti_job *job) {
+    cst_err err = {0};
+
+    if (job->failure.code == CST_OK || job->tenure == 0) return;
+    if (csti_job_place_check(job, &err) == CST_FENCED) job->failure = err;
+}
+
 // ---- Run ----------------------------------------------------------------------------------------
 
 // A split that the checkpoint knows and that is not there any more is rows that nobody will read.
@@ -168,6 +177,7 @@ cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) 
     end(job);
     csti_job_workers_join(job);
     csti_job_background_join(job);
+    failure_settle(job);
     code = failure_read(job, err);
     csti_job_result_read(job, result_out);
     result_out->damaged = job->plan_open && !job->options.verify_all && csti_code_is_damage(code);

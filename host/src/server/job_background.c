@@ -257,26 +257,31 @@ static void *compactor_main(void *context) {
 
 // ---- The watch ----------------------------------------------------------------------------------
 
-// Whether somebody else has claimed the job since: then nothing of it may be told to anybody.
-static void place_check(csti_job *job) {
+cst_code csti_job_place_check(csti_job *job, cst_err *err) {
     csti_meta_view view;
     csti_arena arena;
-    cst_err err = {0};
     cst_code code;
 
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
-    code = csti_meta_refresh(job->meta, &err);
-    if (code == CST_OK) code = csti_meta_read(job->meta, &arena, &view, &err);
+    code = csti_meta_refresh(job->meta, err);
+    if (code == CST_OK) code = csti_meta_read(job->meta, &arena, &view, err);
     if (code == CST_OK && (view.owner != job->owner || view.tenure != job->tenure))
-        code = cst_fail(&err, CST_FENCED, "job %s: tenure %" PRIu64 " has begun, ours was %" PRIu64,
+        code = cst_fail(err, CST_FENCED, "job %s: tenure %" PRIu64 " has begun, ours was %" PRIu64,
                         job->config->name, view.tenure, job->tenure);
-    if (code == CST_FENCED) // by another owner, or by metadata that were begun anew
+    csti_arena_release(&arena);
+    return code;
+}
+
+static void place_watch(csti_job *job) {
+    cst_err err = {0};
+    const cst_code code = csti_job_place_check(job, &err);
+
+    if (code == CST_FENCED)
         csti_job_fail(job, code, &err);
     else if (code != CST_OK) // commits ask again, and commit nothing without an answer
         CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "place_not_known",
                          csti_log_text("code", cst_code_name(code)),
                          csti_log_text("why", err.text));
-    csti_arena_release(&arena);
 }
 
 static void *watch_main(void *context) {
@@ -285,7 +290,7 @@ static void *watch_main(void *context) {
     while (!csti_job_is_ending(job)) {
         nap(job, &job->watch.parker, WATCH_NS);
         if (csti_job_is_ending(job)) break;
-        place_check(job);
+        place_watch(job);
         // After a takeover the lock comes free when the one before has gone.
         if (job->lock_fd < 0)
             (void)!csti_job_lock(job->config->dir, job->config->name, &job->lock_fd, NULL);

@@ -200,6 +200,9 @@ void csti_job_workers_join(csti_job *job);
 // ---- job_background.c
 CST_CHECK_RESULT cst_code csti_job_background_start(csti_job *job, cst_err *err);
 void csti_job_background_join(csti_job *job);
+// FENCED: somebody else has claimed the job since, or began its metadata anew; nothing of this run
+// may be told to anybody. Anything else but OK: not known.
+CST_CHECK_RESULT cst_code csti_job_place_check(csti_job *job, cst_err *err);
 
 // ---- job_barriers.c
 // Until the job is over.

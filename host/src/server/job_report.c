@@ -28,6 +28,10 @@ typedef struct job_gauges {
 
 cst_code csti_job_report_open(csti_job *job, cst_err *err) {
     job_gauges *g = calloc(1, sizeof *g);
+
+    if (!g) return cst_fail(err, CST_NO_MEMORY, "a job's metrics");
+    job->gauges = g;
+
     const csti_metric_row wanted[] = {
         {&g->read, CSTI_METRIC_COUNTER, "constellation_source_rows_total", "Rows read."},
         {&g->dropped, CSTI_METRIC_COUNTER, "constellation_filtered_rows_total",
@@ -59,9 +63,6 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
         {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",
          "Partitions above their memory budget."},
     };
-
-    if (!g) return cst_fail(err, CST_NO_MEMORY, "a job's metrics");
-    job->gauges = g;
     return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
                                       err);
 }

@@ -404,6 +404,38 @@ TEST(a_job_whose_metadata_begin_anew_is_fenced_off_before_it_commits) {
     folder_close(&f);
 }
 
+// The one after it has cleaned up what this one still meant to read.
+TEST(what_fails_of_a_job_that_is_anothers_by_now_is_that_it_is_fenced_off) {
+    static fixture f;
+    char uri[PATH_BYTES + 64];
+    csti_meta_log_options log = {.clock = csti_clock_real(), .random = csti_random_real()};
+    const csti_meta_command claim = {.kind = CSTI_META_CLAIM,
+                                     .name = "test",
+                                     .owner = 7,
+                                     .count = 2};
+    const cst_err why = {.text = "there is no object"};
+    csti_meta_result result;
+    csti_meta *meta = NULL;
+    pthread_t thread;
+
+    folder_open(&f, 2, 0, "1h");
+    job_open(&f, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    while (!atomic_load(&f.going)) continue;
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
+    CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
+    CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
+    CHECK_OK(csti_meta_propose(meta, &claim, &result, NULL));
+    csti_job_fail(f.job, CST_NOT_FOUND, &why);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_CODE(f.code, CST_FENCED);
+    CHECK(strstr(f.err.text, "tenure 2 has begun"));
+    csti_meta_close(meta);
+    cst_object_store_close(log.store);
+    job_close(&f);
+    folder_close(&f);
+}
+
 static void stop_when_starved(void *context, const char *line, size_t bytes) {
     fixture *f = context;
 
