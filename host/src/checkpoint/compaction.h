@@ -48,6 +48,9 @@ typedef struct csti_compaction_options {
 uint32_t csti_fold_segments(const csti_manifest_partition *partition);
 // Whether the policy wants the partition folded now.
 bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partition *partition);
+// How far folds are behind: 1 is where one is due by count or share, 2 where it was due twice. What
+// is small and short counts as little, however often the policy wants it folded.
+double csti_fold_lag(const csti_fold_policy *policy, const csti_manifest_partition *partition);
 // Folds partition `p` of a committed manifest: *full_out (its name in `arena`) is registered. One
 // that was registered before is taken as it is, and may hold less. AGAIN: nothing to fold; LEASE:
 // another process folds, or took over; SEGMENT_*, NOT_FOUND: damage; store errors.

@@ -13,6 +13,7 @@ enum {
     REGISTER_TRIES = 3, // of a proposal whose outcome is not known; a second one changes nothing
 };
 #define DELTA_SHARE_DEFAULT 0.5
+#define LAG_BYTES_MIN (UINT64_C(4) << 20)
 #define LEASE_TTL_US_DEFAULT ((uint64_t)60000000)
 
 // ---- When ---------------------------------------------------------------------------------------
@@ -26,17 +27,49 @@ uint32_t csti_fold_segments(const csti_manifest_partition *partition) {
     return count;
 }
 
+static uint32_t deltas_max_of(const csti_fold_policy *policy) {
+    return policy->deltas_max ? policy->deltas_max : DELTAS_MAX_DEFAULT;
+}
+
+static double share_of(const csti_fold_policy *policy) {
+    return policy->delta_share > 0 ? policy->delta_share : DELTA_SHARE_DEFAULT;
+}
+
+// Of the first `count` segments, without what they stand on.
+static uint64_t delta_bytes_of(const csti_manifest_partition *partition, uint32_t count) {
+    uint64_t sum = 0;
+
+    for (uint32_t i = 1; i < count; i++) sum += partition->segments[i].bytes;
+    return sum;
+}
+
 bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partition *partition) {
     const uint32_t count = csti_fold_segments(partition);
-    const uint32_t deltas_max = policy->deltas_max ? policy->deltas_max : DELTAS_MAX_DEFAULT;
-    const double share = policy->delta_share > 0 ? policy->delta_share : DELTA_SHARE_DEFAULT;
-    uint64_t delta_bytes = 0;
 
     if (count < 2) return false;
     if (policy->every) return count - 1 >= policy->every;
-    for (uint32_t i = 1; i < count; i++) delta_bytes += partition->segments[i].bytes;
-    return count - 1 >= deltas_max ||
-           (double)delta_bytes > share * (double)partition->segments[0].bytes;
+    return count - 1 >= deltas_max_of(policy) ||
+           (double)delta_bytes_of(partition, count) >
+               share_of(policy) * (double)partition->segments[0].bytes;
+}
+
+double csti_fold_lag(const csti_fold_policy *policy, const csti_manifest_partition *partition) {
+    const uint32_t count = partition->segments_count;
+    const uint32_t deltas_max =
+        policy->every > deltas_max_of(policy) ? policy->every : deltas_max_of(policy);
+    uint64_t delta_bytes, state_bytes = 1;
+    double by_count, by_bytes = 0;
+
+    if (count < 2) return 0;
+    by_count = (double)(count - 1) / deltas_max;
+    delta_bytes = delta_bytes_of(partition, count);
+    // A segment has each key once, so that the state is at least as large as any of them; the first
+    // is far too small a measure while a table fills.
+    for (uint32_t i = 0; i < count; i++)
+        if (partition->segments[i].bytes > state_bytes) state_bytes = partition->segments[i].bytes;
+    if (delta_bytes >= LAG_BYTES_MIN)
+        by_bytes = (double)delta_bytes / (share_of(policy) * (double)state_bytes);
+    return by_count > by_bytes ? by_count : by_bytes;
 }
 
 // ---- One fold -----------------------------------------------------------------------------------

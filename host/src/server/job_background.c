@@ -9,7 +9,10 @@
 enum {
     TROUBLES_MAX = 3,     // in a row, of those that waiting does not cure
     GC_EVERY_COMMITS = 4, // each costs two commands
+    REST_PERCENT_MAX = 700,
 };
+
+#define LAG_ALLOWED 4.0 // deltas of twice the state, or 128 of them, by the default policy
 
 #define NAP_NS UINT64_C(50000000) // deadlines are looked at so often
 #define WATCH_NS UINT64_C(1000000000)
@@ -88,6 +91,35 @@ static void *uploader_main(void *context) {
     return NULL;
 }
 
+// ---- Chains that grow -------------------------------------------------------------------------
+
+// Folds that do not keep up let chains grow, and with them what is stored and what a recovery
+// reads. Sources slow down the more the further folds are behind, long before anything has to be
+// refused: at twice what is allowed a reader rests twice as long as it works.
+static void chains_look(csti_job *job) {
+    double lag_max = 0, rest_percent;
+    csti_manifest manifest;
+    csti_arena arena;
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    // What cannot be read now is looked at behind the next commit.
+    if (csti_checkpointer_newest(job->checkpointer, &arena, &manifest, NULL) == CST_OK)
+        for (uint32_t p = 0; p < manifest.partitions_count; p++) {
+            const double lag = csti_fold_lag(&job->config->fold, &manifest.partitions[p]);
+
+            if (lag > lag_max) lag_max = lag;
+        }
+    csti_arena_release(&arena);
+    rest_percent = lag_max > LAG_ALLOWED ? (lag_max - LAG_ALLOWED) * 50 : 0;
+    if (rest_percent > REST_PERCENT_MAX) rest_percent = REST_PERCENT_MAX;
+    // Relaxed: readers see it sooner or later.
+    atomic_store_explicit(&job->rest_percent, (uint32_t)rest_percent, memory_order_relaxed);
+    if (rest_percent > 0)
+        CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "sources_slowed",
+                         csti_log_text("why", "folds are behind"),
+                         csti_log_u64("rest_percent", (uint64_t)rest_percent));
+}
+
 // ---- Commits ------------------------------------------------------------------------------------
 
 static void commit_seen(csti_job *job, uint64_t id) {
@@ -95,6 +127,7 @@ static void commit_seen(csti_job *job, uint64_t id) {
     atomic_store_explicit(&job->troubles_count, 0, memory_order_relaxed);
     // Release pairs with the acquire in `released`.
     atomic_fetch_add_explicit(&job->commits_count, 1, memory_order_release);
+    chains_look(job);
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
     csti_unpark(&job->compactor.parker);
 }

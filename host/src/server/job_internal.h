@@ -50,6 +50,7 @@ typedef struct job_worker {
     pthread_t thread;
     bool started;
     csti_parker parker;
+    uint64_t rest_until_ns; // its reader takes no rows before; see job->rest_percent
 
     csti_operator *operators[CSTI_CONFIG_OPERATORS_MAX];
     cst_queue *reader_queue;
@@ -139,6 +140,8 @@ struct csti_job {
     _Atomic uint32_t troubles_count;  // steps that failed since the last commit, for good reasons
     _Atomic bool orphans_due;         // gc looks for what no manifest ever named
     _Atomic bool room_wanted;         // and does not wait for commits
+    _Atomic uint32_t rest_percent;    // of the time a turn takes: readers rest so long behind it
+    _Atomic uint64_t rested_ns;       // all readers
     _Atomic uint64_t aborted_id;      // the last one; partitions stop waiting for its barrier
 
     // The coordinator's

@@ -22,6 +22,7 @@ typedef struct job_gauges {
     csti_metric *folds;
     csti_metric *folded_bytes;
     csti_metric *fold_ns;
+    csti_metric *rest_ns;
     csti_metric *errors;
     csti_metric *paused;
 } job_gauges;
@@ -58,6 +59,8 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
         {&g->folded_bytes, CSTI_METRIC_COUNTER, "constellation_folded_bytes_total",
          "Bytes of the fulls that folds wrote."},
         {&g->fold_ns, CSTI_METRIC_COUNTER, "constellation_fold_ns_total", "Time in folds."},
+        {&g->rest_ns, CSTI_METRIC_COUNTER, "constellation_source_rest_ns_total",
+         "Time that readers were held back because folds are behind."},
         {&g->errors, CSTI_METRIC_COUNTER, "constellation_store_errors_total",
          "Store calls that failed."},
         {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",
@@ -123,6 +126,8 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
     csti_metric_set(g->upload_ns, (int64_t)stats->upload_ns);
     csti_metric_set(g->commit_ns, (int64_t)stats->commit_ns);
     csti_metric_set(g->release_ns, (int64_t)stats->release_ns);
+    csti_metric_set(g->rest_ns,
+                    (int64_t)atomic_load_explicit(&job->rested_ns, memory_order_relaxed));
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
 }

@@ -14,15 +14,33 @@ enum {
 #define RECOVERY_NAP_NS UINT64_C(100000000)
 
 // One turn of both tasks. CST_AGAIN: neither had anything to do.
-static cst_code turn(job_worker *worker, cst_err *err) {
+static cst_code turn(job_worker *worker, bool may_read, cst_err *err) {
     cst_code read = CST_AGAIN;
     cst_code applied;
 
-    if (worker->reader) read = csti_reader_poll(worker->reader, err);
+    if (worker->reader && may_read) read = csti_reader_poll(worker->reader, err);
     if (read != CST_OK && read != CST_AGAIN) return read;
     applied = csti_partition_poll(worker->partition, err);
     if (applied != CST_AGAIN) return applied;
     return read;
+}
+
+// The same while folds are behind: what has come is applied, new rows come the slower.
+static cst_code slow_turn(job_worker *worker, uint32_t rest_percent, cst_err *err) {
+    csti_job *job = worker->job;
+    const uint64_t begun_ns = csti_clock_now_ns(job->clock);
+    const bool may_read = begun_ns >= worker->rest_until_ns;
+    const cst_code code = turn(worker, may_read, err);
+
+    if (code == CST_OK && may_read && worker->reader) {
+        const uint64_t now_ns = csti_clock_now_ns(job->clock);
+        const uint64_t rest_ns = (now_ns - begun_ns) * rest_percent / 100;
+
+        worker->rest_until_ns = now_ns + rest_ns;
+        // Relaxed: a number that is looked at.
+        atomic_fetch_add_explicit(&job->rested_ns, rest_ns, memory_order_relaxed);
+    }
+    return code;
 }
 
 // The coordinator waits for readers that have come to a cut or to their end.
@@ -49,7 +67,11 @@ static void worker_run(job_worker *worker) {
     cst_err err = {0};
 
     while (!csti_job_is_ending(job)) {
-        const cst_code code = turn(worker, &err);
+        // Relaxed: a number that changes with commits.
+        const uint32_t rest_percent =
+            atomic_load_explicit(&job->rest_percent, memory_order_relaxed);
+        const cst_code code =
+            rest_percent == 0 ? turn(worker, true, &err) : slow_turn(worker, rest_percent, &err);
 
         if (code != CST_OK && code != CST_AGAIN) {
             csti_job_fail(job, code, &err);

@@ -169,18 +169,28 @@ TEST(one_unreadable_byte_in_any_segment_ends_the_fold) {
 
 // ---- When ---------------------------------------------------------------------------------------
 
-static bool due(const csti_fold_policy *policy, const uint64_t *bytes, uint32_t count,
-                uint32_t outbox_first) {
-    csti_manifest_segment segments[64] = {0};
-    csti_manifest_partition partition = {.segments = segments,
-                                         .segments_count = count,
-                                         .outbox_first = outbox_first};
+typedef struct chained {
+    csti_manifest_segment segments[128];
+    csti_manifest_partition partition;
+} chained;
 
+static const csti_manifest_partition *chained_of(chained *c, const uint64_t *bytes, uint32_t count,
+                                                 uint32_t outbox_first) {
     for (uint32_t i = 0; i < count; i++)
-        segments[i] =
+        c->segments[i] =
             (csti_manifest_segment){.bytes = bytes[i],
                                     .kind = i ? CST_SEGMENT_DELTA : CST_SEGMENT_FULL_ORDERED};
-    return csti_fold_is_due(policy, &partition);
+    c->partition = (csti_manifest_partition){.segments = c->segments,
+                                             .segments_count = count,
+                                             .outbox_first = outbox_first};
+    return &c->partition;
+}
+
+static bool due(const csti_fold_policy *policy, const uint64_t *bytes, uint32_t count,
+                uint32_t outbox_first) {
+    chained c;
+
+    return csti_fold_is_due(policy, chained_of(&c, bytes, count, outbox_first));
 }
 
 TEST(a_fold_is_due_by_share_or_by_count) {
@@ -204,6 +214,35 @@ TEST(a_fold_is_due_by_share_or_by_count) {
     CHECK(due(&few, small, 4, 4));
     CHECK(!due(&every, bytes, 2, 2));
     CHECK(due(&every, bytes, 3, 3));
+}
+
+static double lag(const csti_fold_policy *policy, const uint64_t *bytes, uint32_t count) {
+    chained c;
+
+    return csti_fold_lag(policy, chained_of(&c, bytes, count, count));
+}
+
+TEST(folds_are_behind_by_share_or_by_count) {
+    enum { MIB = 1 << 20 };
+    const uint64_t large[] = {8 * MIB, 2 * MIB, 2 * MIB, 4 * MIB, 8 * MIB};
+    const uint64_t filling[] = {MIB, 16 * MIB, 16 * MIB};
+    const uint64_t small[128] = {10, 1000, 1000, 1000};
+    const csti_fold_policy automatic = {0};
+    const csti_fold_policy quarter = {.delta_share = 0.25};
+    const csti_fold_policy each = {.every = 1};
+    const csti_fold_policy seldom = {.every = 64};
+
+    CHECK(lag(&automatic, large, 0) == 0);
+    CHECK(lag(&automatic, large, 1) == 0);
+    CHECK(lag(&automatic, large, 3) == 1.0);
+    CHECK(lag(&automatic, large, 5) == 4.0);
+    CHECK(lag(&quarter, large, 5) == 8.0);
+    CHECK(lag(&each, large, 5) == 4.0); // what it costs, not what is wished
+    CHECK(lag(&automatic, filling, 3) == 4.0);
+    CHECK(lag(&automatic, small, 4) == 3.0 / 32);
+    CHECK(lag(&automatic, small, 97) == 3.0);
+    CHECK(lag(&each, small, 97) == 3.0);
+    CHECK(lag(&seldom, small, 97) == 1.5);
 }
 
 // ---- The lease ----------------------------------------------------------------------------------

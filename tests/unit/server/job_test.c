@@ -15,6 +15,7 @@ enum {
     TEXT_BYTES = 4096,
     FAILURES = 6,
     COMMITS_MAX = 300,
+    DELTAS_MAX = 4,
 };
 
 // No file may grow: the nearest to a full disk that a process can do to itself.
@@ -430,6 +431,50 @@ TEST(what_fails_of_a_job_that_is_anothers_by_now_is_that_it_is_fenced_off) {
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_CODE(f.code, CST_FENCED);
     CHECK(strstr(f.err.text, "tenure 2 has begun"));
+    csti_meta_close(meta);
+    cst_object_store_close(log.store);
+    job_close(&f);
+    folder_close(&f);
+}
+
+static void slowed_see(void *context, const char *line, size_t bytes) {
+    _Atomic bool *seen = context;
+
+    if (memmem(line, bytes, " sources_slowed ", 16)) atomic_store(seen, true);
+}
+
+// Another process holds the lease and folds nothing.
+TEST(a_job_whose_folds_are_behind_reads_more_slowly_and_says_so) {
+    static fixture f;
+    static _Atomic bool seen;
+    csti_logger logger;
+    char uri[PATH_BYTES + 64];
+    csti_meta_log_options log = {.clock = csti_clock_real(), .random = csti_random_real()};
+    const csti_meta_command lease = {.kind = CSTI_META_LEASE,
+                                     .lease = CSTI_FOLD_LEASE,
+                                     .owner = 7,
+                                     .ttl_us = 3600000000};
+    csti_meta_result result;
+    csti_meta *meta = NULL;
+    pthread_t thread;
+
+    folder_open(&f, 1, 0, "10ms");
+    csti_logger_init(&logger, csti_clock_real(), CSTI_LOG_WARN, slowed_see, &seen);
+    f.options.logger = &logger;
+    job_open(&f, 0);
+    f.config.fold.deltas_max = DELTAS_MAX;
+    CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    while (!atomic_load(&f.going)) continue;
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
+    CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
+    CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
+    CHECK_OK(csti_meta_propose(meta, &lease, &result, NULL));
+    while (!atomic_load(&seen) || atomic_load(&f.job->rested_ns) == 0) (void)usleep(1000);
+    csti_job_stop(f.job);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_CODE(f.code, CST_OK);
+    CHECK(f.result.checkpoints > 4 * DELTAS_MAX);
+    check_state(&f, f.result.rows);
     csti_meta_close(meta);
     cst_object_store_close(log.store);
     job_close(&f);
