@@ -111,8 +111,7 @@ uint64_t cst_sim_memory_cycle(const cst_sim_memory *memory);
 // All that is under way is forgotten, as by a reset of the card: bytes, clock and faults stay.
 void cst_sim_memory_reset(cst_sim_memory *memory);
 
-// ---- Stalls
-// ----------------------------------------------------------------------------------------
+// ---- Stalls -------------------------------------------------------------------------------------
 
 enum {
     CST_SIM_AR = 1 << 0,
@@ -128,8 +127,7 @@ enum {
 void cst_sim_memory_stall(cst_sim_memory *memory, uint32_t port, uint32_t handshakes,
                           uint32_t chance, uint32_t silence_clocks);
 
-// ---- Faults
-// ----------------------------------------------------------------------------------------
+// ---- Faults -------------------------------------------------------------------------------------
 
 typedef enum cst_sim_fault_kind {
     CST_SIM_FAULT_SLVERR, // that beat's response, or the burst's B; a write leaves no trace
@@ -164,8 +162,7 @@ void cst_sim_memory_inject_nothing(cst_sim_memory *memory); // takes all rules b
 // What was injected so far: its number, and the first CST_SIM_INJECTED_MAX of it.
 uint64_t cst_sim_memory_injected(const cst_sim_memory *memory, const cst_sim_injected **list_out);
 
-// ---- Counters
-// --------------------------------------------------------------------------------------
+// ---- Counters -----------------------------------------------------------------------------------
 
 // Of one channel, since open.
 typedef struct cst_sim_counters {

@@ -6,8 +6,7 @@
 
 enum { FILES = 600, ROWS_MAX = 12 };
 
-// ---- Shapes and values
-// ---------------------------------------------------------------------------
+// ---- Shapes and values --------------------------------------------------------------------------
 
 static csti_row_shape shape_draw(void) {
     csti_row_shape shape = {.schema.columns_count = 1 + (uint32_t)test_random_below(5)};
@@ -106,8 +105,7 @@ static size_t value_print(const cst_column *column, const cst_value *value, char
     return bytes;
 }
 
-// ---- Text
-// ----------------------------------------------------------------------------------------
+// ---- Text ---------------------------------------------------------------------------------------
 
 static void blanks_draw(rows *out) {
     while (test_random_below(12) == 0) rows_add(out, &" \t\r"[test_random_below(3)], 1);

@@ -47,7 +47,7 @@ static uint64_t rows_of(const cst_table *table, bool sound) {
 // Rows restored, or UINT64_MAX if that failed.
 static uint64_t restore(cst_segment *segment, uint32_t group_from, uint32_t group_to) {
     const bool sound = cst_segment_verify(segment, &TEST_HASH_KEY, NULL) == CST_OK;
-    const cst_restore_options options = {group_from, group_to, 0};
+    const cst_restore_options options = {.group_from = group_from, .group_to = group_to};
     cst_segment_info info;
     cst_table *inline_table, *wide_table;
     uint64_t rows;

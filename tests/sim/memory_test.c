@@ -8,8 +8,7 @@
 
 enum { MIB = 1 << 20 };
 
-// ---- (a) Against cards
-// ---------------------------------------------------------------------------------
+// ---- (a) Against cards --------------------------------------------------------------------------
 
 static void check_figure(void *context, const cst_sim_figure *figure) {
     uint32_t *published = context;
@@ -36,8 +35,7 @@ TEST(every_parameter_names_its_source) {
     for (size_t i = 0; i < count; i++) CHECK(strlen(table[i].source) > 3);
 }
 
-// ---- (b) Bytes and order
-// -------------------------------------------------------------------------------
+// ---- (b) Bytes and order ------------------------------------------------------------------------
 
 static cst_sim_memory *open_memory(const cst_sim_memory_config *config) {
     cst_sim_memory *memory = NULL;
@@ -275,8 +273,7 @@ TEST(wrong_configurations_are_refused) {
     CHECK(memory == NULL);
 }
 
-// ---- (c) Faults
-// ----------------------------------------------------------------------------------------
+// ---- (c) Faults ---------------------------------------------------------------------------------
 
 enum { LINES = 64 };
 
@@ -480,8 +477,7 @@ TEST(a_reset_in_the_middle_of_everything_leaves_a_memory_that_works) {
     }
 }
 
-// ---- (d) Every parameter is felt
-// -----------------------------------------------------------------------
+// ---- (d) Every parameter is felt ----------------------------------------------------------------
 
 static cst_sim_traffic traffic_of(cst_sim_pattern pattern, uint32_t reads_in_256,
                                   uint32_t accesses) {
@@ -894,8 +890,7 @@ TEST(no_parameter_of_ddr4_is_ignored) {
     check_felt("ddr4", cst_sim_memory_ddr4(4, 8));
 }
 
-// ---- (e) The seed decides
-// ------------------------------------------------------------------------------
+// ---- (e) The seed decides -----------------------------------------------------------------------
 
 static uint64_t digest_of(uint64_t seed) {
     cst_sim_memory_config config = cst_sim_memory_hbm2(8, 8);

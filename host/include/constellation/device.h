@@ -64,8 +64,7 @@ typedef enum cst_op {
 } cst_op;
 enum { CST_OPS_COUNT = 10 };
 
-// ---- Devices
-// --------------------------------------------------------------------------------------
+// ---- Devices ------------------------------------------------------------------------------------
 
 typedef struct cst_capabilities {
     char name[CST_DEVICE_NAME_BYTES];
@@ -109,8 +108,7 @@ typedef struct cst_device_info {
 // The devices this build knows, available or not; *count_out of them, at most `capacity` written.
 CST_API void cst_device_list(cst_device_info *out, size_t capacity, size_t *count_out);
 
-// ---- Buffers
-// --------------------------------------------------------------------------------------
+// ---- Buffers ------------------------------------------------------------------------------------
 
 typedef struct cst_device_buffer {
     void *host;
@@ -132,8 +130,7 @@ CST_API CST_CHECK_RESULT cst_code cst_device_buffer_sync(cst_device *device,
                                                          size_t offset, size_t bytes,
                                                          cst_sync direction, cst_err *err);
 
-// ---- Queues
-// ---------------------------------------------------------------------------------------
+// ---- Queues -------------------------------------------------------------------------------------
 
 typedef struct cst_queue_options {
     uint32_t depth; // commands in flight, 1 to CST_QUEUE_DEPTH_MAX; 0: CST_QUEUE_DEPTH_DEFAULT
@@ -209,8 +206,7 @@ CST_API uint32_t cst_queue_in_flight(const cst_queue *queue);
 CST_API uint32_t cst_queue_depth(const cst_queue *queue);
 CST_API cst_device *cst_queue_device(const cst_queue *queue);
 
-// ---- Tables on a device
-// ---------------------------------------------------------------------------
+// ---- Tables on a device -------------------------------------------------------------------------
 
 // `keys` is the schema that ENCODE on this table takes; NULL: keys come encoded. What the shape
 // needs is checked against the capabilities here, once.

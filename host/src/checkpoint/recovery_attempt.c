@@ -183,8 +183,7 @@ cst_code csti_attempt_parts(csti_attempt *attempt, cst_err *err) {
     return code;
 }
 
-// ---- What going back behind it would repeat
-// ---------------------------------------------------------------
+// ---- What going back behind it would repeat -----------------------------------------------------
 
 // Whether segment `s` is known to hold no record. One that cannot be opened is not.
 static bool is_empty(csti_attempt *attempt, uint32_t p, uint32_t s) {

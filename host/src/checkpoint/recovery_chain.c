@@ -75,8 +75,7 @@ cst_code csti_attempt_use_fulls(csti_attempt *attempt, const csti_meta_view *vie
     return CST_OK;
 }
 
-// ---- Epochs that a sink has
-// -----------------------------------------------------------------------
+// ---- Epochs that a sink has ---------------------------------------------------------------------
 
 static cst_code buffer_write(void *context, const void *bytes, size_t count, cst_err *err) {
     return csti_buffer_append(context, bytes, count, err);

@@ -55,8 +55,7 @@ typedef struct bench {
     size_t lines_count;
 } bench;
 
-// ---- Parameters: {"entries":1000000,"workload":"zipf"}
-// -------------------------------------------
+// ---- Parameters: {"entries":1000000,"workload":"zipf"} ------------------------------------------
 
 typedef struct bench_params {
     char text[320]; // JSON without the braces
@@ -67,8 +66,7 @@ void bench_params_u64(bench_params *params, const char *name, uint64_t value);
 void bench_params_f64(bench_params *params, const char *name, double value);
 void bench_params_text(bench_params *params, const char *name, const char *value);
 
-// ---- Comparisons
-// ---------------------------------------------------------------------------------
+// ---- Comparisons --------------------------------------------------------------------------------
 
 typedef enum bench_role { BENCH_OURS, BENCH_PEER, BENCH_LIMIT } bench_role;
 
@@ -103,8 +101,7 @@ void bench_numbers(bench *b, const char *name, const bench_params *params, const
 // The middle of `count` values; sorts them.
 double bench_median(double *values, size_t count);
 
-// ---- Time, memory, data
-// --------------------------------------------------------------------------
+// ---- Time, memory, data -------------------------------------------------------------------------
 
 static inline uint64_t bench_now_ns(void) {
     return csti_clock_now_ns(csti_clock_real());
@@ -121,8 +118,7 @@ void bench_memory_give(bench_memory *memory); // a zeroed one is allowed
 // Key `index` of the seed: 16 bytes that look random and differ for every index.
 void bench_key(uint64_t seed, uint64_t index, uint8_t key[BENCH_KEY_BYTES]);
 
-// ---- The machine's own limit
-// ---------------------------------------------------------------------
+// ---- The machine's own limit --------------------------------------------------------------------
 
 // One random line of one region and `wide_lines` adjacent ones of another, as a table's index and
 // slots lie; best overlap that plain loads and staged prefetches reach.
@@ -141,14 +137,12 @@ cst_code bench_lines_round(void *context, double *ns_per_op_out, cst_err *err); 
 cst_code bench_lines_dependent_round(void *context, double *ns_per_op_out, cst_err *err);
 double bench_clock_ghz(double ticks_per_ns);
 
-// ---- Peers
-// ---------------------------------------------------------------------------------------
+// ---- Peers --------------------------------------------------------------------------------------
 
 // Loads the plugin that lies beside the program (bin/../lib). CST_NOT_FOUND, CST_UNSUPPORTED.
 CST_CHECK_RESULT cst_code bench_peers_load(const bench_peers **out, cst_err *err);
 
-// ---- The benchmarks
-// ------------------------------------------------------------------------------
+// ---- The benchmarks -----------------------------------------------------------------------------
 
 cst_code bench_machine(bench *b, cst_err *err);
 cst_code bench_codec(bench *b, cst_err *err);

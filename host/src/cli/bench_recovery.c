@@ -145,8 +145,7 @@ cst_code bench_recovery(bench *b, cst_err *err) {
     return code;
 }
 
-// ---- Fold
-// ----------------------------------------------------------------------------------------
+// ---- Fold ---------------------------------------------------------------------------------------
 
 static cst_code count_bytes(void *context, const void *bytes, size_t count, cst_err *err) {
     (void)bytes;

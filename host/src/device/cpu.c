@@ -34,8 +34,7 @@ typedef struct cpu_queue {
     pthread_t thread;
 } cpu_queue;
 
-// ---- The device
-// -------------------------------------------------------------------------------------
+// ---- The device ---------------------------------------------------------------------------------
 
 static uint64_t memory_bytes(void) {
     const long pages = sysconf(_SC_PHYS_PAGES);
@@ -119,8 +118,7 @@ static cst_code cpu_buffer_sync(cst_device *device, const cst_device_buffer *buf
     return CST_OK; // both sides are the same memory
 }
 
-// ---- Queues
-// -----------------------------------------------------------------------------------------
+// ---- Queues -------------------------------------------------------------------------------------
 
 static void entry_run(cpu_queue *queue, const csti_entry_in_flight *entry) {
     // Never full: it has room for `depth`, and no more are in flight.
@@ -250,8 +248,7 @@ static cst_code cpu_reset(cst_device *base, cst_err *err) {
     return CST_OK;
 }
 
-// ---- Tables
-// -----------------------------------------------------------------------------------------
+// ---- Tables -------------------------------------------------------------------------------------
 
 static cst_code cpu_table_open(cst_queue *queue, const cst_table_options *options,
                                const cst_schema *keys, cst_device_table **out, cst_err *err) {

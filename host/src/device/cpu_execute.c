@@ -25,8 +25,7 @@ typedef struct cpu_block {
     cst_rows rows;     // row 0 is `from`
 } cpu_block;
 
-// ---- Slices: the same data, seen from row `from` on
-// -------------------------------------------------
+// ---- Slices: the same data, seen from row `from` on ---------------------------------------------
 
 static cst_buffer buffer_from(const cst_buffer *buffer, size_t bytes) {
     if (buffer->bytes == 0) return *buffer;
@@ -85,8 +84,7 @@ static void rows_slice(const cpu_pass *pass, uint32_t from, uint32_t to, cst_sou
     out->sources = sources;
 }
 
-// ---- The steps of a block
-// ---------------------------------------------------------------------------
+// ---- The steps of a block -----------------------------------------------------------------------
 
 // Where a block's keys go: the caller's column, or the table's block.
 static cst_code keys_place(const cpu_pass *pass, uint32_t from, cst_keys *out) {
@@ -207,8 +205,7 @@ static cst_code block_run(const cpu_pass *pass, uint32_t from, uint32_t to,
     return code;
 }
 
-// ---- A pass
-// -------------------------------------------------------------------------------------------
+// ---- A pass -------------------------------------------------------------------------------------
 
 // Where the block from `from` on ends: what fits the block of keys, in whole groups of 8 rows.
 static uint32_t block_end(const cpu_pass *pass, uint32_t from, cst_column_data *columns,
@@ -260,8 +257,7 @@ static cst_code rows_execute(csti_cpu_executor *executor, const cst_command *com
     return code;
 }
 
-// ---- The other commands
-// -----------------------------------------------------------------------------
+// ---- The other commands -------------------------------------------------------------------------
 
 static uint32_t wide_record_bytes(const cst_row_ref *row) {
     const uint32_t key_area = (row->key_bytes + 7) & ~7u;

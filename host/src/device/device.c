@@ -135,8 +135,7 @@ cst_code cst_device_buffer_sync(cst_device *device, const cst_device_buffer *buf
     return device->ops->buffer_sync(device, buffer, offset, bytes, direction, err);
 }
 
-// ---- Tables
-// ---------------------------------------------------------------------------------------
+// ---- Tables -------------------------------------------------------------------------------------
 
 static bool columns_equal(const cst_column *a, const cst_column *b) {
     return a->type == b->type && a->width == b->width && a->scale == b->scale &&

@@ -42,8 +42,7 @@ struct cst_driver {
     uint32_t ready_count;
 };
 
-// ---- What a stop asks for
-// ----------------------------------------------------------------------------
+// ---- What a stop asks for -----------------------------------------------------------------------
 
 // One command on a queue with nothing in flight, to its completion.
 static cst_code run_alone(cst_queue *queue, const cst_command *command, cst_completion *out,
@@ -145,8 +144,7 @@ cst_code cst_device_run(cst_queue *queue, const cst_command *command, cst_comple
                : cst_fail(err, out->code, "row %u: %s", out->rows_done, cst_code_text(out->code));
 }
 
-// ---- The driver
-// ---------------------------------------------------------------------------------------
+// ---- The driver ---------------------------------------------------------------------------------
 
 cst_code cst_driver_open(cst_queue *queue, cst_driver **out, cst_err *err) {
     cst_driver *driver;

@@ -195,8 +195,7 @@ static cst_table *fault_table_image(const cst_device_table *base) {
     return cst_device_table_image(((const fault_table *)base)->inner);
 }
 
-// ---- Commands
-// ---------------------------------------------------------------------------------------
+// ---- Commands -----------------------------------------------------------------------------------
 
 static cst_code fault_submit(cst_queue *base, const csti_entry_in_flight *entry, cst_err *err) {
     fault_queue *queue = (fault_queue *)base;

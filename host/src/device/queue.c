@@ -4,8 +4,7 @@
 
 enum { FUSED = CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY | CST_OP_LOOKUP };
 
-// ---- Whether a command can run
-// --------------------------------------------------------------------
+// ---- Whether a command can run ------------------------------------------------------------------
 
 static bool ops_stand_together(uint32_t ops) {
     const uint32_t steps = ops & FUSED;
@@ -144,8 +143,7 @@ cst_code csti_command_check(const cst_queue *queue, const cst_command *command, 
     return command->ops & FUSED ? fused_check(command, err) : other_check(command, err);
 }
 
-// ---- Queues
-// ---------------------------------------------------------------------------------------
+// ---- Queues -------------------------------------------------------------------------------------
 
 static void queues_lock(cst_device *device) {
     // Held for a few instructions, at open and close only.

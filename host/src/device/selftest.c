@@ -22,8 +22,7 @@ enum {
 static const cst_hash_key test_hash_key = {UINT64_C(0x0706050403020100),
                                            UINT64_C(0x0f0e0d0c0b0a0908)};
 
-// ---- Keys and hashes
-// ----------------------------------------------------------------------------------
+// ---- Keys and hashes ----------------------------------------------------------------------------
 
 static const int64_t key_numbers[KEY_ROWS] = {-1, 0, 1, INT64_MIN};
 static const char key_text[] = "a\0bzz"; // "a\0b", "", null, "zz"
@@ -81,8 +80,7 @@ static cst_code keys_test(cst_queue *queue, cst_err *err) {
     return code == CST_OK ? keys_compare(&keys, hashes, err) : code;
 }
 
-// ---- A table
-// ------------------------------------------------------------------------------------------
+// ---- A table ------------------------------------------------------------------------------------
 
 static const uint64_t table_answers[3] = {UINT64_C(0x0ec4049f617b282f),
                                           UINT64_C(0xc333310ef04d5a74),

@@ -14,10 +14,11 @@ enum { HINT_NAMES_MAX = 128 };
 // ---- Problems -----------------------------------------------------------------------------------
 
 void csti_problem_add(csti_problems *problems, csti_place at, const char *format, ...) {
-    csti_problem *to = &problems->list[problems->count];
     va_list arguments;
 
     if (problems->count < CSTI_CONFIG_PROBLEMS_MAX) {
+        csti_problem *to = &problems->list[problems->count];
+
         to->at = at;
         va_start(arguments, format);
         (void)vsnprintf(to->text, sizeof to->text, format, arguments);

@@ -56,7 +56,7 @@ csti_metrics *csti_job_metrics(csti_job *job) {
 
 // ---- Ends ---------------------------------------------------------------------------------------
 
-static void end(csti_job *job) {
+void csti_job_end(csti_job *job) {
     // Release pairs with the acquire in csti_job_is_ending.
     atomic_store_explicit(&job->ending, true, memory_order_release);
     csti_unpark(&job->coordinator);
@@ -76,7 +76,7 @@ void csti_job_fail(csti_job *job, cst_code code, const cst_err *err) {
     }
     (void)pthread_mutex_unlock(&job->failure_lock);
     if (code == CST_FENCED && job->tenure > 0) csti_guard_fence(&job->guard);
-    end(job);
+    csti_job_end(job);
 }
 
 void csti_job_stop(csti_job *job) {
@@ -152,6 +152,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_workers_start(job, err);
     job->recovery.restore_ns = csti_clock_now_ns(job->clock) - read_ns;
     if (code == CST_OK) code = failure_read(job, err);
+    if (code == CST_OK && csti_job_is_ending(job)) return CST_OK; // it was told so twice
     // Behind the restore, which has verified every block: what is released of a checkpoint that
     // turns out to be damaged would bar the way back.
     if (code == CST_OK) code = csti_job_release_again(job, err);
@@ -170,11 +171,11 @@ cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) 
     cst_err reason = {0};
     cst_code code = start(job, &reason);
 
-    if (code == CST_OK)
-        csti_job_coordinate(job);
-    else
+    if (code != CST_OK)
         csti_job_fail(job, code, &reason);
-    end(job);
+    else if (!csti_job_is_ending(job))
+        csti_job_coordinate(job);
+    csti_job_end(job);
     csti_job_workers_join(job);
     csti_job_background_join(job);
     failure_settle(job);

@@ -158,8 +158,9 @@ struct csti_job {
 // ---- job.c
 // Ends the job with this reason, unless it has one.
 void csti_job_fail(csti_job *job, cst_code code, const cst_err *err);
+void csti_job_end(csti_job *job); // every thread returns
 static inline bool csti_job_is_ending(const csti_job *job) {
-    // Acquire pairs with the release in `end`.
+    // Acquire pairs with the release in csti_job_end.
     return atomic_load_explicit(&job->ending, memory_order_acquire);
 }
 

@@ -235,11 +235,17 @@ static const csti_manifest_partition *recovered(const job_worker *worker) {
     return manifest->id > 0 ? &manifest->partitions[worker->number] : NULL;
 }
 
+// Whoever asked the job to end does not wait for the rest.
+static cst_code restore_step(void *context, cst_err *err) {
+    if (!csti_job_is_ending(context)) return CST_OK;
+    return cst_fail(err, CST_AGAIN, "the job ends");
+}
+
 static cst_code table_restore(job_worker *worker, cst_err *err) {
     const csti_chain *chain = &worker->job->plan.chains[worker->number];
     cst_table *image = cst_device_table_image(worker->table);
     const bool wide = worker->job->shape.table.layout == CST_TABLE_WIDE;
-    const cst_restore_options options = {0};
+    const cst_restore_options options = {.step = restore_step, .step_context = worker->job};
     cst_code code;
 
     if (!image)

@@ -97,7 +97,9 @@ static void *worker_main(void *context) {
         CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "worker_not_pinned",
                  csti_log_u64("worker", worker->number), csti_log_text("why", err.text));
     code = csti_job_tasks_open(worker, &err);
-    if (code != CST_OK) csti_job_fail(job, code, &err);
+    // A restore that was left because the job ends is not why it ends.
+    if (code != CST_OK && !(code == CST_AGAIN && csti_job_is_ending(job)))
+        csti_job_fail(job, code, &err);
     // Release pairs with the acquire of the coordinator: the tasks are there.
     atomic_fetch_add_explicit(&job->ready_count, 1, memory_order_release);
     csti_unpark(&job->coordinator);
@@ -118,6 +120,10 @@ cst_code csti_job_workers_start(csti_job *job, cst_err *err) {
     }
     while (atomic_load_explicit(&job->ready_count, memory_order_acquire) < job->workers_count &&
            !csti_job_is_ending(job)) {
+        if (atomic_load_explicit(&job->stops_count, memory_order_relaxed) > 1) {
+            csti_job_end(job);
+            break;
+        }
         if (job->base_id > 0) csti_job_report(job, true);
         (void)csti_park_until(&job->coordinator, csti_clock_now_ns(job->clock) + RECOVERY_NAP_NS);
     }

@@ -49,8 +49,7 @@ static cst_code fold_step(const fold *state, cst_err *err) {
     return state->options->step(state->options->step_context, err);
 }
 
-// ---- 1. Verify and count
-// ----------------------------------------------------------------------------
+// ---- 1. Verify and count ------------------------------------------------------------------------
 
 static cst_code records_count(fold *state, uint32_t out_part, const cst_segment *segment,
                               uint32_t part, cst_err *err) {
@@ -118,8 +117,7 @@ static cst_code verify_count(fold *state, cst_err *err) {
     return CST_OK;
 }
 
-// ---- 2. Collect
-// -------------------------------------------------------------------------------------
+// ---- 2. Collect ---------------------------------------------------------------------------------
 
 static void segment_collect(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
                             uint32_t to) {
@@ -139,8 +137,7 @@ static void segment_collect(fold *state, const cst_segment *segment, uint32_t pa
     }
 }
 
-// ---- 3. Sort and write
-// ------------------------------------------------------------------------------
+// ---- 3. Sort and write --------------------------------------------------------------------------
 
 static cst_code out_flush(fold *state, cst_err *err) {
     const cst_code code =
@@ -251,8 +248,7 @@ static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
     return out_flush(state, err);
 }
 
-// ---- The whole
-// --------------------------------------------------------------------------------------
+// ---- The whole ----------------------------------------------------------------------------------
 
 static cst_segment_info fold_info(cst_segment *const *segments, size_t segments_count) {
     const cst_segment *last = segments[segments_count - 1];

@@ -53,11 +53,11 @@ typedef struct restore {
     cst_table *tables[CST_TABLE_WIDE + 1]; // by layout
     uint32_t group_from, group_to;
     uint8_t *chosen; // records of the wanted key groups
+    const cst_restore_options *options;
     cst_restore_report report;
 } restore;
 
-// ---- Verification ahead
-// -----------------------------------------------------------------------------
+// ---- Verification ahead -------------------------------------------------------------------------
 
 static bool step_claim(restore_step *step) {
     int expected = STEP_FREE;
@@ -124,8 +124,7 @@ static void helpers_stop(restore *state) {
     state->threads_count = 0;
 }
 
-// ---- What is to be read
-// -----------------------------------------------------------------------------
+// ---- What is to be read -------------------------------------------------------------------------
 
 static restore_piece piece_of(const restore *state, const cst_segment *segment, uint32_t part) {
     restore_piece piece = {.segment = segment,
@@ -193,8 +192,7 @@ static cst_code plan(restore *state, cst_segment *const *segments, size_t segmen
     return CST_OK;
 }
 
-// ---- Into the table
-// ---------------------------------------------------------------------------------
+// ---- Into the table -----------------------------------------------------------------------------
 
 static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
     if (why == CST_TABLE_NOT_READY) return cst_table_prepare(table, NULL);
@@ -284,7 +282,8 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
                             segment->name, (unsigned long long)(CSTI_SEGMENT_HEADER_BYTES + at),
                             why ? why : "cut off", cst_code_advice(CST_SEGMENT_RECORD));
         if (used == 0) {
-            code = step_need(state, step, err);
+            code = csti_restore_step(state->options, err);
+            if (code == CST_OK) code = step_need(state, step, err);
             verified = state->steps[step++].block_to * CST_SEGMENT_BLOCK_BYTES;
             if (verified > end) verified = end;
         } else if (state->chosen && segment->header.kind != CST_SEGMENT_FULL_ORDERED) {
@@ -299,8 +298,7 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
     return CST_OK;
 }
 
-// ---- Calls
-// ------------------------------------------------------------------------------------------
+// ---- Calls --------------------------------------------------------------------------------------
 
 uint64_t cst_restore_rows_hint(cst_segment *const *segments, size_t segments_count,
                                cst_table_layout layout) {
@@ -328,12 +326,13 @@ cst_code cst_segment_restore(cst_segment *const *segments, size_t segments_count
                              cst_table *inline_table, cst_table *wide_table,
                              const cst_restore_options *options, cst_restore_report *report_out,
                              cst_err *err) {
-    const cst_restore_options defaults = {0, 0, 0};
+    const cst_restore_options defaults = {0};
     restore state = {.tables = {NULL, inline_table, wide_table}, .group_to = CST_KEY_GROUPS_COUNT};
     bool filtered;
     cst_code code = cst_segment_chain_check(segments, segments_count, err);
 
     if (!options) options = &defaults;
+    state.options = options;
     if (code == CST_OK) code = options_check(options, err);
     if (code != CST_OK) return code;
     if (options->group_to > 0) {

@@ -46,6 +46,12 @@ static inline uint64_t csti_segment_offset(const cst_segment *segment, uint32_t 
     return CSTI_SEGMENT_HEADER_BYTES + segment->part_at[part] + part_offset;
 }
 
+// Whether a restore may go on: what its caller's step says.
+CST_CHECK_RESULT static inline cst_code csti_restore_step(const cst_restore_options *options,
+                                                          cst_err *err) {
+    return options && options->step ? options->step(options->step_context, err) : (cst_code)CST_OK;
+}
+
 // Compares the checksums of blocks [from, to). Touches nothing but those bytes.
 CST_CHECK_RESULT cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from,
                                                      uint64_t to, cst_err *err);

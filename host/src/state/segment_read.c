@@ -10,8 +10,7 @@
 
 enum { FOOT_TAIL_BYTES = 8 };
 
-// ---- Names of what a segment was made with
-// --------------------------------------------------------
+// ---- Names of what a segment was made with ------------------------------------------------------
 
 // These hashes name things, they guard nothing: the key is fixed.
 static const cst_hash_key NAME_KEY = {0, 0};
@@ -49,8 +48,7 @@ uint64_t cst_segment_hash_key_check(const cst_hash_key *key) {
     return cst_hash(key, "constellation-hk", 16);
 }
 
-// ---- Open
-// -----------------------------------------------------------------------------------------
+// ---- Open ---------------------------------------------------------------------------------------
 
 cst_segment_summary csti_segment_summary_of(const csti_segment_footer *footer) {
     cst_segment_summary summary = {
@@ -236,8 +234,7 @@ static cst_code tables_check(cst_segment *segment, cst_err *err) {
     return CST_OK;
 }
 
-// ---- Is it the one that was asked for?
-// ------------------------------------------------------------
+// ---- Is it the one that was asked for? ----------------------------------------------------------
 
 static bool part_expected(const csti_segment_part_head *part, const cst_segment_expect *expect) {
     for (uint32_t i = 0; i < expect->parts_count && i < CST_SEGMENT_PARTS_MAX; i++)
@@ -353,8 +350,7 @@ void cst_segment_summary_read(const cst_segment *segment, cst_segment_summary *o
     *out = csti_segment_summary_of(&segment->footer);
 }
 
-// ---- The body
-// -------------------------------------------------------------------------------------
+// ---- The body -----------------------------------------------------------------------------------
 
 uint64_t csti_segment_group_at(const cst_segment *segment, uint32_t part, uint32_t group) {
     uint64_t at;
@@ -443,8 +439,7 @@ cst_code cst_segment_next(const cst_segment *segment, cst_segment_cursor *cursor
     return CST_OK;
 }
 
-// ---- Verify
-// ---------------------------------------------------------------------------------------
+// ---- Verify -------------------------------------------------------------------------------------
 
 typedef struct verify_part {
     const cst_segment *segment;
@@ -520,8 +515,7 @@ cst_code cst_segment_verify(const cst_segment *segment, const cst_hash_key *hash
     return code;
 }
 
-// ---- Chains
-// ---------------------------------------------------------------------------------------
+// ---- Chains -------------------------------------------------------------------------------------
 
 bool csti_segment_stands_on(const csti_segment_header *next, const cst_segment *base) {
     if (next->base_epoch != base->header.epoch_to) return false;

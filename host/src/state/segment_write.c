@@ -25,8 +25,7 @@ struct cst_segment_writer {
     bool any_record; // of this part
 };
 
-// ---- What an info must say
-// --------------------------------------------------------------------------
+// ---- What an info must say ----------------------------------------------------------------------
 
 static const char *part_check(const cst_segment_part *part) {
     if (part->layout == CST_TABLE_WIDE)
@@ -103,8 +102,7 @@ static csti_segment_header header_make(const cst_segment_info *info) {
     return header;
 }
 
-// ---- Output
-// ---------------------------------------------------------------------------------------
+// ---- Output -------------------------------------------------------------------------------------
 
 static cst_code put(cst_segment_writer *writer, const void *bytes, size_t count, cst_err *err) {
     cst_code code;
@@ -190,8 +188,7 @@ static void part_end(cst_segment_writer *writer) {
     writer->part++;
 }
 
-// ---- Calls
-// ----------------------------------------------------------------------------------------
+// ---- Calls --------------------------------------------------------------------------------------
 
 cst_code cst_segment_writer_open(const cst_segment_info *info, cst_write write, void *context,
                                  cst_segment_writer **out, cst_err *err) {

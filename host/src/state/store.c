@@ -9,8 +9,7 @@
 static const csti_store_ops *const BACK_ENDS[] = {&csti_store_hash_ops, &csti_store_lmdb_ops};
 static const char *const SCHEMES[] = {"hash:", "lmdb:"};
 
-// ---- Identity
-// ---------------------------------------------------------------------------------------
+// ---- Identity -----------------------------------------------------------------------------------
 
 uint32_t csti_store_parts(const cst_store_options *options, cst_segment_part parts[2]) {
     uint32_t count = 0;
@@ -70,8 +69,7 @@ cst_code csti_store_expect(const cst_store *store, const cst_segment *segment, c
     return CST_OK;
 }
 
-// ---- Open and close
-// ---------------------------------------------------------------------------------
+// ---- Open and close -----------------------------------------------------------------------------
 
 static cst_code options_check(const cst_store_options *options, cst_err *err) {
     if (!options->inline_rows && (options->inline_key_bytes || options->value_bytes))
@@ -129,8 +127,7 @@ void cst_store_stats_read(const cst_store *store, cst_store_stats *out) {
     store->ops->stats(store, out);
 }
 
-// ---- Rows
-// -------------------------------------------------------------------------------------------
+// ---- Rows ---------------------------------------------------------------------------------------
 
 // Behind this file an empty key or value has an address, too.
 static const void *address_of(const void *bytes) {
@@ -199,8 +196,7 @@ cst_code cst_store_multi_get(cst_store *store, const cst_rows *keys, uint8_t *va
                                  found_out);
 }
 
-// ---- Scans
-// ------------------------------------------------------------------------------------------
+// ---- Scans --------------------------------------------------------------------------------------
 
 cst_code cst_store_prefix_scan(cst_store *store, const void *prefix, size_t prefix_bytes,
                                cst_store_visit visit, void *context) {
@@ -219,8 +215,7 @@ cst_code cst_store_range_scan(cst_store *store, cst_bytes from, cst_bytes to, cs
     return store->ops->scan(store, NULL, &from, to.data ? &to : NULL, visit, context);
 }
 
-// ---- Epochs
-// -----------------------------------------------------------------------------------------
+// ---- Epochs -------------------------------------------------------------------------------------
 
 cst_code cst_store_seal(cst_store *store, uint64_t *epoch_out, cst_err *err) {
     cst_code code;

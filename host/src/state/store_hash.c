@@ -43,8 +43,7 @@ static uint64_t rows_count(const cst_table *table) {
     return stats.rows_count;
 }
 
-// ---- Open
-// -------------------------------------------------------------------------------------------
+// ---- Open ---------------------------------------------------------------------------------------
 
 static cst_code table_open(const cst_store_options *options, cst_table_layout layout,
                            uint64_t rows_hint, cst_table **out, cst_err *err) {
@@ -118,8 +117,7 @@ static void hash_stats(const cst_store *store, cst_store_stats *out) {
     }
 }
 
-// ---- Single rows
-// ------------------------------------------------------------------------------------
+// ---- Single rows --------------------------------------------------------------------------------
 
 static bool fits_inline(const hash_store *store, size_t key_bytes) {
     return store->tables[CST_TABLE_INLINE] && key_bytes <= store->base.options.inline_key_bytes;
@@ -171,8 +169,7 @@ static cst_code hash_delete(cst_store *store, const void *key, size_t key_bytes)
     return code;
 }
 
-// ---- Batches
-// ----------------------------------------------------------------------------------------
+// ---- Batches ------------------------------------------------------------------------------------
 
 // A run of at most BATCH_ROWS rows, as a batch of its own with hashes.
 static cst_rows run_of(const hash_store *store, const cst_rows *rows, uint32_t first,
@@ -304,8 +301,7 @@ static cst_code hash_multi_get(cst_store *store, const cst_rows *keys, uint8_t *
     return CST_OK;
 }
 
-// ---- Epochs
-// -----------------------------------------------------------------------------------------
+// ---- Epochs -------------------------------------------------------------------------------------
 
 static cst_code hash_seal(cst_store *store, cst_err *err) {
     hash_store *hash = self(store);
@@ -398,8 +394,7 @@ static cst_code hash_write_delta(cst_store *store, cst_store_base base, uint64_t
     return code;
 }
 
-// ---- Fulls
-// ------------------------------------------------------------------------------------------
+// ---- Fulls --------------------------------------------------------------------------------------
 
 // All rows of a table, in the order of an ordered full. 64 bytes a row while it lasts.
 typedef struct sorted_rows {

@@ -15,6 +15,7 @@
 // can take).
 #include "base/pages.h"
 #include "state/record_out.h"
+#include "state/segment.h"
 #include "state/store.h"
 
 #include <assert.h>
@@ -65,8 +66,7 @@ static lmdb_store *self(cst_store *store) {
     return (lmdb_store *)store;
 }
 
-// ---- Errors
-// -----------------------------------------------------------------------------------------
+// ---- Errors -------------------------------------------------------------------------------------
 
 // LMDB calls a short write EIO, "filesystem full?": ask.
 static bool disk_is_full(const lmdb_store *store) {
@@ -116,8 +116,7 @@ static cst_code fail_lmdb(const lmdb_store *store, int error, const char *what, 
                     cst_code_advice(code));
 }
 
-// ---- Transactions
-// -----------------------------------------------------------------------------------
+// ---- Transactions -------------------------------------------------------------------------------
 
 // Begins the open epoch's transaction.
 static int epoch_begin(lmdb_store *store) {
@@ -195,8 +194,7 @@ static cst_code change(lmdb_store *store, MDB_val *key, MDB_val *value) {
     return code_of(store, error);
 }
 
-// ---- Open
-// -------------------------------------------------------------------------------------------
+// ---- Open ---------------------------------------------------------------------------------------
 
 static void lmdb_close(cst_store *base) {
     lmdb_store *store = self(base);
@@ -343,8 +341,7 @@ static void lmdb_stats(const cst_store *base, cst_store_stats *out) {
     out->pinned_epochs = 0; // nothing waits for a release
 }
 
-// ---- Rows
-// -------------------------------------------------------------------------------------------
+// ---- Rows ---------------------------------------------------------------------------------------
 
 static cst_code lmdb_get_ref(cst_store *base, const void *key, size_t key_bytes, cst_bytes *out) {
     lmdb_store *store = self(base);
@@ -409,8 +406,7 @@ static cst_code lmdb_multi_get(cst_store *base, const cst_rows *keys, uint8_t *v
     return CST_OK;
 }
 
-// ---- Scans
-// ------------------------------------------------------------------------------------------
+// ---- Scans --------------------------------------------------------------------------------------
 
 // Whether the row at the cursor still belongs to the scan.
 static bool in_scan(const MDB_val *key, const cst_bytes *prefix, const cst_bytes *to) {
@@ -461,8 +457,7 @@ static cst_code lmdb_scan(cst_store *base, const cst_bytes *prefix, const cst_by
     return error == MDB_NOTFOUND ? CST_OK : code_of(store, error);
 }
 
-// ---- Epochs
-// -----------------------------------------------------------------------------------------
+// ---- Epochs -------------------------------------------------------------------------------------
 
 static cst_code lmdb_seal(cst_store *base, cst_err *err) {
     lmdb_store *store = self(base);
@@ -541,8 +536,7 @@ static cst_code lmdb_write_full(cst_store *base, cst_write write, void *context,
     return code;
 }
 
-// ---- Restore
-// ----------------------------------------------------------------------------------------
+// ---- Restore ------------------------------------------------------------------------------------
 
 static bool wants_group(const cst_restore_options *options, uint64_t hash) {
     const uint32_t group = cst_key_group(hash);
@@ -558,7 +552,10 @@ static cst_code segment_apply(cst_store *base, const cst_segment *segment,
     uint32_t count = 0;
 
     do {
-        cst_code code = cst_segment_next(segment, &cursor, rows, RESTORE_ROWS, &count, err);
+        cst_code code = csti_restore_step(options, err);
+
+        if (code == CST_OK)
+            code = cst_segment_next(segment, &cursor, rows, RESTORE_ROWS, &count, err);
 
         for (uint32_t i = 0; code == CST_OK && i < count; i++) {
             const cst_row_ref *row = &rows[i].row;

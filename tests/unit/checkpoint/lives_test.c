@@ -352,8 +352,7 @@ static void life_run(life *l) {
     life_close(l);
 }
 
-// ---- What must hold after all of them
-// -------------------------------------------------------------
+// ---- What must hold after all of them -----------------------------------------------------------
 
 static bool is_same(const tally a[KEYS], const tally b[KEYS]) {
     return memcmp(a, b, KEYS * sizeof *a) == 0;

@@ -60,8 +60,7 @@ static inline csti_job_identity world_identity(const world *w) {
     };
 }
 
-// ---- Open, claim
-// --------------------------------------------------------------------------------
+// ---- Open, claim --------------------------------------------------------------------------------
 
 static inline csti_meta_log_options world_meta_options(world *w) {
     return (csti_meta_log_options){.store = w->store,
@@ -181,8 +180,7 @@ static inline csti_meta_view world_view(world *w, csti_arena *arena) {
     return view;
 }
 
-// ---- Checkpoints
-// --------------------------------------------------------------------------------
+// ---- Checkpoints --------------------------------------------------------------------------------
 
 static inline void world_parts_copy(world_part *to, const world_part *from) {
     world_parts_free(to);
@@ -410,8 +408,7 @@ static inline void world_use_full(world *w, uint32_t p, const csti_manifest_segm
     for (uint32_t s = 0; s < part->count; s++) part->segments[s].name = part->names[s];
 }
 
-// ---- Compaction
-// --------------------------------------------------------------------------------
+// ---- Compaction ---------------------------------------------------------------------------------
 
 static inline csti_compaction_options world_compaction(world *w) {
     return (csti_compaction_options){
@@ -445,8 +442,7 @@ static inline cst_code world_fold(world *w, uint64_t id, uint32_t p, csti_arena 
     return csti_fold_partition(&options, &manifest, p, arena, full_out, err);
 }
 
-// ---- What is read back
-// --------------------------------------------------------------------------------
+// ---- What is read back --------------------------------------------------------------------------
 
 static inline void chain_apply(model *rows, const cst_segment *segment) {
     cst_segment_cursor cursor = {0};
@@ -495,8 +491,7 @@ static inline bool world_has(world *w, const char *name) {
     return cst_object_head(w->store, name, &info, NULL) == CST_OK;
 }
 
-// ---- Damage
-// --------------------------------------------------------------------------------------
+// ---- Damage -------------------------------------------------------------------------------------
 
 static inline void world_path(const world *w, const char *name, char path[1024]) {
     (void)snprintf(path, 1024, "%s/store/%s", w->folder.path, name);

@@ -124,6 +124,26 @@ TEST(a_job_that_is_stopped_twice_ends_without_a_checkpoint) {
     folder_close(&f);
 }
 
+// Whoever asks twice while a job comes back does not wait for its tables.
+TEST(a_job_that_is_stopped_twice_while_it_recovers_ends_as_it_was) {
+    static fixture f;
+
+    folder_open(&f, 2, ROWS, "1h");
+    run_ok(&f, 0);
+    job_open(&f, 0);
+    csti_job_stop(f.job);
+    csti_job_stop(f.job);
+    CHECK_OK(csti_job_run(f.job, &f.result, &f.err));
+    CHECK_EQ(f.result.rows, 0);
+    CHECK_EQ(f.result.checkpoints, 0);
+    CHECK(!f.result.caught_up);
+    job_close(&f);
+    run_ok(&f, 0);
+    CHECK(f.result.recovered_from > 0);
+    check_state(&f, ROWS);
+    folder_close(&f);
+}
+
 static void on_applied(void *context, uint32_t partition, uint32_t rows_count, uint64_t read_ns,
                        uint64_t applied_ns) {
     fixture *f = context;

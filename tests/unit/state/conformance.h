@@ -12,6 +12,7 @@
 #include "unit/state/segments.h"
 
 #include <constellation/store.h>
+#include <limits.h>
 
 enum { SUITE_KEY_BYTES = 16, SUITE_VALUE_BYTES = 24, SUITE_VALUE_BYTES_MAX = 120 };
 
@@ -93,8 +94,7 @@ static void suite_compare(cst_store *store, const model *rows) {
         suite_compare_key(store, rows, rows->rows[i].key, rows->rows[i].key_bytes);
 }
 
-// ---- Changes, done to a store and to a map
-// -----------------------------------------------------------
+// ---- Changes, done to a store and to a map ------------------------------------------------------
 
 static void suite_change(cst_store *store, model *rows) {
     uint8_t key[40];
@@ -207,8 +207,7 @@ static void suite_read_batch(cst_store *store, const model *rows, bool with_leng
     }
 }
 
-// ---- Single rows
-// --------------------------------------------------------------------------------------
+// ---- Single rows --------------------------------------------------------------------------------
 
 TEST(an_empty_key_and_an_empty_value_are_a_row) {
     cst_store *store = suite_open();
@@ -394,8 +393,7 @@ TEST(a_batch_stops_at_the_row_that_cannot_be_applied) {
     fixture_close(store);
 }
 
-// ---- Scans
-// --------------------------------------------------------------------------------------------
+// ---- Scans --------------------------------------------------------------------------------------
 
 typedef struct seen_rows {
     const model *rows;
@@ -489,8 +487,7 @@ TEST(a_scan_costs_what_it_returns) {
     fixture_close(store);
 }
 
-// ---- Epochs and snapshots
-// -------------------------------------------------------------------------------
+// ---- Epochs and snapshots -----------------------------------------------------------------------
 
 TEST(epochs_count_from_one_and_are_released_in_order) {
     cst_store *store = suite_open();
@@ -608,7 +605,8 @@ TEST(a_restore_takes_only_the_key_groups_asked_for) {
     suite_history(store, &rows, &full);
     segment = open_or_die(&full);
     for (uint32_t i = 0; i < 2; i++) {
-        const cst_restore_options options = {i ? 1500u : 0u, i ? 4096u : 1500u, 0};
+        const cst_restore_options options = {.group_from = i ? 1500 : 0,
+                                             .group_to = i ? 4096 : 1500};
 
         CHECK_OK(cst_store_restore(parts[i], &segment, 1, &options, NULL));
     }
@@ -661,6 +659,38 @@ TEST(what_is_not_the_stores_is_not_restored) {
     sink_free(&full);
     model_free(&rows);
     fixture_close(store);
+}
+
+static cst_code suite_step(void *context, cst_err *err) {
+    int *steps_left = context;
+
+    return (*steps_left)-- > 0 ? (cst_code)CST_OK : cst_fail(err, CST_DEADLINE, "no more");
+}
+
+TEST(a_restore_ends_at_the_step_that_fails_and_the_store_stays_in_use) {
+    cst_store *store = suite_open();
+    cst_store *other = suite_open();
+    int steps_left = 0;
+    const cst_restore_options options = {.step = suite_step, .step_context = &steps_left};
+    model rows = {0};
+    bytes_sink full = {0};
+    cst_segment *segment;
+    cst_err err;
+
+    suite_history(store, &rows, &full);
+    segment = open_or_die(&full);
+    CHECK_CODE(cst_store_restore(other, &segment, 1, &options, &err), CST_DEADLINE);
+    CHECK(strcmp(err.text, "no more") == 0);
+    CHECK_EQ(suite_rows(other), 0);
+    steps_left = INT_MAX;
+    CHECK_OK(cst_store_restore(other, &segment, 1, &options, NULL));
+    CHECK(steps_left < INT_MAX);
+    suite_compare(other, &rows);
+    cst_segment_close(segment);
+    sink_free(&full);
+    model_free(&rows);
+    fixture_close(store);
+    fixture_close(other);
 }
 
 TEST(a_damaged_full_leaves_the_store_empty_and_in_use) {

@@ -5,8 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// ---- Small segments the cases start from
-// --------------------------------------------------------------
+// ---- Small segments the cases start from --------------------------------------------------------
 
 static bytes_sink small_delta(void) {
     cst_segment_info info = test_info_two(CST_SEGMENT_DELTA, 3, 4);
@@ -75,8 +74,7 @@ static cst_code read_changed(const bytes_sink *from, size_t at, uint8_t value, c
     return code;
 }
 
-// ---- Writing
-// ------------------------------------------------------------------------------------------
+// ---- Writing ------------------------------------------------------------------------------------
 
 TEST(an_epoch_without_changes_gives_a_valid_empty_delta) {
     const cst_segment_info info = test_info(CST_SEGMENT_DELTA, 2, 2);
@@ -294,8 +292,7 @@ TEST(a_sink_that_fails_ends_the_segment_with_its_code) {
     sink_free(&rows);
 }
 
-// ---- Reading
-// ------------------------------------------------------------------------------------------
+// ---- Reading ------------------------------------------------------------------------------------
 
 TEST(records_come_back_as_they_were_written) {
     bytes_sink out = small_delta();
@@ -481,8 +478,7 @@ TEST(the_cursor_stops_at_a_damaged_block_and_hands_out_what_is_before) {
     sink_free(&out);
 }
 
-// ---- Right checksums, wrong content
-// ---------------------------------------------------------------------
+// ---- Right checksums, wrong content -------------------------------------------------------------
 
 TEST(a_bad_header_with_a_right_checksum_is_refused) {
     bytes_sink out = small_delta();
@@ -651,8 +647,7 @@ TEST(a_hash_that_is_not_its_keys_is_found_with_the_hash_key) {
     sink_free(&out);
 }
 
-// ---- The wrong segment under the right name
-// -------------------------------------------------------------
+// ---- The wrong segment under the right name -----------------------------------------------------
 
 TEST(each_expectation_that_is_not_met_has_its_code) {
     bytes_sink out = small_delta();
@@ -767,8 +762,7 @@ TEST(a_chain_of_two_tables_histories_is_refused) {
     sink_free(&full_bytes);
 }
 
-// ---- Files
-// --------------------------------------------------------------------------------------------
+// ---- Files --------------------------------------------------------------------------------------
 
 TEST(a_file_is_mapped_and_read) {
     const char *path = CST_BINARY_DIR "/segment_test.seg";

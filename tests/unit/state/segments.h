@@ -10,8 +10,7 @@
 #include "state/segment_format.h"
 #include "test.h"
 
-// ---- A growing run of bytes, 8-byte aligned
-// ------------------------------------------------------------
+// ---- A growing run of bytes, 8-byte aligned -----------------------------------------------------
 
 typedef struct bytes_sink {
     uint8_t *bytes;
@@ -51,8 +50,7 @@ static inline bytes_sink sink_copy(const bytes_sink *from) {
     return copy;
 }
 
-// ---- Records
-// ----------------------------------------------------------------------------------------
+// ---- Records ------------------------------------------------------------------------------------
 
 enum { FLAG_ROW = 0, FLAG_TOMBSTONE, FLAG_GAP };
 
@@ -120,8 +118,7 @@ static inline void wide_tombstone(bytes_sink *out, const void *key, size_t key_b
                NULL, 0, round_up(16 + key_area, 32), FLAG_TOMBSTONE);
 }
 
-// ---- Segments
-// ---------------------------------------------------------------------------------------
+// ---- Segments -----------------------------------------------------------------------------------
 
 static inline cst_segment_info test_info(cst_segment_kind kind, uint64_t from, uint64_t to) {
     return (cst_segment_info){
@@ -169,8 +166,7 @@ static inline cst_segment *open_or_die(const bytes_sink *from) {
     return segment;
 }
 
-// ---- Checksums made right again
-// -----------------------------------------------------------------------
+// ---- Checksums made right again -----------------------------------------------------------------
 
 static inline uint64_t load64(const uint8_t *at) {
     uint64_t value;

@@ -61,8 +61,7 @@ static uint64_t rows_of(const cst_store *store) {
     return stats.rows_count;
 }
 
-// ---- One key, one place
-// ---------------------------------------------------------------------------------
+// ---- One key, one place -------------------------------------------------------------------------
 
 TEST(a_key_that_changes_its_kind_moves_and_the_delta_has_two_parts) {
     cst_store *store = open_default();
@@ -128,8 +127,7 @@ TEST(a_store_without_inline_rows_keeps_all_of_them) {
     cst_store_close(other);
 }
 
-// ---- Deltas
-// ---------------------------------------------------------------------------------------------
+// ---- Deltas -------------------------------------------------------------------------------------
 
 TEST(an_untouched_epoch_gives_an_empty_delta) {
     cst_store *store = open_default();
@@ -258,8 +256,7 @@ TEST(a_long_delta_has_many_ranges) {
     cst_store_close(store);
 }
 
-// ---- Chains
-// ---------------------------------------------------------------------------------------------
+// ---- Chains -------------------------------------------------------------------------------------
 
 enum { CHAIN = 6 };
 
@@ -427,7 +424,9 @@ TEST(wide_records_of_all_sizes_are_chosen_by_key_group) {
     delta(store, 0, 0, 1, &out);
     segment = open_or_die(&out);
     for (uint32_t i = 0; i < 2; i++) {
-        const cst_restore_options options = {i ? 2048u : 0u, i ? 4096u : 2048u, 1};
+        const cst_restore_options options = {.group_from = i ? 2048 : 0,
+                                             .group_to = i ? 4096 : 2048,
+                                             .threads_count = 1};
 
         CHECK_OK(cst_store_restore(halves[i], &segment, 1, &options, NULL));
         CHECK(rows_of(halves[i]) > 5);
@@ -441,8 +440,7 @@ TEST(wide_records_of_all_sizes_are_chosen_by_key_group) {
     cst_store_close(halves[1]);
 }
 
-// ---- Limits
-// ---------------------------------------------------------------------------------------------
+// ---- Limits -------------------------------------------------------------------------------------
 
 TEST(a_row_over_the_budget_is_refused_and_nothing_changes) {
     cst_store_options options = hash_options();

@@ -58,8 +58,7 @@ static void put_numbers(cst_store *store, uint64_t first, uint64_t count, uint64
         CHECK_OK(cst_store_put(store, &key, 8, &value, 8));
 }
 
-// ---- What survives
-// --------------------------------------------------------------------------------------
+// ---- What survives ------------------------------------------------------------------------------
 
 TEST(a_store_opened_again_holds_what_was_sealed_last) {
     disk_store disk = disk_make(0);
@@ -217,8 +216,7 @@ TEST(a_rollback_undoes_the_open_epoch) {
     disk_free(&disk);
 }
 
-// ---- No room
-// ----------------------------------------------------------------------------------------------
+// ---- No room ------------------------------------------------------------------------------------
 
 TEST(a_full_map_refuses_the_row_and_keeps_all_others) {
     disk_store disk = disk_make(2 << 20);
@@ -328,8 +326,7 @@ TEST(a_restore_that_does_not_fit_leaves_the_store_empty) {
     disk_free(&small);
 }
 
-// ---- Somebody else's
-// --------------------------------------------------------------------------------------
+// ---- Somebody else's ----------------------------------------------------------------------------
 
 TEST(a_folder_of_another_store_is_refused) {
     disk_store disk = disk_make(0);
@@ -432,8 +429,7 @@ TEST(a_file_that_is_no_database_is_corrupt) {
     disk_free(&disk);
 }
 
-// ---- Keys at the edge
-// -------------------------------------------------------------------------------------
+// ---- Keys at the edge ---------------------------------------------------------------------------
 
 static bool first_key(void *context, const cst_bytes *key, const cst_bytes *value) {
     (void)value;

@@ -60,8 +60,7 @@ static cst_code count_only(void *context, const void *bytes, size_t count, cst_e
     return CST_OK;
 }
 
-// ---- Each call, with its Nth allocation failing
-// -----------------------------------------------------------
+// ---- Each call, with its Nth allocation failing -------------------------------------------------
 
 // Runs CALL until no allocation fails; every failure must be CST_NO_MEMORY, and leave UNCHANGED.
 #define FAIL_EACH(CALL, UNCHANGED)                                                                 \
@@ -226,8 +225,7 @@ TEST(folding) {
     sink_free(&full);
 }
 
-// ---- Calls that allocate nothing
-// --------------------------------------------------------------------------
+// ---- Calls that allocate nothing ----------------------------------------------------------------
 
 static void no_allocation_in(cst_store *store) {
     uint8_t value[16];

@@ -301,8 +301,7 @@ TEST(a_folder_that_cannot_be_is_refused) {
     fixture_end(&f);
 }
 
-// ---- Full disks, faults, kills
-// -------------------------------------------------------------------
+// ---- Full disks, faults, kills ------------------------------------------------------------------
 
 TEST(a_full_disk_releases_nothing_and_the_next_try_goes_on) {
     fixture f = fixture_of(CSTI_SINK_FILE, 2);
