@@ -3,9 +3,12 @@
 //   TEST(seal_of_an_untouched_table_is_empty) { CHECK_EQ(delta.ranges_count, 0); }
 //   TEST_MAIN
 //
-// `thing_test`            runs every case       `thing_test seal`      those whose name holds
-// "seal" `thing_test --list`     names them            `CST_SEED=7 thing_test`  replays a random
-// case A failed check prints file, line and values, and ends the program with status 1.
+//   thing_test               runs every case
+//   thing_test seal          those whose name holds "seal"
+//   thing_test --list        names them
+//   CST_SEED=7 thing_test    replays a random case
+//
+// A failed check prints file, line and values, and ends the program with status 1.
 #ifndef CST_TEST_H
 #define CST_TEST_H
 
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct test_case {
     const char *name;
@@ -83,6 +87,20 @@ static uint64_t test_random_state;
 #define CHECK_TEXT(A, B)                                                                           \
     do {                                                                                           \
         if (strcmp((A), (B)) != 0) TEST_FAIL("CHECK_TEXT: \"%s\" and \"%s\"", (A), (B));           \
+    } while (0)
+
+// Under ThreadSanitizer a step costs many times what it costs otherwise: tests of one thread, which
+// cannot race, take a share of their steps there.
+#ifdef __SANITIZE_THREAD__
+#define TEST_SHARE(COUNT) ((COUNT) / 8)
+#else
+#define TEST_SHARE(COUNT) (COUNT)
+#endif
+
+// Another thread makes it true; where processors are few it needs this one's.
+#define TEST_WAIT_UNTIL(CONDITION)                                                                 \
+    do {                                                                                           \
+        while (!(CONDITION)) (void)usleep(200);                                                    \
     } while (0)
 
 // splitmix64: every random test draws from here, so that its printed seed replays it.

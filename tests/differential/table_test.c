@@ -4,12 +4,7 @@
 #include "differential/table_pair.h"
 #include "differential/table_rows.h"
 
-#ifdef __SANITIZE_THREAD__ // slow there, and one thread has no races
-enum { STREAMS_DEFAULT = 5 };
-#else
-enum { STREAMS_DEFAULT = 12 };
-#endif
-enum { HISTORY_BYTES_MAX = 8 << 20, ATTEMPTS_MAX = 64 };
+enum { STREAMS_DEFAULT = TEST_SHARE(12), HISTORY_BYTES_MAX = 8 << 20, ATTEMPTS_MAX = 64 };
 
 #define RESTORED_BUDGET_BYTES (UINT64_C(96) << 20)
 

@@ -1,9 +1,12 @@
 // fold.c: a chain of segments becomes one ordered full.
 //
-//   1. read and verify everything, count records by key group          nothing written yet
+//   1. read and verify everything, count the deltas' records by key group       nothing written yet
 //   2. as many key groups as fit the memory: collect {hash, record} in chain order, group by group
-//   3. sort each group (stable: the newest of a key is last), write the newest if it is a row
+//   3. sort each group (stable: the newest of a key is last), merge it with the rows of the full
+//      that the chain stands on, which are in order, write the newest of a key if it is a row
 //   4. back to 2 until group 4095; then the wide part the same way
+//
+// A full that is not in order is collected and sorted as a delta is.
 #include "state/segment.h"
 #include "state/sort.h"
 
@@ -13,6 +16,7 @@ enum {
     FOLD_OUT_BYTES = 2 << 20, // the longest record fits
     FOLD_STEP_BYTES = 1 << 20,
     FOLD_PREFETCH = 12, // records ahead; they lie anywhere in the inputs
+    STEP_GROUPS = 64,   // are written from one step to the next
 };
 #define FOLD_MEMORY_DEFAULT ((uint64_t)256 << 20)
 
@@ -25,11 +29,15 @@ typedef struct fold {
     cst_segment_writer *writer;
     csti_record_shape shape; // of the part at work
     uint32_t part;           // its number in the output
+    const cst_segment *base; // in order, the chain's first; NULL: none
 
     uint64_t counts[CST_SEGMENT_PARTS_MAX][CST_KEY_GROUPS_COUNT];
     uint64_t largest[CST_SEGMENT_PARTS_MAX]; // group
     uint64_t next[CST_KEY_GROUPS_COUNT];     // where the group's next item goes
     csti_sort_item *items, *scratch;
+    csti_sort_item
+        *versions;         // of one hash, when the base has it too, and as much scratch behind it
+    size_t versions_count; // that it has room for
     csti_sort_counts sort_counts;
     uint8_t *out;
     size_t out_used;
@@ -91,7 +99,7 @@ static cst_code records_count(fold *state, uint32_t out_part, const cst_segment 
     return CST_OK;
 }
 
-// An ordered full's key groups must be where it says, or step 2 would miss some.
+// An ordered full's rows must be in order and its key groups where it says.
 static cst_code verify_count(fold *state, cst_err *err) {
     for (size_t i = 0; i < state->segments_count; i++) {
         const cst_segment *segment = state->segments[i];
@@ -101,6 +109,7 @@ static cst_code verify_count(fold *state, cst_err *err) {
 
             if (code != CST_OK) return code;
         }
+        if (segment == state->base) continue;
         for (uint32_t out_part = 0; out_part < state->info.parts_count; out_part++) {
             const uint32_t part = part_of_layout(segment, state->info.parts[out_part].layout);
             cst_code code;
@@ -122,12 +131,9 @@ static cst_code verify_count(fold *state, cst_err *err) {
 static void segment_collect(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
                             uint32_t to) {
     const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
-    const bool ordered = segment->header.kind == CST_SEGMENT_FULL_ORDERED;
-    const uint64_t end =
-        ordered ? csti_segment_group_at(segment, part, to) : segment->footer.parts[part].bytes;
-    uint64_t at = ordered ? csti_segment_group_at(segment, part, from) : 0;
+    const uint64_t end = segment->footer.parts[part].bytes;
 
-    while (at < end) {
+    for (uint64_t at = 0; at < end;) {
         const csti_record head = csti_record_head(bytes + at);
         const uint32_t group = cst_key_group(head.hash);
 
@@ -168,13 +174,14 @@ static cst_code row_write(fold *state, const uint8_t *record, cst_err *err) {
 }
 
 // Items of one hash, oldest first: nearly always versions of one key.
-static cst_code run_write(fold *state, csti_sort_item *run, size_t count, cst_err *err) {
+static cst_code run_write(fold *state, csti_sort_item *run, csti_sort_item *scratch, size_t count,
+                          cst_err *err) {
     bool one_key = true;
 
     for (size_t i = 0; i + 1 < count && one_key; i++)
         one_key = csti_record_key_compare(run[i].record, run[count - 1].record) == 0;
     if (one_key) return row_write(state, run[count - 1].record, err);
-    csti_sort_by_key(run, state->scratch, count);
+    csti_sort_by_key(run, scratch, count);
     for (size_t i = 0; i < count; i++) {
         const bool newest =
             i + 1 == count || csti_record_key_compare(run[i].record, run[i + 1].record) != 0;
@@ -185,7 +192,69 @@ static cst_code run_write(fold *state, csti_sort_item *run, size_t count, cst_er
     return CST_OK;
 }
 
-static cst_code group_write(fold *state, csti_sort_item *items, size_t count, cst_err *err) {
+// The base's rows of one key group; none: at == end.
+typedef struct base_rows {
+    const uint8_t *at, *end;
+} base_rows;
+
+static base_rows base_rows_of(const fold *state, uint32_t group) {
+    const cst_segment *base = state->base;
+    const uint32_t part = base ? part_of_layout(base, state->shape.layout) : 0;
+    const uint8_t *bytes;
+
+    if (!base || part == base->header.parts_count) return (base_rows){NULL, NULL};
+    bytes = csti_segment_body(base) + base->part_at[part];
+    return (base_rows){bytes + csti_segment_group_at(base, part, group),
+                       bytes + csti_segment_group_at(base, part, group + 1)};
+}
+
+// The rows that come before those of `hash`; NULL: all that are left.
+static cst_code base_copy(fold *state, base_rows *rows, const uint64_t *hash, cst_err *err) {
+    while (rows->at < rows->end) {
+        const csti_record head = csti_record_head(rows->at);
+        cst_code code;
+
+        if (hash && head.hash >= *hash) return CST_OK;
+        code = row_write(state, rows->at, err);
+        if (code != CST_OK) return code;
+        rows->at += csti_record_bytes(head);
+    }
+    return CST_OK;
+}
+
+static cst_code versions_fit(fold *state, size_t count, cst_err *err) {
+    csti_sort_item *larger;
+
+    if (count <= state->versions_count) return CST_OK;
+    larger = realloc(state->versions, 4 * count * sizeof *larger);
+    if (!larger) return cst_fail(err, CST_NO_MEMORY, "fold: %zu versions of a hash", count);
+    state->versions = larger;
+    state->versions_count = 2 * count;
+    return CST_OK;
+}
+
+// The same run, behind what the base has of its hash.
+static cst_code run_merge(fold *state, base_rows *rows, csti_sort_item *run, size_t count,
+                          cst_err *err) {
+    size_t older = 0;
+    cst_code code;
+
+    while (rows->at < rows->end && csti_record_head(rows->at).hash == run[0].hash) {
+        code = versions_fit(state, older + 1 + count, err);
+        if (code != CST_OK) return code;
+        state->versions[older++] = (csti_sort_item){run[0].hash, rows->at};
+        rows->at += csti_record_bytes(csti_record_head(rows->at));
+    }
+    if (older == 0) return run_write(state, run, state->scratch, count, err);
+    memcpy(state->versions + older, run, count * sizeof *run);
+    return run_write(state, state->versions, state->versions + state->versions_count, older + count,
+                     err);
+}
+
+static cst_code group_write(fold *state, uint32_t group, csti_sort_item *items, size_t count,
+                            cst_err *err) {
+    base_rows rows = base_rows_of(state, group);
+
     csti_sort_by_hash(items, state->scratch, count, &state->sort_counts);
     for (size_t at = 0; at < count;) {
         size_t run = 1;
@@ -196,11 +265,12 @@ static cst_code group_write(fold *state, csti_sort_item *items, size_t count, cs
             __builtin_prefetch(items[at + run + FOLD_PREFETCH].record);
             __builtin_prefetch(items[at + run + FOLD_PREFETCH].record + 64);
         }
-        code = run_write(state, items + at, run, err);
+        code = base_copy(state, &rows, &items[at].hash, err);
+        if (code == CST_OK) code = run_merge(state, &rows, items + at, run, err);
         if (code != CST_OK) return code;
         at += run;
     }
-    return CST_OK;
+    return base_copy(state, &rows, NULL, err);
 }
 
 // Key groups [from, to) of the part at work.
@@ -218,12 +288,14 @@ static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *e
         const cst_code code = fold_step(state, err);
 
         if (code != CST_OK) return code;
-        if (part < segment->header.parts_count) segment_collect(state, segment, part, from, to);
+        if (segment != state->base && part < segment->header.parts_count)
+            segment_collect(state, segment, part, from, to);
     }
     for (uint32_t group = from; group < to; group++) {
         const uint64_t first = state->next[group] - counts[group]; // next is at the group's end now
-        const cst_code code = group_write(state, state->items + first, (size_t)counts[group], err);
+        cst_code code = group_write(state, group, state->items + first, (size_t)counts[group], err);
 
+        if (code == CST_OK && group % STEP_GROUPS == 0) code = fold_step(state, err);
         if (code != CST_OK) return code;
     }
     return CST_OK;
@@ -241,7 +313,7 @@ static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
         uint32_t to = from + 1;
 
         while (to < CST_KEY_GROUPS_COUNT && sum + counts[to] <= room) sum += counts[to++];
-        code = sum > 0 ? groups_write(state, from, to, err) : CST_OK;
+        code = groups_write(state, from, to, err);
         if (code != CST_OK) return code;
         from = to;
     }
@@ -319,6 +391,7 @@ cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
     state->segments = segments;
     state->segments_count = segments_count;
     state->info = fold_info(segments, segments_count);
+    if (segments[0]->header.kind == CST_SEGMENT_FULL_ORDERED) state->base = segments[0];
     code = verify_count(state, err);
     if (code == CST_OK) code = memory_take(state, memory_bytes, err);
     if (code == CST_OK)
@@ -329,6 +402,7 @@ cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
     cst_segment_writer_close(state->writer);
     free(state->items);
     free(state->scratch);
+    free(state->versions);
     free(state->out);
     free(state);
     return code;

@@ -9,7 +9,7 @@ enum {
     ROWS = 6000,
     // Threads take turns as they like, so the Nth is another one each time. Every Nth from a random
     // one on is a sample of all of them.
-    RUNS_MAX = 60,
+    RUNS_MAX = 32,
     PARTS_MAX = 256,
 };
 

@@ -243,21 +243,21 @@ TEST(held_checkpoints_end_what_is_under_way_and_go_on_when_let_go) {
     job_open(&f, 0);
     f.config.fold.every = 2; // the config is the job's to read, and it does not run yet
     CHECK_EQ(pthread_create(&runner, NULL, run_aside, &f), 0);
-    while (atomic_load(&f.committed) < 5 || atomic_load(&f.folded) == 0) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.committed) >= 5 && atomic_load(&f.folded) > 0);
     csti_job_hold_checkpoints(f.job, true);
     rows = atomic_load(&f.applied);
-    while (atomic_load(&f.applied) < rows + ROWS) continue; // a barrier that was about to go went
-    while (!csti_job_is_settled(f.job)) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.applied) >= rows + ROWS); // a barrier that was about to go went
+    TEST_WAIT_UNTIL(csti_job_is_settled(f.job));
     begun = atomic_load(&f.begun);
     CHECK_EQ(atomic_load(&f.committed), begun);
     CHECK(counter(&f, "constellation_folds_total") >= atomic_load(&f.folded));
     CHECK(counter(&f, "constellation_folded_bytes_total") > 0);
     rows = atomic_load(&f.applied);
-    while (atomic_load(&f.applied) < rows + ROWS) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.applied) >= rows + ROWS);
     CHECK_EQ(atomic_load(&f.begun), begun);
     CHECK(csti_job_is_settled(f.job));
     csti_job_hold_checkpoints(f.job, false);
-    while (atomic_load(&f.committed) == begun) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.committed) != begun);
     csti_job_stop(f.job);
     CHECK_EQ(pthread_join(runner, NULL), 0);
     CHECK_OK(f.code);
@@ -348,7 +348,7 @@ TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {
     memset(&g, 0, sizeof g);
     memcpy(g.folder, f.folder, sizeof g.folder);
     memcpy(g.path, f.path, sizeof g.path);
-    while (!atomic_load(&f.going)) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
     CHECK_CODE(run(&g, ROWS), CST_JOB_RUNNING);
     g.options.takeover = true;
     g.stop_at_rows = ROWS;
@@ -380,14 +380,14 @@ TEST(at_the_cap_barriers_wait_and_rows_go_on) {
     job_open(&f, 0);
     f.config.epochs_max = 1;
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
-    while (atomic_load(&f.begun) == 0) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.begun) > 0);
     applied = atomic_load(&f.applied);
-    while (atomic_load(&f.applied) < applied + 100 * ROWS) continue; // of many intervals
+    TEST_WAIT_UNTIL(atomic_load(&f.applied) >= applied + 100 * ROWS); // of many intervals
     CHECK_EQ(atomic_load(&f.begun), 1);
     CHECK_EQ(atomic_load(&f.committed), 0);
     CHECK_EQ(rename(part, aside), 0);
     CHECK_EQ(close(open(aside, O_WRONLY)), 0); // it sees that this is no part, and tries again
-    while (atomic_load(&f.committed) < 3) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.committed) >= 3);
     csti_job_stop(f.job);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_CODE(f.code, CST_OK);
@@ -412,7 +412,7 @@ TEST(a_job_whose_metadata_begin_anew_is_fenced_off_before_it_commits) {
     folder_open(&f, 2, 0, "1h");
     job_open(&f, 0);
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
-    while (!atomic_load(&f.going)) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
     snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
     CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
     CHECK_OK(csti_meta_open_incarnation(&log, 2, &claim, 1, &meta, NULL));
@@ -442,7 +442,7 @@ TEST(what_fails_of_a_job_that_is_anothers_by_now_is_that_it_is_fenced_off) {
     folder_open(&f, 2, 0, "1h");
     job_open(&f, 0);
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
-    while (!atomic_load(&f.going)) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
     snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
     CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
     CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
@@ -484,12 +484,12 @@ TEST(a_job_whose_folds_are_behind_reads_more_slowly_and_says_so) {
     job_open(&f, 0);
     f.config.fold.deltas_max = DELTAS_MAX;
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
-    while (!atomic_load(&f.going)) continue;
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
     snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
     CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
     CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
     CHECK_OK(csti_meta_propose(meta, &lease, &result, NULL));
-    while (!atomic_load(&seen) || atomic_load(&f.job->rested_ns) == 0) (void)usleep(1000);
+    TEST_WAIT_UNTIL(atomic_load(&seen) && atomic_load(&f.job->rested_ns) > 0);
     csti_job_stop(f.job);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_CODE(f.code, CST_OK);

@@ -121,7 +121,7 @@ TEST(a_fold_holds_the_newest_row_of_every_key) {
 }
 
 TEST(folding_in_two_steps_gives_the_same_bytes) {
-    history past = history_make(6, 500, 300);
+    history past = history_make(6, 5000, 3000);
     bytes_sink at_once = {0};
     bytes_sink first = {0};
     bytes_sink second = {0};
@@ -134,6 +134,7 @@ TEST(folding_in_two_steps_gives_the_same_bytes) {
     CHECK_OK(cst_segment_fold(chain, 4, NULL, sink_write, &second, NULL, NULL));
     CHECK_EQ(at_once.count, second.count);
     CHECK_BYTES(at_once.bytes, second.bytes, at_once.count);
+    check_full(&second, past.rows);
     cst_segment_close(chain[0]);
     sink_free(&at_once);
     sink_free(&first);
@@ -215,6 +216,51 @@ TEST(keys_of_one_hash_stay_apart_and_in_order) {
     sink_free(&rows);
     sink_free(&chain);
     sink_free(&full);
+}
+
+// The full has keys 0 to 39 at version 0, the delta the even ones and ten new ones at version 1.
+TEST(keys_of_one_hash_are_merged_with_those_of_the_full) {
+    const cst_segment_info info = test_info(CST_SEGMENT_FULL_UNORDERED, 1, 1);
+    cst_segment_info later = test_info(CST_SEGMENT_DELTA, 2, 2);
+    bytes_sink rows = {0}, changes = {0}, folded = {0}, again = {0};
+    bytes_sink bytes[2] = {{0}, {0}};
+    cst_segment *chain[2];
+    cst_segment *full;
+    cst_segment_cursor cursor = {0};
+    cst_segment_row out[64];
+    uint32_t count;
+
+    for (uint8_t i = 0; i < 50; i++) {
+        const uint8_t key[2] = {i, 0};
+        const uint64_t values[2][2] = {{0, i}, {1, i}};
+
+        if (i < 40) inline_row_hashed(&rows, 77, key, 2, values[0]);
+        if (i % 2 == 0 || i >= 40) inline_row_hashed(&changes, 77, key, 2, values[1]);
+    }
+    later.base_checksum = write_parts(&bytes[0], &info, &rows, NULL).checksum;
+    write_parts(&bytes[1], &later, &changes, NULL);
+    for (int i = 0; i < 2; i++) chain[i] = open_or_die(&bytes[i]);
+    CHECK_OK(cst_segment_fold(chain, 1, NULL, sink_write, &folded, NULL, NULL));
+    cst_segment_close(chain[0]);
+    chain[0] = open_or_die(&folded);
+    CHECK_OK(cst_segment_fold(chain, 2, NULL, sink_write, &again, NULL, NULL));
+    full = open_or_die(&again);
+    CHECK_OK(cst_segment_verify(full, NULL, NULL));
+    CHECK_OK(cst_segment_next(full, &cursor, out, 64, &count, NULL));
+    CHECK_EQ(count, 50);
+    for (uint32_t i = 0; i < count; i++) {
+        CHECK_EQ(out[i].row.key[0], i);
+        CHECK_EQ(load64(out[i].row.value), i % 2 == 0 || i >= 40);
+    }
+    cst_segment_close(full);
+    for (int i = 0; i < 2; i++) {
+        cst_segment_close(chain[i]);
+        sink_free(&bytes[i]);
+    }
+    sink_free(&rows);
+    sink_free(&changes);
+    sink_free(&folded);
+    sink_free(&again);
 }
 
 TEST(one_unreadable_record_aborts_a_fold_with_nothing_written) {
