@@ -7,7 +7,7 @@ import os
 import random
 import resource
 import shutil
-import signal
+import subprocess
 import sys
 import unittest
 
@@ -15,7 +15,8 @@ import jobs
 
 PROGRAM = ""
 DAMAGED, REFUSED = 4, 7
-FILE_BYTES_MAX = 4096  # of the disk that is full
+FILE_BYTES_MAX = 4096   # of the disk that is full
+ROOM_BYTES = 64 << 10   # of another, beside what the store holds
 
 
 def flip(path, draw):
@@ -195,20 +196,9 @@ class Disk(unittest.TestCase):
     def tearDown(self):
         self.job.remove()
 
-    def run_refused(self, wanted, fault=None):
-        """A run that cannot do its work: it says why, or waits until it is stopped."""
-        self.job.append(3000)
-        process = self.job.start("--until-caught-up", fault=fault)
-        try:
-            status = process.wait(3)
-            self.assertNotEqual(status, 0)
-            self.assertGreater(status, 0, "it crashed")
-        except jobs.subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def said(self):
         with open(self.job.path("log"), encoding="utf-8") as file:
-            self.assertIn(wanted, file.read())
-        self.job.released_parts()
+            return file.read().rpartition("--- run")[2]
 
     def mend(self):
         self.job.append(100)
@@ -234,17 +224,21 @@ class Disk(unittest.TestCase):
             process.wait()
         self.mend()
 
-    def test_a_failed_sync_of_an_object_loses_nothing(self):
+    def fail_each(self, step):
+        """The call fails once; where that is not got over, the run says what and where."""
         for n in range(1, 8):
-            process = self.job.start("--until-caught-up", fault=f"file_temporary:{n}:fail")
-            self.assertGreaterEqual(process.wait(jobs.RUN_SECONDS_MAX), 0)
+            process = self.job.start("--until-caught-up", fault=f"{step}:{n}:fail")
+            status = process.wait(jobs.RUN_SECONDS_MAX)
+            self.assertGreaterEqual(status, 0)
+            if status > 0:
+                self.assertIn('"code":"CST_', self.said())
             self.mend()
 
+    def test_a_failed_sync_of_an_object_loses_nothing(self):
+        self.fail_each("file_temporary")
+
     def test_a_failed_sync_of_a_folder_loses_nothing(self):
-        for n in range(1, 8):
-            process = self.job.start("--until-caught-up", fault=f"file_linked:{n}:fail")
-            self.assertGreaterEqual(process.wait(jobs.RUN_SECONDS_MAX), 0)
-            self.mend()
+        self.fail_each("file_linked")
 
     def test_a_store_that_cannot_be_written_is_refused(self):
         place = self.job.path("checkpoints")
@@ -254,8 +248,62 @@ class Disk(unittest.TestCase):
         self.job.append(100)
         process = self.job.start("--until-caught-up")
         self.assertGreater(process.wait(jobs.RUN_SECONDS_MAX), 0)
+        self.assertIn('"code":"CST_', self.said())
         os.unlink(place)
         os.rename(place + "-kept", place)
+        self.mend()
+
+
+class Mounts(unittest.TestCase):
+    """File systems that are full or read-only, in a mount namespace of the run's own."""
+
+    def setUp(self):
+        if subprocess.run(["unshare", "-rm", "mount", "-t", "tmpfs", "none", "/mnt"],
+                          stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            self.skipTest("this machine lets nobody mount; Disk has the files that may not grow")
+        self.job = jobs.Job(PROGRAM, self.id(), {"keys": 5000, "follow": False})
+        self.job.append(3000)
+        self.job.finish()
+        self.job.append(30000)
+
+    def tearDown(self):
+        self.job.remove()
+
+    def run_mounted(self, script):
+        """`script` mounts something over the store, which is $2, and calls "$@"; returns its log."""
+        store = self.job.path("checkpoints")
+        with open(self.job.path("log"), "w", encoding="utf-8") as log:
+            status = subprocess.run(
+                ["unshare", "-rm", "sh", "-c", "store=$1; shift; " + script, "sh", store, "timeout",
+                 "-s", "KILL", "5", PROGRAM, "run", self.job.path("job.toml"), "--json",
+                 "--until-caught-up"], stdout=log, stderr=log, check=False).returncode
+        self.assertNotEqual(status, 0)
+        with open(self.job.path("log"), encoding="utf-8") as log:
+            return log.read()
+
+    def mend(self):
+        self.job.append(100)
+        self.job.finish()
+        self.job.check()
+
+    def test_a_full_disk_is_named_and_nothing_is_lost(self):
+        held = sum(-(-os.path.getsize(os.path.join(folder, name)) // 4096) * 4096
+                   for folder, _, names in os.walk(self.job.path("checkpoints")) for name in names)
+        said = self.run_mounted('cp -a "$store" "$store-kept" && '
+                                f'mount -t tmpfs -o size={held + ROOM_BYTES} none "$store" && '
+                                'cp -a "$store-kept/." "$store" && { "$@"; status=$?; '
+                                'rm -rf "$store-kept"; cp -a "$store" "$store-kept"; exit $status; }')
+        self.assertIn("CST_IO", said)
+        self.assertIn("No space left", said)
+        shutil.rmtree(self.job.path("checkpoints"))
+        os.rename(self.job.path("checkpoints-kept"), self.job.path("checkpoints"))
+        self.mend()
+
+    def test_a_read_only_store_is_refused(self):
+        said = self.run_mounted('mount --bind "$store" "$store" && '
+                                'mount -o remount,ro,bind "$store" && "$@"')
+        self.assertIn('"code":"CST_', said)
+        self.assertIn("Read-only file system", said)
         self.mend()
 
 

@@ -207,7 +207,7 @@ def one_kill(job, draw, tally, step, fault):
     process = job.start(fault=fault)
     seconds = NAMED_SECONDS_MAX if step else RANDOM_SECONDS_MAX * draw.random()
     try:
-        ended = wait_and_feed(job, process, seconds, until_upload=not step and draw.random() < 0.8)
+        ended = wait_and_feed(job, process, seconds, until_upload=not step and draw.random() < 0.95)
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -282,7 +282,10 @@ def report(options, points, tally, failures, seconds):
     few = tally.recovering < tally.kills // 10
     if few:
         print("kills: fewer than a tenth during recovery")
-    return 1 if short or few else 0
+    idle = 2 * tally.uploading <= tally.kills
+    if idle:
+        print("kills: not most of them while an object was being written")
+    return 1 if short or few or idle else 0
 
 
 def main():

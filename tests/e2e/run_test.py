@@ -183,6 +183,20 @@ class Runs(Jobs):
         self.assertEqual(report["skipped"][0]["error"], "CST_MANIFEST")
         self.assertIn("manifest-", report["skipped"][0]["text"])
 
+    def test_a_recovery_is_reported_before_the_run_ends(self):
+        self.job(rows=None)
+        first = self.start("--quiet")
+        self.wait_for(self.manifests)
+        first.kill()
+        first.wait()
+        process = self.start("--json")
+        for line in process.stdout:
+            if json.loads(line)["event"] == "recovered":
+                break
+        else:
+            self.fail("it ended without a report")
+        self.assertIsNone(process.poll())
+
     def test_more_rows_go_on_behind_the_old_ones(self):
         self.job()
         self.run_json("--rows", str(ROWS // 2))
@@ -489,6 +503,71 @@ class Owners(Jobs):
         self.job(partitions=3)
         _, err = self.finish(self.start(), INPUT)
         self.assertIn("[job] partitions is 3", err)
+
+
+STREAM = """
+[job]
+name = "stream"
+dir  = "data"
+[source]
+kind = "generator"
+name = "bids"
+rows = 20000
+[key]
+columns = ["auction"]
+[[aggregate]]
+as = "n"
+op = "count"
+[sink]
+kind = "stdout"
+"""
+
+
+class Streams(Jobs):
+    """A sink on stdout, and what else the program is given for streams."""
+
+    def setUp(self):
+        super().setUp()
+        with open(os.path.join(self.folder.name, "job.toml"), "w", encoding="utf-8") as file:
+            file.write(STREAM)
+
+    def shell(self, script):
+        """(status, stderr) of a script for which "$@" runs the job to its end."""
+        result = subprocess.run(["bash", "-c", script, "bash", PROGRAM, "run", "job.toml",
+                                 "--until-caught-up"], cwd=self.folder.name, text=True,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        return result.returncode, result.stderr
+
+    def lock_bytes(self):
+        return os.path.getsize(os.path.join(self.folder.name, "data", "lock"))
+
+    def test_rows_for_a_closed_stdout_go_nowhere_else(self):
+        status, err = self.shell('"$@" >&-')
+        self.assertEqual(status, FAILED)
+        self.assertIn("sink stdout: Bad file descriptor", err)
+        self.assertLess(self.lock_bytes(), 200)
+        lines, _ = self.finish(self.start("--quiet"))  # they are still to come
+        self.assertEqual(sum(json.loads(line)["n"] for line in lines.splitlines()), 20000)
+
+    def test_words_for_a_closed_stderr_go_nowhere_else(self):
+        self.assertEqual(self.shell('"$@" 2>&-')[0], DONE)
+        self.assertLess(self.lock_bytes(), 200)
+
+    def test_a_pipe_that_nobody_reads_is_told_of(self):
+        status, err = self.shell('"$@" | head -n 2; exit ${PIPESTATUS[0]}')
+        self.assertEqual(status, FAILED)
+        self.assertIn("sink stdout: Broken pipe", err)
+
+    def test_control_bytes_of_a_name_do_not_reach_the_terminal(self):
+        name = "a\033[31m\nb.toml"
+        with open(os.path.join(self.folder.name, name), "w", encoding="utf-8") as file:
+            file.write("nothing\n")
+        for verb in ("run", "check"):
+            result = subprocess.run([PROGRAM, verb, name], cwd=self.folder.name, text=True,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual(result.returncode, INPUT)
+            self.assertIn("a\\x1b[31m\\nb.toml", result.stderr)
+            self.assertNotIn("\033", result.stderr)
 
 
 def main():

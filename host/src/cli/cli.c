@@ -82,6 +82,19 @@ void cli_json_text(FILE *out, const char *text, size_t count) {
     putc('"', out);
 }
 
+void cli_text(FILE *out, const char *text) {
+    for (; *text; text++) {
+        const unsigned char byte = (unsigned char)*text;
+
+        if (byte == '\n')
+            fputs("\\n", out);
+        else if (byte < 0x20 || byte == 0x7f)
+            fprintf(out, "\\x%02x", byte);
+        else
+            putc(byte, out);
+    }
+}
+
 // A reason that ends a sentence, or with the code's own advice, needs no other.
 static bool is_advised(const char *text, const char *advice) {
     const size_t text_bytes = strlen(text), advice_bytes = strlen(advice);
@@ -96,8 +109,11 @@ int cli_fail(const cli_common *common, const char *what, const char *where, cons
     const bool advised = is_advised(err->text, advice);
 
     fflush(stdout);
-    fprintf(stderr, "%sconstellation: %s failed: %s%s%s%s", color ? "\033[31m" : "", what,
-            where ? where : "", where ? ": " : "", err->text, advised ? "" : ".");
+    fprintf(stderr, "%sconstellation: %s failed: ", color ? "\033[31m" : "", what);
+    if (where) cli_text(stderr, where);
+    if (where) fputs(": ", stderr);
+    cli_text(stderr, err->text);
+    if (!advised) putc('.', stderr);
     if (!advised) fprintf(stderr, " %c%s", toupper((unsigned char)advice[0]), advice + 1);
     fprintf(stderr, " (%s)%s\n", cst_code_name(err->code), color ? "\033[0m" : "");
     if (common && common->json) {

@@ -96,6 +96,11 @@ int cli_status_of(cst_code code);
 
 // Writes text as a JSON string, quotes included.
 void cli_json_text(FILE *out, const char *text, size_t count);
+// For people: control bytes, which come from data and file names, as \n and \x1b.
+void cli_text(FILE *out, const char *text);
+struct csti_problem;
+// FILE:LINE:COLUMN: what is wrong, as compilers say it. Without a line: FILE: ...
+void cli_problem(const char *path, const struct csti_problem *problem);
 
 int cli_bench(int argc, char **argv);
 int cli_check(int argc, char **argv);

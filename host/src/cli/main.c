@@ -3,8 +3,10 @@
 #include "cli/cli.h"
 
 #include <constellation/version.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 static int list_fault_points(const cli_common *common) {
     if (!csti_fault_points_compiled())
@@ -53,12 +55,24 @@ static const cli_choice verbs[] = {
     {"version", cli_version, "the version"},
 };
 
+// A file that is opened where a standard stream was closed would get what is meant for the stream.
+// Opened for reading, it refuses what is written.
+static bool streams_hold(void) {
+    int fd;
+
+    do fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) (void)close(fd);
+    return fd >= 0;
+}
+
 int main(int argc, char **argv) {
     cst_err err = {0};
     int status;
 
     // A file that may not grow is an error of the write, as a full disk is, and not the end.
     (void)signal(SIGXFSZ, SIG_IGN);
+    if (!streams_hold()) return CLI_FAILED; // with nowhere to say why
     if (csti_fault_points_arm(&err) != CST_OK) return cli_fail(NULL, "start", NULL, &err);
     if (argc > 1 && strcmp(argv[1], "--version") == 0) argv[1] += 2;
     status = cli_choose("constellation", verbs, sizeof verbs / sizeof *verbs, argc, argv);

@@ -13,6 +13,14 @@ enum { CHECK_ARENA_BYTES = 1 << 20, SLOT_INDEX_BYTES = 8 /* a control line of 64
 static const char *const sinks[] = {
     [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
 
+void cli_problem(const char *path, const csti_problem *problem) {
+    cli_text(stderr, path);
+    if (problem->at.line > 0) fprintf(stderr, ":%u:%u", problem->at.line, problem->at.column);
+    fputs(": ", stderr);
+    cli_text(stderr, problem->text);
+    putc('\n', stderr);
+}
+
 static void problem_print(const cli_arguments *arguments, const char *path,
                           const csti_problem *problem) {
     if (arguments->common.json) {
@@ -21,11 +29,8 @@ static void problem_print(const cli_arguments *arguments, const char *path,
         printf(",\"line\":%u,\"column\":%u,\"what\":", problem->at.line, problem->at.column);
         cli_json_text(stdout, problem->text, strlen(problem->text));
         puts("}");
-    } else if (problem->at.line == 0) {
-        fprintf(stderr, "%s: %s\n", path, problem->text);
     } else {
-        fprintf(stderr, "%s:%u:%u: %s\n", path, problem->at.line, problem->at.column,
-                problem->text);
+        cli_problem(path, problem);
     }
 }
 

@@ -68,6 +68,7 @@ typedef struct run_progress {
     csti_job *job;
     bool terminal;
     bool line_open; // on the terminal, to be written over
+    bool recovery_told;
     double plain_at;
     uint64_t rows_before;
     double seconds_before;
@@ -113,6 +114,7 @@ static void totals_json(const csti_job *job) {
 }
 
 static void progress_json(const run_progress *run, const csti_job_progress *progress) {
+    flockfile(stdout); // a sink may write to it
     printf("{\"event\":\"%s\",\"rows\":%" PRIu64 ",\"rows_all\":%" PRIu64
            ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64 ",\"last_checkpoint\":%" PRIu64
            ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"paused\":%" PRIu32
@@ -124,6 +126,7 @@ static void progress_json(const run_progress *run, const csti_job_progress *prog
     puts("}");
     metrics_json(run->job);
     (void)fflush(stdout);
+    funlockfile(stdout);
 }
 
 static void progress_line(run_progress *run, const csti_job_progress *progress, double rate) {
@@ -150,6 +153,8 @@ static void progress_line(run_progress *run, const csti_job_progress *progress, 
     run->line_open = run->terminal;
 }
 
+static void recovery_tell(run_progress *run, const csti_recovery_report *report);
+
 static void on_progress(void *context, const csti_job_progress *progress) {
     run_progress *run = context;
     const double seconds = progress->seconds - run->seconds_before;
@@ -157,6 +162,7 @@ static void on_progress(void *context, const csti_job_progress *progress) {
 
     run->rows_before = progress->rows;
     run->seconds_before = progress->seconds;
+    if (!progress->recovering) recovery_tell(run, csti_job_recovery(run->job));
     if (run->common->json) progress_json(run, progress);
     if (run->common->quiet || run->common->json) return;
     if (!run->terminal && progress->seconds < run->plain_at) return;
@@ -225,7 +231,10 @@ static void result_table(const csti_job *job, const csti_job_config *config,
     const double rate = result->seconds > 0 ? (double)result->rows / result->seconds : 0;
 
     fprintf(out, "  job              %s, %s\n", config->name,
-            result->caught_up ? "all read and committed" : "stopped, and can go on");
+            result->caught_up  ? "all read and committed"
+            : result->finished ? "stopped, and can go on"
+                               : "stopped at once: what was read behind the last checkpoint comes "
+                                 "again");
     fprintf(out, "  rows             %s in %.2f s (%s)\n", grouped(result->rows, rows),
             result->seconds, rate_text(rate, speed));
     if (result->rows_dropped_by_filters > 0)
@@ -248,6 +257,20 @@ static void notes_print(const csti_recovery_report *report) {
                     report->notes[n].text);
 }
 
+// As soon as it is known: a run may be killed at any moment.
+static void recovery_tell(run_progress *run, const csti_recovery_report *report) {
+    if (run->recovery_told) return;
+    run->recovery_told = true;
+    if (run->line_open) fputs("\r\033[K", stderr);
+    run->line_open = false;
+    if (!run->common->quiet) notes_print(report);
+    if (!run->common->json) return;
+    flockfile(stdout);
+    recovery_json(report);
+    (void)fflush(stdout);
+    funlockfile(stdout);
+}
+
 // ---- The verb -----------------------------------------------------------------------------------
 
 typedef struct run_options {
@@ -260,8 +283,7 @@ static int problems_print(const cli_common *common, const csti_job_config *confi
     const csti_problems *problems = &config->problems;
 
     for (uint32_t i = 1; i < problems->count && i < CSTI_CONFIG_PROBLEMS_MAX; i++)
-        fprintf(stderr, "%s:%" PRIu32 ":%" PRIu32 ": %s\n", config->path, problems->list[i].at.line,
-                problems->list[i].at.column, problems->list[i].text);
+        cli_problem(config->path, &problems->list[i]);
     return cli_fail(common, what, NULL, err);
 }
 
@@ -299,14 +321,14 @@ static int job_try(const cli_common *common, const csti_job_config *config,
     code = csti_job_open(config, &options, &progress.job, &err);
     if (code != CST_OK) return cli_fail(common, what, config->path, &err);
     signalled = progress.job;
+    (void)signal(SIGPIPE, SIG_IGN); // a sink's reader that goes is an error of the write as well
     signals_handle(on_signal);
     code = csti_job_run(progress.job, &result, &err);
     signals_handle(SIG_DFL);
     signalled = NULL;
     if (progress.line_open) fputs("\r\033[K", stderr);
-    if (!common->quiet) notes_print(&result.recovery);
     if (common->json) metrics_json(progress.job);
-    if (common->json) recovery_json(&result.recovery);
+    recovery_tell(&progress, &result.recovery);
     if (code == CST_OK && common->json)
         result_json(progress.job, &result);
     else if (code == CST_OK && !common->quiet)

@@ -50,6 +50,10 @@ void csti_job_close(csti_job *job) {
     free(job);
 }
 
+const csti_recovery_report *csti_job_recovery(const csti_job *job) {
+    return &job->recovery;
+}
+
 csti_metrics *csti_job_metrics(csti_job *job) {
     return job->metrics;
 }
@@ -159,6 +163,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_background_start(job, err);
     if (code != CST_OK) return code;
     job->started_ns = csti_clock_now_ns(job->clock);
+    job->progress_ns = 0; // what was found is told at once
     csti_job_plan_close(job);
     if (job->base_id > 0) job->recovery_seconds = (double)(job->started_ns - began_ns) / 1e9;
     // Release pairs with the acquire of the workers.

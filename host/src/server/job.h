@@ -82,6 +82,7 @@ typedef struct csti_job_result {
     uint64_t recovered_from; // checkpoint id; 0: a fresh start
     double recovery_seconds;
     bool caught_up; // every split has ended, and all of it is committed
+    bool finished;  // all that it read is committed; false: stopped twice, or failed
     // Damage was met while the state was restored, and the job never began. Run with verify_all it
     // goes back to an older checkpoint, or says why it must not.
     bool damaged;
@@ -102,6 +103,8 @@ void csti_job_hold_checkpoints(csti_job *job, bool held);
 // saw it. Any thread.
 bool csti_job_is_settled(const csti_job *job);
 csti_metrics *csti_job_metrics(csti_job *job);
+// What the start found, once rows flow; the same as in the result.
+const csti_recovery_report *csti_job_recovery(const csti_job *job);
 
 typedef struct csti_job_total {
     const char *name; // of the aggregate; the job's

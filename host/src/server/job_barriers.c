@@ -125,6 +125,7 @@ void csti_job_coordinate(csti_job *job) {
         if (stops > 0 || readers.all_ended) {
             if (finish(job, &readers, &stats)) {
                 job->caught_up = readers.all_ended;
+                job->finished = true;
                 return;
             }
         } else if (barrier_is_due(job, &readers, &stats) &&

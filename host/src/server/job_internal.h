@@ -151,7 +151,7 @@ struct csti_job {
     uint64_t final_id;
     double recovery_seconds;
     uint32_t starved_said;
-    bool caught_up;
+    bool caught_up, finished;
     struct job_gauges *gauges;
 };
 

@@ -193,6 +193,7 @@ void csti_job_result_read(csti_job *job, csti_job_result *out) {
         .last_checkpoint_id = stats.last_committed_id,
         .recovery_seconds = job->recovery_seconds,
         .caught_up = job->caught_up,
+        .finished = job->finished,
     };
     out->recovered_from = job->recovery.chosen_id;
     out->recovery = job->recovery;
