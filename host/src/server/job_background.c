@@ -21,10 +21,11 @@ static void nap(csti_job *job, csti_parker *parker, uint64_t ns) {
     (void)csti_park_until(parker, csti_clock_now_ns(job->clock) + ns);
 }
 
-// A disk that has taken a commit of this run and takes none now is full or broken: somebody mends
-// it, and until then barriers wait and rows go on. One that never took any is set up wrong.
+// A store that has taken a commit of this run and takes none now is full, broken or shut: somebody
+// mends it, and until then barriers wait and rows go on. One that never took any is set up wrong.
 static bool may_mend(const csti_job *job, cst_code code) {
-    return code == CST_IO && atomic_load_explicit(&job->commits_count, memory_order_relaxed) > 0;
+    return (code == CST_IO || code == CST_OBJECT_DENIED) &&
+           atomic_load_explicit(&job->commits_count, memory_order_relaxed) > 0;
 }
 
 // A step of a checkpoint did not succeed. What it held goes with the next one; the job goes on,
