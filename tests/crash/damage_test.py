@@ -321,6 +321,9 @@ class Mounts(unittest.TestCase):
         self.assertIn("checkpoint_step_failed", before)
         self.assertIn('"event":"progress"', after)
         self.assertNotIn('"event":"error"', said)
+        self.assertRegex(after, r'constellation_errors_total{step=\\"\w+\\",code=\\"CST_\w+\\"}":[1-9]')
+        self.assertRegex(after, r'constellation_upload_ns{partition=\\"1\\"}":{"count":[1-9]')
+        self.assertRegex(after, r'constellation_reader_lag{reader=\\"0\\"}":0')
         self.job.configure(follow=False)
         self.mend()
 

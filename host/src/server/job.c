@@ -77,6 +77,7 @@ void csti_job_fail(csti_job *job, cst_code code, const cst_err *err) {
     if (job->failure.code == CST_OK) {
         job->failure = *err;
         job->failure.code = code;
+        csti_job_count_error(job, "job", code);
     }
     (void)pthread_mutex_unlock(&job->failure_lock);
     if (code == CST_FENCED && job->tenure > 0) csti_guard_fence(&job->guard);
@@ -152,6 +153,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = splits_check(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
     if (code == CST_OK) code = csti_job_channels_open(job, err);
+    if (code == CST_OK) code = csti_job_report_workers(job, err);
     read_ns = csti_clock_now_ns(job->clock);
     if (code == CST_OK) code = csti_job_workers_start(job, err);
     job->recovery.restore_ns = csti_clock_now_ns(job->clock) - read_ns;

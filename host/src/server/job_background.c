@@ -34,6 +34,7 @@ static void trouble(csti_job *job, const char *step, cst_code code, const cst_er
     CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 5, "checkpoint_step_failed",
                      csti_log_text("step", step), csti_log_text("code", cst_code_name(code)),
                      csti_log_text("why", err->text));
+    csti_job_count_error(job, step, code);
     // What was begun may lie about; and what nothing needs may be in the way.
     atomic_store_explicit(&job->orphans_due, true, memory_order_relaxed);
     if (code == CST_IO) {
@@ -72,9 +73,11 @@ static bool uploads_do(job_uploader *uploader) {
 
     for (uint32_t p = uploader->number; p < job->workers_count; p += job->uploaders_count) {
         cst_err err = {0};
+        const uint64_t begun_ns = csti_clock_now_ns(job->clock);
         const cst_code code = csti_checkpointer_upload(job->checkpointer, p, &err);
 
         if (code == CST_AGAIN) continue;
+        csti_metric_observe(job->workers[p].upload_ns, csti_clock_now_ns(job->clock) - begun_ns);
         if (code == CST_OK)
             worked = true;
         else
@@ -184,6 +187,7 @@ static void compaction_trouble(csti_job *job, const char *step, cst_code code, c
         csti_job_fail(job, code, err);
         return;
     }
+    csti_job_count_error(job, step, code);
     // Another process folds, or did when it died, or the store does not answer: the chain stays.
     CSTI_LOG_LIMITED(job->options.logger, code == CST_LEASE ? CSTI_LOG_INFO : CSTI_LOG_WARN, 1,
                      "compaction_failed", csti_log_text("step", step),

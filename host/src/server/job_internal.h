@@ -65,7 +65,9 @@ typedef struct job_worker {
     uint64_t released_seen;
     _Atomic uint64_t given_up_id; // by its aligner; for the committer. 0: none
     cst_restore_report restored;
-    csti_totals totals; // with config->totals
+    csti_totals totals;     // with config->totals
+    csti_metric *upload_ns; // a histogram; its uploader's to write
+    csti_metric *lag;       // of its reader; NULL: it has none
 } job_worker;
 
 typedef struct job_uploader {
@@ -221,7 +223,11 @@ void csti_job_totals_publish(job_worker *worker, uint64_t epoch, uint64_t rows);
 
 // ---- job_report.c
 CST_CHECK_RESULT cst_code csti_job_report_open(csti_job *job, cst_err *err);
+// What partitions and readers have of their own, once it is known how many there are.
+CST_CHECK_RESULT cst_code csti_job_report_workers(csti_job *job, cst_err *err);
 void csti_job_report(csti_job *job, bool recovering);
+// By name, and where it happened. Any thread.
+void csti_job_count_error(csti_job *job, const char *step, cst_code code);
 void csti_job_count_fold(csti_job *job, uint64_t bytes, uint64_t ns); // the compactor
 void csti_job_result_read(csti_job *job, csti_job_result *out);
 uint64_t csti_job_rows(const csti_job *job); // read in this run

@@ -1,5 +1,7 @@
 #include "server/job_internal.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 // Metrics and what the log says of memory are kept up also where nobody asks for progress.
@@ -70,6 +72,39 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
                                       err);
 }
 
+cst_code csti_job_report_workers(csti_job *job, cst_err *err) {
+    cst_code code = CST_OK;
+
+    for (uint32_t w = 0; w < job->workers_count && code == CST_OK; w++) {
+        char labels[32];
+
+        (void)snprintf(labels, sizeof labels, "partition=\"%" PRIu32 "\"", w);
+        code = csti_metrics_register(job->metrics, CSTI_METRIC_HISTOGRAM, "constellation_upload_ns",
+                                     "A segment's way to the store.", labels,
+                                     &job->workers[w].upload_ns, err);
+        if (code != CST_OK || w >= job->readers_count) continue;
+        (void)snprintf(labels, sizeof labels, "reader=\"%" PRIu32 "\"", w);
+        code =
+            csti_metrics_register(job->metrics, CSTI_METRIC_GAUGE, "constellation_reader_lag",
+                                  "What a reader still has: rows of a generator, bytes of files.",
+                                  labels, &job->workers[w].lag, err);
+    }
+    return code;
+}
+
+void csti_job_count_error(csti_job *job, const char *step, cst_code code) {
+    csti_metric *metric = NULL;
+    char labels[96];
+
+    (void)snprintf(labels, sizeof labels, "step=\"%s\",code=\"%s\"", step, cst_code_name(code));
+    // One that cannot be counted, for want of memory, is in the log.
+    if (csti_metrics_register(job->metrics, CSTI_METRIC_COUNTER, "constellation_errors_total",
+                              "What failed, by step and code.", labels, &metric, NULL) != CST_OK)
+        return;
+    // Several threads count, now and then.
+    atomic_fetch_add_explicit(&metric->value, 1, memory_order_relaxed);
+}
+
 typedef struct job_sums {
     uint64_t rows, dropped, lag;
     uint64_t keys, used_bytes;
@@ -114,6 +149,12 @@ uint64_t csti_job_rows(const csti_job *job) {
 static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpointer_stats *stats) {
     job_gauges *g = job->gauges;
 
+    for (uint32_t r = 0; job->started_ns && r < job->readers_count; r++) {
+        csti_reader_stats reader;
+
+        csti_reader_stats_read(job->workers[r].reader, &reader);
+        csti_metric_set(job->workers[r].lag, (int64_t)reader.lag);
+    }
     csti_metric_set(g->read, (int64_t)sums->rows);
     csti_metric_set(g->dropped, (int64_t)sums->dropped);
     csti_metric_set(g->lag, (int64_t)sums->lag);
