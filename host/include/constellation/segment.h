@@ -189,8 +189,9 @@ CST_API CST_CHECK_RESULT cst_code cst_segment_fold(cst_segment *const *segments,
 typedef struct cst_restore_options {
     uint32_t group_from, group_to; // key groups [from, to); both 0: all
     uint32_t threads_count;        // helpers that verify blocks ahead; 0: the caller alone
-    // Called often by the caller's thread; what it fails with ends the restore.
-    cst_code (*step)(void *context, cst_err *err); // NULL: none
+    // Called often by the caller's thread, with the bytes of bodies that were read so far; what it
+    // fails with ends the restore.
+    cst_code (*step)(void *context, uint64_t bytes_read, cst_err *err); // NULL: none
     void *step_context;
 } cst_restore_options;
 

@@ -122,6 +122,9 @@ static void progress_json(const run_progress *run, const csti_job_progress *prog
            progress->recovering ? "recovering" : "progress", progress->rows, progress->rows_all,
            progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
            progress->used_bytes, progress->paused, progress->starved);
+    if (progress->recovering)
+        printf(",\"restored_bytes\":%" PRIu64 ",\"restored_bytes_all\":%" PRIu64,
+               progress->restored_bytes, progress->restored_bytes_all);
     totals_json(run->job);
     puts("}");
     metrics_json(run->job);
@@ -134,7 +137,10 @@ static void progress_line(run_progress *run, const csti_job_progress *progress, 
     const char *const over = run->terminal ? "\r\033[K" : "";
 
     if (progress->recovering) {
-        fprintf(stderr, "%srecovering%s", over, run->terminal ? "" : "\n");
+        fprintf(stderr, "%srecovering: %" PRIu64 " of %" PRIu64 " MiB%s", over,
+                progress->restored_bytes >> 20, progress->restored_bytes_all >> 20,
+                run->terminal ? "" : "\n");
+        (void)fflush(stderr);
         run->line_open = run->terminal;
         return;
     }

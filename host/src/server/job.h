@@ -36,6 +36,7 @@ typedef struct csti_job_progress {
     uint32_t paused;  // partitions above their memory budget
     uint32_t starved; // of them, those that no checkpoint can help: the budget is too small
     bool recovering;
+    uint64_t restored_bytes, restored_bytes_all; // while it recovers
 } csti_job_progress;
 
 typedef enum csti_job_moment {

@@ -63,7 +63,8 @@ typedef struct job_worker {
     uint64_t epoch_next;
     job_cut *cuts; // oldest first
     uint64_t released_seen;
-    _Atomic uint64_t given_up_id; // by its aligner; for the committer. 0: none
+    _Atomic uint64_t given_up_id;    // by its aligner; for the committer. 0: none
+    _Atomic uint64_t restored_bytes; // so far
     cst_restore_report restored;
     csti_totals totals;     // with config->totals
     csti_metric *upload_ns; // a histogram; its uploader's to write

@@ -183,6 +183,17 @@ static double seconds_since(const csti_job *job, uint64_t from_ns) {
     return (double)(csti_clock_now_ns(job->clock) - from_ns) / 1e9;
 }
 
+static void restore_read(const csti_job *job, csti_job_progress *out) {
+    for (uint32_t p = 0; p < job->workers_count; p++) {
+        const csti_manifest_partition *partition = &job->plan.manifest.partitions[p];
+
+        out->restored_bytes +=
+            atomic_load_explicit(&job->workers[p].restored_bytes, memory_order_relaxed);
+        for (uint32_t s = 0; s < partition->segments_count; s++)
+            out->restored_bytes_all += partition->segments[s].bytes;
+    }
+}
+
 void csti_job_report(csti_job *job, bool recovering) {
     const uint64_t now_ns = csti_clock_now_ns(job->clock);
     const csti_source_options *source = &job->config->source;
@@ -214,6 +225,7 @@ void csti_job_report(csti_job *job, bool recovering) {
         .starved = sums.starved,
         .recovering = recovering,
     };
+    if (recovering) restore_read(job, &progress);
     if (source->kind == CSTI_SOURCE_GENERATOR && source->rows > 0)
         progress.rows_all = sums.rows + sums.lag;
     job->options.progress(job->options.progress_context, &progress);

@@ -236,8 +236,12 @@ static const csti_manifest_partition *recovered(const job_worker *worker) {
 }
 
 // Whoever asked the job to end does not wait for the rest.
-static cst_code restore_step(void *context, cst_err *err) {
-    if (!csti_job_is_ending(context)) return CST_OK;
+static cst_code restore_step(void *context, uint64_t bytes_read, cst_err *err) {
+    job_worker *worker = context;
+
+    // Relaxed: a number that is shown.
+    atomic_store_explicit(&worker->restored_bytes, bytes_read, memory_order_relaxed);
+    if (!csti_job_is_ending(worker->job)) return CST_OK;
     return cst_fail(err, CST_AGAIN, "the job ends");
 }
 
@@ -245,7 +249,7 @@ static cst_code table_restore(job_worker *worker, cst_err *err) {
     const csti_chain *chain = &worker->job->plan.chains[worker->number];
     cst_table *image = cst_device_table_image(worker->table);
     const bool wide = worker->job->shape.table.layout == CST_TABLE_WIDE;
-    const cst_restore_options options = {.step = restore_step, .step_context = worker->job};
+    const cst_restore_options options = {.step = restore_step, .step_context = worker};
     cst_code code;
 
     if (!image)

@@ -54,6 +54,7 @@ typedef struct restore {
     uint32_t group_from, group_to;
     uint8_t *chosen; // records of the wanted key groups
     const cst_restore_options *options;
+    uint64_t bytes_done; // of the pieces that are in the tables
     cst_restore_report report;
 } restore;
 
@@ -266,7 +267,8 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
     const cst_segment *segment = piece->segment;
     const uint8_t *body = csti_segment_body(segment);
     const uint64_t end = segment->part_at[piece->part] + piece->to; // offsets in the body
-    uint64_t at = segment->part_at[piece->part] + piece->from;
+    const uint64_t from = segment->part_at[piece->part] + piece->from;
+    uint64_t at = from;
     uint64_t verified = at;
     size_t step = piece->step_first;
 
@@ -282,7 +284,7 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
                             segment->name, (unsigned long long)(CSTI_SEGMENT_HEADER_BYTES + at),
                             why ? why : "cut off", cst_code_advice(CST_SEGMENT_RECORD));
         if (used == 0) {
-            code = csti_restore_step(state->options, err);
+            code = csti_restore_step(state->options, state->bytes_done + (at - from), err);
             if (code == CST_OK) code = step_need(state, step, err);
             verified = state->steps[step++].block_to * CST_SEGMENT_BLOCK_BYTES;
             if (verified > end) verified = end;
@@ -295,6 +297,7 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
         if (code != CST_OK) return code;
         at += used;
     }
+    state->bytes_done += end - from;
     return CST_OK;
 }
 

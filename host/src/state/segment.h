@@ -48,8 +48,9 @@ static inline uint64_t csti_segment_offset(const cst_segment *segment, uint32_t 
 
 // Whether a restore may go on: what its caller's step says.
 CST_CHECK_RESULT static inline cst_code csti_restore_step(const cst_restore_options *options,
-                                                          cst_err *err) {
-    return options && options->step ? options->step(options->step_context, err) : (cst_code)CST_OK;
+                                                          uint64_t bytes_read, cst_err *err) {
+    if (!options || !options->step) return CST_OK;
+    return options->step(options->step_context, bytes_read, err);
 }
 
 // Compares the checksums of blocks [from, to). Touches nothing but those bytes.

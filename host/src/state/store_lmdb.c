@@ -546,13 +546,16 @@ static bool wants_group(const cst_restore_options *options, uint64_t hash) {
 }
 
 static cst_code segment_apply(cst_store *base, const cst_segment *segment,
-                              const cst_restore_options *options, cst_err *err) {
+                              const cst_restore_options *options, uint64_t bytes_before,
+                              cst_err *err) {
     cst_segment_cursor cursor = {0, 0, 0};
     cst_segment_row rows[RESTORE_ROWS];
     uint32_t count = 0;
 
     do {
-        cst_code code = csti_restore_step(options, err);
+        cst_code code =
+            csti_restore_step(options,
+                              bytes_before + cursor.verified_blocks * CST_SEGMENT_BLOCK_BYTES, err);
 
         if (code == CST_OK)
             code = cst_segment_next(segment, &cursor, rows, RESTORE_ROWS, &count, err);
@@ -579,11 +582,14 @@ static cst_code lmdb_restore(cst_store *base, cst_segment *const *segments, size
                              const cst_restore_options *options, cst_err *err) {
     lmdb_store *store = self(base);
     cst_code code = CST_OK;
+    uint64_t bytes_before = 0;
     cst_err ignored;
 
     store->pages_left = UINT64_MAX; // what does not fit undoes everything anyway
-    for (size_t i = 0; code == CST_OK && i < segments_count; i++)
-        code = segment_apply(base, segments[i], options, err);
+    for (size_t i = 0; code == CST_OK && i < segments_count; i++) {
+        code = segment_apply(base, segments[i], options, bytes_before, err);
+        bytes_before += segments[i]->count;
+    }
     if (code == CST_OK) code = lmdb_seal(base, err);
     if (code == CST_OK) return CST_OK;
     if (lmdb_rollback(base, &ignored) == CST_OK) base->aborted = false;

@@ -661,9 +661,13 @@ TEST(what_is_not_the_stores_is_not_restored) {
     fixture_close(store);
 }
 
-static cst_code suite_step(void *context, cst_err *err) {
+static uint64_t suite_bytes_read;
+
+static cst_code suite_step(void *context, uint64_t bytes_read, cst_err *err) {
     int *steps_left = context;
 
+    CHECK(bytes_read >= suite_bytes_read);
+    suite_bytes_read = bytes_read;
     return (*steps_left)-- > 0 ? (cst_code)CST_OK : cst_fail(err, CST_DEADLINE, "no more");
 }
 
@@ -682,9 +686,11 @@ TEST(a_restore_ends_at_the_step_that_fails_and_the_store_stays_in_use) {
     CHECK_CODE(cst_store_restore(other, &segment, 1, &options, &err), CST_DEADLINE);
     CHECK(strcmp(err.text, "no more") == 0);
     CHECK_EQ(suite_rows(other), 0);
+    CHECK_EQ(suite_bytes_read, 0);
     steps_left = INT_MAX;
     CHECK_OK(cst_store_restore(other, &segment, 1, &options, NULL));
     CHECK(steps_left < INT_MAX);
+    CHECK(suite_bytes_read <= full.count);
     suite_compare(other, &rows);
     cst_segment_close(segment);
     sink_free(&full);
