@@ -553,9 +553,10 @@ static cst_code segment_apply(cst_store *base, const cst_segment *segment,
     uint32_t count = 0;
 
     do {
+        const uint64_t at = cursor.verified_blocks * CST_SEGMENT_BLOCK_BYTES;
         cst_code code =
-            csti_restore_step(options,
-                              bytes_before + cursor.verified_blocks * CST_SEGMENT_BLOCK_BYTES, err);
+            csti_restore_step(options, bytes_before + (at < segment->count ? at : segment->count),
+                              err);
 
         if (code == CST_OK)
             code = cst_segment_next(segment, &cursor, rows, RESTORE_ROWS, &count, err);
