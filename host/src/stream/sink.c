@@ -41,6 +41,30 @@ static cst_code folder_fail(const csti_sink *sink, const char *what, cst_err *er
     return cst_fail(err, CST_IO, "sink folder %s: %s: %s", sink->path, what, strerror(errno));
 }
 
+// ---- Names --------------------------------------------------------------------------------------
+
+// "{epoch:020}-{partition:05}.ndjson"; false: no part's name.
+static bool name_read(const char *name, uint64_t *epoch_out, uint32_t *partition_out) {
+    char again[CSTI_PART_NAME_BYTES];
+
+    if (sscanf(name, "%20" SCNu64 "-%10" SCNu32, epoch_out, partition_out) != 2) return false;
+    (void)snprintf(again, sizeof again, "%020" PRIu64 "-%05" PRIu32 ".ndjson", *epoch_out,
+                   *partition_out);
+    return strcmp(name, again) == 0;
+}
+
+// "temp-{nonce:016x}-" and a part's name; false: no temporary's.
+static bool temporary_read(const char *name, uint64_t *nonce_out) {
+    char again[CSTI_PART_NAME_BYTES];
+    uint64_t epoch;
+    uint32_t partition;
+    int bytes;
+
+    if (sscanf(name, TEMPORARY_PREFIX "%16" SCNx64, nonce_out) != 1) return false;
+    bytes = snprintf(again, sizeof again, TEMPORARY_PREFIX "%016" PRIx64 "-", *nonce_out);
+    return strncmp(name, again, (size_t)bytes) == 0 && name_read(name + bytes, &epoch, &partition);
+}
+
 // ---- Open ---------------------------------------------------------------------------------------
 
 // The entry in the parent must outlast a crash as its parts do, whoever made it, and however far
@@ -65,17 +89,17 @@ static cst_code listing_open(const csti_sink *sink, DIR **out, cst_err *err) {
     return folder_fail(sink, "listing", err);
 }
 
+// The folder may hold files of other people: only what has a temporary's whole name goes.
 static cst_code temporaries_remove(const csti_sink *sink, cst_err *err) {
-    char own[CSTI_PART_NAME_BYTES];
     DIR *listing = NULL;
     cst_code code = listing_open(sink, &listing, err);
     const struct dirent *entry;
 
     if (code != CST_OK) return code;
-    (void)snprintf(own, sizeof own, TEMPORARY_PREFIX "%016" PRIx64, sink->nonce);
     for (errno = 0; code == CST_OK && (entry = readdir(listing)) != NULL; errno = 0) {
-        if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) != 0) continue;
-        if (strncmp(entry->d_name, own, strlen(own)) == 0) continue;
+        uint64_t nonce = 0;
+
+        if (!temporary_read(entry->d_name, &nonce) || nonce == sink->nonce) continue;
         if (unlinkat(sink->folder, entry->d_name, 0) != 0 && errno != ENOENT)
             code = folder_fail(sink, "removing a left-over temporary", err);
     }
@@ -236,16 +260,6 @@ cst_code csti_sink_release(csti_sink *sink, uint32_t partition, cst_segment *seg
 }
 
 // ---- What is there ------------------------------------------------------------------------------
-
-// "{epoch:020}-{partition:05}.ndjson"; false: no part's name.
-static bool name_read(const char *name, uint64_t *epoch_out, uint32_t *partition_out) {
-    char again[CSTI_PART_NAME_BYTES];
-
-    if (sscanf(name, "%20" SCNu64 "-%10" SCNu32, epoch_out, partition_out) != 2) return false;
-    (void)snprintf(again, sizeof again, "%020" PRIu64 "-%05" PRIu32 ".ndjson", *epoch_out,
-                   *partition_out);
-    return strcmp(name, again) == 0;
-}
 
 cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition, uint64_t epoch, bool *out,
                                 cst_err *err) {

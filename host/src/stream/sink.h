@@ -11,9 +11,9 @@
 //
 // Promises   a part is there whole or not at all; a part that is there is never written again with
 //            other bytes (SINK names the part if the bytes would differ); rendering is a function
-//            of the segment alone. Left-over temporaries of other nonces go at open. The last line
-//            of a key is its result: a segment of several epochs (after an aborted checkpoint), or
-//            a key deleted and put again, has more than one.
+//            of the segment alone. Left-over temporaries of other nonces go at open, and no other
+//            file does. The last line of a key is its result: a segment of several epochs (after an
+//            aborted checkpoint), or a key deleted and put again, has more than one.
 // Thread     one.
 // Ring       2.
 // Errors     SINK, IO (a full disk: nothing is released, the job may try again), SEGMENT_*.

@@ -193,6 +193,38 @@ TEST(left_over_temporaries_go_at_open_and_nothing_else_does) {
     fixture_end(&f);
 }
 
+TEST(a_file_whose_name_only_resembles_a_temporarys_stays) {
+    static const char *const names[] = {
+        "temp-notes.txt",
+        "temp-0000000000000001",
+        "temp-0000000000000001-",
+        "temp-00000000000000001-00000000000000000012-00003.ndjson",
+        "temp-000000000000001-00000000000000000012-00003.ndjson",
+        "temp-000000000000000A-00000000000000000012-00003.ndjson",
+        "temp-0x00000000000001-00000000000000000012-00003.ndjson",
+        "temp- 000000000000001-00000000000000000012-00003.ndjson",
+        "temp-0000000000000001_00000000000000000012-00003.ndjson",
+        "temp-0000000000000001-0000000000000000012-00003.ndjson",
+        "temp-0000000000000001-00000000000000000012-0003.ndjson",
+        "temp-0000000000000001-00000000000000000012-00003.ndjson.bak",
+        "temp-0000000000000001-00000000000000000012-00003.csv",
+        "Temp-0000000000000001-00000000000000000012-00003.ndjson",
+        "my-temp-0000000000000001-00000000000000000012-00003.ndjson",
+    };
+    enum { NAMES = sizeof names / sizeof *names };
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    char text[64];
+
+    fixture_open(&f);
+    for (int i = 0; i < NAMES; i++) file_write(f.folder, names[i], "a person's");
+    fixture_open(&f);
+    for (int i = 0; i < NAMES; i++)
+        if (file_read(f.folder, names[i], text, sizeof text) == SIZE_MAX)
+            TEST_FAIL("%s is gone", names[i]);
+    CHECK_EQ(files_count(f.folder), NAMES);
+    fixture_end(&f);
+}
+
 TEST(what_was_released_is_known_by_partition_and_epoch) {
     fixture f = fixture_of(CSTI_SINK_FILE, 2);
     bool released = true;
