@@ -4,6 +4,8 @@
 //   DIR/.tmp/9c0ffee09c0ffee0                                 being written; its writer locks it
 //   DIR/.lock                                                 byte crc32c(name): that name is being
 //                                                             compared or deleted; never unlinked
+//   DIR/.owner                                                not ours: who runs the job of it
+//                                                             locks it (server/job_lock.c)
 //
 //   put, upload   temporary ─► write ─► fsync ─► folders, each fsynced ─► link ─► folder fsync
 //                                                     link fails if the name is there

@@ -19,6 +19,7 @@ cst_code csti_job_open(const csti_job_config *config, const csti_job_options *op
     job->clock = csti_clock_real();
     job->random = csti_random_real();
     job->lock_fd = -1;
+    job->store_lock_fd = -1;
     job->orphans_due = true; // of whoever ran it before
     csti_parker_init(&job->coordinator);
     csti_arena_init(&job->arena, JOB_ARENA_BYTES_MAX);

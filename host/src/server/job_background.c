@@ -329,9 +329,9 @@ static void *watch_main(void *context) {
         nap(job, &job->watch.parker, WATCH_NS);
         if (csti_job_is_ending(job)) break;
         place_watch(job);
-        // After a takeover the lock comes free when the one before has gone.
-        if (job->lock_fd < 0)
-            (void)!csti_job_lock(job->config->dir, job->config->name, &job->lock_fd, NULL);
+        // After a takeover the locks come free when the one before has gone.
+        if (job->lock_fd < 0) (void)!csti_job_lock(job, NULL);
+        if (job->store_lock_fd < 0) (void)!csti_job_store_lock(job, NULL);
     }
     return NULL;
 }

@@ -7,9 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define FILE_SCHEME "file:"
-enum { FILE_SCHEME_BYTES = sizeof FILE_SCHEME - 1 };
-
 // A store that holds nothing is asked to show what it can do before anything relies on it.
 static cst_code meta_open(csti_job *job, cst_err *err) {
     csti_meta_log_options options = {.store = job->store,
@@ -75,21 +72,25 @@ static void uploads_sweep(const csti_job *job) {
                  csti_log_text("code", cst_code_name(code)), csti_log_text("text", err.text));
 }
 
+// Locked once it is known to be a folder whose locks hold.
+static cst_code store_open(csti_job *job, cst_err *err) {
+    const char *folder = csti_job_store_folder(job->config);
+    cst_code code = folder ? csti_job_folders_make(folder, err) : CST_OK;
+
+    if (code == CST_OK)
+        code = cst_object_store_open(job->config->checkpoint_store, NULL, &job->store, err);
+    return code == CST_OK ? csti_job_store_lock(job, err) : code;
+}
+
 cst_code csti_job_claim(csti_job *job, cst_err *err) {
     csti_meta_command claim = {.kind = CSTI_META_CLAIM,
                                .name = job->config->name,
                                .count = job->config->partitions};
     csti_meta_result result = {0};
     bool heir = false;
-    cst_code code = csti_job_lock(job->config->dir, job->config->name, &job->lock_fd, err);
+    cst_code code = csti_job_lock(job, err);
 
-    // The lock says that an owner lives; the claim pushes it aside, whether it notices or not.
-    if (code == CST_JOB_RUNNING && job->options.takeover) code = CST_OK;
-    if (code == CST_OK &&
-        strncmp(job->config->checkpoint_store, FILE_SCHEME, FILE_SCHEME_BYTES) == 0)
-        code = csti_job_folders_make(job->config->checkpoint_store + FILE_SCHEME_BYTES, err);
-    if (code == CST_OK)
-        code = cst_object_store_open(job->config->checkpoint_store, NULL, &job->store, err);
+    if (code == CST_OK) code = store_open(job, err);
     if (code == CST_OK) code = meta_open(job, err);
     if (code == CST_OK) code = predecessor_read(job, &heir, err);
     if (code == CST_OK) code = owner_draw(job, err);
@@ -228,10 +229,9 @@ void csti_job_unclaim(csti_job *job) {
     csti_sink_close(job->sink);
     csti_meta_close(job->meta);
     cst_object_store_close(job->store);
-    csti_job_unlock(job->lock_fd);
+    csti_job_unlock(job);
     job->checkpointer = NULL;
     job->sink = NULL;
     job->meta = NULL;
     job->store = NULL;
-    job->lock_fd = -1;
 }

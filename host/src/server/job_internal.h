@@ -1,7 +1,7 @@
 // job_internal.h: what the files of a running job share.
 //
 //   job.c             open, run, stop, close; the first reason to stop
-//   job_lock.c        the lock file that says that an owner lives
+//   job_lock.c        the lock files that say that an owner lives
 //   job_claim.c       store, metadata, tenure, recovery, sink
 //   job_tasks.c       source, shape, channels, and a worker's reader and partition
 //   job_worker.c      the worker threads
@@ -104,7 +104,7 @@ struct csti_job {
     _Atomic uint32_t ready_count;
 
     // Who owns the job
-    int lock_fd; // -1: not held
+    int lock_fd, store_lock_fd; // -1: not held
     cst_object_store *store;
     csti_meta *meta;
     uint64_t owner, tenure;
@@ -176,10 +176,14 @@ static inline void csti_job_tell(const csti_job *job, csti_job_moment moment, ui
 // ---- job_lock.c
 // The folder and every one above it that is missing.
 CST_CHECK_RESULT cst_code csti_job_folders_make(const char *path, cst_err *err);
-// JOB_RUNNING: another process holds it, named in err.
-CST_CHECK_RESULT cst_code csti_job_lock(const char *folder, const char *job, int *fd_out,
-                                        cst_err *err);
-void csti_job_unlock(int fd); // -1 is allowed
+// The lock of the job's `dir`, which is made. JOB_RUNNING: another process holds it; err names it
+// and the job that it runs. With --takeover that is CST_OK, and lock_fd stays -1.
+CST_CHECK_RESULT cst_code csti_job_lock(csti_job *job, cst_err *err);
+// The same for the folder of a file: store, which is there: two jobs of one store may have a `dir`
+// each.
+CST_CHECK_RESULT cst_code csti_job_store_lock(csti_job *job, cst_err *err);
+const char *csti_job_store_folder(const csti_job_config *config); // NULL: no file: store
+void csti_job_unlock(csti_job *job);
 
 // ---- job_claim.c
 CST_CHECK_RESULT cst_code csti_job_claim(csti_job *job, cst_err *err);

@@ -362,6 +362,80 @@ TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {
     folder_close(&g);
 }
 
+static bool is_locked(const char *folder, const char *name) {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char path[2 * PATH_BYTES];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/data/%s", folder, name);
+    fd = open(path, O_RDWR);
+    if (fd < 0) return false;
+    CHECK_EQ(fcntl(fd, F_OFD_GETLK, &whole), 0);
+    close(fd);
+    return whole.l_type != F_UNLCK;
+}
+
+// A copied job file, and its checkpoints are the first one's.
+TEST(a_second_run_from_another_folder_is_refused_by_the_lock_of_the_store) {
+    static fixture f, g;
+    char uri[PATH_BYTES + 64];
+    pthread_t first, second;
+
+    folder_open(&f, 2, 0, "10ms");
+    folder_open(&g, 2, 0, "10ms");
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
+    job_open(&f, 0);
+    CHECK_EQ(pthread_create(&first, NULL, run_aside, &f), 0);
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
+    job_open(&g, 0);
+    g.config.checkpoint_store = uri;
+    CHECK_CODE(csti_job_run(g.job, &g.result, &g.err), CST_JOB_RUNNING);
+    CHECK(strstr(g.err.text, "runs job test, and holds"));
+    CHECK(strstr(g.err.text, "data/checkpoints/.owner"));
+    job_close(&g);
+    g.options.takeover = true;
+    job_open(&g, 0);
+    g.config.checkpoint_store = uri;
+    CHECK_EQ(pthread_create(&second, NULL, run_aside, &g), 0);
+    CHECK_EQ(pthread_join(first, NULL), 0);
+    CHECK_CODE(f.code, CST_FENCED);
+    job_close(&f);
+    TEST_WAIT_UNTIL(is_locked(f.folder, "checkpoints/.owner")); // now it is the second one's
+    CHECK(is_locked(g.folder, "lock"));
+    csti_job_stop(g.job);
+    CHECK_EQ(pthread_join(second, NULL), 0);
+    CHECK_OK(g.code);
+    CHECK(!is_locked(f.folder, "checkpoints/.owner"));
+    CHECK(!is_locked(g.folder, "lock"));
+    job_close(&g);
+    folder_close(&g);
+    folder_close(&f);
+}
+
+TEST(of_two_jobs_with_one_dir_the_second_hears_which_the_first_is) {
+    static fixture f, g;
+    pthread_t first;
+
+    folder_open(&f, 2, 0, "10ms");
+    folder_open(&g, 2, 0, "10ms");
+    job_open(&f, 0);
+    CHECK_EQ(pthread_create(&first, NULL, run_aside, &f), 0);
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
+    job_open(&g, 0);
+    g.config.dir = f.config.dir;
+    g.config.name = "other";
+    CHECK_CODE(csti_job_run(g.job, &g.result, &g.err), CST_JOB_RUNNING);
+    CHECK(strstr(g.err.text, "runs job test, and holds"));
+    CHECK(strstr(g.err.text, "job other needs a folder of its own"));
+    job_close(&g);
+    csti_job_stop(f.job);
+    CHECK_EQ(pthread_join(first, NULL), 0);
+    CHECK_OK(f.code);
+    job_close(&f);
+    folder_close(&g);
+    folder_close(&f);
+}
+
 // The first output stands before a pipe that nobody reads: its checkpoint is committed, not
 // released.
 TEST(at_the_cap_barriers_wait_and_rows_go_on) {
