@@ -139,6 +139,20 @@ static cst_code hash_key_settle(csti_job *job, cst_err *err) {
     return code;
 }
 
+// What was committed went out to the sink of then, and goes out to no other.
+static cst_code sink_kind_check(const csti_job *job, cst_err *err) {
+    const csti_manifest *manifest = &job->plan.manifest;
+    const char *kind = job->shape.identity.sink;
+
+    if (manifest->id == 0 || strcmp(manifest->sink, kind) == 0) return CST_OK;
+    return cst_fail(err, CST_CONFIG,
+                    "%s: [sink] kind is \"%s\", and checkpoint %" PRIu64
+                    " of %s was made with \"%s\": results of committed rows would be missing from "
+                    "the new sink. Put that kind there, or begin anew with another store",
+                    job->config->path, kind, manifest->id, job->config->checkpoint_store,
+                    manifest->sink);
+}
+
 cst_code csti_job_recover(csti_job *job, cst_err *err) {
     csti_recovery_options options = {
         .store = job->store,
@@ -160,7 +174,8 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
     if (code != CST_OK) return code;
     job->plan_open = true;
     job->base_id = job->plan.manifest.id;
-    return hash_key_settle(job, err);
+    code = sink_kind_check(job, err);
+    return code == CST_OK ? hash_key_settle(job, err) : code;
 }
 
 // ---- Output -------------------------------------------------------------------------------------

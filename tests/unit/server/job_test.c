@@ -338,6 +338,46 @@ TEST(another_number_of_partitions_is_refused) {
     folder_close(&g);
 }
 
+// The job file again, with another sink.
+static void sink_change(const fixture *f, const char *sink) {
+    FILE *file = fopen(f->path, "w");
+    char rows[64];
+
+    CHECK(file);
+    snprintf(rows, sizeof rows, "rows = %d", ROWS);
+    fprintf(file, job_text, 2, KEYS, rows, sink, "1s");
+    CHECK_EQ(fclose(file), 0);
+}
+
+TEST(another_kind_of_sink_is_refused) {
+    static const struct {
+        const char *before, *after, *was, *is;
+    } cases[] = {
+        {"kind = \"file\"\npath = \"out\"", "kind = \"none\"", "\"file\"", "\"none\""},
+        {"kind = \"none\"", "kind = \"file\"\npath = \"out\"", "\"none\"", "\"file\""},
+        {"kind = \"file\"\npath = \"out\"", "kind = \"stdout\"", "\"file\"", "\"stdout\""},
+        {"kind = \"none\"", "kind = \"stdout\"", "\"none\"", "\"stdout\""},
+    };
+    static fixture f;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char is[64], was[64];
+
+        folder_open_for(&f, 2, ROWS, "1s", cases[i].before);
+        run_ok(&f, 0);
+        sink_change(&f, cases[i].after);
+        CHECK_CODE(run(&f, 0), CST_CONFIG);
+        snprintf(is, sizeof is, "[sink] kind is %s, and checkpoint", cases[i].is);
+        snprintf(was, sizeof was, "was made with %s: results of committed rows", cases[i].was);
+        CHECK(strstr(f.err.text, is));
+        CHECK(strstr(f.err.text, was));
+        sink_change(&f, cases[i].before);
+        run_ok(&f, 0);
+        check_state(&f, ROWS);
+        folder_close(&f);
+    }
+}
+
 TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {
     static fixture f, g;
     pthread_t first;
