@@ -139,12 +139,14 @@ static cst_code hash_key_settle(csti_job *job, cst_err *err) {
     return code;
 }
 
-// What was committed went out to the sink of then, and goes out to no other.
-static cst_code sink_kind_check(const csti_job *job, cst_err *err) {
+// What was committed went out to the sink of then, and goes out to no other. Where nothing was,
+// parts that are there are another job's, or of a state that is gone.
+static cst_code sink_check(const csti_job *job, cst_err *err) {
     const csti_manifest *manifest = &job->plan.manifest;
     const char *kind = job->shape.identity.sink;
 
-    if (manifest->id == 0 || strcmp(manifest->sink, kind) == 0) return CST_OK;
+    if (manifest->id == 0) return csti_sink_unused_check(job->sink, err);
+    if (strcmp(manifest->sink, kind) == 0) return CST_OK;
     return cst_fail(err, CST_CONFIG,
                     "%s: [sink] kind is \"%s\", and checkpoint %" PRIu64
                     " of %s was made with \"%s\": results of committed rows would be missing from "
@@ -174,7 +176,7 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
     if (code != CST_OK) return code;
     job->plan_open = true;
     job->base_id = job->plan.manifest.id;
-    code = sink_kind_check(job, err);
+    code = sink_check(job, err);
     return code == CST_OK ? hash_key_settle(job, err) : code;
 }
 

@@ -19,6 +19,7 @@ enum {
     BUFFER_BYTES_MAX = 16 << 20, // a chunk and the longest line there can be
 };
 #define TEMPORARY_PREFIX "temp-"
+#define ANY_PARTITION UINT32_MAX
 
 struct csti_sink {
     csti_sink_kind kind;
@@ -261,29 +262,51 @@ cst_code csti_sink_release(csti_sink *sink, uint32_t partition, cst_segment *seg
 
 // ---- What is there ------------------------------------------------------------------------------
 
-cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition, uint64_t epoch, bool *out,
-                                cst_err *err) {
+// The name of a part of this partition (ANY_PARTITION: of each) and this epoch or a later one; "":
+// there is none.
+static cst_code part_find(const csti_sink *sink, uint32_t partition, uint64_t epoch,
+                          char name_out[CSTI_PART_NAME_BYTES], cst_err *err) {
     DIR *listing = NULL;
     const struct dirent *entry;
-    bool found = sink->kind == CSTI_SINK_STDOUT;
+    bool found = false;
+    cst_code code = listing_open(sink, &listing, err);
+
+    name_out[0] = '\0';
+    if (code != CST_OK) return code;
+    for (errno = 0; !found && (entry = readdir(listing)) != NULL; errno = 0) {
+        uint64_t part_epoch = 0;
+        uint32_t part_partition = 0;
+
+        if (!name_read(entry->d_name, &part_epoch, &part_partition)) continue;
+        found = part_epoch >= epoch && (partition == ANY_PARTITION || part_partition == partition);
+        if (found) (void)snprintf(name_out, CSTI_PART_NAME_BYTES, "%s", entry->d_name);
+    }
+    // What was not seen may be there: "none" would let rows out twice.
+    if (!found && errno != 0) code = folder_fail(sink, "listing", err);
+    (void)closedir(listing);
+    return code;
+}
+
+cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition, uint64_t epoch, bool *out,
+                                cst_err *err) {
+    char name[CSTI_PART_NAME_BYTES] = "";
     cst_code code = CST_OK;
 
-    if (sink->kind == CSTI_SINK_FILE) {
-        code = listing_open(sink, &listing, err);
-        if (code != CST_OK) return code;
-        for (errno = 0; !found && (entry = readdir(listing)) != NULL; errno = 0) {
-            uint64_t part_epoch = 0;
-            uint32_t part_partition = 0;
-
-            if (!name_read(entry->d_name, &part_epoch, &part_partition)) continue;
-            found = part_partition == partition && part_epoch >= epoch;
-        }
-        // What was not seen may be there: "no" would let rows out twice.
-        if (!found && errno != 0) code = folder_fail(sink, "listing", err);
-        (void)closedir(listing);
-    }
-    if (code == CST_OK) *out = found;
+    if (sink->kind == CSTI_SINK_FILE) code = part_find(sink, partition, epoch, name, err);
+    if (code == CST_OK) *out = sink->kind == CSTI_SINK_STDOUT || name[0] != '\0';
     return code;
+}
+
+cst_code csti_sink_unused_check(csti_sink *sink, cst_err *err) {
+    char name[CSTI_PART_NAME_BYTES] = "";
+    cst_code code = CST_OK;
+
+    if (sink->kind == CSTI_SINK_FILE) code = part_find(sink, ANY_PARTITION, 0, name, err);
+    if (code != CST_OK || name[0] == '\0') return code;
+    return cst_fail(err, CST_SINK,
+                    "sink folder %s holds %s, and there is no checkpoint yet that it could be of. "
+                    "Empty the folder, or name another",
+                    sink->path, name);
 }
 
 void csti_sink_stats_read(const csti_sink *sink, csti_sink_stats *out) {

@@ -378,6 +378,28 @@ TEST(another_kind_of_sink_is_refused) {
     }
 }
 
+// The state is removed and its results are not.
+TEST(a_job_that_begins_anew_over_old_parts_ends_before_it_commits) {
+    static fixture f;
+    char command[2 * PATH_BYTES];
+
+    folder_open_for(&f, 2, ROWS, "1s", "kind = \"file\"\npath = \"out\"");
+    run_ok(&f, 0);
+    snprintf(command, sizeof command, "rm -r '%s/data'", f.folder);
+    CHECK_EQ(system(command), 0);
+    for (int start = 0; start < 2; start++) {
+        CHECK_CODE(run(&f, 0), CST_SINK);
+        CHECK_EQ(f.result.checkpoints, 0);
+        CHECK(strstr(f.err.text, "/out holds 0000"));
+        CHECK(strstr(f.err.text, "Empty the folder, or name another"));
+    }
+    snprintf(command, sizeof command, "rm -r '%s/out'", f.folder);
+    CHECK_EQ(system(command), 0);
+    run_ok(&f, 0);
+    check_state(&f, ROWS);
+    folder_close(&f);
+}
+
 TEST(a_second_owner_is_refused_or_takes_over_and_the_first_is_fenced_off) {
     static fixture f, g;
     pthread_t first;
@@ -489,11 +511,14 @@ TEST(at_the_cap_barriers_wait_and_rows_go_on) {
     CHECK_EQ(mkdir(part, 0700), 0);
     snprintf(aside, sizeof aside, "%s/pipe", f.folder);
     snprintf(part, sizeof part, "%s/out/%020d-%05d.ndjson", f.folder, 1, 0);
-    CHECK_EQ(mkfifo(part, 0600), 0);
     observe(&f);
     job_open(&f, 0);
     f.config.epochs_max = 1;
+    csti_job_hold_checkpoints(f.job, true);
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    TEST_WAIT_UNTIL(atomic_load(&f.going)); // a job that begins wants a folder without parts
+    CHECK_EQ(mkfifo(part, 0600), 0);
+    csti_job_hold_checkpoints(f.job, false);
     TEST_WAIT_UNTIL(atomic_load(&f.begun) > 0);
     applied = atomic_load(&f.applied);
     TEST_WAIT_UNTIL(atomic_load(&f.applied) >= applied + 100 * ROWS); // of many intervals

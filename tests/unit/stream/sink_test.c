@@ -246,6 +246,23 @@ TEST(what_was_released_is_known_by_partition_and_epoch) {
     fixture_end(&f);
 }
 
+TEST(a_folder_with_a_part_in_it_is_not_unused) {
+    fixture f = fixture_of(CSTI_SINK_FILE, 2);
+    cst_err err = {0};
+
+    file_write(f.folder, "notes.txt", "a person's");
+    file_write(f.folder, "00000000000000000001-00003.ndjson.bak", "a person's");
+    CHECK_OK(csti_sink_unused_check(f.sink, NULL));
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    CHECK_CODE(csti_sink_unused_check(f.sink, &err), CST_SINK);
+    CHECK(strstr(err.text, f.folder) && strstr(err.text, part_name));
+    CHECK(strstr(err.text, "Empty the folder, or name another"));
+    fixture_end(&f);
+    f = fixture_of(CSTI_SINK_STDOUT, 0);
+    CHECK_OK(csti_sink_unused_check(f.sink, NULL));
+    fixture_end(&f);
+}
+
 TEST(a_segment_of_many_chunks_is_rendered_whole) {
     enum { ROWS = 100000 };
     fixture f = fixture_of(CSTI_SINK_FILE, ROWS);
