@@ -235,6 +235,20 @@ static bool is_inside(const char *path, const char *folder) {
     return strncmp(path, folder, bytes) == 0 && (path[bytes] == '\0' || path[bytes] == '/');
 }
 
+// `store` is its folder, or NULL; one in `dir` goes where that goes.
+static void source_folder_check(const checker *c, const char *store) {
+    const csti_job_config *config = c->config;
+    const char *path = config->source.path;
+    const csti_place at = csti_config_place(c->reader, "source", "path");
+    const bool dir = config->dir && is_inside(config->dir, path);
+
+    if (dir)
+        csti_problem_add(c->problems, at, "[source] path: the job's dir (%.100s) lies in it",
+                         config->dir);
+    if (store && is_inside(store, path) && !(dir && is_inside(store, config->dir)))
+        csti_problem_add(c->problems, at, "[source] path: checkpoints (%.100s) lie in it", store);
+}
+
 static void folders_check(const checker *c) {
     const csti_job_config *config = c->config;
     const char *store = config->checkpoint_store;
@@ -254,9 +268,7 @@ static void folders_check(const checker *c) {
                              "[sink] path lies in the source's folder: the job would read what it "
                              "writes");
     }
-    if (folder && files && is_inside(folder, config->source.path))
-        csti_problem_add(c->problems, csti_config_place(c->reader, "source", "path"),
-                         "[source] path: checkpoints (%.100s) lie in it", folder);
+    if (files) source_folder_check(c, folder);
 }
 
 // ---- Columns ------------------------------------------------------------------------------------
