@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RESULT_KIND "_op" // the member of a result row that no column may have
 enum { KEY_BYTES_DEFAULT = 64, IDENTITY_BYTES_MAX = 16 << 10, COLUMN_TEXT_BYTES = 64 };
 
 _Static_assert((int)CST_OPERATOR_NAME_BYTES == (int)CSTI_COLUMN_NAME_BYTES,
@@ -114,6 +115,11 @@ static void key_build(const builder *b) {
         const uint32_t to = out->key.columns_count;
 
         if (column == UINT32_MAX) continue;
+        if (strcmp(from->column, RESULT_KIND) == 0)
+            csti_problem_add(b->problems, from->at,
+                             "[key] columns: '%s' is taken by each result's kind: give the column "
+                             "another name",
+                             RESULT_KIND);
         out->key.columns[to] = b->rows->schema.columns[column];
         out->key.columns[to].descending = from->descending;
         out->key_columns[to] = column;
@@ -219,7 +225,7 @@ static bool name_is_taken(const builder *b, uint32_t index) {
         if (strcmp(config->aggregates[i].as, name) == 0) return true;
     for (uint32_t i = 0; i < config->keys_count; i++)
         if (strcmp(config->keys[i].column, name) == 0) return true;
-    return strcmp(name, "_op") == 0;
+    return strcmp(name, RESULT_KIND) == 0;
 }
 
 // *nulls_out: whether the program has to know what it has seen.
@@ -236,8 +242,8 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
     if (name_is_taken(b, index))
         csti_problem_add(b->problems, from->at,
                          "[[aggregate]] as: '%s' is taken by %s: give it another name", from->as,
-                         strcmp(from->as, "_op") == 0 ? "each result's kind"
-                                                      : "the key or another aggregate");
+                         strcmp(from->as, RESULT_KIND) == 0 ? "each result's kind"
+                                                            : "the key or another aggregate");
     if (!from->column[0] && from->op != CST_COUNT) {
         csti_problem_add(b->problems, from->at, "[[aggregate]] %s: %s needs a column", from->as,
                          op_name(from->op));

@@ -147,6 +147,30 @@ TEST(event_time_is_the_column_that_reaches_the_key) {
     forget();
 }
 
+TEST(no_member_of_a_result_is_called_as_its_kind) {
+    static const char text[] = "[job]\nname = \"j\"\n[source]\nkind = \"file\"\npath = \"in\"\n"
+                               "format = \"csv\"\ncolumns = [\"id u64\", \"_op u64\"]\n"
+                               "[project]\ncolumns = [\"_op\", \"id\"]\n"
+                               "[key]\ncolumns = [\"%s\"]\n"
+                               "[[aggregate]]\nas = \"%s\"\nop = \"max\"\ncolumn = \"_op\"\n";
+    static const struct {
+        const char *key, *as, *why;
+    } cases[] = {
+        {"_op", "most", ":11:12: [key] columns: '_op' is taken by each result's kind"},
+        {"_op desc", "most", ":11:12: [key] columns: '_op' is taken by each result's kind"},
+        {"id", "_op", "[[aggregate]] as: '_op' is taken by each result's kind"},
+    };
+    char job[1024];
+
+    forget();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)snprintf(job, sizeof job, text, cases[i].key, cases[i].as);
+        CHECK_CODE(job_read(job, &config, &err), CST_CONFIG);
+        if (!strstr(err.text, cases[i].why)) TEST_FAIL("%s", err.text);
+        forget();
+    }
+}
+
 TEST(a_shape_made_from_other_columns_says_what_is_missing) {
     cst_operator_shape other = {.schema.columns_count = 1};
 
