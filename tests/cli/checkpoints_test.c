@@ -189,6 +189,10 @@ TEST(recover_rebuilds_lost_metadata) {
     world_close(w);
 }
 
+TEST(a_store_of_no_scheme_is_wrong_configuration) {
+    CHECK_RUN(program("checkpoints list http://x"), 3);
+}
+
 TEST(a_folder_that_is_not_there_is_not_made) {
     test_folder folder = folder_make();
     char path[256];

@@ -15,7 +15,7 @@ import unittest
 import jobs
 
 PROGRAM = ""
-DAMAGED, REFUSED = 4, 7
+CONFIGURATION, DAMAGED, REFUSED = 3, 4, 7
 FILE_BYTES_MAX = 4096   # of the disk that is full
 ROOM_BYTES = 64 << 10   # of another, beside what the store holds
 
@@ -128,7 +128,7 @@ class Damage(unittest.TestCase):
             shutil.copytree(self.job.path("checkpoints"), other.path("checkpoints"))
             other.append(1000)
             process = other.start("--until-caught-up")
-            self.assertNotEqual(process.wait(jobs.RUN_SECONDS_MAX), 0)
+            self.assertEqual(process.wait(jobs.RUN_SECONDS_MAX), CONFIGURATION)
             with open(other.path("log"), encoding="utf-8") as file:
                 self.assertIn("CST_JOB_MISMATCH", file.read())
             self.assertEqual(other.released_parts(), [])

@@ -27,6 +27,8 @@ int cli_status_of(cst_code code) {
     case CST_PARSE:
     case CST_LIMIT:
     case CST_CONFIG:
+    case CST_JOB_MISMATCH:
+    case CST_OBJECT_NAME:
     case CST_SOURCE_CHANGED:
     case CST_SOURCE_RECORD:
     case CST_OPERATOR:
