@@ -207,6 +207,15 @@ static cst_code device_check(const checker *c, const csti_config_overrides *over
     return code == CST_OK ? CST_OK : blame(c, at, label, &why);
 }
 
+static void store_unknown(const checker *c, csti_place at, const char *label, const char *store) {
+    if (strchr(store, ':'))
+        csti_problem_add(c->problems, at,
+                         "%s '%.40s' is no store. There are file:FOLDER and sim:", label, store);
+    else
+        csti_problem_add(c->problems, at, "%s '%.40s' is no store. Did you mean 'file:%.40s'?",
+                         label, store, store);
+}
+
 static void checkpoint_store_check(const checker *c, const csti_config_overrides *overrides) {
     const bool overridden = overrides && overrides->checkpoint_store;
     const char *store = c->config->checkpoint_store;
@@ -222,8 +231,7 @@ static void checkpoint_store_check(const checker *c, const csti_config_overrides
     else if (strcmp(store, "file:") == 0)
         csti_problem_add(c->problems, at, "%s: a folder is missing behind 'file:'", label);
     else if (strncmp(store, "file:", 5) != 0 && strncmp(store, "sim:", 4) != 0)
-        csti_problem_add(c->problems, at, "%s '%.40s' is no store. Did you mean 'file:%.40s'?",
-                         label, store, strchr(store, ':') ? strchr(store, ':') + 1 : store);
+        store_unknown(c, at, label, store);
 }
 
 // ---- Folders in each other ----------------------------------------------------------------------

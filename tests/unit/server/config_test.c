@@ -74,7 +74,9 @@ TEST(what_the_command_line_gets_wrong_is_refused_by_its_option) {
         {{.device = "cpu:fast"}, "--device: cpu:fast: no such level"},
         {{.checkpoint_store = "s3://b"}, "--checkpoint-store 's3://b': S3 comes"},
         {{.checkpoint_store = "file:"}, "--checkpoint-store: a folder is missing"},
-        {{.checkpoint_store = "x"}, "--checkpoint-store 'x' is no store"},
+        {{.checkpoint_store = "x"}, "--checkpoint-store 'x' is no store. Did you mean 'file:x'?"},
+        {{.checkpoint_store = "http://x"},
+         "--checkpoint-store 'http://x' is no store. There are file:FOLDER and sim:"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
