@@ -123,8 +123,8 @@ const csti_config_key csti_config_keys[] = {
 
     {"kind", "sink", CSTI_KEY_CHOICE, false, JOB(sink), CSTI_SINK_NONE, 0, "none|stdout|file",
      "none", NULL,
-     "Nowhere (`constellation query` shows the state), to stdout, which may repeat lines after a "
-     "crash, or to files, exactly once."},
+     "Nowhere (`constellation query` shows the state), to stdout, where every start repeats the "
+     "lines of the newest checkpoint, or to files, exactly once (Results, above)."},
     {"path", "sink", CSTI_KEY_PATH, true, JOB(sink_path), 1, 0, NULL, NULL, "file",
      "The folder of the parts; it is made."},
 
@@ -142,8 +142,8 @@ const csti_config_key csti_config_keys[] = {
      NULL, "8192", NULL, "Most rows of a batch."},
 
     {"store", "checkpoint", CSTI_KEY_URI, false, JOB(checkpoint_store), 1, 0, NULL, NULL, NULL,
-     "An object store of the job's own: `file:FOLDER`. Without it: `file:` and the folder "
-     "`checkpoints` in the job's `dir`."},
+     "An object store of the job's own: `file:FOLDER`, or `sim:`, in memory, which ends with the "
+     "process. Without it: `file:` and the folder `checkpoints` in the job's `dir`."},
     {"every", "checkpoint", CSTI_KEY_EVERY, false, JOB(every), 10 * MILLISECOND, DAY, NULL, "1s",
      NULL,
      "The time between barriers (10ms to 1d), or the number of rows, which cuts the same rows "
