@@ -375,6 +375,33 @@ class BadRows(Files):
         self.assertEqual(self.state(), wanted)
 
 
+class UnendedLines(Files):
+    """The last line of a file has no line end yet when the job comes to it."""
+
+    def test_a_followed_file_keeps_it_for_the_next_run(self):
+        self.files(more="follow = true", a=[("ab", 1), '{"key":"cd","va'])
+        self.run_json("--until-caught-up")
+        self.assertEqual(self.rows(), self.wanted(("ab", 1)))
+        self.append("a", 'lue":2}\n', ("ef", 3))
+        self.run_json("--until-caught-up")
+        self.assertEqual(self.rows(), self.wanted(("ab", 1), ("cd", 2), ("ef", 3)))
+
+    def test_of_a_file_that_is_whole_it_is_a_row_and_cannot_go_on(self):
+        first = [("ab", 1), ("cd", 2)]
+        self.files(a=[first[0], '{"key":"cd","value":2}'])
+        self.run_json("--until-caught-up")
+        self.assertEqual(self.rows(), self.wanted(*first))
+        self.append("a", "\n", ("ef", 3), '{"key":"gh","value":4}')
+        self.run_json()
+        behind = self.wanted(*first, ("ef", 3), ("gh", 4))
+        self.assertEqual(self.rows(), behind)
+        self.append("a", " \n")
+        _, err = self.finish(self.start(), INPUT)
+        self.assertRegex(err, "rows/a: byte [0-9]+: .* was taken as a row; now it goes on")
+        self.assertIn("CST_SOURCE_CHANGED", err)
+        self.assertEqual(self.state(), behind)
+
+
 class Totals(Files):
     """[job] totals: what all keys add up to, in progress lines and at the end."""
 

@@ -28,8 +28,7 @@ static cst_code source_open(csti_job *job, cst_err *err) {
 
     options.batch_rows = job->config->batch_rows;
     if (options.stripes == 0) options.stripes = job->config->partitions;
-    // Caught up means: at the end of what is there.
-    if (job->options.until == CSTI_UNTIL_CAUGHT_UP) options.follow = false;
+    options.until_end = job->options.until == CSTI_UNTIL_CAUGHT_UP;
     if (job->options.source_open)
         return job->options.source_open(job->options.source_context, &options, &job->source, err);
     return csti_source_open(&options, &job->source, err);

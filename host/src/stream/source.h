@@ -6,7 +6,8 @@
 //   generator   offset {"row":N,"stripes":S}: rows of its stripe before N are done. Blocks of
 //               CSTI_STRIPE_ROWS rows go round: stripe s of S has those whose number mod S is s
 //   file        offset {"device":D,"inode":I,"byte":B,"head":H,"line":L}: identity and position.
-//               head: CRC32C of the file's first bytes (at most 4 KiB of what had been read)
+//               head: CRC32C of the file's first bytes (at most 4 KiB of what had been read);
+//               and "unended":1 where the last line is a row and has no line end yet
 //
 // Promises   a split opened at an offset gives the rows behind it, the same ones in the same order;
 //            batches may be cut elsewhere. Rows of a batch pass cst_batch_check.
@@ -15,9 +16,9 @@
 // Owner      a batch holds until the split's next call.
 // Errors     SOURCE_CHANGED: the file shrank, or another one has its name: what it was, what it is,
 //            and the size of the gap (also: a split of an offset is gone, another number of
-//            stripes); PARSE: an offset that is none; SOURCE_RECORD: path, line, byte offset,
-//            column, why; IO; NOT_FOUND. After SOURCE_RECORD the split stands before the bad
-//            record.
+//            stripes); PARSE: an offset that is none; SOURCE_RECORD:
+//            path, line, byte offset, column, why; IO; NOT_FOUND. After SOURCE_RECORD the split
+//            stands before the bad record.
 #ifndef CST_STREAM_SOURCE_H
 #define CST_STREAM_SOURCE_H
 
@@ -54,6 +55,7 @@ typedef struct csti_source_options {
     csti_file_format format;
     bool csv_header;      // the first line names the columns
     bool follow;          // the end of a file is not the end of its split: it may grow
+    bool until_end;       // followed no further than it is there; a line without LF stays unread
     csti_row_shape shape; // file; a generator brings its own
     uint32_t batch_rows;  // most rows of a batch; 0: CSTI_SOURCE_BATCH_ROWS
     uint32_t stripes;     // generator: splits to make of it; at least 1

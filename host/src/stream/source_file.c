@@ -22,7 +22,7 @@ typedef struct file_source {
     csti_source source;
     csti_file_format format;
     bool csv_header;
-    bool follow;
+    csti_file_end end;
     bool is_folder;
     char *path;
 } file_source;
@@ -40,8 +40,17 @@ typedef struct file_split {
     uint64_t rows;
 } file_split;
 
-static const char *const offset_names[] = {"device", "inode", "byte", "head", "line"};
-enum { OFFSET_DEVICE, OFFSET_INODE, OFFSET_BYTE, OFFSET_HEAD, OFFSET_LINE, OFFSET_FIELDS };
+static const char *const offset_names[] = {"device", "inode", "byte", "head", "line", "unended"};
+enum {
+    OFFSET_DEVICE,
+    OFFSET_INODE,
+    OFFSET_BYTE,
+    OFFSET_HEAD,
+    OFFSET_LINE,
+    OFFSET_UNENDED, // only where it is true
+    OFFSET_FIELDS,
+    OFFSET_NEEDED = OFFSET_UNENDED
+};
 
 static const file_source *source_of(const file_split *split) {
     return (const file_source *)split->split.source;
@@ -89,7 +98,8 @@ static cst_code rest_read(const file_split *split, csti_source_text *from, cst_e
     const uint64_t byte = csti_source_text_byte(from);
     cst_code code = csti_source_text_more(from, err);
 
-    if (code == CST_AGAIN && from->ended && csti_source_text_has_lines(from))
+    if (code == CST_AGAIN && from->ended && from->end == CSTI_FILE_IS_WHOLE &&
+        csti_source_text_has_lines(from))
         code = cst_fail(err, CST_SOURCE_RECORD, "the file ends inside quotes");
     return code == CST_SOURCE_RECORD ? record_fail(split, from->lines + 1, byte, err) : code;
 }
@@ -113,7 +123,7 @@ static cst_code header_take(file_split *split, csti_source_text *from, cst_err *
 static cst_code header_again(file_split *split, uint64_t byte, cst_err *err) {
     csti_source_text text = {.file = -1};
     csti_file_place behind = {0};
-    cst_code code = csti_source_text_open(&text, split->path, false, NULL, err);
+    cst_code code = csti_source_text_open(&text, split->path, CSTI_FILE_IS_WHOLE, NULL, err);
 
     if (code == CST_OK) code = header_take(split, &text, err);
     if (code == CST_OK) csti_source_text_place(&text, &behind);
@@ -126,14 +136,16 @@ static cst_code header_again(file_split *split, uint64_t byte, cst_err *err) {
 
 static cst_code place_read(const char *offset, csti_file_place *out, cst_err *err) {
     uint64_t values[OFFSET_FIELDS] = {0};
-    const cst_code code = csti_offset_read(offset, offset_names, values, OFFSET_FIELDS, err);
+    const cst_code code =
+        csti_offset_read(offset, offset_names, values, OFFSET_NEEDED, OFFSET_FIELDS, err);
 
     if (code == CST_OK)
         *out = (csti_file_place){.device = values[OFFSET_DEVICE],
                                  .inode = values[OFFSET_INODE],
                                  .byte = values[OFFSET_BYTE],
                                  .head = values[OFFSET_HEAD],
-                                 .line = values[OFFSET_LINE]};
+                                 .line = values[OFFSET_LINE],
+                                 .unended = values[OFFSET_UNENDED] != 0};
     return code;
 }
 
@@ -147,8 +159,8 @@ static cst_code split_fill(file_split *split, const char *offset, cst_err *err) 
     if (!split->path) return cst_fail(err, CST_NO_MEMORY, "a split");
     if (offset) code = place_read(offset, &place, err);
     if (code == CST_OK)
-        code = csti_source_text_open(&split->text, split->path, source->follow,
-                                     offset ? &place : NULL, err);
+        code = csti_source_text_open(&split->text, split->path, source->end, offset ? &place : NULL,
+                                     err);
     if (code == CST_OK && source->format == CSTI_FILE_CSV)
         code = csti_csv_rows_open(&split->csv, shape, err);
     if (code == CST_OK && source->format == CSTI_FILE_NDJSON)
@@ -159,7 +171,7 @@ static cst_code split_fill(file_split *split, const char *offset, cst_err *err) 
     split->first_byte = place.byte;
     split->header_due = source->format == CSTI_FILE_CSV && source->csv_header;
     if (code == CST_OK && split->header_due && place.byte > 0) {
-        code = header_again(split, place.byte, err);
+        code = header_again(split, csti_source_text_byte(&split->text), err);
         split->header_due = false;
     }
     return code;
@@ -260,7 +272,8 @@ static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]
     values[OFFSET_BYTE] = place.byte;
     values[OFFSET_HEAD] = place.head;
     values[OFFSET_LINE] = place.line;
-    csti_offset_write(offset_names, values, OFFSET_FIELDS, out);
+    values[OFFSET_UNENDED] = place.unended;
+    csti_offset_write(offset_names, values, place.unended ? OFFSET_FIELDS : OFFSET_NEEDED, out);
 }
 
 static void split_stats(const csti_split *base, csti_split_stats *out) {
@@ -374,7 +387,7 @@ cst_code csti_file_source_open(const csti_source_options *options, csti_source *
     source->source.batch_rows = options->batch_rows;
     source->format = options->format;
     source->csv_header = options->csv_header;
-    source->follow = options->follow;
+    if (options->follow) source->end = options->until_end ? CSTI_FILE_STOPS : CSTI_FILE_GROWS;
     source->path = strdup(options->path);
     code = source->path ? splits_list(source, err) : cst_fail(err, CST_NO_MEMORY, "a source");
     if (code != CST_OK) {

@@ -63,7 +63,8 @@ static void split_close(csti_split *base) {
 static cst_code offset_take(generator_split *split, const char *offset, cst_err *err) {
     const uint32_t stripes = split->split.source->splits_count;
     uint64_t values[OFFSET_FIELDS] = {0};
-    const cst_code code = csti_offset_read(offset, offset_names, values, OFFSET_FIELDS, err);
+    const cst_code code =
+        csti_offset_read(offset, offset_names, values, OFFSET_FIELDS, OFFSET_FIELDS, err);
 
     if (code != CST_OK) return code;
     if (values[OFFSET_STRIPES] != stripes)

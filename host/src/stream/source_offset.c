@@ -45,14 +45,17 @@ static uint32_t name_take(const char **at, const char *const *names, uint32_t co
 }
 
 cst_code csti_offset_read(const char *text, const char *const *names, uint64_t *values_out,
-                          uint32_t count, cst_err *err) {
-    uint64_t values[CSTI_OFFSET_FIELDS_MAX] = {0};
+                          uint32_t needed, uint32_t count, cst_err *err) {
+    uint64_t values[CSTI_OFFSET_FIELDS_MAX];
     uint32_t seen = 0;
+    bool more = true;
     const char *at = text;
 
-    assert(count >= 1 && count <= CSTI_OFFSET_FIELDS_MAX);
+    assert(needed >= 1 && needed <= count);
+    assert(count <= CSTI_OFFSET_FIELDS_MAX);
+    memcpy(values, values_out, count * sizeof *values);
     if (!byte_take(&at, '{')) return cst_fail(err, CST_PARSE, "offset '%.80s' is no object", text);
-    for (uint32_t taken = 0; taken < count; taken++) {
+    for (uint32_t taken = 0; taken < count && more; taken++) {
         const uint32_t name = name_take(&at, names, count);
 
         if (name == count || seen >> name & 1)
@@ -60,10 +63,10 @@ cst_code csti_offset_read(const char *text, const char *const *names, uint64_t *
         seen |= UINT32_C(1) << name;
         if (!byte_take(&at, ':') || !number_take(&at, &values[name]))
             return cst_fail(err, CST_PARSE, "offset '%.80s': %s is no number", text, names[name]);
-        if (!byte_take(&at, taken + 1 < count ? ',' : '}'))
-            return cst_fail(err, CST_PARSE, "offset '%.80s': a field is missing or one too many",
-                            text);
+        more = byte_take(&at, ',');
     }
+    if (more || !byte_take(&at, '}') || ~seen & ((UINT32_C(1) << needed) - 1))
+        return cst_fail(err, CST_PARSE, "offset '%.80s': a field is missing or one too many", text);
     if (*at) return cst_fail(err, CST_PARSE, "offset '%.80s': text behind its end", text);
     memcpy(values_out, values, count * sizeof *values);
     return CST_OK;

@@ -115,6 +115,7 @@ static cst_code place_take(csti_source_text *text, const csti_file_place *place,
     if (place->byte > text->size) return shrank(text, place->byte, err);
     text->base = place->byte;
     text->lines = place->line;
+    text->unended = place->unended;
     text->head_bytes =
         place->byte < CSTI_HEAD_BYTES_MAX ? (size_t)place->byte : CSTI_HEAD_BYTES_MAX;
     code = file_read(text, text->head, text->head_bytes, 0, &count, err);
@@ -131,7 +132,7 @@ static cst_code file_open(csti_source_text *text, cst_err *err) {
     if (text->file < 0) return io_fail(text, "opening", err);
     if (fstat(text->file, &status) != 0) return io_fail(text, "opening", err);
     if (!S_ISREG(status.st_mode))
-        return cst_fail(err, CST_UNSUPPORTED, "%s: no regular file", text->path);
+        return cst_fail(err, CST_UNSUPPORTED, "%s: a source must be a regular file.", text->path);
     text->device = (uint64_t)status.st_dev;
     text->inode = (uint64_t)status.st_ino;
     text->size = (uint64_t)status.st_size;
@@ -142,13 +143,15 @@ static cst_code file_open(csti_source_text *text, cst_err *err) {
     return CST_OK;
 }
 
-cst_code csti_source_text_open(csti_source_text *text, const char *path, bool follow,
+cst_code csti_source_text_open(csti_source_text *text, const char *path, csti_file_end end,
                                const csti_file_place *place, cst_err *err) {
     cst_code code;
 
-    *text = (csti_source_text){.path = path, .follow = follow, .file = -1};
+    *text = (csti_source_text){.path = path, .end = end, .file = -1};
     code = file_open(text, err);
     if (code == CST_OK && place) code = place_take(text, place, err);
+    if (code == CST_OK && text->unended) code = csti_source_text_more(text, err);
+    if (code == CST_AGAIN) code = CST_OK;
     if (code != CST_OK) csti_source_text_close(text);
     return code;
 }
@@ -172,9 +175,42 @@ static size_t mark_bytes(const csti_source_text *text) {
 
 static void end_reach(csti_source_text *text) {
     text->ended = true;
+    if (text->end == CSTI_FILE_STOPS || text->unended) return;
     if (text->whole == text->used || text->at + mark_bytes(text) == text->used) return;
     text->buffer[text->used] = '\n';
     text->whole = text->used + 1;
+}
+
+// Everything before `at` is done. The file's first bytes lie in the buffer while they are wanted.
+static void step_to(csti_source_text *text, size_t at) {
+    if (text->head_bytes < CSTI_HEAD_BYTES_MAX) {
+        const size_t from = text->head_bytes - (size_t)text->base;
+        const size_t real = at < text->used ? at : text->used;
+        const size_t room = CSTI_HEAD_BYTES_MAX - text->head_bytes;
+        const size_t count = real - from < room ? real - from : room;
+
+        memcpy(text->head + text->head_bytes, text->buffer + from, count);
+        text->head_bytes += count;
+    }
+    text->at = at;
+}
+
+// A row was made of a line without an end, and that row cannot be taken back.
+static cst_code line_end_skip(csti_source_text *text, cst_err *err) {
+    const char *first = text->buffer + text->at;
+    const size_t count = text->used - text->at;
+    const bool cr = count > 0 && first[0] == '\r';
+
+    if (count == (size_t)cr) return CST_OK; // nothing yet, or half of CR LF
+    if (first[cr] != '\n')
+        return cst_fail(err, CST_SOURCE_CHANGED,
+                        "%s: byte %" PRIu64 ": the file's last line ended here, without a line "
+                        "end, and was taken as a row; now it goes on. Put a line end there, or "
+                        "start the job anew, with follow = true if the file grows.",
+                        text->path, consumed(text));
+    text->unended = false;
+    step_to(text, text->at + cr + 1);
+    return CST_OK;
 }
 
 cst_code csti_source_text_more(csti_source_text *text, cst_err *err) {
@@ -205,7 +241,9 @@ cst_code csti_source_text_more(csti_source_text *text, cst_err *err) {
     text->used += count;
     last = memrchr(text->buffer + from, '\n', count);
     if (last) text->whole = (size_t)(last - text->buffer) + 1;
-    if (count < room && !text->follow) end_reach(text);
+    if (text->unended) code = line_end_skip(text, err);
+    if (code != CST_OK) return code;
+    if (count < room && text->end != CSTI_FILE_GROWS) end_reach(text);
     if (count > 0 || text->ended) return CST_OK;
     code = name_look(text, err);
     return code == CST_OK ? CST_AGAIN : code;
@@ -223,16 +261,7 @@ void csti_source_text_consume(csti_source_text *text, const csti_text *taken) {
     if (taken->lines == text->lines) return;
     assert(at > text->at);
     assert(at <= text->whole);
-    if (text->head_bytes < CSTI_HEAD_BYTES_MAX) { // the first bytes lie in the buffer still
-        const size_t from = text->head_bytes - (size_t)text->base;
-        const size_t real = at < text->used ? at : text->used;
-        const size_t room = CSTI_HEAD_BYTES_MAX - text->head_bytes;
-        const size_t count = real - from < room ? real - from : room;
-
-        memcpy(text->head + text->head_bytes, text->buffer + from, count);
-        text->head_bytes += count;
-    }
-    text->at = at;
+    step_to(text, at);
     text->lines = taken->lines;
 }
 
@@ -249,5 +278,6 @@ void csti_source_text_place(const csti_source_text *text, csti_file_place *out) 
                              .inode = text->inode,
                              .byte = consumed(text),
                              .head = csti_crc32c(0, text->head, text->head_bytes),
-                             .line = text->lines};
+                             .line = text->lines,
+                             .unended = text->unended || text->at > text->used};
 }

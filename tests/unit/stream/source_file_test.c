@@ -449,6 +449,117 @@ TEST(a_file_that_changed_is_refused_with_the_gap) {
     folder_remove(files.folder);
 }
 
+// Reads "a" up to its end, adds to it, and goes on at the offset.
+static cst_code grown_read(source_files *files, const char *first, const char *more,
+                           char offset[CSTI_OFFSET_BYTES_MAX], cst_err *err) {
+    csti_source *source;
+    csti_split *split = NULL;
+
+    files_put(files, "a", first);
+    source = files_open(files);
+    CHECK_OK(csti_split_open(source, "file-a", NULL, &split, NULL));
+    CHECK_OK(split_read(split, NULL));
+    csti_split_offset(split, offset);
+    csti_split_close(split);
+    csti_source_close(source);
+    files_add(files, "a", more);
+    return file_read(files, offset, err);
+}
+
+TEST(the_end_of_a_line_that_was_a_row_without_one_is_passed_over) {
+    static const char *const ends[] = {"\n", "\r\n"};
+    source_files files = bids_make(CSTI_FILE_CSV);
+    char offset[CSTI_OFFSET_BYTES_MAX], text[64];
+    cst_err err = {0};
+
+    CHECK_OK(grown_read(&files, "1,x\n2,y", "", offset, &err));
+    CHECK_TEXT(rows_text, "");
+    CHECK(strstr(offset, "\"byte\":7,") && strstr(offset, "\"line\":2,\"unended\":1}"));
+    files_add(&files, "a", "\r"); // half an end
+    CHECK_OK(file_read(&files, offset, &err));
+    CHECK_TEXT(rows_text, "");
+    files_add(&files, "a", "\n3,z\n");
+    CHECK_OK(file_read(&files, offset, &err));
+    CHECK_TEXT(rows_text, "3|z|\n");
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_OK(grown_read(&files, "1,x\n2,y", ends[i], offset, &err));
+        CHECK_TEXT(rows_text, "");
+        (void)snprintf(text, sizeof text, "%s\n3,z\n", ends[i]); // an empty line is a line still
+        CHECK_CODE(grown_read(&files, "1,x\n2,y", text, offset, &err), CST_SOURCE_RECORD);
+        CHECK(strstr(err.text, "line 3,"));
+        (void)snprintf(text, sizeof text, "%s3,z\n", ends[i]);
+        CHECK_OK(grown_read(&files, "1,x\n2,y", text, offset, &err));
+        CHECK_TEXT(rows_text, "3|z|\n");
+        files.options.csv_header = true;
+        (void)snprintf(text, sizeof text, "%s3,z\n", ends[i]);
+        CHECK_OK(grown_read(&files, "auction,channel", text, offset, &err));
+        CHECK_TEXT(rows_text, "3|z|\n");
+        files.options.csv_header = false;
+    }
+    files.options.format = CSTI_FILE_NDJSON;
+    CHECK_OK(grown_read(&files, "{\"auction\":7}", "\n{\"auction\":8}\n", offset, &err));
+    CHECK_TEXT(rows_text, "8|-|\n");
+    folder_remove(files.folder);
+}
+
+TEST(a_line_that_was_a_row_and_goes_on_is_refused) {
+    source_files files = bids_make(CSTI_FILE_CSV);
+    char offset[CSTI_OFFSET_BYTES_MAX], place[300];
+    cst_err err = {0};
+
+    (void)snprintf(place, sizeof place, "%s/a: byte 7: ", files.folder);
+    CHECK_CODE(grown_read(&files, "1,x\n2,y", "y\n3,z\n", offset, &err), CST_SOURCE_CHANGED);
+    CHECK(strstr(err.text, place));
+    CHECK_CODE(grown_read(&files, "1,x\n2,y", "\rz\n", offset, &err), CST_SOURCE_CHANGED);
+    CHECK(strstr(err.text, place));
+    files.options.follow = true; // from now on
+    CHECK_CODE(file_read(&files, offset, &err), CST_SOURCE_CHANGED);
+    folder_remove(files.folder);
+}
+
+TEST(the_offset_of_a_file_with_an_unended_line_comes_back_as_it_was) {
+    source_files files = bids_make(CSTI_FILE_CSV);
+    char offset[CSTI_OFFSET_BYTES_MAX], again[CSTI_OFFSET_BYTES_MAX];
+    csti_source *source;
+    csti_split *split = NULL;
+
+    CHECK_OK(grown_read(&files, "1,x\n2,y", "", offset, NULL));
+    files.options.follow = true;
+    source = files_open(&files);
+    CHECK_OK(csti_split_open(source, "file-a", offset, &split, NULL));
+    CHECK_CODE(split_read(split, NULL), CST_AGAIN);
+    csti_split_offset(split, again);
+    CHECK_TEXT(again, offset);
+    files_add(&files, "a", "\n3,");
+    CHECK_CODE(split_read(split, NULL), CST_AGAIN);
+    csti_split_offset(split, again);
+    CHECK(strstr(again, "\"byte\":8,") && strstr(again, "\"line\":2}"));
+    csti_split_close(split);
+    CHECK_OK(csti_split_open(source, "file-a", again, &split, NULL)); // its head is of 8 bytes
+    files_add(&files, "a", "z\n");
+    CHECK_CODE(split_read(split, NULL), CST_AGAIN);
+    CHECK_TEXT(rows_text, "3|z|\n");
+    csti_split_close(split);
+    csti_source_close(source);
+    folder_remove(files.folder);
+}
+
+TEST(an_offset_without_the_mark_of_an_unended_line_is_taken_as_it_is) {
+    source_files files = bids_make(CSTI_FILE_CSV);
+    char offset[CSTI_OFFSET_BYTES_MAX];
+    cst_err err = {0};
+    char *mark;
+
+    CHECK_OK(grown_read(&files, "1,x\n2,y", "", offset, &err));
+    mark = strstr(offset, ",\"unended\"");
+    CHECK(mark);
+    memcpy(mark, "}", 2);
+    files_add(&files, "a", "3,z\n");
+    CHECK_OK(file_read(&files, offset, &err));
+    CHECK_TEXT(rows_text, "3|z|\n");
+    folder_remove(files.folder);
+}
+
 TEST(an_offset_that_is_none_is_refused) {
     source_files files = bids_make(CSTI_FILE_CSV);
     cst_err err = {0};
@@ -512,6 +623,33 @@ TEST(a_followed_file_gives_lines_when_they_are_whole) {
     CHECK_EQ(stats.lag_bytes, 0);
     csti_split_close(split);
     csti_source_close(source);
+    folder_remove(files.folder);
+}
+
+TEST(a_followed_file_that_is_read_to_its_end_keeps_an_unended_line_for_later) {
+    static const char *const tails[] = {"2,y", "2,\"y\n"};
+    source_files files = bids_make(CSTI_FILE_CSV);
+    char offset[CSTI_OFFSET_BYTES_MAX];
+    cst_err err = {0};
+
+    files.options.follow = true;
+    files.options.until_end = true;
+    for (size_t i = 0; i < 2; i++) {
+        char text[64];
+
+        (void)snprintf(text, sizeof text, "1,x\n%s", tails[i]);
+        files_put(&files, "a", text);
+        CHECK_OK(file_read(&files, NULL, &err));
+        CHECK_TEXT(rows_text, "1|x|\n");
+        CHECK_OK(grown_read(&files, text, i ? "z\"\n" : "z\n", offset, &err));
+        CHECK(strstr(offset, "\"byte\":4,") && strstr(offset, "\"line\":1}"));
+        CHECK_TEXT(rows_text, i ? "2|y\nz|\n" : "2|yz|\n");
+    }
+    files.options.csv_header = true;
+    files_put(&files, "a", "auction,channel");
+    CHECK_OK(file_read(&files, NULL, &err));
+    CHECK_OK(grown_read(&files, "auct", "ion,channel\n1,x\n", offset, &err));
+    CHECK_TEXT(rows_text, "1|x|\n");
     folder_remove(files.folder);
 }
 
@@ -611,7 +749,7 @@ TEST(what_is_no_source_is_refused) {
     CHECK_EQ(mkfifo(path, 0600), 0);
     CHECK_OK(csti_source_open(&files.options, &source, &err));
     CHECK_CODE(csti_split_open(source, "file-pipe", NULL, &split, &err), CST_UNSUPPORTED);
-    CHECK(strstr(err.text, "no regular file"));
+    CHECK(strstr(err.text, "a source must be a regular file"));
     csti_source_close(source);
     folder_remove(files.folder);
 }

@@ -170,13 +170,20 @@ TEST(offsets_are_read_as_written_and_strictly) {
 
     csti_offset_write(names, values, 3, text);
     CHECK_TEXT(text, "{\"row\":0,\"row_of\":18446744073709551615,\"x\":7}");
-    CHECK_OK(csti_offset_read(text, names, back, 3, NULL));
+    CHECK_OK(csti_offset_read(text, names, back, 3, 3, NULL));
     CHECK_BYTES(values, back, sizeof values);
-    CHECK_OK(csti_offset_read(" { \"x\" : 3 ,\n\"row_of\":2,\"row\": 1 } ", names, back, 3, NULL));
+    CHECK_OK(
+        csti_offset_read(" { \"x\" : 3 ,\n\"row_of\":2,\"row\": 1 } ", names, back, 3, 3, NULL));
     CHECK(back[0] == 1 && back[1] == 2 && back[2] == 3);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        CHECK_CODE(csti_offset_read(bad[i], names, back, 3, NULL), CST_PARSE);
+        CHECK_CODE(csti_offset_read(bad[i], names, back, 3, 3, NULL), CST_PARSE);
     CHECK_EQ(back[0], 1);
+    back[2] = 9; // may be missing now
+    CHECK_OK(csti_offset_read("{\"row_of\":4,\"row\":3}", names, back, 2, 3, NULL));
+    CHECK(back[0] == 3 && back[1] == 4 && back[2] == 9);
+    CHECK_OK(csti_offset_read("{\"x\":5,\"row_of\":4,\"row\":3}", names, back, 2, 3, NULL));
+    CHECK_EQ(back[2], 5);
+    CHECK_CODE(csti_offset_read("{\"row\":3,\"x\":5}", names, back, 2, 3, NULL), CST_PARSE);
 }
 
 TEST_MAIN
