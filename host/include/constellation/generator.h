@@ -46,6 +46,8 @@ CST_API CST_CHECK_RESULT cst_code cst_generator_open(const char *name,
 CST_API void cst_generator_close(cst_generator *generator); // NULL is allowed
 
 CST_API const cst_schema *cst_generator_schema(const cst_generator *generator);
+// What its rows depend on: the options, with the workload's own where nothing was chosen.
+CST_API cst_generator_options cst_generator_chosen(const cst_generator *generator);
 CST_API const char *cst_generator_column(const cst_generator *generator, uint32_t column);
 
 // The next batch begins at this row.

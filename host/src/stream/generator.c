@@ -34,6 +34,7 @@ struct workload {
 struct cst_generator {
     const workload *work;
     cst_schema schema;
+    cst_generator_options chosen;
     uint64_t seed;
     uint64_t keys;
     uint64_t next_row;
@@ -247,6 +248,10 @@ cst_code cst_generator_open(const char *name, const cst_generator_options *optio
     generator->keys = options->keys ? options->keys : work->keys ? work->keys : 1;
     skew = options->skew >= 0 ? options->skew : work->skew;
     generator->uniform = !(skew > 0);
+    generator->chosen = (cst_generator_options){.seed = options->seed,
+                                                .skew = skew,
+                                                .keys = generator->keys,
+                                                .first_row = options->first_row};
     csti_zipf_init(&generator->zipf, generator->keys, skew);
     code = cst_schema_parse(work->schema, &generator->schema, err);
     if (code == CST_OK) code = buffers_open(generator, err);
@@ -264,6 +269,10 @@ void cst_generator_close(cst_generator *generator) {
     free(generator->offsets);
     free(generator->bases);
     free(generator);
+}
+
+cst_generator_options cst_generator_chosen(const cst_generator *generator) {
+    return generator->chosen;
 }
 
 void cst_generator_seek(cst_generator *generator, uint64_t row) {

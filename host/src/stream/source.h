@@ -4,7 +4,8 @@
 //   next(split, rows_max) ──► batch of whole rows, and the split's offset behind it
 //
 //   generator   offset {"row":N,"stripes":S}: rows of its stripe before N are done. Blocks of
-//               CSTI_STRIPE_ROWS rows go round: stripe s of S has those whose number mod S is s
+//               CSTI_STRIPE_ROWS rows go round: stripe s of S has those whose number mod S is s;
+//               and "workload", "seed", "keys", "skew", which make the rows what they are
 //   file        offset {"device":D,"inode":I,"byte":B,"head":H,"line":L}: identity and position.
 //               head: CRC32C of the file's first bytes (at most 4 KiB of what had been read);
 //               and "unended":1 where the last line is a row and has no line end yet
@@ -16,7 +17,7 @@
 // Owner      a batch holds until the split's next call.
 // Errors     SOURCE_CHANGED: the file shrank, or another one has its name: what it was, what it is,
 //            and the size of the gap (also: a split of an offset is gone, another number of
-//            stripes); PARSE: an offset that is none; SOURCE_RECORD:
+//            stripes, another stream of a generator); PARSE: an offset that is none; SOURCE_RECORD:
 //            path, line, byte offset, column, why; IO; NOT_FOUND. After SOURCE_RECORD the split
 //            stands before the bad record.
 #ifndef CST_STREAM_SOURCE_H

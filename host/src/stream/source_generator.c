@@ -2,6 +2,7 @@
 //
 //   block   0    1    2    3    4    5        rows 0.. | 8192.. | 16384.. | ...
 //   S = 2   s0   s1   s0   s1   s0   s1
+#include "base/crc32c.h"
 #include "stream/source_kind.h"
 #include "stream/source_offset.h"
 
@@ -15,6 +16,7 @@ typedef struct generator_source {
     csti_source source;
     char workload[CSTI_COLUMN_NAME_BYTES];
     cst_generator_options generate;
+    cst_generator_options chosen;
     uint64_t rows_end; // UINT64_MAX: none
 } generator_source;
 
@@ -26,8 +28,17 @@ typedef struct generator_split {
 } generator_split;
 
 #define GENERATOR_ROW_MAX (UINT64_C(1) << 56)
-static const char *const offset_names[] = {"row", "stripes"};
-enum { OFFSET_ROW, OFFSET_STRIPES, OFFSET_FIELDS };
+static const char *const offset_names[] = {"row", "stripes", "workload", "seed", "keys", "skew"};
+enum {
+    OFFSET_ROW,
+    OFFSET_STRIPES,
+    OFFSET_WORKLOAD, // the CRC32C of its name; this and the others may be missing
+    OFFSET_SEED,
+    OFFSET_KEYS,
+    OFFSET_SKEW, // the bits of a double
+    OFFSET_FIELDS,
+    OFFSET_NEEDED = OFFSET_WORKLOAD
+};
 
 static const generator_source *source_of(const generator_split *split) {
     return (const generator_source *)split->split.source;
@@ -60,12 +71,61 @@ static void split_close(csti_split *base) {
     free(split);
 }
 
+static uint64_t workload_crc(const char *name) {
+    return csti_crc32c(0, name, strlen(name));
+}
+
+static double skew_of(uint64_t bits) {
+    double skew;
+
+    memcpy(&skew, &bits, sizeof skew);
+    return skew;
+}
+
+static void offset_fill(const generator_split *split, uint64_t out[OFFSET_FIELDS]) {
+    const generator_source *source = source_of(split);
+
+    out[OFFSET_ROW] = split->row;
+    out[OFFSET_STRIPES] = source->source.splits_count;
+    out[OFFSET_WORKLOAD] = workload_crc(source->workload);
+    out[OFFSET_SEED] = source->chosen.seed;
+    out[OFFSET_KEYS] = source->chosen.keys;
+    memcpy(&out[OFFSET_SKEW], &source->chosen.skew, sizeof out[OFFSET_SKEW]);
+}
+
+// The rows behind the offset would be those of another stream.
+static cst_code stream_compare(const generator_source *source, const uint64_t *was,
+                               const uint64_t *now, cst_err *err) {
+    static const char rule[] = "its rows are others from here on. Put it back, or start anew.";
+    const char *name = NULL;
+
+    if (was[OFFSET_WORKLOAD] != now[OFFSET_WORKLOAD]) {
+        for (size_t i = 0; (name = cst_generator_name(i)) != NULL; i++)
+            if (workload_crc(name) == was[OFFSET_WORKLOAD]) break;
+        return cst_fail(err, CST_SOURCE_CHANGED, "its name was %s, now it is %s: %s",
+                        name ? name : "another one", source->workload, rule);
+    }
+    if (was[OFFSET_SKEW] != now[OFFSET_SKEW])
+        return cst_fail(err, CST_SOURCE_CHANGED, "its skew was %g, now it is %g: %s",
+                        skew_of(was[OFFSET_SKEW]), skew_of(now[OFFSET_SKEW]), rule);
+    for (uint32_t f = OFFSET_SEED; f <= OFFSET_KEYS; f++)
+        if (was[f] != now[f])
+            return cst_fail(err, CST_SOURCE_CHANGED,
+                            "its %s was %" PRIu64 ", now it is %" PRIu64 ": %s", offset_names[f],
+                            was[f], now[f], rule);
+    return CST_OK;
+}
+
 static cst_code offset_take(generator_split *split, const char *offset, cst_err *err) {
     const uint32_t stripes = split->split.source->splits_count;
-    uint64_t values[OFFSET_FIELDS] = {0};
-    const cst_code code =
-        csti_offset_read(offset, offset_names, values, OFFSET_FIELDS, OFFSET_FIELDS, err);
+    uint64_t values[OFFSET_FIELDS];
+    uint64_t now[OFFSET_FIELDS];
+    cst_code code;
 
+    offset_fill(split, now);
+    memcpy(values, now, sizeof values);
+    code = csti_offset_read(offset, offset_names, values, OFFSET_NEEDED, OFFSET_FIELDS, err);
+    if (code == CST_OK) code = stream_compare(source_of(split), values, now, err);
     if (code != CST_OK) return code;
     if (values[OFFSET_STRIPES] != stripes)
         return cst_fail(err, CST_SOURCE_CHANGED,
@@ -132,8 +192,9 @@ static cst_code split_next(csti_split *base, uint32_t rows_max, cst_batch *out, 
 
 static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]) {
     const generator_split *split = (const generator_split *)base;
-    const uint64_t values[OFFSET_FIELDS] = {split->row, base->source->splits_count};
+    uint64_t values[OFFSET_FIELDS];
 
+    offset_fill(split, values);
     csti_offset_write(offset_names, values, OFFSET_FIELDS, out);
 }
 
@@ -162,6 +223,7 @@ static cst_code shape_fill(generator_source *source, cst_err *err) {
     const cst_code code = cst_generator_open(source->workload, &source->generate, &generator, err);
 
     if (code != CST_OK) return code;
+    source->chosen = cst_generator_chosen(generator);
     shape->schema = *cst_generator_schema(generator);
     for (uint32_t c = 0; c < shape->schema.columns_count; c++)
         (void)snprintf(shape->names[c], sizeof shape->names[c], "%s",

@@ -132,6 +132,69 @@ TEST(an_offset_of_other_stripes_is_refused) {
     csti_source_close(source);
 }
 
+// Opens the only split of the options' source at the offset; out: the offset behind its first
+// batch.
+static cst_code goes_on(const csti_source_options *options, const char *offset,
+                        char out[CSTI_OFFSET_BYTES_MAX], cst_err *err) {
+    csti_source *source = NULL;
+    csti_split *split = NULL;
+    bool ended = false;
+    cst_batch batch;
+    cst_code code;
+
+    CHECK_OK(csti_source_open(options, &source, NULL));
+    code = csti_split_open(source, "generator-0", offset, &split, err);
+    if (code == CST_OK) {
+        CHECK_OK(csti_split_next(split, 0, &batch, &ended, NULL));
+        csti_split_offset(split, out);
+    }
+    csti_split_close(split);
+    csti_source_close(source);
+    return code;
+}
+
+TEST(an_offset_of_another_stream_is_refused_and_says_what_differs) {
+    static const struct {
+        const char *workload;
+        cst_generator_options generate;
+        const char *wanted;
+    } cases[] = {
+        {"bids", {.seed = 5, .skew = -1}, "its name was orders, now it is bids"},
+        {"orders", {.seed = 6, .skew = -1}, "its seed was 5, now it is 6"},
+        {"orders", {.seed = 5, .skew = -1, .keys = 7}, "its keys was 100000, now it is 7"},
+        {"orders", {.seed = 5, .skew = 0.5}, "its skew was 0.99, now it is 0.5"},
+    };
+    csti_source_options options = options_of(30000, 1, 0);
+    char offset[CSTI_OFFSET_BYTES_MAX], behind[CSTI_OFFSET_BYTES_MAX];
+    cst_err err = {0};
+
+    CHECK_OK(goes_on(&options, NULL, offset, &err));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        options.generator = cases[i].workload;
+        options.generate = cases[i].generate;
+        CHECK_CODE(goes_on(&options, offset, behind, &err), CST_SOURCE_CHANGED);
+        if (!strstr(err.text, "generator-0") || !strstr(err.text, cases[i].wanted))
+            TEST_FAIL("'%s', wanted '%s'", err.text, cases[i].wanted);
+    }
+    options.generate = (cst_generator_options){.seed = 5, .skew = 0.99, .keys = 100000};
+    options.generator = "orders"; // its own keys and skew, by their names
+    options.rows = 60000;
+    CHECK_OK(goes_on(&options, offset, behind, &err));
+    CHECK(strstr(behind, "{\"row\":16384,\"stripes\":1,"));
+}
+
+TEST(an_offset_that_does_not_say_of_what_stream_is_taken_as_it_is) {
+    csti_source_options options = options_of(30000, 1, 0);
+    char behind[CSTI_OFFSET_BYTES_MAX];
+    cst_err err = {0};
+
+    options.generate.seed = 6;
+    CHECK_OK(goes_on(&options, "{\"row\":8192,\"stripes\":1}", behind, &err));
+    CHECK(strstr(behind, "\"seed\":6,"));
+    CHECK_CODE(goes_on(&options, "{\"row\":8192,\"stripes\":1,\"seed\":5}", behind, &err),
+               CST_SOURCE_CHANGED);
+}
+
 TEST(options_out_of_range_are_refused) {
     csti_source_options options = options_of(1, 0, 0);
     csti_source *source = NULL;
