@@ -191,6 +191,7 @@ extern "C" cst_code csti_toml_parse(const char *text, size_t bytes, csti_arena *
     if (bytes > CSTI_TOML_BYTES_MAX)
         return cst_fail(err, CST_LIMIT, "%zu bytes, at most %d", bytes, CSTI_TOML_BYTES_MAX);
     place_out->line = long_line(view);
+    place_out->column = place_out->line ? CSTI_TOML_LINE_BYTES_MAX + 1 : 0;
     if (place_out->line != 0)
         return cst_fail(err, CST_LIMIT, "the line is longer than %d bytes. Break it",
                         CSTI_TOML_LINE_BYTES_MAX);
