@@ -402,6 +402,23 @@ class UnendedLines(Files):
         self.assertEqual(self.state(), behind)
 
 
+class CutsByRows(Files):
+    """[checkpoint] every = "N rows" where files are followed."""
+
+    def test_files_that_have_no_more_rows_hold_back_nobody(self):
+        long = [(f"k{i % 50}", i) for i in range(1000)]
+        few = [(f"k{i}", i) for i in range(7)]
+        # Readers of a and c, and of b; 50 rows are each file's share.
+        self.files(every="150 rows", more="follow = true", a=long, b=few, c=few)
+        process = self.start("--json")
+        self.wait_for(lambda: self.rows_or_none() == self.wanted(*long, *few, *few))
+        self.append("b", *long, *few)
+        self.wait_for(lambda: sum(n for n, _ in (self.rows_or_none() or {}).values()) > 1950)
+        process.send_signal(signal.SIGINT)  # the rest is less than a share
+        self.finish(process)
+        self.assertEqual(self.rows(), self.wanted(*long, *long, *few, *few, *few))
+
+
 class Totals(Files):
     """[job] totals: what all keys add up to, in progress lines and at the end."""
 

@@ -8,7 +8,7 @@
 // What the readers say, together.
 typedef struct job_readers {
     bool all_ended;  // there is nothing more to read
-    bool all_at_cut; // every one has its rows and waits, or has ended; one at least waits
+    bool all_at_cut; // one at least has its rows, and no other can read on
     bool all_passed; // the last barrier: the next one may go
 } job_readers;
 
@@ -21,7 +21,7 @@ static job_readers readers_read(const csti_job *job) {
 
         csti_reader_stats_read(job->workers[r].reader, &stats);
         out.all_ended = out.all_ended && stats.ended;
-        out.all_at_cut = out.all_at_cut && (stats.at_cut || stats.ended);
+        out.all_at_cut = out.all_at_cut && (stats.at_cut || stats.ended || stats.waits);
         any_at_cut = any_at_cut || stats.at_cut;
         out.all_passed = out.all_passed && stats.passed_id == job->barrier_id;
     }
@@ -70,8 +70,12 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     const bool none_under_way = stats->begun == stats->committed + stats->aborted;
     // The last one was given up: its changes wait for another, whether or not rows come.
     const bool left_behind = none_under_way && job->barrier_id > stats->last_committed_id;
+    // Also without rows since the last barrier, if it went for another reason: who waits for this
+    // one could never read on.
+    const bool cut_is_due =
+        job->config->every_kind == CSTI_EVERY_ROWS && readers->all_at_cut && readers->all_passed;
 
-    if (csti_job_rows(job) == job->rows_at_barrier && !left_behind) return false;
+    if (csti_job_rows(job) == job->rows_at_barrier && !left_behind && !cut_is_due) return false;
     // Memory is short: what is sealed and committed can be freed.
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
     if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;

@@ -29,7 +29,7 @@ typedef enum reader_stage {
 typedef struct reader_shown {
     _Atomic uint64_t rows, bytes, dropped, lag, full_count, passed_id;
     _Atomic int64_t watermark_us;
-    _Atomic bool ended, at_cut, finished;
+    _Atomic bool ended, at_cut, waits, finished;
 } reader_shown;
 
 struct csti_reader {
@@ -88,6 +88,7 @@ void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
         .watermark_us = atomic_load_explicit(&shown->watermark_us, memory_order_relaxed),
         .ended = atomic_load_explicit(&shown->ended, memory_order_relaxed),
         .at_cut = atomic_load_explicit(&shown->at_cut, memory_order_relaxed),
+        .waits = atomic_load_explicit(&shown->waits, memory_order_relaxed),
         .finished = atomic_load_explicit(&shown->finished, memory_order_relaxed),
     };
 }
@@ -278,8 +279,9 @@ static void cut_end(csti_reader *reader) {
         for (uint32_t i = 0; i < reader->splits_count; i++)
             reader->splits[i].rows_to_cut = reader->options.rows_every;
     atomic_store_explicit(&reader->shown.at_cut, false, memory_order_relaxed);
+    atomic_store_explicit(&reader->shown.waits, false, memory_order_relaxed);
     // Release pairs with the acquire in csti_reader_stats_read: who sees that the barrier is passed
-    // does not see this reader at the cut before it.
+    // does not see this reader at the cut before it, or without rows there.
     atomic_store_explicit(&reader->shown.passed_id, reader->barrier.id, memory_order_release);
 }
 
@@ -405,6 +407,7 @@ static cst_code batch_take(csti_reader *reader, reader_split *split, const cst_b
     reader->read_ns = now_ns;
     reader->split = split;
     split->empty = false;
+    atomic_store_explicit(&reader->shown.waits, false, memory_order_relaxed);
     if (reader->options.rows_every > 0) {
         assert(batch->rows_count <= split->rows_to_cut);
         split->rows_to_cut -= batch->rows_count;
@@ -444,20 +447,17 @@ static cst_code split_read(csti_reader *reader, reader_split *split, uint64_t no
 static void nothing_to_read(csti_reader *reader, uint64_t now_ns) {
     bool all_ended = true;
     bool any_at_cut = false;
-    bool all_wait = true;
 
     flush(reader, now_ns);
+    // Each of them has ended, is at its cut or has nothing now.
     for (uint32_t i = 0; i < reader->splits_count; i++) {
-        const bool at_cut = split_waits_for_cut(reader, &reader->splits[i]);
-
         all_ended = all_ended && reader->splits[i].ended;
-        any_at_cut = any_at_cut || at_cut;
-        all_wait = all_wait && (at_cut || reader->splits[i].ended);
+        any_at_cut = any_at_cut || split_waits_for_cut(reader, &reader->splits[i]);
     }
     // Release pairs with the acquire of who acts on it: the rows are in the channels.
     if (all_ended) atomic_store_explicit(&reader->shown.ended, true, memory_order_release);
-    if (any_at_cut && all_wait && !all_ended)
-        atomic_store_explicit(&reader->shown.at_cut, true, memory_order_release);
+    atomic_store_explicit(&reader->shown.waits, true, memory_order_release);
+    if (any_at_cut) atomic_store_explicit(&reader->shown.at_cut, true, memory_order_release);
 }
 
 static cst_code read_any(csti_reader *reader, uint64_t now_ns, cst_err *err) {

@@ -13,7 +13,8 @@
 // when there is nothing to read.
 //
 // With rows_every a split stops after each so many rows and waits for a barrier: the cut is at the
-// same rows whatever the speed of anything. at_cut says that all splits wait (or have ended).
+// same rows whatever the speed of anything. at_cut says that one waits and no other can go on: it
+// waits, too, has ended, or has nothing now (a followed file, which may have nothing for ever).
 // A FINAL barrier is the last cut: nothing is read behind it; another barrier still passes.
 //
 // Promises   a cut's offsets are of exactly the rows sent before its barrier. Rows of a split come
@@ -105,6 +106,7 @@ typedef struct csti_reader_stats {
     int64_t watermark_us; // last sent; CSTI_WATERMARK_NONE
     bool ended;           // all its splits have ended, and all rows are sent
     bool at_cut;          // waits for the barrier behind passed_id, see rows_every
+    bool waits;           // has looked behind passed_id, and none of its splits could read on
     bool finished;        // has passed a FINAL barrier
 } csti_reader_stats;
 // Any thread.
