@@ -21,7 +21,7 @@ import jobs
 
 NAMED_A_SCENARIO = 5
 RECOVERING_A_SCENARIO = 2
-RANDOM_A_SCENARIO = 6
+RANDOM_A_SCENARIO = 9
 TAKEOVERS_A_SCENARIO = 1   # two processes die in one, or the first wakes up and is fenced off
 KILLS_A_SCENARIO = (NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
                     + TAKEOVERS_A_SCENARIO)
