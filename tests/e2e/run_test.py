@@ -375,6 +375,31 @@ class BadRows(Files):
         self.assertEqual(self.state(), wanted)
 
 
+class LongKeys(Files):
+    """An encoded key that is longer than the job takes."""
+
+    def test_the_record_is_named_and_the_cure_helps(self):
+        good = [("a", 1), ("drop", 5), ("b", 2)]
+        long = ("k" * 70, 3)
+        self.files(a=good)
+        with open(os.path.join(self.folder.name, "job.toml"), "a", encoding="utf-8") as file:
+            file.write('[[filter]]\ncolumn = "value"\nop = "!="\nvalue = 5\n')
+        self.run_json()
+        self.append("a", ("drop", 5), "\n", ("c", 3), long, ("d", 4))
+        _, err = self.finish(self.start(), INPUT)
+        self.assertRegex(err, "rows/a, line 7, byte [0-9]+: its encoded key has 72 bytes, the job "
+                              r"takes 64\. .*\[key\] key_bytes_max = 72 takes it, in a new "
+                              r"store\. \(CST_KEY")
+        path = os.path.join(self.folder.name, "job.toml")
+        with open(path, "r+", encoding="utf-8") as file:
+            text = file.read().replace("[key]\n", "[key]\nkey_bytes_max = 72\n")
+            text = text.replace("[job]", '[job]\ndir = "new"').replace("results/of", "other")
+            file.seek(0)
+            file.write(text)
+        self.run_json()
+        self.assertEqual(self.state(), self.wanted(good[0], good[2], ("c", 3), long, ("d", 4)))
+
+
 class UnendedLines(Files):
     """The last line of a file has no line end yet when the job comes to it."""
 

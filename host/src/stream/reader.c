@@ -3,6 +3,8 @@
 #include "base/spsc_ring.h"
 #include "codec/batch_read.h"
 
+#include <constellation/table.h>
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -343,6 +345,26 @@ static cst_code encode_begin(csti_reader *reader, cst_err *err) {
     return code;
 }
 
+static cst_code key_fail(const csti_reader *reader, uint32_t row, uint32_t bytes, cst_err *err) {
+    const uint32_t bytes_max = reader->options.key->key_bytes_max;
+    uint32_t row_before = 0;
+    cst_code code;
+
+    if (bytes > CST_INLINE_KEY_BYTES_MAX)
+        code = cst_fail(err, CST_KEY_TOO_LONG,
+                        "its encoded key has %u bytes, and no job takes more than %d. A [[filter]] "
+                        "keeps the row out.",
+                        bytes, CST_INLINE_KEY_BYTES_MAX);
+    else
+        code = cst_fail(err, CST_KEY_TOO_LONG,
+                        "its encoded key has %u bytes, the job takes %u. A [[filter]] keeps the "
+                        "row out; [key] key_bytes_max = %u takes it, in a new store.",
+                        bytes, bytes_max, bytes);
+    if (!csti_steps_row_before(reader->options.steps, row, &row_before))
+        code = cst_fail_at(err, code, "an operator made a row of this one or one behind it");
+    return csti_split_row_fail(reader->split->split, row_before, code, err);
+}
+
 static cst_code keys_check(const csti_reader *reader, cst_err *err) {
     const csti_reader_key *key = reader->options.key;
 
@@ -350,10 +372,7 @@ static cst_code keys_check(const csti_reader *reader, cst_err *err) {
     for (uint32_t r = 0; r < reader->batch.rows_count; r++) {
         const uint32_t bytes = reader->keys.offsets[r + 1] - reader->keys.offsets[r];
 
-        if (bytes > key->key_bytes_max)
-            return cst_fail(err, CST_KEY_TOO_LONG,
-                            "row %u of a batch: its encoded key has %u bytes, the job takes %u", r,
-                            bytes, key->key_bytes_max);
+        if (bytes > key->key_bytes_max) return key_fail(reader, r, bytes, err);
     }
     return CST_OK;
 }

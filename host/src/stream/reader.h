@@ -24,9 +24,8 @@
 // Ring       1.
 // Owner      borrows source, key, queue, channels, cell, clock and `paused`, and the splits' names;
 //            the other options until open returns. The steps are its own, also if open fails.
-// Errors     of source, steps and device, naming the split; KEY_TOO_LONG. The channels then end
-// with
-//            that code, and every later poll gives it again.
+// Errors     of source, steps and device, naming the split; KEY_TOO_LONG, and where the row is.
+//            The channels then end with that code, and every later poll gives it again.
 #ifndef CST_STREAM_READER_H
 #define CST_STREAM_READER_H
 

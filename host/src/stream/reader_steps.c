@@ -116,6 +116,14 @@ cst_code csti_steps_run(csti_steps *steps, const cst_batch *in, cst_batch *out, 
     return code;
 }
 
+bool csti_steps_row_before(const csti_steps *steps, uint32_t row, uint32_t *row_out) {
+    const bool known = steps->operators_count == 0;
+
+    if (!known) row = 0;
+    *row_out = steps->filters_count > 0 ? steps->rows[row] : row;
+    return known;
+}
+
 uint64_t csti_steps_dropped_count(const csti_steps *steps) {
     return steps->dropped_count;
 }

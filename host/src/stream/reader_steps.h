@@ -45,6 +45,9 @@ void csti_steps_close(csti_steps *steps);                            // NULL is 
 const cst_operator_shape *csti_steps_shape(const csti_steps *steps); // of what comes out
 CST_CHECK_RESULT cst_code csti_steps_run(csti_steps *steps, const cst_batch *in, cst_batch *out,
                                          cst_err *err);
+// The row of the batch that went in last, of which this one of what came out was made. False:
+// operators hide it; it is that one or one behind it.
+bool csti_steps_row_before(const csti_steps *steps, uint32_t row, uint32_t *row_out);
 uint64_t csti_steps_dropped_count(const csti_steps *steps); // rows, by filters
 
 #endif

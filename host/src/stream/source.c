@@ -62,6 +62,12 @@ cst_code csti_split_next(csti_split *split, uint32_t rows_max, cst_batch *out, b
     return split->source->ops->split_next(split, rows_max, out, ended_out, err);
 }
 
+cst_code csti_split_row_fail(csti_split *split, uint32_t row, cst_code code, cst_err *err) {
+    const csti_source *source = split->source;
+
+    return source->row_fail ? source->row_fail(split, row, code, err) : code;
+}
+
 void csti_split_offset(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]) {
     split->source->ops->split_offset(split, out);
 }

@@ -81,6 +81,10 @@ void csti_split_close(csti_split *split); // NULL is allowed
 // file); *ended_out: none ever again, and out->rows_count is 0 then.
 CST_CHECK_RESULT cst_code csti_split_next(csti_split *split, uint32_t rows_max, cst_batch *out,
                                           bool *ended_out, cst_err *err);
+// Puts where a row of the batch last handed out is in front of what *err says: file, line and byte,
+// or the row's number. Gives `code` back; the batch is gone.
+CST_CHECK_RESULT cst_code csti_split_row_fail(csti_split *split, uint32_t row, cst_code code,
+                                              cst_err *err);
 // The offset behind the batch last handed out, as text with a NUL.
 void csti_split_offset(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]);
 

@@ -35,6 +35,7 @@ typedef struct file_split {
     csti_ndjson_rows json;
     csti_row_columns columns;
     bool header_due;
+    csti_text batch;    // the last batch's text, until the next call
     size_t batch_bytes; // of text, of the last batch: with less left over, more is read first
     uint64_t first_byte;
     uint64_t rows;
@@ -82,9 +83,13 @@ static char *split_path(const file_source *source, uint32_t index) {
 }
 
 // Where in the file, and what: in front of what *err says.
+static cst_code place_fail(const file_split *split, cst_code code, uint64_t line, uint64_t byte,
+                           cst_err *err) {
+    return cst_fail_at(err, code, "%s, line %" PRIu64 ", byte %" PRIu64, split->path, line, byte);
+}
+
 static cst_code record_fail(const file_split *split, uint64_t line, uint64_t byte, cst_err *err) {
-    return cst_fail_at(err, CST_SOURCE_RECORD, "%s, line %" PRIu64 ", byte %" PRIu64, split->path,
-                       line, byte);
+    return place_fail(split, CST_SOURCE_RECORD, line, byte, err);
 }
 
 static cst_code parse_fail(const file_split *split, const csti_source_text *from,
@@ -196,20 +201,24 @@ static cst_code split_open(csti_source *base, uint32_t index, const char *offset
 
 // ---- Rows ---------------------------------------------------------------------------------------
 
+static cst_code rows_take(file_split *split, csti_text *text, uint32_t rows_max, uint32_t *rows_out,
+                          cst_err *err) {
+    csti_columns_reset(&split->columns);
+    if (source_of(split)->format == CSTI_FILE_CSV)
+        return csti_csv_rows_next(&split->csv, text, &split->columns, rows_max, rows_out, err);
+    return csti_ndjson_rows_next(&split->json, text, &split->columns, rows_max, rows_out, err);
+}
+
 // Rows from the lines in the buffer. With rows in hand, what is wrong behind them waits until the
 // next call comes to it.
 static cst_code rows_parse(file_split *split, uint32_t rows_max, uint32_t *rows_out, cst_err *err) {
     csti_text text = csti_source_text_lines(&split->text);
-    const char *from = text.at;
     cst_code code;
 
-    csti_columns_reset(&split->columns);
-    if (source_of(split)->format == CSTI_FILE_CSV)
-        code = csti_csv_rows_next(&split->csv, &text, &split->columns, rows_max, rows_out, err);
-    else
-        code = csti_ndjson_rows_next(&split->json, &text, &split->columns, rows_max, rows_out, err);
+    split->batch = text;
+    code = rows_take(split, &text, rows_max, rows_out, err);
     csti_source_text_consume(&split->text, &text);
-    split->batch_bytes = (size_t)(text.at - from);
+    split->batch_bytes = (size_t)(text.at - split->batch.at);
     if (*rows_out > 0 || code == CST_OK) return CST_OK;
     return code == CST_SOURCE_RECORD ? parse_fail(split, &split->text, &text, err) : code;
 }
@@ -259,6 +268,23 @@ static cst_code split_next(csti_split *base, uint32_t rows_max, cst_batch *out, 
     if (rows > 0) csti_columns_batch(&split->columns, rows, out);
     split->rows += rows;
     return CST_OK;
+}
+
+// The rows before it are read once more: nobody counts where each of them begins.
+static cst_code split_row_fail(csti_split *base, uint32_t row, cst_code code, cst_err *err) {
+    file_split *split = (file_split *)base;
+    const csti_source_text *from = &split->text;
+    csti_text text = split->batch;
+    uint32_t rows = 0;
+
+    if (row > 0 && rows_take(split, &text, row, &rows, NULL) != CST_OK) return code;
+    assert(rows == row);
+    if (source_of(split)->format == CSTI_FILE_NDJSON) // lines of blanks hold no row
+        for (size_t blank; text.at[blank = strspn(text.at, " \t\r")] == '\n'; text.lines++)
+            text.at += blank + 1;
+    assert(text.at < text.end);
+    return place_fail(split, code, text.lines + 1, from->base + (uint64_t)(text.at - from->buffer),
+                      err);
 }
 
 static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]) {
@@ -383,6 +409,7 @@ cst_code csti_file_source_open(const csti_source_options *options, csti_source *
     source = calloc(1, sizeof *source);
     if (!source) return cst_fail(err, CST_NO_MEMORY, "a source");
     source->source.ops = &file_ops;
+    source->source.row_fail = split_row_fail;
     source->source.shape = options->shape;
     source->source.batch_rows = options->batch_rows;
     source->format = options->format;

@@ -23,7 +23,8 @@ typedef struct generator_source {
 typedef struct generator_split {
     csti_split split;
     cst_generator *generator;
-    uint64_t row; // the next; always one of this stripe's
+    uint64_t row;       // the next; always one of this stripe's
+    uint64_t batch_row; // the first of the last batch
     csti_split_stats stats;
 } generator_split;
 
@@ -186,8 +187,13 @@ static cst_code split_next(csti_split *base, uint32_t rows_max, cst_batch *out, 
     out->schema = &base->source->shape.schema;
     split->stats.rows += out->rows_count;
     split->stats.bytes += batch_bytes(out);
+    split->batch_row = split->row;
     split->row = stripe_row(split, end);
     return CST_OK;
+}
+
+static cst_code split_row_fail(csti_split *base, uint32_t row, cst_code code, cst_err *err) {
+    return cst_fail_at(err, code, "row %" PRIu64, ((generator_split *)base)->batch_row + row);
 }
 
 static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]) {
@@ -243,6 +249,7 @@ cst_code csti_generator_source_open(const csti_source_options *options, csti_sou
     source = calloc(1, sizeof *source);
     if (!source) return cst_fail(err, CST_NO_MEMORY, "a source");
     source->source.ops = &generator_ops;
+    source->source.row_fail = split_row_fail;
     source->source.batch_rows = options->batch_rows;
     source->source.splits_count = options->stripes;
     source->generate = options->generate;

@@ -28,6 +28,8 @@ struct csti_source { // first in a kind's own struct
     uint32_t batch_rows;
     uint32_t splits_count;
     char (*names)[CSTI_SPLIT_NAME_BYTES]; // sorted
+    // csti_split_row_fail; NULL: its rows have no places
+    cst_code (*row_fail)(csti_split *split, uint32_t row, cst_code code, cst_err *err);
 };
 
 struct csti_split { // first in a kind's own struct

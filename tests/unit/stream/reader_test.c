@@ -405,7 +405,9 @@ TEST(a_key_that_is_too_long_fails_the_channels_with_its_code) {
                               .key_bytes_max = 6}); // "partner" is longer
     for (int turn = 0; turn < 100 && (code == CST_OK || code == CST_AGAIN); turn++) code = step(&f);
     CHECK_EQ(code, CST_KEY_TOO_LONG);
-    CHECK(strstr(f.err.text, "split generator-0"));
+    CHECK(strstr(f.err.text, "split generator-0: row "));
+    CHECK(strstr(f.err.text, "its encoded key has 9 bytes, the job takes 6."));
+    CHECK(strstr(f.err.text, "key_bytes_max = 9 takes it"));
     drain(&f);
     CHECK_EQ(f.ends, PARTITIONS);
     CHECK_EQ(f.end_code, CST_KEY_TOO_LONG);

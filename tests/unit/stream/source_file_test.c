@@ -356,6 +356,44 @@ TEST(after_a_bad_record_the_split_stands_before_it) {
     folder_remove(files.folder);
 }
 
+// What is wrong with a row of the first batch, by its number.
+static void row_stands_at(csti_file_format format, bool header, const char *text, uint32_t row,
+                          const char *wanted) {
+    source_files files = bids_make(format);
+    csti_source *source;
+    csti_split *split = NULL;
+    cst_batch batch;
+    bool ended;
+    cst_err err = {.text = "why"};
+    char place[300];
+
+    files.options.csv_header = header;
+    files_put(&files, "a", text);
+    source = files_open(&files);
+    CHECK_OK(csti_split_open(source, "file-a", NULL, &split, NULL));
+    CHECK_OK(csti_split_next(split, 0, &batch, &ended, NULL));
+    CHECK(batch.rows_count > row);
+    CHECK_CODE(csti_split_row_fail(split, row, CST_KEY_TOO_LONG, &err), CST_KEY_TOO_LONG);
+    (void)snprintf(place, sizeof place, "%s/a, %s: why", files.folder, wanted);
+    CHECK_TEXT(err.text, place);
+    csti_split_close(split);
+    csti_source_close(source);
+    folder_remove(files.folder);
+}
+
+TEST(a_row_of_a_batch_is_found_again_by_line_and_byte) {
+    static const char csv[] = "1,x\n2,\"\n\"\n3,y";
+    static const char json[] = "\n{\"auction\":1}\n \r\n\n\t{\"auction\":2}\n";
+
+    row_stands_at(CSTI_FILE_CSV, false, csv, 0, "line 1, byte 0");
+    row_stands_at(CSTI_FILE_CSV, false, csv, 1, "line 2, byte 4");
+    row_stands_at(CSTI_FILE_CSV, false, csv, 2, "line 4, byte 10");
+    row_stands_at(CSTI_FILE_CSV, true, "channel,auction\n,1\n,2\n", 1, "line 3, byte 19");
+    row_stands_at(CSTI_FILE_CSV, false, "\xef\xbb\xbf\x31,x\n", 0, "line 1, byte 3");
+    row_stands_at(CSTI_FILE_NDJSON, false, json, 0, "line 2, byte 1");
+    row_stands_at(CSTI_FILE_NDJSON, false, json, 1, "line 5, byte 19");
+}
+
 // ---- Offsets ------------------------------------------------------------------------------------
 
 // A file read in batches of one to three rows, opened again after each: every row once, and lines
