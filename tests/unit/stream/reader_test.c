@@ -460,6 +460,26 @@ TEST(operators_run_in_order_on_every_row) {
     fixture_close(&f);
 }
 
+TEST(behind_an_operator_a_key_that_is_too_long_names_the_first_row_that_it_can_be_of) {
+    static doubler d = {.wrong = ""};
+    cst_operator_shape shape;
+    const csti_step use = doubler_step(&d, &shape);
+    fixture f;
+
+    fixture_open(&f, (wanted){.rows = ROWS,
+                              .stripes = 1,
+                              .workload = "bids",
+                              .key = "string",
+                              .key_column = 3,
+                              .key_bytes_max = 6,
+                              .operators = &use,
+                              .operators_count = 1});
+    CHECK_CODE(step(&f), CST_KEY_TOO_LONG);
+    CHECK(strstr(f.err.text, "split generator-0: row 0: an operator made"));
+    drain(&f);
+    fixture_close(&f);
+}
+
 TEST(an_operator_that_errs_stops_the_reader_before_any_row_is_sent) {
     static doubler doublers[2] = {{.wrong = "more"}, {.wrong = "fail"}};
 
