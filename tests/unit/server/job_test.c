@@ -449,7 +449,7 @@ TEST(a_second_run_from_another_folder_is_refused_by_the_lock_of_the_store) {
     job_open(&f, 0);
     CHECK_EQ(pthread_create(&first, NULL, run_aside, &f), 0);
     TEST_WAIT_UNTIL(atomic_load(&f.going));
-    job_open(&g, 0);
+    job_open(&g, ROWS);
     g.config.checkpoint_store = uri;
     CHECK_CODE(csti_job_run(g.job, &g.result, &g.err), CST_JOB_RUNNING);
     CHECK(strstr(g.err.text, "runs job test, and holds"));
