@@ -48,12 +48,25 @@ static cst_code add_cpus(hwloc_topology_t topology, hwloc_obj_t memory, csti_top
     return CST_OK;
 }
 
+// What taskset and its like leave; hwloc itself heeds cpusets alone.
+static cst_code restrict_to_affinity(hwloc_topology_t topology, cst_err *err) {
+    hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+    cst_code code = CST_OK;
+
+    if (!allowed) return cst_fail(err, CST_NO_MEMORY, "topology: hwloc");
+    if (hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_THREAD) != 0 ||
+        hwloc_topology_restrict(topology, allowed, 0) != 0)
+        code = cst_fail(err, CST_IO, "processors of this process: %s", strerror(errno));
+    hwloc_bitmap_free(allowed);
+    return code;
+}
+
 static cst_code load(hwloc_topology_t topology, const char *synthetic, cst_err *err) {
     if (synthetic && hwloc_topology_set_synthetic(topology, synthetic) != 0)
         return cst_fail(err, CST_PARSE, "topology \"%s\": hwloc cannot read it", synthetic);
     if (hwloc_topology_load(topology) != 0)
         return cst_fail(err, CST_IO, "topology of this machine: %s", strerror(errno));
-    return CST_OK;
+    return synthetic ? CST_OK : restrict_to_affinity(topology, err);
 }
 
 cst_code csti_topology_take(const char *synthetic, csti_topology *out, cst_err *err) {
@@ -81,6 +94,18 @@ cst_code csti_topology_take(const char *synthetic, csti_topology *out, cst_err *
 done:
     hwloc_topology_destroy(topology);
     return code;
+}
+
+const csti_topology_cpu *csti_topology_turn(const csti_topology *topology, uint32_t turn) {
+    uint32_t left = topology->cpus_count ? turn % topology->cpus_count : 0;
+
+    for (int second = 0; second < 2; second++)
+        for (uint32_t c = 0; c < topology->cpus_count; c++) {
+            const csti_topology_cpu *cpu = &topology->cpus[c];
+
+            if ((cpu->thread > 0) == second && left-- == 0) return cpu;
+        }
+    return NULL;
 }
 
 cst_code csti_topology_current_node(int *node_out, cst_err *err) {

@@ -7,7 +7,8 @@
 // A description is taken once and is a plain value; hwloc reads the machine, and is not needed
 // afterwards. Tests pass hwloc's synthetic form instead: "node:2 core:4 pu:2".
 //
-// Promises   only processors that this process may use are listed (cpusets, containers).
+// Promises   only processors that the calling thread may use are listed (cpusets, containers,
+//            sched_setaffinity).
 //            csti_thread_pin has looked where it runs when it says success.
 // Thread     the value is constant once taken; pin and current are about the calling thread.
 // Ring       1, 2. csti_topology_current_node: a call without a system call on most machines.
@@ -45,6 +46,10 @@ typedef struct csti_topology {
 // synthetic: NULL for this machine.
 CST_CHECK_RESULT cst_code csti_topology_take(const char *synthetic, csti_topology *out,
                                              cst_err *err);
+
+// The processor of the turn: a thread of each core first, then the cores' other threads, then from
+// the first again. NULL: there is none at all.
+const csti_topology_cpu *csti_topology_turn(const csti_topology *topology, uint32_t turn);
 
 // The node of the processor that the calling thread runs on now; it may move unless pinned.
 CST_CHECK_RESULT cst_code csti_topology_current_node(int *node_out, cst_err *err);

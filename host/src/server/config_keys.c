@@ -44,7 +44,7 @@ const csti_config_key csti_config_keys[] = {
     {"partitions", "job", CSTI_KEY_COUNT32, false, JOB(partitions), 1, CSTI_JOB_PARTITIONS_MAX,
      NULL, NULL, NULL,
      "How many threads keep state, each for its share of the keys. A job keeps its number. "
-     "Without it: one a core, at most 16."},
+     "Without it: one a core that the process may use, at most 16."},
     {"dir", "job", CSTI_KEY_PATH, false, JOB(dir), 1, 0, NULL, "data", NULL,
      "The job's folder: the lock that tells whether it runs, and, without another place, its "
      "checkpoints."},

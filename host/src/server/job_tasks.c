@@ -1,5 +1,6 @@
 #include "server/job_internal.h"
 
+#include "base/crc32c.h"
 #include "base/fault_point.h"
 #include "stream/project.h"
 
@@ -184,22 +185,17 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
 
 // ---- Channels -----------------------------------------------------------------------------------
 
-// One thread a core first, then the cores' second threads; nowhere in particular if there are more
-// workers than processors.
+// Jobs beside each other begin at places of their own, as their names have it: else all of them
+// would share the first processors, and leave the others idle.
 static void worker_place(const csti_job *job, job_worker *worker) {
-    uint32_t seen = 0;
+    const uint32_t count = job->workers_count;
+    const uint32_t places = job->topology.cpus_count / count;
+    const uint32_t name = csti_crc32c(0, job->config->name, strlen(job->config->name));
+    const uint32_t first = places > 1 ? name % places * count : 0;
+    const csti_topology_cpu *cpu = csti_topology_turn(&job->topology, first + worker->number);
 
-    worker->cpu = worker->node = -1;
-    if (job->workers_count > job->topology.cpus_count) return;
-    for (int second = 0; second < 2; second++)
-        for (uint32_t c = 0; c < job->topology.cpus_count; c++) {
-            const csti_topology_cpu *cpu = &job->topology.cpus[c];
-
-            if ((cpu->thread > 0) != second || seen++ != worker->number) continue;
-            worker->cpu = cpu->number;
-            worker->node = cpu->node;
-            return;
-        }
+    worker->cpu = cpu ? cpu->number : -1;
+    worker->node = cpu ? cpu->node : -1;
 }
 
 cst_code csti_job_channels_open(csti_job *job, cst_err *err) {

@@ -25,6 +25,16 @@ TEST(two_nodes_of_four_cores_with_two_threads) {
     }
 }
 
+TEST(turns_take_a_thread_of_each_core_first_and_begin_again_behind_the_last) {
+    static const int wanted[] = {0, 2, 4, 6, 1, 3, 5, 7, 0, 2};
+
+    CHECK_OK(csti_topology_take("node:2 core:2 pu:2", &topology, NULL));
+    for (uint32_t turn = 0; turn < 10; turn++)
+        CHECK_EQ(csti_topology_turn(&topology, turn)->number, wanted[turn]);
+    topology.cpus_count = 0;
+    CHECK(csti_topology_turn(&topology, 0) == NULL);
+}
+
 TEST(numbers_are_the_systems_and_not_positions) {
     CHECK_OK(
         csti_topology_take("node:2(indexes=5,3) core:1 pu:2(indexes=0,2,1,3)", &topology, NULL));
@@ -59,6 +69,31 @@ TEST(this_machine_lists_the_processors_that_this_process_may_use) {
     CHECK_EQ(topology.cpus_count, CPU_COUNT(&allowed));
     for (uint32_t i = 0; i < topology.cpus_count; i++)
         CHECK(CPU_ISSET((size_t)topology.cpus[i].number, &allowed));
+}
+
+// A thread of its own: what it may use is nobody else's concern.
+static void *restricted(void *context) {
+    cpu_set_t one;
+    const int cpu = *(const int *)context;
+
+    CPU_ZERO(&one);
+    CPU_SET((size_t)cpu, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    CHECK_OK(csti_topology_take(NULL, &topology, NULL));
+    CHECK_EQ(topology.cpus_count, 1);
+    CHECK_EQ(topology.cpus[0].number, cpu);
+    CHECK_EQ(topology.cpus[0].thread, 0); // the first that may be used, whichever it is
+    return NULL;
+}
+
+TEST(a_thread_with_less_than_the_machine_lists_that_alone) {
+    int last;
+    pthread_t thread;
+
+    CHECK_OK(csti_topology_take(NULL, &topology, NULL));
+    last = topology.cpus[topology.cpus_count - 1].number;
+    CHECK_EQ(pthread_create(&thread, NULL, restricted, &last), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
 static void *pin_to_each(void *context) {

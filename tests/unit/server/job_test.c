@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -662,6 +663,45 @@ TEST(a_job_whose_budget_is_too_small_says_so_also_where_nobody_asks_for_progress
     f.config.source.generate.keys = 100000000;
     CHECK_OK(csti_job_run(f.job, &f.result, &f.err)); // until the log has said it
     job_close(&f);
+    folder_close(&f);
+}
+
+static void on_progress_placed(void *context, const csti_job_progress *progress) {
+    fixture *f = context;
+    const csti_job *job = f->job;
+
+    if (progress->recovering) return;
+    CHECK_EQ(job->topology.cpus_count, 1);
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        CHECK_EQ(job->workers[w].cpu, job->topology.cpus[0].number);
+    atomic_store(&f->going, true);
+}
+
+static void *run_on_one_processor(void *context) {
+    fixture *f = context;
+    cpu_set_t allowed, one;
+    int last = CPU_SETSIZE - 1;
+
+    CHECK_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    while (!CPU_ISSET((size_t)last, &allowed)) last--;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)last, &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    f->options.progress = on_progress_placed;
+    (void)!run(f, 0);
+    return NULL;
+}
+
+TEST(workers_share_the_processors_that_the_job_may_use) {
+    static fixture f;
+    pthread_t thread;
+
+    folder_open(&f, 3, ROWS, "10ms");
+    CHECK_EQ(pthread_create(&thread, NULL, run_on_one_processor, &f), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_OK(f.code);
+    CHECK(atomic_load(&f.going));
+    check_state(&f, ROWS);
     folder_close(&f);
 }
 
