@@ -174,10 +174,10 @@ static int64_t rows_read(fixture *f) {
 
 // The test's own time-out ends what never comes.
 #define WAIT_FOR(f, condition)                                                                     \
-    while (!(condition)) {                                                                         \
-        if (atomic_load(&(f)->ended)) TEST_FAIL("the job ended: %s", (f)->err.text);               \
-        (void)usleep(200);                                                                         \
-    }
+    do {                                                                                           \
+        TEST_WAIT_UNTIL((condition) || atomic_load(&(f)->ended));                                  \
+        if (!(condition)) TEST_FAIL("the job ended: %s", (f)->err.text);                           \
+    } while (0)
 
 // ---- State --------------------------------------------------------------------------------------
 
