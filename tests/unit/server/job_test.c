@@ -536,31 +536,54 @@ TEST(at_the_cap_barriers_wait_and_rows_go_on) {
     folder_close(&f);
 }
 
+// Another process at the same store: what it does there the job only finds out.
+typedef struct beside {
+    csti_meta_log_options log;
+    csti_meta *meta;
+} beside;
+
+static void beside_open(beside *b, const fixture *f) {
+    char uri[PATH_BYTES + 64];
+
+    *b = (beside){.log = {.clock = csti_clock_real(), .random = csti_random_real()}};
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
+    CHECK_OK(cst_object_store_open(uri, NULL, &b->log.store, NULL));
+}
+
+static void beside_propose(beside *b, const csti_meta_command *command) {
+    csti_meta_result result;
+
+    CHECK_OK(csti_meta_open_log(&b->log, &b->meta, NULL));
+    CHECK_OK(csti_meta_propose(b->meta, command, &result, NULL));
+}
+
+static void beside_close(beside *b) {
+    csti_meta_close(b->meta);
+    cst_object_store_close(b->log.store);
+}
+
+static const csti_meta_command claim_beside = {.kind = CSTI_META_CLAIM,
+                                               .name = "test",
+                                               .owner = 7,
+                                               .count = 2};
+
 // Somebody begins new metadata: what this one knows is no longer what decides. Its next commit is
 // an hour away.
 TEST(a_job_whose_metadata_begin_anew_is_fenced_off_before_it_commits) {
     static fixture f;
-    char uri[PATH_BYTES + 64];
-    csti_meta_log_options log = {.clock = csti_clock_real(), .random = csti_random_real()};
-    const csti_meta_command claim = {.kind = CSTI_META_CLAIM,
-                                     .name = "test",
-                                     .owner = 7,
-                                     .count = 2};
-    csti_meta *meta = NULL;
+    beside other;
     pthread_t thread;
 
     folder_open(&f, 2, 0, "1h");
     job_open(&f, 0);
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
     TEST_WAIT_UNTIL(atomic_load(&f.going));
-    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
-    CHECK_OK(csti_meta_open_incarnation(&log, 2, &claim, 1, &meta, NULL));
+    beside_open(&other, &f);
+    CHECK_OK(csti_meta_open_incarnation(&other.log, 2, &claim_beside, 1, &other.meta, NULL));
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_CODE(f.code, CST_FENCED);
     CHECK_EQ(f.result.checkpoints, 0);
-    csti_meta_close(meta);
-    cst_object_store_close(log.store);
+    beside_close(&other);
     job_close(&f);
     folder_close(&f);
 }
@@ -568,31 +591,21 @@ TEST(a_job_whose_metadata_begin_anew_is_fenced_off_before_it_commits) {
 // The one after it has cleaned up what this one still meant to read.
 TEST(what_fails_of_a_job_that_is_anothers_by_now_is_that_it_is_fenced_off) {
     static fixture f;
-    char uri[PATH_BYTES + 64];
-    csti_meta_log_options log = {.clock = csti_clock_real(), .random = csti_random_real()};
-    const csti_meta_command claim = {.kind = CSTI_META_CLAIM,
-                                     .name = "test",
-                                     .owner = 7,
-                                     .count = 2};
+    beside other;
     const cst_err why = {.text = "there is no object"};
-    csti_meta_result result;
-    csti_meta *meta = NULL;
     pthread_t thread;
 
     folder_open(&f, 2, 0, "1h");
     job_open(&f, 0);
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
     TEST_WAIT_UNTIL(atomic_load(&f.going));
-    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
-    CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
-    CHECK_OK(csti_meta_propose(meta, &claim, &result, NULL));
+    beside_open(&other, &f);
+    beside_propose(&other, &claim_beside);
     csti_job_fail(f.job, CST_NOT_FOUND, &why);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_CODE(f.code, CST_FENCED);
     CHECK(strstr(f.err.text, "tenure 2 has begun"));
-    csti_meta_close(meta);
-    cst_object_store_close(log.store);
+    beside_close(&other);
     job_close(&f);
     folder_close(&f);
 }
@@ -608,14 +621,11 @@ TEST(a_job_whose_folds_are_behind_reads_more_slowly_and_says_so) {
     static fixture f;
     static _Atomic bool seen;
     csti_logger logger;
-    char uri[PATH_BYTES + 64];
-    csti_meta_log_options log = {.clock = csti_clock_real(), .random = csti_random_real()};
+    beside other;
     const csti_meta_command lease = {.kind = CSTI_META_LEASE,
                                      .lease = CSTI_FOLD_LEASE,
                                      .owner = 7,
                                      .ttl_us = 3600000000};
-    csti_meta_result result;
-    csti_meta *meta = NULL;
     pthread_t thread;
 
     folder_open(&f, 1, 0, "10ms");
@@ -625,18 +635,15 @@ TEST(a_job_whose_folds_are_behind_reads_more_slowly_and_says_so) {
     f.config.fold.deltas_max = DELTAS_MAX;
     CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
     TEST_WAIT_UNTIL(atomic_load(&f.going));
-    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f.folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &log.store, NULL));
-    CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
-    CHECK_OK(csti_meta_propose(meta, &lease, &result, NULL));
+    beside_open(&other, &f);
+    beside_propose(&other, &lease);
     TEST_WAIT_UNTIL(atomic_load(&seen) && atomic_load(&f.job->rested_ns) > 0);
     csti_job_stop(f.job);
     CHECK_EQ(pthread_join(thread, NULL), 0);
     CHECK_CODE(f.code, CST_OK);
     CHECK(f.result.checkpoints > 4 * DELTAS_MAX);
     check_state(&f, f.result.rows);
-    csti_meta_close(meta);
-    cst_object_store_close(log.store);
+    beside_close(&other);
     job_close(&f);
     folder_close(&f);
 }

@@ -218,6 +218,13 @@ TEST(keys_of_one_hash_stay_apart_and_in_order) {
     sink_free(&full);
 }
 
+static void pair_close(cst_segment *chain[2], bytes_sink bytes[2]) {
+    for (int i = 0; i < 2; i++) {
+        cst_segment_close(chain[i]);
+        sink_free(&bytes[i]);
+    }
+}
+
 // The full has keys 0 to 39 at version 0, the delta the even ones and ten new ones at version 1.
 TEST(keys_of_one_hash_are_merged_with_those_of_the_full) {
     const cst_segment_info info = test_info(CST_SEGMENT_FULL_UNORDERED, 1, 1);
@@ -253,10 +260,7 @@ TEST(keys_of_one_hash_are_merged_with_those_of_the_full) {
         CHECK_EQ(load64(out[i].row.value), i % 2 == 0 || i >= 40);
     }
     cst_segment_close(full);
-    for (int i = 0; i < 2; i++) {
-        cst_segment_close(chain[i]);
-        sink_free(&bytes[i]);
-    }
+    pair_close(chain, bytes);
     sink_free(&rows);
     sink_free(&changes);
     sink_free(&folded);
@@ -353,10 +357,7 @@ TEST(parts_that_come_late_in_a_chain_are_folded) {
     CHECK_OK(cst_segment_fold(chain, 2, NULL, sink_write, &full, &summary, NULL));
     CHECK_EQ(summary.rows[0], 1);
     CHECK_EQ(summary.rows[1], 1);
-    for (int i = 0; i < 2; i++) {
-        cst_segment_close(chain[i]);
-        sink_free(&bytes[i]);
-    }
+    pair_close(chain, bytes);
     sink_free(&rows);
     sink_free(&wides);
     sink_free(&full);

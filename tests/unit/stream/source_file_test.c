@@ -445,20 +445,26 @@ TEST(a_split_opened_at_an_offset_gives_what_is_behind_it) {
                          "1|x|\n2|y|\n");
 }
 
+// The offset behind everything, when all that "a" holds is `text`.
+static void offset_behind(source_files *files, const char *text, char out[CSTI_OFFSET_BYTES_MAX]) {
+    csti_source *source;
+    csti_split *split = NULL;
+
+    files_put(files, "a", text);
+    source = files_open(files);
+    CHECK_OK(csti_split_open(source, "file-a", NULL, &split, NULL));
+    CHECK_OK(split_read(split, NULL));
+    csti_split_offset(split, out);
+    csti_split_close(split);
+    csti_source_close(source);
+}
+
 // Reads "a" up to its end, changes it, and opens it at its offset again.
 static cst_code changed_read(source_files *files, const char *first, const char *second,
                              bool replaced, cst_err *err) {
     char offset[CSTI_OFFSET_BYTES_MAX];
-    csti_source *source;
-    csti_split *split = NULL;
 
-    files_put(files, "a", first);
-    source = files_open(files);
-    CHECK_OK(csti_split_open(source, "file-a", NULL, &split, NULL));
-    CHECK_OK(split_read(split, err));
-    csti_split_offset(split, offset);
-    csti_split_close(split);
-    csti_source_close(source);
+    offset_behind(files, first, offset);
     if (replaced) {
         char from[600], to[600];
 
@@ -490,16 +496,7 @@ TEST(a_file_that_changed_is_refused_with_the_gap) {
 // Reads "a" up to its end, adds to it, and goes on at the offset.
 static cst_code grown_read(source_files *files, const char *first, const char *more,
                            char offset[CSTI_OFFSET_BYTES_MAX], cst_err *err) {
-    csti_source *source;
-    csti_split *split = NULL;
-
-    files_put(files, "a", first);
-    source = files_open(files);
-    CHECK_OK(csti_split_open(source, "file-a", NULL, &split, NULL));
-    CHECK_OK(split_read(split, NULL));
-    csti_split_offset(split, offset);
-    csti_split_close(split);
-    csti_source_close(source);
+    offset_behind(files, first, offset);
     files_add(files, "a", more);
     return file_read(files, offset, err);
 }
