@@ -282,7 +282,7 @@ def report(options, points, tally, failures, seconds):
     few = tally.recovering < tally.kills // 10
     if few:
         print("kills: fewer than a tenth during recovery")
-    # Half of them and more; the writes of a slow machine's neighbour are over sooner.
+    # Most are, where the machine is ours alone; beside others some writes end before the kill.
     idle = 5 * tally.uploading < 2 * tally.kills
     if idle:
         print("kills: too few while an object was being written")

@@ -199,4 +199,51 @@ static inline void master_clock(master *m, uint32_t chance) {
     if ((draw >> 16) % 256 >= chance) master_ask(m);
 }
 
+static inline cst_sim_memory *open_memory(const cst_sim_memory_config *config) {
+    cst_sim_memory *memory = NULL;
+    cst_err err = {0};
+
+    if (cst_sim_memory_open(config, &memory, &err) != CST_OK) TEST_FAIL("%s", err.text);
+    return memory;
+}
+
+// One access, alone. Returns the clocks from handshake to handshake; -1: no answer in `patience`.
+static inline int64_t read_one(cst_sim_memory *memory, uint32_t port, uint16_t id, uint64_t address,
+                               cst_sim_view *out, int64_t patience) {
+    const cst_sim_view *view = cst_sim_memory_view(memory, port);
+    int64_t clocks = 0;
+
+    CHECK(view->ar_ready);
+    cst_sim_memory_ar(memory, port, id, address, 1);
+    do {
+        cst_sim_memory_tick(memory);
+        if (clocks++ == patience) return -1;
+    } while (!view->r_valid);
+    CHECK_EQ(view->r_id, id);
+    CHECK(view->r_last);
+    *out = *view;
+    cst_sim_memory_r(memory, port);
+    return clocks;
+}
+
+static inline int64_t write_one(cst_sim_memory *memory, uint32_t port, uint16_t id,
+                                uint64_t address, const uint8_t *data, uint64_t strobe,
+                                int64_t patience) {
+    const cst_sim_view *view = cst_sim_memory_view(memory, port);
+    int64_t clocks = 0;
+
+    CHECK(view->aw_ready);
+    cst_sim_memory_aw(memory, port, id, address, 1);
+    cst_sim_memory_tick(memory);
+    CHECK(view->w_ready);
+    cst_sim_memory_w(memory, port, data, strobe, true);
+    do {
+        cst_sim_memory_tick(memory);
+        if (clocks++ == patience) return -1;
+    } while (!view->b_valid);
+    CHECK_EQ(view->b_id, id);
+    cst_sim_memory_b(memory, port);
+    return view->b_response == CST_SIM_OKAY ? clocks : -2 - view->b_response;
+}
+
 #endif
