@@ -35,8 +35,8 @@ typedef struct fold {
     uint64_t largest[CST_SEGMENT_PARTS_MAX]; // group
     uint64_t next[CST_KEY_GROUPS_COUNT];     // where the group's next item goes
     csti_sort_item *items, *scratch;
-    csti_sort_item
-        *versions;         // of one hash, when the base has it too, and as much scratch behind it
+    // Of one hash, where the base has it too; as much scratch lies behind them.
+    csti_sort_item *versions;
     size_t versions_count; // that it has room for
     csti_sort_counts sort_counts;
     uint8_t *out;
