@@ -168,8 +168,8 @@ CST_API CST_CHECK_RESULT cst_code cst_segment_chain_check(cst_segment *const *se
 // ---- Fold ---------------------------------------------------------------------------------------
 
 typedef struct cst_fold_options {
-    // For sort items: 16 bytes for each record of the deltas of as many key groups as fit at once
-    // (and twice that for the largest single one); beside it 2 MiB of output buffer. 0: 256 MiB.
+    // For the records of the deltas of as many key groups as fit at once, and 32 bytes for each
+    // record of the largest one; beside it 2 MiB of output buffer. 0: 256 MiB.
     uint64_t memory_bytes;
     // Called often while it reads, as `write` is while it writes; what it fails with ends the fold.
     cst_code (*step)(void *context, cst_err *err); // NULL: none

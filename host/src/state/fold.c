@@ -1,40 +1,48 @@
 // fold.c: a chain of segments becomes one ordered full.
 //
-//   1. read and verify everything, count the deltas' records by key group       nothing written yet
-//   2. as many key groups as fit the memory: collect {hash, record} in chain order, group by group
+//   1. read and verify everything, measure the deltas' records by key group     nothing written yet
+//   2. of as many key groups as fit the memory: copy the records, group by group, in chain order
 //   3. sort each group (stable: the newest of a key is last), merge it with the rows of the full
 //      that the chain stands on, which are in order, write the newest of a key if it is a row
 //   4. back to 2 until group 4095; then the wide part the same way
 //
-// A full that is not in order is collected and sorted as a delta is.
+// A full that is not in order is copied and sorted as a delta is. Records are copied, since a group
+// of them fits a cache: read where they lie, each would wait for the memory, and for the address of
+// its page before.
+#include "base/pages.h"
 #include "state/segment.h"
 #include "state/sort.h"
 
 #include <stdlib.h>
 
 enum {
-    FOLD_OUT_BYTES = 2 << 20, // the longest record fits
+    FOLD_OUT_BYTES = 2 << 20,     // the longest record fits
+    FOLD_WRITE_BYTES = 128 << 10, // go out at once: they are in the cache still
     FOLD_STEP_BYTES = 1 << 20,
-    FOLD_PREFETCH = 12, // records ahead; they lie anywhere in the inputs
-    STEP_GROUPS = 64,   // are written from one step to the next
+    STEP_GROUPS = 64, // are written from one step to the next
 };
 #define FOLD_MEMORY_DEFAULT ((uint64_t)256 << 20)
+
+typedef struct fold_group { // of the deltas
+    uint64_t count;         // records
+    uint64_t bytes;
+} fold_group;
 
 typedef struct fold {
     const cst_fold_options *options; // NULL: none
     cst_segment *const *segments;
     size_t segments_count;
     cst_segment_info info;
-    uint64_t capacity; // sort items that the memory holds
     cst_segment_writer *writer;
     csti_record_shape shape; // of the part at work
     uint32_t part;           // its number in the output
     const cst_segment *base; // in order, the chain's first; NULL: none
 
-    uint64_t counts[CST_SEGMENT_PARTS_MAX][CST_KEY_GROUPS_COUNT];
-    uint64_t largest[CST_SEGMENT_PARTS_MAX]; // group
-    uint64_t next[CST_KEY_GROUPS_COUNT];     // where the group's next item goes
-    csti_sort_item *items, *scratch;
+    fold_group groups[CST_SEGMENT_PARTS_MAX][CST_KEY_GROUPS_COUNT];
+    uint64_t next[CST_KEY_GROUPS_COUNT]; // where the group's next record goes
+    csti_pages records;                  // of the groups at work, those of one side by side
+    uint64_t room;                       // bytes for them
+    csti_sort_item *items, *scratch;     // of one group
     // Of one hash, where the base has it too; as much scratch lies behind them.
     csti_sort_item *versions;
     size_t versions_count; // that it has room for
@@ -92,8 +100,12 @@ static cst_code records_count(fold *state, uint32_t out_part, const cst_segment 
                             (unsigned long long)csti_segment_offset(segment, part, at), why,
                             cst_code_advice(CST_SEGMENT_RECORD));
         head = csti_record_head(bytes + at);
-        if (!(head.value_flags & CSTI_RECORD_GAP))
-            state->counts[out_part][cst_key_group(head.hash)]++;
+        if (!(head.value_flags & CSTI_RECORD_GAP)) {
+            fold_group *group = &state->groups[out_part][cst_key_group(head.hash)];
+
+            group->count++;
+            group->bytes += csti_record_bytes(head);
+        }
         at += csti_record_bytes(head);
     }
     return CST_OK;
@@ -119,14 +131,16 @@ static cst_code verify_count(fold *state, cst_err *err) {
             if (code != CST_OK) return code;
         }
     }
-    for (uint32_t part = 0; part < state->info.parts_count; part++)
-        for (uint32_t group = 0; group < CST_KEY_GROUPS_COUNT; group++)
-            if (state->counts[part][group] > state->largest[part])
-                state->largest[part] = state->counts[part][group];
     return CST_OK;
 }
 
 // ---- 2. Collect ---------------------------------------------------------------------------------
+
+// Records begin and end at multiples of a unit.
+static void record_copy(uint8_t *to, const uint8_t *record, uint32_t bytes) {
+    for (uint32_t at = 0; at < bytes; at += CSTI_LOG_UNIT)
+        memcpy(to + at, record + at, CSTI_LOG_UNIT);
+}
 
 static void segment_collect(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
                             uint32_t to) {
@@ -135,11 +149,14 @@ static void segment_collect(fold *state, const cst_segment *segment, uint32_t pa
 
     for (uint64_t at = 0; at < end;) {
         const csti_record head = csti_record_head(bytes + at);
+        const uint32_t record_bytes = csti_record_bytes(head);
         const uint32_t group = cst_key_group(head.hash);
 
-        if (!(head.value_flags & CSTI_RECORD_GAP) && group >= from && group < to)
-            state->items[state->next[group]++] = (csti_sort_item){head.hash, bytes + at};
-        at += csti_record_bytes(head);
+        if (!(head.value_flags & CSTI_RECORD_GAP) && group >= from && group < to) {
+            record_copy(state->records.base + state->next[group], bytes + at, record_bytes);
+            state->next[group] += record_bytes;
+        }
+        at += record_bytes;
     }
 }
 
@@ -161,12 +178,12 @@ static cst_code row_write(fold *state, const uint8_t *record, cst_err *err) {
     const uint32_t record_bytes = (content_bytes + CSTI_LOG_UNIT - 1) & ~(CSTI_LOG_UNIT - 1u);
 
     if (head.value_flags & CSTI_RECORD_TOMBSTONE) return CST_OK;
-    if (state->out_used + record_bytes > FOLD_OUT_BYTES) {
+    if (state->out_used > 0 && state->out_used + record_bytes > FOLD_WRITE_BYTES) {
         const cst_code code = out_flush(state, err);
 
         if (code != CST_OK) return code;
     }
-    memcpy(state->out + state->out_used, record, record_bytes);
+    record_copy(state->out + state->out_used, record, record_bytes);
     head.units = (uint16_t)(record_bytes / CSTI_LOG_UNIT);
     memcpy(state->out + state->out_used, &head, sizeof head);
     state->out_used += record_bytes;
@@ -251,20 +268,30 @@ static cst_code run_merge(fold *state, base_rows *rows, csti_sort_item *run, siz
                      err);
 }
 
-static cst_code group_write(fold *state, uint32_t group, csti_sort_item *items, size_t count,
-                            cst_err *err) {
+// The group's records, oldest first, become items in order.
+static size_t group_sort(fold *state, const uint8_t *records, uint64_t bytes) {
+    size_t count = 0;
+
+    for (uint64_t at = 0; at < bytes;) {
+        const csti_record head = csti_record_head(records + at);
+
+        state->items[count++] = (csti_sort_item){head.hash, records + at};
+        at += csti_record_bytes(head);
+    }
+    csti_sort_by_hash(state->items, state->scratch, count, &state->sort_counts);
+    return count;
+}
+
+static cst_code group_write(fold *state, uint32_t group, const uint8_t *records, cst_err *err) {
+    const size_t count = group_sort(state, records, state->groups[state->part][group].bytes);
+    csti_sort_item *items = state->items;
     base_rows rows = base_rows_of(state, group);
 
-    csti_sort_by_hash(items, state->scratch, count, &state->sort_counts);
     for (size_t at = 0; at < count;) {
         size_t run = 1;
         cst_code code;
 
         while (at + run < count && items[at + run].hash == items[at].hash) run++;
-        if (at + run + FOLD_PREFETCH < count) {
-            __builtin_prefetch(items[at + run + FOLD_PREFETCH].record);
-            __builtin_prefetch(items[at + run + FOLD_PREFETCH].record + 64);
-        }
         code = base_copy(state, &rows, &items[at].hash, err);
         if (code == CST_OK) code = run_merge(state, &rows, items + at, run, err);
         if (code != CST_OK) return code;
@@ -275,12 +302,12 @@ static cst_code group_write(fold *state, uint32_t group, csti_sort_item *items, 
 
 // Key groups [from, to) of the part at work.
 static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *err) {
-    const uint64_t *counts = state->counts[state->part];
+    const fold_group *groups = state->groups[state->part];
     uint64_t start = 0;
 
     for (uint32_t group = from; group < to; group++) {
         state->next[group] = start;
-        start += counts[group];
+        start += groups[group].bytes;
     }
     for (size_t i = 0; i < state->segments_count; i++) {
         const cst_segment *segment = state->segments[i];
@@ -291,28 +318,29 @@ static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *e
         if (segment != state->base && part < segment->header.parts_count)
             segment_collect(state, segment, part, from, to);
     }
+    start = 0;
     for (uint32_t group = from; group < to; group++) {
-        const uint64_t first = state->next[group] - counts[group]; // next is at the group's end now
-        cst_code code = group_write(state, group, state->items + first, (size_t)counts[group], err);
+        cst_code code = group_write(state, group, state->records.base + start, err);
 
         if (code == CST_OK && group % STEP_GROUPS == 0) code = fold_step(state, err);
         if (code != CST_OK) return code;
+        start += groups[group].bytes;
     }
     return CST_OK;
 }
 
 static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
-    const uint64_t *counts = state->counts[part];
-    const uint64_t room = state->capacity - state->largest[part]; // beside the scratch
+    const fold_group *groups = state->groups[part];
     cst_code code;
 
     state->part = part;
     state->shape = csti_record_shape_of(&state->info.parts[part]);
     for (uint32_t from = 0; from < CST_KEY_GROUPS_COUNT;) {
-        uint64_t sum = counts[from];
+        uint64_t sum = groups[from].bytes;
         uint32_t to = from + 1;
 
-        while (to < CST_KEY_GROUPS_COUNT && sum + counts[to] <= room) sum += counts[to++];
+        while (to < CST_KEY_GROUPS_COUNT && sum + groups[to].bytes <= state->room)
+            sum += groups[to++].bytes;
         code = groups_write(state, from, to, err);
         if (code != CST_OK) return code;
         from = to;
@@ -348,32 +376,39 @@ static cst_segment_info fold_info(cst_segment *const *segments, size_t segments_
 }
 
 static cst_code memory_take(fold *state, uint64_t memory_bytes, cst_err *err) {
-    uint64_t items_count = 0;
-    uint64_t scratch_count = 0;
+    const csti_pages_options options = {.numa_node = -1, .hugepages = true};
+    uint64_t largest_count = 0, largest_bytes = 0, total_bytes = 0; // of a group; of a part
+    uint64_t items_bytes;
+    cst_code code;
 
-    state->capacity = memory_bytes / sizeof(csti_sort_item);
     for (uint32_t part = 0; part < state->info.parts_count; part++) {
-        uint64_t total = 0;
+        uint64_t sum = 0;
 
-        for (uint32_t group = 0; group < CST_KEY_GROUPS_COUNT; group++)
-            total += state->counts[part][group];
-        if (2 * state->largest[part] > state->capacity || state->largest[part] > UINT32_MAX)
-            return cst_fail(err, CST_LIMIT,
-                            "fold: a key group of %llu records does not fit memory_bytes %llu",
-                            (unsigned long long)state->largest[part],
-                            (unsigned long long)memory_bytes);
-        if (total > state->capacity - state->largest[part])
-            total = state->capacity - state->largest[part];
-        if (total > items_count) items_count = total;
-        if (state->largest[part] > scratch_count) scratch_count = state->largest[part];
+        for (uint32_t g = 0; g < CST_KEY_GROUPS_COUNT; g++) {
+            const fold_group *group = &state->groups[part][g];
+
+            if (group->count > largest_count) largest_count = group->count;
+            if (group->bytes > largest_bytes) largest_bytes = group->bytes;
+            sum += group->bytes;
+        }
+        if (sum > total_bytes) total_bytes = sum;
     }
-    state->items = malloc((size_t)(items_count + 1) * sizeof *state->items);
-    state->scratch = malloc((size_t)(scratch_count + 1) * sizeof *state->scratch);
+    items_bytes = 2 * largest_count * sizeof(csti_sort_item);
+    if (items_bytes + largest_bytes > memory_bytes || largest_count > UINT32_MAX)
+        return cst_fail(err, CST_LIMIT,
+                        "fold: a key group of %llu records does not fit memory_bytes %llu",
+                        (unsigned long long)largest_count, (unsigned long long)memory_bytes);
+    state->room = memory_bytes - items_bytes;
+    if (state->room > total_bytes) state->room = total_bytes;
+    state->items = malloc((size_t)(2 * largest_count + 1) * sizeof *state->items);
     state->out = malloc(FOLD_OUT_BYTES);
-    if (!state->items || !state->scratch || !state->out)
+    if (!state->items || !state->out)
         return cst_fail(err, CST_NO_MEMORY, "fold: %llu sort items",
-                        (unsigned long long)(items_count + scratch_count));
-    return CST_OK;
+                        (unsigned long long)(2 * largest_count));
+    state->scratch = state->items + largest_count;
+    if (state->room == 0) return CST_OK;
+    code = csti_pages_reserve(&state->records, (size_t)state->room, &options, err);
+    return code == CST_OK ? csti_pages_prepare(&state->records, (size_t)state->room, err) : code;
 }
 
 cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
@@ -400,8 +435,8 @@ cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
         code = part_write(state, part, err);
     if (code == CST_OK) code = cst_segment_writer_finish(state->writer, summary_out, err);
     cst_segment_writer_close(state->writer);
+    csti_pages_release(&state->records);
     free(state->items);
-    free(state->scratch);
     free(state->versions);
     free(state->out);
     free(state);
