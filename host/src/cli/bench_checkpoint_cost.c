@@ -4,6 +4,9 @@
 //   key space   |.k.......k.......k.......|   a hundredth of the keys takes all rows; at the next
 //               |..k.......k.......k......|   phase, as long as a checkpoint's interval, the next
 //
+// Two jobs take turns: what the one without checkpoints changes is not folded by the one with, so
+// that chains grow, and folds follow, as they do where checkpoints never cease.
+//
 //   checkpoint.rate       rows of a turn with checkpoints, beside a turn of the same job without
 //   checkpoint.latency    of blocks, from read to applied: in flight, between, without
 //   checkpoint.in_flight  rows a second from barrier to commit over those without; the same of
@@ -28,7 +31,7 @@ static cst_code cost_round(void *context, double *ns_per_row_out, cst_err *err) 
                                        side->warm ? side->turns : NULL, ns_per_row_out, err);
 
     side->warm = true;
-    // What a turn without checkpoints has changed is no cost of the next one with.
+    // Its changes would fill the memory.
     if (code == CST_OK && !side->checkpoints) code = bench_running_settle(side->running, err);
     return code;
 }
@@ -75,9 +78,9 @@ static void print_costs(bench *b, const bench_params *params, const bench_turns 
 }
 
 static cst_code measure(bench *b, uint64_t entries, cst_err *err) {
-    static bench_running running;
+    static bench_running running[2];
     static bench_turns with, without;
-    cost_side sides[2] = {{&running, &with, true, false}, {&running, &without, false, false}};
+    cost_side sides[2] = {{&running[0], &with, true, false}, {&running[1], &without, false, false}};
     const bench_side lines[] = {
         {BENCH_OURS, "constellation", cost_round, &sides[0]},
         {BENCH_PEER, "the same job without checkpoints", cost_round, &sides[1]},
@@ -86,14 +89,17 @@ static cst_code measure(bench *b, uint64_t entries, cst_err *err) {
     const bench_what what = {.name = "checkpoint.rate", .params = &params};
     bench_rows rows;
     cst_code code = bench_rows_make(&rows, b, "uniform", entries / SPREAD, ROWS_MADE, err);
-    const bench_running_options options = {.workload = "uniform",
-                                           .entries = entries / SPREAD * SPREAD,
-                                           .rows = &rows,
-                                           .spread = SPREAD,
-                                           .sink = CSTI_SINK_NONE};
+    bench_running_options options = {.workload = "uniform",
+                                     .entries = entries / SPREAD * SPREAD,
+                                     .rows = &rows,
+                                     .spread = SPREAD,
+                                     .sink = CSTI_SINK_NONE,
+                                     .name = "job-with"};
 
     if (code != CST_OK) return code;
-    code = bench_running_open(&running, b, &options, err);
+    code = bench_running_open(&running[0], b, &options, err);
+    options.name = "job-without";
+    if (code == CST_OK) code = bench_running_open(&running[1], b, &options, err);
     memset(&with, 0, sizeof with);
     memset(&without, 0, sizeof without);
     bench_params_u64(&params, "entries", options.entries);
@@ -104,7 +110,7 @@ static cst_code measure(bench *b, uint64_t entries, cst_err *err) {
     bench_params_u64(&params, "checkpoint_every_us", bench_running_every_us(b));
     if (code == CST_OK) code = bench_compare(b, &what, lines, 2, err);
     if (code == CST_OK) print_costs(b, &params, &with, &without);
-    bench_running_close(&running);
+    for (int i = 0; i < 2; i++) bench_running_close(&running[i]);
     bench_rows_free(&rows);
     return code;
 }

@@ -45,17 +45,18 @@ static const char *const job_text =
     "[device]\nbatch_rows = %d\n"
     "[checkpoint]\nevery = \"%" PRIu64 "us\"\nkeep = 2\n";
 
-static void folder_path(const bench *b, char path[PATH_BYTES]) {
-    (void)snprintf(path, PATH_BYTES, "%s/job", b->folder);
+static void folder_path(const bench_running *r, char path[PATH_BYTES]) {
+    (void)snprintf(path, PATH_BYTES, "%s/%s", r->b->folder, r->name);
 }
 
-static cst_code file_write(const bench *b, const bench_running_options *options, char *path,
+static cst_code file_write(const bench_running *r, const bench_running_options *options, char *path,
                            size_t bytes, cst_err *err) {
+    const bench *b = r->b;
     const bool zipf = strcmp(options->workload, "zipf") == 0;
     char folder[PATH_BYTES], skew[48] = "";
     FILE *file;
 
-    folder_path(b, folder);
+    folder_path(r, folder);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return cst_fail(err, CST_IO, "folder %s: %s", folder, strerror(errno));
     (void)snprintf(path, bytes, "%s/job.toml", folder);
@@ -72,12 +73,12 @@ static cst_code file_write(const bench *b, const bench_running_options *options,
     return CST_OK;
 }
 
-static void files_remove(const bench *b) {
+static void files_remove(const bench_running *r) {
     char folder[PATH_BYTES];
     char *const paths[] = {folder, NULL};
     FTS *walk;
 
-    folder_path(b, folder);
+    folder_path(r, folder);
     walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
     if (!walk) return;
     for (FTSENT *entry = fts_read(walk); entry; entry = fts_read(walk)) {
@@ -91,7 +92,7 @@ static void files_remove(const bench *b) {
 
 static cst_code config_read(bench_running *r, const bench_running_options *options, cst_err *err) {
     char path[PATH_BYTES + 16];
-    cst_code code = file_write(r->b, options, path, sizeof path, err);
+    cst_code code = file_write(r, options, path, sizeof path, err);
 
     if (code == CST_OK) code = csti_config_read(path, NULL, &r->config, err);
     if (code != CST_OK) return code;
@@ -256,6 +257,7 @@ cst_code bench_running_open(bench_running *r, const bench *b, const bench_runnin
 
     memset(r, 0, sizeof *r);
     r->b = b;
+    r->name = options->name ? options->name : "job";
     r->feed.rows = options->rows;
     r->feed.spread = options->spread;
     csti_parker_init(&r->waiter);
@@ -286,7 +288,7 @@ void bench_running_close(bench_running *r) {
     csti_job_close(r->job);
     csti_config_close(&r->config);
     (void)pthread_mutex_destroy(&r->flight_lock);
-    files_remove(r->b);
+    files_remove(r);
     r->b = NULL;
 }
 

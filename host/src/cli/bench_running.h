@@ -13,8 +13,8 @@
 //
 // Thread     one, besides the job's.
 // Ring       2.
-// Owner      borrows `b` and the feed's rows. The job's files lie in b->folder, and go at close.
-// Errors     of the job: then it has ended.
+// Owner      borrows `b` and the feed's rows. The job's files lie in b->folder, in one of its name,
+// and go at close. Errors     of the job: then it has ended.
 #ifndef CST_CLI_BENCH_RUNNING_H
 #define CST_CLI_BENCH_RUNNING_H
 
@@ -43,6 +43,7 @@ typedef struct bench_running_part { // of one partition, written by its thread
 
 typedef struct bench_running {
     const bench *b;
+    const char *name; // of its folder
     bench_feed feed;
     csti_job_config config;
     csti_job *job;
@@ -68,6 +69,7 @@ typedef struct bench_running_options {
     const bench_rows *rows; // NULL: the generator's
     uint64_t spread;        // see bench_feed.h
     csti_sink_kind sink;
+    const char *name; // apart from other jobs'; NULL: there is none
 } bench_running_options;
 
 // Starts the job and fills it: every key once, a checkpoint behind them.
