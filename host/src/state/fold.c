@@ -21,7 +21,7 @@ enum {
     FOLD_STEP_BYTES = 1 << 20,
     STEP_GROUPS = 64, // are written from one step to the next
 };
-#define FOLD_MEMORY_DEFAULT ((uint64_t)256 << 20)
+#define FOLD_MEMORY_DEFAULT ((uint64_t)64 << 20)
 
 typedef struct fold_group { // of the deltas
     uint64_t count;         // records

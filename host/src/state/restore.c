@@ -5,10 +5,14 @@
 //
 //   helpers  claim a step, verify its blocks ──► state GOOD or BAD      (also faults its pages in)
 //   owner    needs step i: claims it if nobody has, else waits for it; walks its whole records;
-//            hands them to the table, hundreds at a time
+//            hands them to the table, a window of them at a time
+//
+// A window is ordered by where its rows lie in the table (table/restore.h): as read, each record
+// goes to another page, and finding the page takes as long as reading it.
 //
 // With a range of key groups, an ordered full gives only that range of its body; the records of
-// other segments are chosen by hash and copied together, so that the table still gets long runs.
+// other segments are chosen by hash.
+#include "table/restore.h"
 #include "state/segment.h"
 
 #include <assert.h>
@@ -19,8 +23,8 @@
 enum {
     STEP_BLOCKS = 4,
     STEP_BYTES = STEP_BLOCKS * CST_SEGMENT_BLOCK_BYTES,
-    CHOSEN_BYTES = 2 << 20, // the longest record fits
-    STALLS_MAX = 1000,      // of a table that prepares and is still not ready
+    WINDOW_RECORDS = 256 << 10,
+    STALLS_MAX = 1000, // of a table that prepares and is still not ready
 };
 
 typedef enum step_state { STEP_FREE, STEP_CLAIMED, STEP_GOOD, STEP_BAD } step_state;
@@ -38,6 +42,14 @@ typedef struct restore_step {
     _Atomic int state; // step_state; GOOD and BAD are stored with release, read with acquire
 } restore_step;
 
+typedef struct restore_window { // of one piece
+    size_t count;
+    const uint8_t *records[WINDOW_RECORDS]; // as read
+    const uint8_t *ordered[WINDOW_RECORDS];
+    uint16_t places[WINDOW_RECORDS]; // in the table, of each as read
+    uint32_t starts[CSTI_NEIGHBOURHOODS];
+} restore_window;
+
 typedef struct restore {
     restore_piece *pieces;
     size_t pieces_count;
@@ -52,7 +64,7 @@ typedef struct restore {
 
     cst_table *tables[CST_TABLE_WIDE + 1]; // by layout
     uint32_t group_from, group_to;
-    uint8_t *chosen; // records of the wanted key groups
+    restore_window *window;
     const cst_restore_options *options;
     uint64_t bytes_done; // of the pieces that are in the tables
     cst_restore_report report;
@@ -211,56 +223,78 @@ static cst_code make_room(cst_table *table, cst_code why, uint64_t hash) {
     return CST_TABLE_NOT_READY;
 }
 
-// Whole good records. `at` is where they lie in the segment, for errors.
-static cst_code apply(restore *state, const restore_piece *piece, const uint8_t *bytes,
-                      size_t count, uint64_t at, cst_err *err) {
-    cst_table *table = state->tables[piece->segment->header.parts[piece->part].layout];
+static cst_table *table_of(const restore *state, const restore_piece *piece) {
+    return state->tables[piece->segment->header.parts[piece->part].layout];
+}
+
+static void window_order(restore_window *window) {
+    uint32_t sum = 0;
+
+    memset(window->starts, 0, sizeof window->starts);
+    for (size_t i = 0; i < window->count; i++) window->starts[window->places[i]]++;
+    for (uint32_t place = 0; place < CSTI_NEIGHBOURHOODS; place++) {
+        const uint32_t here = window->starts[place];
+
+        window->starts[place] = sum;
+        sum += here;
+    }
+    for (size_t i = 0; i < window->count; i++)
+        window->ordered[window->starts[window->places[i]]++] = window->records[i];
+}
+
+static cst_code window_apply(restore *state, const restore_piece *piece, cst_err *err) {
+    restore_window *window = state->window;
+    cst_table *table = table_of(state, piece);
     uint32_t stalls = 0;
 
-    while (count > 0) {
+    window_order(window);
+    for (size_t at = 0; at < window->count;) {
         size_t used = 0;
-        const cst_code stopped = cst_table_restore_records(table, bytes, count, &used);
+        const cst_code stopped =
+            csti_table_restore_each(table, window->ordered + at, window->count - at, &used);
         cst_code code = stopped;
+        const uint8_t *record;
 
-        bytes += used;
-        count -= used;
         at += used;
         if (stopped == CST_OK) break;
+        record = window->ordered[at];
         stalls = used > 0 ? 0 : stalls + 1;
-        if (stalls <= STALLS_MAX) code = make_room(table, stopped, csti_record_head(bytes).hash);
+        if (stalls <= STALLS_MAX) code = make_room(table, stopped, csti_record_head(record).hash);
         if (code != CST_OK)
-            return cst_fail(err, code, "segment %s: record near offset %llu: %s. %s",
-                            piece->segment->name, (unsigned long long)at, cst_code_text(code),
-                            cst_code_advice(code));
+            return cst_fail(err, code, "segment %s: record at offset %llu: %s. %s",
+                            piece->segment->name,
+                            (unsigned long long)(CSTI_SEGMENT_HEADER_BYTES +
+                                                 (record - csti_segment_body(piece->segment))),
+                            cst_code_text(code), cst_code_advice(code));
     }
+    state->report.records_count += window->count;
+    window->count = 0;
     return CST_OK;
 }
 
 // The wanted ones of `count` bytes of whole good records.
-static cst_code apply_chosen(restore *state, const restore_piece *piece, const uint8_t *bytes,
-                             size_t count, uint64_t at, cst_err *err) {
-    size_t chosen = 0;
+static cst_code take(restore *state, const restore_piece *piece, const uint8_t *bytes, size_t count,
+                     cst_err *err) {
+    restore_window *window = state->window;
+    const cst_table *table = table_of(state, piece);
 
     for (size_t offset = 0; offset < count;) {
         const csti_record head = csti_record_head(bytes + offset);
-        const uint32_t record_bytes = csti_record_bytes(head);
         const uint32_t group = cst_key_group(head.hash);
 
         if (!(head.value_flags & CSTI_RECORD_GAP) && group >= state->group_from &&
             group < state->group_to) {
-            if (chosen + record_bytes > CHOSEN_BYTES) {
-                const cst_code code = apply(state, piece, state->chosen, chosen, at, err);
+            window->places[window->count] = (uint16_t)csti_table_neighbourhood(table, head.hash);
+            window->records[window->count++] = bytes + offset;
+            if (window->count == WINDOW_RECORDS) {
+                const cst_code code = window_apply(state, piece, err);
 
                 if (code != CST_OK) return code;
-                chosen = 0;
             }
-            memcpy(state->chosen + chosen, bytes + offset, record_bytes);
-            chosen += record_bytes;
-            state->report.records_count++;
         }
-        offset += record_bytes;
+        offset += csti_record_bytes(head);
     }
-    return apply(state, piece, state->chosen, chosen, at, err);
+    return CST_OK;
 }
 
 static cst_code piece_restore(restore *state, const restore_piece *piece, cst_err *err) {
@@ -288,17 +322,14 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
             if (code == CST_OK) code = step_need(state, step, err);
             verified = state->steps[step++].block_to * CST_SEGMENT_BLOCK_BYTES;
             if (verified > end) verified = end;
-        } else if (state->chosen && segment->header.kind != CST_SEGMENT_FULL_ORDERED) {
-            code = apply_chosen(state, piece, body + at, used, CSTI_SEGMENT_HEADER_BYTES + at, err);
         } else {
-            state->report.records_count += counts.rows + counts.tombstones;
-            code = apply(state, piece, body + at, used, CSTI_SEGMENT_HEADER_BYTES + at, err);
+            code = take(state, piece, body + at, used, err);
         }
         if (code != CST_OK) return code;
         at += used;
     }
     state->bytes_done += end - from;
-    return CST_OK;
+    return window_apply(state, piece, err);
 }
 
 // ---- Calls --------------------------------------------------------------------------------------
@@ -331,7 +362,6 @@ cst_code cst_segment_restore(cst_segment *const *segments, size_t segments_count
                              cst_err *err) {
     const cst_restore_options defaults = {0};
     restore state = {.tables = {NULL, inline_table, wide_table}, .group_to = CST_KEY_GROUPS_COUNT};
-    bool filtered;
     cst_code code = cst_segment_chain_check(segments, segments_count, err);
 
     if (!options) options = &defaults;
@@ -342,13 +372,11 @@ cst_code cst_segment_restore(cst_segment *const *segments, size_t segments_count
         state.group_from = options->group_from;
         state.group_to = options->group_to;
     }
-    filtered = state.group_from > 0 || state.group_to < CST_KEY_GROUPS_COUNT;
     (void)pthread_mutex_init(&state.lock, NULL);
     (void)pthread_cond_init(&state.done, NULL);
-    if (filtered) {
-        state.chosen = malloc(CHOSEN_BYTES);
-        if (!state.chosen) code = cst_fail(err, CST_NO_MEMORY, "restore");
-    }
+    state.window = malloc(sizeof *state.window);
+    if (!state.window) code = cst_fail(err, CST_NO_MEMORY, "restore");
+    if (state.window) state.window->count = 0;
     if (code == CST_OK) code = plan(&state, segments, segments_count, err);
     if (code == CST_OK) helpers_start(&state, options->threads_count);
     for (size_t i = 0; code == CST_OK && i < state.pieces_count; i++)
@@ -358,7 +386,7 @@ cst_code cst_segment_restore(cst_segment *const *segments, size_t segments_count
     if (code == CST_OK && report_out) *report_out = state.report;
     (void)pthread_cond_destroy(&state.done);
     (void)pthread_mutex_destroy(&state.lock);
-    free(state.chosen);
+    free(state.window);
     free(state.steps);
     free(state.pieces);
     return code;

@@ -1,10 +1,14 @@
 // RESTORE: log records become rows, unlogged. Parsed in groups, so that the same pipeline as
 // APPLY's hides the misses.
+#include "table/restore.h"
 #include "table/apply.h"
 #include "table/pipeline.h"
 #include "table/slab.h"
 
-enum { RESTORE_ROWS = 1024 };
+enum {
+    RESTORE_ROWS = 256,
+    RECORDS_AHEAD = 64, // of those that lie anywhere
+};
 
 typedef struct restore_pass {
     cst_table *table;
@@ -219,6 +223,40 @@ cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_
             return pass.code;
         }
         *used_out = used;
+        if (!sound) return CST_SEGMENT_RECORD;
+    }
+    return CST_OK;
+}
+
+cst_code csti_table_restore_each(cst_table *table, const uint8_t *const *records, size_t count,
+                                 size_t *used_out) {
+    const uint64_t plain = plain_kind(table);
+    restore_pass pass = {.table = table};
+    size_t used = 0;
+
+    *used_out = 0;
+    while (used < count) {
+        uint32_t rows_count = 0;
+        bool sound = true;
+
+        for (; used < count && rows_count < RESTORE_ROWS; used++) {
+            const csti_record *record = (const csti_record *)records[used];
+
+            if (used + RECORDS_AHEAD < count) {
+                __builtin_prefetch(records[used + RECORDS_AHEAD]);
+                __builtin_prefetch(records[used + RECORDS_AHEAD] + 64);
+            }
+            sound = csti_record_kind((const uint8_t *)record) == plain ||
+                    (record_is_sound(table, record, SIZE_MAX) &&
+                     !(record->value_flags & CSTI_RECORD_GAP));
+            if (!sound) break;
+            pass.records[rows_count] = record;
+            pass.hashes[rows_count++] = record->hash;
+        }
+        pass.count = rows_count;
+        run(&pass);
+        *used_out = used - rows_count + pass.applied;
+        if (pass.code != CST_OK) return pass.code;
         if (!sound) return CST_SEGMENT_RECORD;
     }
     return CST_OK;
