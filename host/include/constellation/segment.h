@@ -169,7 +169,7 @@ CST_API CST_CHECK_RESULT cst_code cst_segment_chain_check(cst_segment *const *se
 
 typedef struct cst_fold_options {
     // For the records of the deltas of as many key groups as fit at once, and 32 bytes for each
-    // record of the largest one; beside it 2 MiB of output buffer. 0: 256 MiB.
+    // record of the largest one; beside it 2 MiB of output buffer. 0: 64 MiB.
     uint64_t memory_bytes;
     // Called often while it reads, as `write` is while it writes; what it fails with ends the fold.
     cst_code (*step)(void *context, cst_err *err); // NULL: none

@@ -40,7 +40,7 @@ typedef struct csti_compaction_options {
     csti_fold_policy fold;
     uint32_t keep;              // checkpoints; at least 1
     uint64_t lease_ttl_us;      // 0: 60 s
-    uint64_t fold_memory_bytes; // 0: 256 MiB
+    uint64_t fold_memory_bytes; // 0: 64 MiB
 } csti_compaction_options;
 
 // How many segments of the chain a fold takes in: all but the output of the manifest's checkpoint,
