@@ -1,0 +1,556 @@
+// cst_state: the state unit: operations on a table image that lies over 16 memory channels.
+// Promises   image and change log after a stream of operations are those of docs/formats.md, byte
+//            for byte, whatever memory's delays; results come in order of the operations; one
+//            operation a clock but for the waits that counters_o tells. idle_o: all is in memory.
+// Needs      ready_o before the first operation; load_i, places, flush_i and resume_i only while
+//            idle. docs/hardware.md, State unit, has the stages and the hazards.
+//
+//   op ─► directory ─► fetch ──────────────────────────► execute ─► results
+//            │  ▲        │ new key                        ▲    │
+//            │  │        └─► match ─► entry ─► check ─────┘    ├─► states ─► save ──────┐
+//            │  │               ▲       │  ▲                   └─► lines ─► save_line ─┐│
+//            ▼  │               │       ▼  │                         ▲                 ▼▼
+//          reads: rows        lines ◄── reads of 16 channels ────────┘     writes of 16 channels
+`default_nettype none
+module cst_state #(
+  parameter int unsigned KeySetBits = 9,
+  parameter int unsigned KeyWays = 8,
+  parameter int unsigned KeyIds = 1024,    // keys on chip
+  parameter int unsigned LineSetBits = 9,
+  parameter int unsigned LineWays = 8,
+  parameter int unsigned LineIds = 1024,   // lines on chip, of each half
+  parameter int unsigned OpDepth = 512,    // operations between fetch and execution
+  parameter int unsigned RowBits = 9,      // 2^RowBits directory rows on chip
+  parameter int unsigned RowDepth = 256,   // operations that wait for their directory row
+  localparam int unsigned Channels = cst_state_pkg::Channels,
+  localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
+  localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
+  localparam int unsigned CounterBits = cst_state_pkg::CounterBits,
+  localparam int unsigned Counters = 16
+) (
+  input  wire logic                            clk_i,
+  input  wire logic                            rst_ni,
+  output      logic                            ready_o,
+  output      logic                            idle_o,
+  output      logic                            error_o,      // memory answered with an error
+  input  wire cst_state_pkg::config_t          config_i,
+  // the control block, the log's map (0) and ring (1) of places
+  input  wire logic                            load_i,
+  input  wire cst_state_pkg::control_t         control_i,
+  output      cst_state_pkg::control_t         control_o,
+  output      logic [63:0]                     durable_epoch_o,  // the newest that is in memory
+  input  wire logic                            place_write_i,
+  input  wire logic                            place_ring_i,
+  input  wire logic [PlaceBits-1:0]            place_index_i,
+  input  wire logic [PlaceBits-1:0]            place_i,
+  output      logic [PlaceBits-1:0]            place_map_o,
+  input  wire logic                            flush_i,      // the directory has changed
+  input  wire logic                            resume_i,
+  output      logic                            stopped_o,
+  input  wire logic                            op_valid_i,
+  output      logic                            op_ready_o,
+  input  wire cst_state_pkg::op_t              op_i,
+  output      logic                            result_valid_o,
+  input  wire logic                            result_ready_i,
+  output      cst_state_pkg::result_t          result_o,
+  output      logic [Counters*CounterBits-1:0] counters_o,
+  // 16 AXI4 masters, one id each
+  output      logic [Channels-1:0]             ar_valid_o,
+  input  wire logic [Channels-1:0]             ar_ready_i,
+  output      logic [Channels*AddressBits-1:0] ar_address_o,
+  output      logic [Channels*8-1:0]           ar_len_o,
+  input  wire logic [Channels-1:0]             r_valid_i,
+  output      logic [Channels-1:0]             r_ready_o,
+  input  wire logic [Channels*512-1:0]         r_data_i,
+  input  wire logic [Channels*2-1:0]           r_resp_i,
+  output      logic [Channels-1:0]             aw_valid_o,
+  input  wire logic [Channels-1:0]             aw_ready_i,
+  output      logic [Channels*AddressBits-1:0] aw_address_o,
+  output      logic [Channels*8-1:0]           aw_len_o,
+  output      logic [Channels-1:0]             w_valid_o,
+  input  wire logic [Channels-1:0]             w_ready_i,
+  output      logic [Channels*512-1:0]         w_data_o,
+  output      logic [Channels*64-1:0]          w_strb_o,
+  output      logic [Channels-1:0]             w_last_o,
+  input  wire logic [Channels-1:0]             b_valid_i,
+  output      logic [Channels-1:0]             b_ready_o,
+  input  wire logic [Channels*2-1:0]           b_resp_i
+);
+  localparam int unsigned IdBits = cst_state_pkg::IdBits;
+  localparam int unsigned Ids = cst_state_pkg::Ids;
+  localparam int unsigned TagBits = cst_state_pkg::ReadTagBits;
+  localparam int unsigned QueuedBits = cst_state_pkg::QueuedBits;
+  localparam int unsigned ResultBits = cst_state_pkg::ResultBits;
+  localparam int unsigned WriteBits = cst_state_pkg::WriteBits;
+  // Wide items stand at multiples of 32 bits: simulators move them word by word.
+  localparam int unsigned RowStride = 288;
+  localparam int unsigned LineStride = 544;
+  localparam int unsigned EntryStride = 832;
+  localparam int unsigned AckBits = cst_state_pkg::AckBits;
+  localparam int unsigned NoBits = cst_state_pkg::BucketNoBits;
+  localparam int unsigned UnitBits = cst_state_pkg::UnitBits;
+
+  // ---- Directory, fetch -------------------------------------------------------------------------
+  logic row_read_valid, row_read_ready, row_valid, row_ready, fetch_ready, row_fill_valid;
+  cst_state_pkg::place_t row_read;
+  logic [IdBits-1:0] row_read_id, row_fill_id;
+  logic [255:0] row_fill;
+  cst_state_pkg::op_t row_op;
+  logic [175:0] row;
+  logic in_ready;
+
+  assign op_ready_o = in_ready && ready_o;
+  cst_state_directory #(.RowBits(RowBits), .Depth(RowDepth)) u_directory (
+    .clk_i, .rst_ni, .flush_i, .config_i,
+    .in_valid_i(op_valid_i && ready_o), .in_ready_o(in_ready), .in_op_i(op_i),
+    .read_valid_o(row_read_valid), .read_ready_i(row_read_ready), .read_place_o(row_read),
+    .read_id_o(row_read_id),
+    .fill_valid_i(row_fill_valid), .fill_id_i(row_fill_id), .fill_data_i(row_fill),
+    .out_valid_o(row_valid), .out_ready_i(row_ready), .out_op_o(row_op), .out_row_o(row)
+  );
+
+  logic queue_in_valid, queue_in_ready, key_take, key_new, match_ready, hit, fetch_wait;
+  cst_state_pkg::queued_t queue_in;
+  logic [IdBits-1:0] key_id;
+  cst_state_pkg::ident_t ident;
+  logic [1:0] line_new, line_read_valid, line_read_ready, line_free;
+  logic [2*IdBits-1:0] line_id, line_free_id;
+  cst_state_pkg::place_t even_read, odd_read;
+  logic key_free, key_freed;
+  logic [IdBits-1:0] key_free_id;
+
+  cst_state_fetch #(.KeySetBits(KeySetBits), .KeyWays(KeyWays), .KeyIds(KeyIds),
+                    .LineSetBits(LineSetBits), .LineWays(LineWays), .LineIds(LineIds)) u_fetch (
+    .clk_i, .rst_ni, .ready_o(fetch_ready), .config_i,
+    .in_valid_i(row_valid), .in_ready_o(row_ready), .in_op_i(row_op), .in_row_i(row),
+    .op_valid_o(queue_in_valid), .op_ready_i(queue_in_ready), .op_o(queue_in),
+    .key_take_o(key_take), .key_new_o(key_new), .key_id_o(key_id), .ident_o(ident),
+    .match_ready_i(match_ready), .line_new_o(line_new), .line_id_o(line_id),
+    .read_valid_o(line_read_valid), .read_ready_i(line_read_ready),
+    .read_even_o(even_read), .read_odd_o(odd_read),
+    .key_drop_i(key_freed), .key_drop_id_i(key_free_id),
+    .line_drop_i(line_free), .line_drop_id_i(line_free_id), .hit_o(hit), .wait_o(fetch_wait)
+  );
+
+  logic queue_valid, queue_ready;
+  cst_state_pkg::queued_t queued;
+  cst_fifo #(.Width(QueuedBits), .Depth(OpDepth)) u_queue (
+    .clk_i, .rst_ni,
+    .in_valid_i(queue_in_valid), .in_ready_o(queue_in_ready), .in_data_i(queue_in),
+    .out_valid_o(queue_valid), .out_ready_i(queue_ready), .out_data_o(queued), .fill_o()
+  );
+
+  // ---- Match, check -----------------------------------------------------------------------------
+  logic [2*IdBits-1:0] match_line_id;
+  logic [1:0] line_present, line_fill_valid, line_fill_ready;
+  logic [2*LineStride-1:0] line_fill;
+  logic match_read, again_valid, entry_read_valid, entry_read_ready, none_valid, none_ready;
+  logic match_wait;
+  logic [511:0] match_tags;
+  cst_state_pkg::meta_t even_match_meta, odd_match_meta;
+  logic [IdBits+31:0] again;
+  cst_state_pkg::place_t entry_read;
+  logic [TagBits-1:0] entry_read_tag, entry_tag;
+  logic [IdBits-1:0] none_id, known_id;
+  logic entry_valid, entry_ready, known_valid;
+  logic [767:0] entry_data;
+  cst_state_pkg::state_t known;
+
+  cst_state_match u_match (
+    .clk_i, .rst_ni, .config_i,
+    .new_valid_i(key_new), .new_ready_o(match_ready), .new_id_i(key_id),
+    .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
+    .line_id_o(match_line_id), .line_present_i(line_present), .line_read_o(match_read),
+    .even_tags_i(match_tags[255:0]), .even_meta_i(even_match_meta),
+    .odd_tags_i(match_tags[511:256]), .odd_meta_i(odd_match_meta),
+    .again_valid_i(again_valid), .again_i(again),
+    .read_valid_o(entry_read_valid), .read_ready_i(entry_read_ready), .read_place_o(entry_read),
+    .read_tag_o(entry_read_tag),
+    .none_valid_o(none_valid), .none_ready_i(none_ready), .none_id_o(none_id), .wait_o(match_wait)
+  );
+  cst_state_check u_check (
+    .clk_i, .rst_ni, .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
+    .entry_valid_i(entry_valid), .entry_ready_o(entry_ready), .entry_tag_i(entry_tag),
+    .entry_data_i(entry_data),
+    .none_valid_i(none_valid), .none_ready_o(none_ready), .none_id_i(none_id),
+    .again_valid_o(again_valid), .again_o(again),
+    .known_valid_o(known_valid), .known_id_o(known_id), .known_o(known)
+  );
+
+  // ---- Lines on chip ----------------------------------------------------------------------------
+  cst_state_pkg::line_update_t even_update, odd_update;
+  logic execute_read;
+  logic [2*IdBits-1:0] execute_line_id, line_head_id;
+  cst_state_pkg::meta_t even_meta, odd_meta;
+  logic [1:0] line_save_read;
+  logic [2*512-1:0] line_saved;
+  logic [2*NoBits-1:0] line_saved_no;
+
+  cst_state_lines u_even (
+    .clk_i, .take_i(line_new[0]), .take_id_i(line_id[0 +: IdBits]), .take_no_i(ident.even_no),
+    .fill_valid_i(line_fill_valid[0]), .fill_ready_o(line_fill_ready[0]),
+    .fill_id_i(line_fill[512 +: IdBits]), .fill_data_i(line_fill[0 +: 512]),
+    .update_i(even_update), .ask_id_i(match_line_id[0 +: IdBits]), .present_o(line_present[0]),
+    .match_read_i(match_read), .match_id_i(match_line_id[0 +: IdBits]),
+    .match_tags_o(match_tags[255:0]), .match_meta_o(even_match_meta),
+    .execute_read_i(execute_read), .execute_id_i(execute_line_id[0 +: IdBits]),
+    .execute_meta_o(even_meta),
+    .save_read_i(line_save_read[0]), .save_id_i(line_head_id[0 +: IdBits]),
+    .save_line_o(line_saved[0 +: 512]), .save_no_o(line_saved_no[0 +: NoBits])
+  );
+  cst_state_lines u_odd (
+    .clk_i, .take_i(line_new[1]), .take_id_i(line_id[IdBits +: IdBits]), .take_no_i(ident.odd_no),
+    .fill_valid_i(line_fill_valid[1]), .fill_ready_o(line_fill_ready[1]),
+    .fill_id_i(line_fill[LineStride+512 +: IdBits]),
+    .fill_data_i(line_fill[LineStride +: 512]),
+    .update_i(odd_update), .ask_id_i(match_line_id[IdBits +: IdBits]), .present_o(line_present[1]),
+    .match_read_i(match_read), .match_id_i(match_line_id[IdBits +: IdBits]),
+    .match_tags_o(match_tags[511:256]), .match_meta_o(odd_match_meta),
+    .execute_read_i(execute_read), .execute_id_i(execute_line_id[IdBits +: IdBits]),
+    .execute_meta_o(odd_meta),
+    .save_read_i(line_save_read[1]), .save_id_i(line_head_id[IdBits +: IdBits]),
+    .save_line_o(line_saved[512 +: 512]), .save_no_o(line_saved_no[NoBits +: NoBits])
+  );
+
+  // ---- Execute ----------------------------------------------------------------------------------
+  logic state_write, key_dirty, key_leave, key_look, key_leave_room, key_waits, parity;
+  logic [IdBits-1:0] state_id, key_ask_id;
+  cst_state_pkg::state_t state;
+  logic gap_valid, gap_room, map_write, older_pending, result_valid, result_room;
+  logic [UnitBits-1:0] gap_unit;
+  logic [1:0] gap_units;
+  logic [PlaceBits-1:0] map_segment, map_place;
+  logic done, append, insert, wait_known, wait_record, execute_busy;
+  cst_state_pkg::result_t result;
+  logic [PlaceBits-1:0] ring_q [1 << PlaceBits];
+  logic [PlaceBits-1:0] map_q [1 << PlaceBits];
+
+  cst_state_execute u_execute (
+    .clk_i, .rst_ni, .config_i, .load_i, .control_i, .control_o, .resume_i, .stopped_o,
+    .op_valid_i(queue_valid), .op_ready_o(queue_ready), .op_i(queued),
+    .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
+    .known_valid_i(known_valid), .known_id_i(known_id), .known_i(known),
+    .line_read_o(execute_read), .line_read_id_o(execute_line_id),
+    .even_meta_i(even_meta), .odd_meta_i(odd_meta),
+    .even_update_o(even_update), .odd_update_o(odd_update),
+    .state_write_o(state_write), .state_id_o(state_id), .state_o(state),
+    .key_dirty_o(key_dirty), .key_leave_o(key_leave), .key_look_o(key_look),
+    .key_leave_room_i(key_leave_room), .key_ask_id_o(key_ask_id), .key_waits_i(key_waits),
+    .parity_o(parity),
+    .gap_valid_o(gap_valid), .gap_room_i(gap_room), .gap_unit_o(gap_unit), .gap_units_o(gap_units),
+    .map_write_o(map_write), .map_segment_o(map_segment), .map_place_o(map_place),
+    .ring_place_i(ring_q[control_o.free_first]),
+    .older_pending_i(older_pending),
+    .result_valid_o(result_valid), .result_room_i(result_room), .result_o(result),
+    .done_o(done), .append_o(append), .insert_o(insert), .wait_known_o(wait_known),
+    .wait_record_o(wait_record), .busy_o(execute_busy)
+  );
+
+  logic [3:0] result_fill;
+  assign result_room = result_fill <= 4'd6;
+  cst_fifo #(.Width(ResultBits), .Depth(8)) u_results (
+    .clk_i, .rst_ni,
+    .in_valid_i(result_valid), .in_ready_o(), .in_data_i(result),
+    .out_valid_o(result_valid_o), .out_ready_i(result_ready_i), .out_data_o(result_o),
+    .fill_o(result_fill)
+  );
+
+  logic map_any;
+  logic [PlaceBits-1:0] map_index, map_new;
+  assign map_any = map_write || (place_write_i && !place_ring_i);
+  assign map_index = map_write ? map_segment : place_index_i;
+  assign map_new = map_write ? map_place : place_i;
+  assign place_map_o = map_q[place_index_i];
+  always_ff @(posedge clk_i) begin
+    if (map_any) map_q[map_index] <= map_new;
+    if (place_write_i && place_ring_i) ring_q[place_index_i] <= place_i;
+  end
+
+  // ---- The life of copies -----------------------------------------------------------------------
+  logic key_pins_ready, key_pushed, key_head_valid, key_head_parity, key_pop;
+  logic [IdBits-1:0] key_head_id;
+  logic [1:0] key_ack_valid, key_ack_ready;
+  logic [2*IdBits-1:0] key_ack_id;
+  logic [1:0] line_pins_ready, line_pushed, line_room, line_head_valid, line_head_parity, line_pop;
+  logic [1:0] line_ack_valid, line_ack_ready, line_waits;
+  logic [2*IdBits-1:0] line_ack_id;
+  logic [2*IdBits-1:0] lines_of_q [Ids];
+  logic [2*IdBits-1:0] key_lines;
+
+  assign key_lines = lines_of_q[key_free_id];
+  assign key_freed = key_free && (&line_room);
+  always_ff @(posedge clk_i) if (key_new) lines_of_q[key_id] <= line_id;
+
+  cst_state_pins #(.Answers(2)) u_key_pins (
+    .clk_i, .rst_ni, .ready_o(key_pins_ready),
+    .take_i(key_take), .take_new_i(key_new), .take_id_i(key_id),
+    .leave_i(key_leave), .leave_room_o(key_leave_room), .leave_look_i(key_look),
+    .leave_id_i(state_id),
+    .dirty_i(key_dirty), .dirty_parity_i(parity), .dirty_id_i(state_id), .pushed_o(key_pushed),
+    .ask_id_i(key_ask_id), .ask_waits_o(key_waits),
+    .head_valid_o(key_head_valid), .head_id_o(key_head_id), .head_parity_o(key_head_parity),
+    .pop_i(key_pop),
+    .answer_valid_i(key_ack_valid), .answer_ready_o(key_ack_ready), .answer_id_i(key_ack_id),
+    .free_valid_o(key_free), .free_ready_i(&line_room), .free_id_o(key_free_id)
+  );
+  for (genvar h = 0; h < 2; h++) begin : g_half
+    cst_state_pins #(.Answers(1)) u_pins (
+      .clk_i, .rst_ni, .ready_o(line_pins_ready[h]),
+      .take_i(key_new), .take_new_i(line_new[h]), .take_id_i(line_id[h*IdBits +: IdBits]),
+      .leave_i(key_freed), .leave_room_o(line_room[h]), .leave_look_i(1'b1),
+      .leave_id_i(key_lines[h*IdBits +: IdBits]),
+      .dirty_i((h == 0) ? even_update.write : odd_update.write), .dirty_parity_i(parity),
+      .dirty_id_i((h == 0) ? even_update.id : odd_update.id), .pushed_o(line_pushed[h]),
+      .ask_id_i('0), .ask_waits_o(line_waits[h]),
+      .head_valid_o(line_head_valid[h]), .head_id_o(line_head_id[h*IdBits +: IdBits]),
+      .head_parity_o(line_head_parity[h]), .pop_i(line_pop[h]),
+      .answer_valid_i(line_ack_valid[h]), .answer_ready_o(line_ack_ready[h]),
+      .answer_id_i(line_ack_id[h*IdBits +: IdBits]),
+      .free_valid_o(line_free[h]), .free_ready_i(1'b1),
+      .free_id_o(line_free_id[h*IdBits +: IdBits])
+    );
+  end
+  assign ready_o = fetch_ready && key_pins_ready && (&line_pins_ready);
+
+  // ---- On the way to memory ---------------------------------------------------------------------
+  logic entry_out_valid, entry_out_ready, record_out_valid, record_out_ready, save_busy;
+  logic [3:0] entry_out_channel, record_out_channel;
+  cst_state_pkg::write_t entry_out, record_out;
+  logic [1:0] line_out_valid, line_out_ready;
+  logic [7:0] line_out_channel;
+  logic [2*WriteBits-1:0] line_out;
+
+  cst_state_save u_save (
+    .clk_i, .rst_ni, .config_i,
+    .head_valid_i(key_head_valid), .head_id_i(key_head_id), .head_parity_i(key_head_parity),
+    .pop_o(key_pop),
+    .gap_valid_i(gap_valid), .gap_room_o(gap_room), .gap_unit_i(gap_unit), .gap_units_i(gap_units),
+    .gap_parity_i(parity),
+    .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
+    .state_write_i(state_write), .state_id_i(state_id), .state_i(state),
+    .map_write_i(map_any), .map_segment_i(map_index), .map_place_i(map_new),
+    .entry_valid_o(entry_out_valid), .entry_ready_i(entry_out_ready),
+    .entry_channel_o(entry_out_channel), .entry_o(entry_out),
+    .record_valid_o(record_out_valid), .record_ready_i(record_out_ready),
+    .record_channel_o(record_out_channel), .record_o(record_out), .busy_o(save_busy)
+  );
+  for (genvar h = 0; h < 2; h++) begin : g_line_save
+    cst_state_save_line u_save_line (
+      .clk_i, .rst_ni, .config_i,
+      .head_valid_i(line_head_valid[h]), .head_id_i(line_head_id[h*IdBits +: IdBits]),
+      .head_parity_i(line_head_parity[h]), .pop_o(line_pop[h]), .line_read_o(line_save_read[h]),
+      .line_i(line_saved[h*512 +: 512]), .line_no_i(line_saved_no[h*NoBits +: NoBits]),
+      .out_valid_o(line_out_valid[h]), .out_ready_i(line_out_ready[h]),
+      .out_channel_o(line_out_channel[h*4 +: 4]), .out_o(line_out[h*WriteBits +: WriteBits])
+    );
+  end
+
+  // ---- Channels ---------------------------------------------------------------------------------
+  localparam int unsigned Half = Channels / 2;
+  logic [Channels*3-1:0] read_in_ready, write_in_ready;
+  logic [Channels-1:0] row_valids, row_readies, entry_valids, entry_readies;
+  logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
+  logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
+  logic [Channels*RowStride-1:0] row_datas;
+  logic [Channels*EntryStride-1:0] entry_datas;
+  logic [Channels*LineStride-1:0] line_datas;
+  logic [Channels*AckBits-1:0] acks;
+  logic [Channels-1:0] asked_read, asked_write, error_read, error_write, busy_read, busy_write;
+
+  for (genvar c = 0; c < Channels; c++) begin : g_channel
+    localparam int unsigned H = c % 2;
+    logic [2:0] out_valid, ack_valid;
+    logic [TagBits-1:0] out_tag;
+    logic [767:0] out_data;
+
+    cst_state_read_port u_read (
+      .clk_i, .rst_ni,
+      .in_valid_i({entry_read_valid && entry_read.channel == 4'(c),
+                   line_read_valid[H] &&
+                       ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
+                   row_read_valid && row_read.channel == 4'(c)}),
+      .in_ready_o(read_in_ready[c*3 +: 3]),
+      .in_address_i({entry_read.address, (H == 0) ? even_read.address : odd_read.address,
+                     row_read.address}),
+      .in_tag_i({entry_read_tag, TagBits'(line_id[H*IdBits +: IdBits]), TagBits'(row_read_id)}),
+      .out_valid_o(out_valid),
+      .out_ready_i({entry_readies[c], line_readies[c], row_readies[c]}),
+      .out_tag_o(out_tag), .out_data_o(out_data),
+      .ar_valid_o(ar_valid_o[c]), .ar_ready_i(ar_ready_i[c]),
+      .ar_address_o(ar_address_o[c*AddressBits +: AddressBits]), .ar_len_o(ar_len_o[c*8 +: 8]),
+      .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_data_i(r_data_i[c*512 +: 512]),
+      .r_resp_i(r_resp_i[c*2 +: 2]),
+      .asked_o(asked_read[c]), .error_o(error_read[c]), .busy_o(busy_read[c])
+    );
+    assign {entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
+    assign row_datas[c*RowStride +: RowStride] = {32'(out_tag[IdBits-1:0]), out_data[255:0]};
+    assign line_datas[c*LineStride +: LineStride] = {32'(out_tag[IdBits-1:0]), out_data[511:0]};
+    assign entry_datas[c*EntryStride +: EntryStride] = {64'(out_tag), out_data};
+
+    cst_state_write_port u_write (
+      .clk_i, .rst_ni,
+      .in_valid_i({line_out_valid[H] && line_out_channel[H*4 +: 4] == 4'(c),
+                   record_out_valid && record_out_channel == 4'(c),
+                   entry_out_valid && entry_out_channel == 4'(c)}),
+      .in_ready_o(write_in_ready[c*3 +: 3]),
+      .in_i({line_out[H*WriteBits +: WriteBits], record_out, entry_out}),
+      .ack_valid_o(ack_valid),
+      .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
+      .ack_o(acks[c*AckBits +: AckBits]),
+      .aw_valid_o(aw_valid_o[c]), .aw_ready_i(aw_ready_i[c]),
+      .aw_address_o(aw_address_o[c*AddressBits +: AddressBits]), .aw_len_o(aw_len_o[c*8 +: 8]),
+      .w_valid_o(w_valid_o[c]), .w_ready_i(w_ready_i[c]), .w_data_o(w_data_o[c*512 +: 512]),
+      .w_strb_o(w_strb_o[c*64 +: 64]), .w_last_o(w_last_o[c]),
+      .b_valid_i(b_valid_i[c]), .b_ready_o(b_ready_o[c]), .b_resp_i(b_resp_i[c*2 +: 2]),
+      .asked_o(asked_write[c]), .error_o(error_write[c]), .busy_o(busy_write[c])
+    );
+    assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
+  end
+
+  assign row_read_ready = read_in_ready[32'(row_read.channel)*3];
+  assign line_read_ready = {read_in_ready[32'(odd_read.channel)*3 + 1],
+                            read_in_ready[32'(even_read.channel)*3 + 1]};
+  assign entry_read_ready = read_in_ready[32'(entry_read.channel)*3 + 2];
+  assign entry_out_ready = write_in_ready[32'(entry_out_channel)*3];
+  assign record_out_ready = write_in_ready[32'(record_out_channel)*3 + 1];
+  assign line_out_ready = {write_in_ready[32'(line_out_channel[7:4])*3 + 2],
+                           write_in_ready[32'(line_out_channel[3:0])*3 + 2]};
+
+  logic [RowStride-1:0] row_filled;
+  logic [EntryStride-1:0] entry_filled;
+  cst_merge #(.Ports(Channels), .Width(RowStride)) u_rows (
+    .clk_i, .rst_ni, .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(row_datas),
+    .out_valid_o(row_fill_valid), .out_ready_i(1'b1), .out_data_o(row_filled),
+    .out_port_o()
+  );
+  cst_merge #(.Ports(Channels), .Width(EntryStride)) u_entries (
+    .clk_i, .rst_ni, .in_valid_i(entry_valids), .in_ready_o(entry_readies),
+    .in_data_i(entry_datas),
+    .out_valid_o(entry_valid), .out_ready_i(entry_ready), .out_data_o(entry_filled),
+    .out_port_o()
+  );
+  assign row_fill = row_filled[255:0];
+  assign row_fill_id = row_filled[256 +: IdBits];
+  assign entry_data = entry_filled[767:0];
+  assign entry_tag = entry_filled[768 +: TagBits];
+
+  // Even lines live on even channels, odd ones on odd.
+  logic [2*AckBits-1:0] line_ack;
+  for (genvar h = 0; h < 2; h++) begin : g_collect
+    logic [Half-1:0] valids, readies, ack_valids, ack_readies;
+    logic [Half*LineStride-1:0] datas;
+    logic [Half*AckBits-1:0] ack_datas;
+
+    for (genvar i = 0; i < Half; i++) begin : g_pick
+      assign valids[i] = line_valids[2*i+h];
+      assign line_readies[2*i+h] = readies[i];
+      assign datas[i*LineStride +: LineStride] = line_datas[(2*i+h)*LineStride +: LineStride];
+      assign ack_valids[i] = line_acks[2*i+h];
+      assign line_ack_readies[2*i+h] = ack_readies[i];
+      assign ack_datas[i*AckBits +: AckBits] = acks[(2*i+h)*AckBits +: AckBits];
+    end
+    cst_merge #(.Ports(Half), .Width(LineStride)) u_lines (
+      .clk_i, .rst_ni, .in_valid_i(valids), .in_ready_o(readies), .in_data_i(datas),
+      .out_valid_o(line_fill_valid[h]), .out_ready_i(line_fill_ready[h]),
+      .out_data_o(line_fill[h*LineStride +: LineStride]),
+      .out_port_o()
+    );
+    cst_merge #(.Ports(Half), .Width(AckBits)) u_line_acks (
+      .clk_i, .rst_ni, .in_valid_i(ack_valids), .in_ready_o(ack_readies), .in_data_i(ack_datas),
+      .out_valid_o(line_ack_valid[h]), .out_ready_i(line_ack_ready[h]),
+      .out_data_o(line_ack[h*AckBits +: AckBits]),
+      .out_port_o()
+    );
+    assign line_ack_id[h*IdBits +: IdBits] = line_ack[h*AckBits + 2 +: IdBits];
+  end
+
+  logic entry_ack_valid, record_ack_valid, record_ack_ready;
+  cst_state_pkg::ack_t entry_ack, record_ack;
+  cst_merge #(.Ports(Channels), .Width(AckBits)) u_entry_acks (
+    .clk_i, .rst_ni, .in_valid_i(entry_acks), .in_ready_o(entry_ack_readies), .in_data_i(acks),
+    .out_valid_o(entry_ack_valid), .out_ready_i(key_ack_ready[0]), .out_data_o(entry_ack),
+    .out_port_o()
+  );
+  cst_merge #(.Ports(Channels), .Width(AckBits)) u_record_acks (
+    .clk_i, .rst_ni, .in_valid_i(record_acks), .in_ready_o(record_ack_readies), .in_data_i(acks),
+    .out_valid_o(record_ack_valid), .out_ready_i(record_ack_ready), .out_data_o(record_ack),
+    .out_port_o()
+  );
+  assign record_ack_ready = key_ack_ready[1] || !record_ack.counts;
+  assign key_ack_valid = {record_ack_valid && record_ack.counts, entry_ack_valid};
+  assign key_ack_id = {record_ack.id, entry_ack.id};
+
+  // ---- What a barrier waits for: answers that are owed, by the epoch's lowest bit ---------------
+  logic [31:0] owed_q;
+  logic [31:0] owed_next;
+
+  always_comb begin
+    for (int unsigned p = 0; p < 2; p++)
+      owed_next[p*16 +: 16] = owed_q[p*16 +: 16] +
+          ((32'(parity) == p) ? 16'({key_pushed, 1'b0}) + 16'(gap_valid) + 16'(line_pushed[0]) +
+                                    16'(line_pushed[1]) : 16'd0) -
+          16'(entry_ack_valid && key_ack_ready[0] && 32'(entry_ack.parity) == p) -
+          16'(record_ack_valid && record_ack_ready && 32'(record_ack.parity) == p) -
+          16'(line_ack_valid[0] && line_ack_ready[0] && 32'(line_ack[0]) == p) -
+          16'(line_ack_valid[1] && line_ack_ready[1] && 32'(line_ack[AckBits]) == p);
+  end
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) owed_q <= '0;
+    else owed_q <= owed_next;
+  end
+  assign older_pending = (control_o.epoch[0] ? owed_q[15:0] : owed_q[31:16]) != '0;
+  assign durable_epoch_o = control_o.epoch - 64'd1 - 64'(older_pending);
+
+  // ---- What is under way, counts ----------------------------------------------------------------
+  logic [15:0] ops_q, keys_q, even_q, odd_q;
+
+  assign idle_o = ready_o && ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
+                  owed_q == '0 && !execute_busy && !save_busy &&
+                  busy_read == '0 && busy_write == '0;
+  assign error_o = (error_read != '0) || (error_write != '0);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      ops_q <= '0;
+      keys_q <= '0;
+      even_q <= '0;
+      odd_q <= '0;
+    end else begin
+      ops_q <= ops_q + 16'(op_valid_i && op_ready_o) - 16'(queue_valid && queue_ready);
+      keys_q <= keys_q + 16'(key_new) - 16'(key_freed);
+      even_q <= even_q + 16'(line_new[0]) - 16'(line_free[0]);
+      odd_q <= odd_q + 16'(line_new[1]) - 16'(line_free[1]);
+    end
+  end
+
+  logic [Counters-1:0] count;
+  logic [4:0] reads_now, writes_now;
+  always_comb begin
+    reads_now = '0;
+    writes_now = '0;
+    for (int unsigned c = 0; c < Channels; c++) begin
+      reads_now = reads_now + 5'(asked_read[c]);
+      writes_now = writes_now + 5'(asked_write[c]);
+    end
+  end
+  assign count = {2'b0, gap_valid, line_pushed[1], line_pushed[0], key_pushed, again_valid,
+                  row_read_valid && row_read_ready, wait_record, wait_known && !wait_record,
+                  match_wait, fetch_wait, insert, append, hit, done};
+  // 0 done, 1 hits of a key on chip, 2 appends, 3 inserts, waits: 4 fetch, 5 match, 6 execution for
+  // its key, 7 for a record; 8 directory rows read, 9 false candidates, 10 states sent, 11 and 12
+  // lines sent, 13 gaps, 14 reads, 15 writes
+  for (genvar i = 0; i < Counters; i++) begin : g_count
+    logic [CounterBits-1:0] count_q;
+    always_ff @(posedge clk_i) begin
+      if (!rst_ni) count_q <= '0;
+      else if (i == 14) count_q <= count_q + CounterBits'(reads_now);
+      else if (i == 15) count_q <= count_q + CounterBits'(writes_now);
+      else count_q <= count_q + CounterBits'(count[i]);
+    end
+    assign counters_o[i*CounterBits +: CounterBits] = count_q;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled};
+endmodule
+`default_nettype wire

@@ -1,0 +1,400 @@
+// cst_state_execute: the operations, in order, one a clock.
+// Promises   each sees all before it and none behind it. One that cannot be done changes nothing
+//            and stops the unit: what follows does nothing, and says so, until resume_i, which
+//            comes while the unit is idle. A copy that is written goes to its queue once.
+//
+// stage    known                          decided
+// 0        operation                      waits until its key is known
+// 1        its lines' ids
+// 2        state of key and lines, as of the operations before 3 and 4; theirs come in here
+// 3        all of it                      found; in place or append; place; the new value
+// 4        whether all went well          done: state, lines, log, or nothing and stopped
+//
+// The loops: a value through 3 and the way back into 3 (one carry chain, one mux); a line's slots
+// and the log's tail likewise. 3 works on what 4 has not confirmed; if 4 does not, nothing is
+// written any
+// more and 3 begins anew from what 4 confirmed.
+// Waits at 3  for an old record that is not yet out (an append would lose it), and before a barrier
+//             until the barrier before it is done with its answers.
+`default_nettype none
+module cst_state_execute #(
+  localparam int unsigned IdBits = cst_state_pkg::IdBits,
+  localparam int unsigned UnitBits = cst_state_pkg::UnitBits,
+  localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits
+) (
+  input  wire logic                      clk_i,
+  input  wire logic                      rst_ni,
+  input  wire cst_state_pkg::config_t    config_i,
+  // the control block
+  input  wire logic                      load_i,
+  input  wire cst_state_pkg::control_t   control_i,
+  output      cst_state_pkg::control_t   control_o,
+  input  wire logic                      resume_i,
+  output      logic                      stopped_o,
+  // operations
+  input  wire logic                      op_valid_i,
+  output      logic                      op_ready_o,
+  input  wire cst_state_pkg::queued_t    op_i,
+  // what is known of keys
+  input  wire logic                      ident_write_i,
+  input  wire logic [IdBits-1:0]         ident_id_i,
+  input  wire cst_state_pkg::ident_t     ident_i,
+  input  wire logic                      known_valid_i,
+  input  wire logic [IdBits-1:0]         known_id_i,
+  input  wire cst_state_pkg::state_t     known_i,
+  // lines
+  output      logic                      line_read_o,
+  output      logic [2*IdBits-1:0]       line_read_id_o,
+  input  wire cst_state_pkg::meta_t      even_meta_i,
+  input  wire cst_state_pkg::meta_t      odd_meta_i,
+  output      cst_state_pkg::line_update_t even_update_o,
+  output      cst_state_pkg::line_update_t odd_update_o,
+  // what goes out
+  output      logic                      state_write_o,
+  output      logic [IdBits-1:0]         state_id_o,
+  output      cst_state_pkg::state_t     state_o,
+  output      logic                      key_dirty_o,
+  output      logic                      key_leave_o,
+  output      logic                      key_look_o,
+  input  wire logic                      key_leave_room_i,
+  output      logic [IdBits-1:0]         key_ask_id_o,
+  input  wire logic                      key_waits_i,
+  output      logic                      parity_o,
+  output      logic                      gap_valid_o,
+  input  wire logic                      gap_room_i,       // for two
+  output      logic [UnitBits-1:0]       gap_unit_o,
+  output      logic [1:0]                gap_units_o,
+  // a log segment's place
+  output      logic                      map_write_o,
+  output      logic [PlaceBits-1:0]      map_segment_o,
+  output      logic [PlaceBits-1:0]      map_place_o,
+  input  wire logic [PlaceBits-1:0]      ring_place_i,     // at control_o.free_first
+  // answers that a barrier waits for
+  input  wire logic                      older_pending_i,  // of the epoch before the open one
+  // results
+  output      logic                      result_valid_o,
+  input  wire logic                      result_room_i,    // for two
+  output      cst_state_pkg::result_t    result_o,
+  // counts
+  output      logic                      done_o,
+  output      logic                      append_o,
+  output      logic                      insert_o,
+  output      logic                      wait_known_o,
+  output      logic                      wait_record_o,
+  output      logic                      busy_o
+);
+  localparam int unsigned IdentBits = cst_state_pkg::IdentBits;
+  localparam int unsigned StateBits = cst_state_pkg::StateBits;
+
+  logic go, hold;
+
+  // ---- 0 ----------------------------------------------------------------------------------------
+  logic [cst_state_pkg::Ids-1:0] known_q;
+  logic s0_can;
+
+  assign s0_can = !op_i.uses_key || !op_i.first || known_q[op_i.id];
+  assign op_ready_o = go && s0_can;
+  assign wait_known_o = op_valid_i && !s0_can;
+
+  always_ff @(posedge clk_i) begin
+    if (ident_write_i) known_q[ident_id_i] <= 1'b0;
+    if (known_valid_i) known_q[known_id_i] <= 1'b1;
+  end
+
+  // ---- 1 ----------------------------------------------------------------------------------------
+  logic s1_valid_q;
+  cst_state_pkg::queued_t s1_op_q;
+  cst_state_pkg::ident_t s1_ident;
+
+  cst_state_ram #(.Width(IdentBits), .AddressBits(IdBits)) u_ident (
+    .clk_i, .write_i(ident_write_i), .write_address_i(ident_id_i), .write_data_i(ident_i),
+    .read_i(go), .read_address_i(op_i.id), .data_o(s1_ident)
+  );
+  assign line_read_o = go;
+  assign line_read_id_o = {s1_ident.odd_id, s1_ident.even_id};
+
+  // ---- 2 ----------------------------------------------------------------------------------------
+  logic s2_valid_q, s2_first_odd_q;
+  cst_state_pkg::queued_t s2_op_q;
+  logic [IdBits-1:0] s2_even_id_q, s2_odd_id_q;
+  cst_state_pkg::state_t s2_result, s2_known, s2_state;
+  cst_state_pkg::meta_t s2_even, s2_odd;
+
+  cst_state_ram #(.Width(StateBits), .AddressBits(IdBits)) u_known (
+    .clk_i, .write_i(known_valid_i), .write_address_i(known_id_i), .write_data_i(known_i),
+    .read_i(go), .read_address_i(s1_op_q.id), .data_o(s2_known)
+  );
+  cst_state_ram #(.Width(StateBits), .AddressBits(IdBits)) u_result (
+    .clk_i, .write_i(state_write_o), .write_address_i(state_id_o), .write_data_i(state_o),
+    .read_i(go), .read_address_i(s1_op_q.id), .data_o(s2_result)
+  );
+
+  logic s3_valid_q, s4_valid_q;
+  cst_state_pkg::queued_t s3_op_q, s4_op_q;
+  cst_state_pkg::state_t s3_next, s4_next_q;
+  logic [IdBits-1:0] s3_even_id_q, s3_odd_id_q;
+  cst_state_pkg::meta_t s3_even_next, s3_odd_next;
+  cst_state_pkg::line_update_t s4_even_q, s4_odd_q;
+
+  always_comb begin
+    s2_state = s2_op_q.first ? s2_known : s2_result;
+    if (!s2_op_q.first) begin
+      if (state_write_o && state_id_o == s2_op_q.id) s2_state = state_o;
+      if (s3_valid_q && s3_op_q.uses_key && s3_op_q.id == s2_op_q.id) s2_state = s3_next;
+    end
+    s2_even = even_meta_i;
+    s2_odd = odd_meta_i;
+    if (even_update_o.write && even_update_o.id == s2_even_id_q) s2_even = even_update_o.meta;
+    if (odd_update_o.write && odd_update_o.id == s2_odd_id_q) s2_odd = odd_update_o.meta;
+    if (s3_valid_q && s3_op_q.uses_key && s3_even_id_q == s2_even_id_q) s2_even = s3_even_next;
+    if (s3_valid_q && s3_op_q.uses_key && s3_odd_id_q == s2_odd_id_q) s2_odd = s3_odd_next;
+  end
+
+  // ---- 3 ----------------------------------------------------------------------------------------
+  logic s3_first_odd_q, stopped_q, stops;
+  cst_state_pkg::state_t s3_state_q;
+  cst_state_pkg::meta_t s3_even_q, s3_odd_q;
+  cst_state_pkg::control_t s3_control_q, s3_control, control_q;
+  logic s3_upsert, s3_delete, s3_barrier, s3_live, s3_append, s3_insert, s3_second, s3_full;
+  logic s3_here, s3_odd, s3_pad;
+  logic [3:0] s3_free, s3_slot;
+  logic [511:0] s3_value;
+  logic [7:0] s3_wrong;
+  logic s3_supported, s3_takes;
+  logic [UnitBits-1:0] s3_unit;
+  logic [1:0] s3_gap;
+  cst_pkg::code_e s3_log_code, s3_code;
+  cst_state_pkg::line_update_t s3_even_update, s3_odd_update;
+
+  assign s3_live = s3_valid_q && !stopped_q;
+  assign s3_upsert = s3_live && s3_op_q.kind == cst_state_pkg::KindUpsert && s3_op_q.uses_key;
+  assign s3_delete = s3_live && s3_op_q.kind == cst_state_pkg::KindDelete && s3_op_q.uses_key &&
+                     s3_state_q.present;
+  assign s3_barrier = s3_live && s3_op_q.kind == cst_state_pkg::KindBarrier;
+  assign s3_here = s3_state_q.present && s3_state_q.unit >= s3_control_q.epoch_first;
+  assign s3_append = (s3_upsert || s3_delete) && !s3_here;
+  assign s3_insert = s3_upsert && !s3_state_q.present;
+  assign s3_pad = s3_control_q.tail[0];
+
+  cst_state_value u_value (
+    .config_i, .fresh_i(!s3_state_q.present), .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
+    .operands_i(s3_op_q.operands), .next_o(s3_value), .wrong_o(s3_wrong),
+    .supported_o(s3_supported)
+  );
+  cst_state_place u_place (
+    .first_i(s3_first_odd_q ? s3_odd_q.occupied : s3_even_q.occupied),
+    .second_i(s3_first_odd_q ? s3_even_q.occupied : s3_odd_q.occupied),
+    .second_o(s3_second), .slot_o(s3_free), .full_o(s3_full)
+  );
+  cst_state_append u_append (
+    .config_i, .control_i(s3_control_q), .unit_o(s3_unit), .gap_units_o(s3_gap),
+    .takes_o(s3_takes), .code_o(s3_log_code)
+  );
+
+  assign s3_odd = s3_insert ? s3_first_odd_q ^ s3_second : s3_state_q.odd;
+  assign s3_slot = s3_insert ? s3_free : s3_state_q.slot;
+
+  always_comb begin
+    s3_next = s3_state_q;
+    if (s3_upsert) begin
+      s3_next.present = 1'b1;
+      s3_next.odd = s3_odd;
+      s3_next.slot = s3_slot;
+      s3_next.value = s3_value;
+    end
+    if (s3_delete) s3_next.present = 1'b0;
+    if (s3_append) s3_next.unit = s3_unit;
+  end
+
+  // A row in its second bucket leaves a bit in its first one's filter.
+  always_comb begin
+    s3_even_next = s3_even_q;
+    s3_odd_next = s3_odd_q;
+    if (s3_insert && s3_second && !s3_first_odd_q) s3_even_next.overflow[s3_op_q.tag[6:0]] = 1'b1;
+    if (s3_insert && s3_second && s3_first_odd_q) s3_odd_next.overflow[s3_op_q.tag[6:0]] = 1'b1;
+    if ((s3_insert || s3_delete) && !s3_odd) s3_even_next.occupied[s3_slot] = s3_insert;
+    if ((s3_insert || s3_delete) && s3_odd) s3_odd_next.occupied[s3_slot] = s3_insert;
+  end
+
+  assign s3_even_update.write = (s3_insert && (!s3_odd || s3_second)) || (s3_delete && !s3_odd);
+  assign s3_odd_update.write = (s3_insert && (s3_odd || s3_second)) || (s3_delete && s3_odd);
+  assign s3_even_update.id = s3_even_id_q;
+  assign s3_odd_update.id = s3_odd_id_q;
+  assign s3_even_update.retag = !s3_odd;
+  assign s3_odd_update.retag = s3_odd;
+  assign s3_even_update.slot = s3_slot;
+  assign s3_odd_update.slot = s3_slot;
+  assign s3_even_update.tag = s3_insert ? s3_op_q.tag : '0;
+  assign s3_odd_update.tag = s3_insert ? s3_op_q.tag : '0;
+  assign s3_even_update.meta = s3_even_next;
+  assign s3_odd_update.meta = s3_odd_next;
+
+  always_comb begin
+    s3_code = cst_pkg::CodeOk;
+    if (s3_append) s3_code = s3_log_code;
+    if (s3_insert && s3_full) s3_code = cst_pkg::CodeTableFull;
+    if (s3_upsert && !s3_supported) s3_code = cst_pkg::CodeUnsupported;
+    if (s3_op_q.too_long && (s3_op_q.kind == cst_state_pkg::KindUpsert ||
+                             s3_op_q.kind == cst_state_pkg::KindDelete))
+      s3_code = cst_pkg::CodeKeyTooLong;
+  end
+
+  always_comb begin
+    s3_control = s3_control_q;
+    if (s3_append) begin
+      s3_control.tail = s3_unit + UnitBits'(cst_state_pkg::EntryUnits);
+      if (s3_takes && s3_control_q.free_count != '0) begin
+        s3_control.free_first = (s3_control_q.free_first + 1'b1) & config_i.log_mask;
+        s3_control.free_count = s3_control_q.free_count - 1'b1;
+      end else if (s3_takes) begin
+        s3_control.frontier = s3_control_q.frontier + 1'b1;
+      end
+    end
+    if (s3_barrier) begin
+      s3_control.tail = s3_control_q.tail + UnitBits'(s3_pad);
+      s3_control.epoch_first = s3_control.tail;
+      s3_control.epoch = s3_control_q.epoch + 1'b1;
+    end
+    if (s3_insert) s3_control.rows_count = s3_control_q.rows_count + 1'b1;
+    if (s3_delete) s3_control.rows_count = s3_control_q.rows_count - 1'b1;
+  end
+
+  logic s4_writes_q, s4_barrier_q, s3_unsaved;
+  assign key_ask_id_o = s3_op_q.id;
+  assign s3_unsaved = key_waits_i || (s4_valid_q && s4_writes_q && s4_op_q.id == s3_op_q.id);
+  assign wait_record_o = s3_append && s3_unsaved;
+  assign hold = s3_valid_q &&
+                (wait_record_o || !key_leave_room_i || !result_room_i || !gap_room_i ||
+                 (s3_barrier && (older_pending_i || (s4_valid_q && s4_barrier_q))));
+  assign go = !hold;
+
+  // ---- 4 ----------------------------------------------------------------------------------------
+  cst_pkg::code_e s4_code_q;
+  logic [7:0] code_q;
+  logic [31:0] row_q;
+  logic [7:0] s4_wrong_q;
+  logic s4_upsert_q, s4_append_q, s4_insert_q, s4_takes_q, s4_done, s4_parity_q;
+  logic [1:0] s4_gap_q;
+  logic [UnitBits-1:0] s4_tail_q, s4_unit_q;
+  cst_state_pkg::state_t s4_old_q;
+  cst_state_pkg::control_t s4_control_q;
+
+  assign stops = s4_valid_q && !stopped_q &&
+                 (s4_code_q != cst_pkg::CodeOk || (s4_upsert_q && s4_wrong_q != '0));
+  assign s4_done = s4_valid_q && !stopped_q && !stops;
+
+  // A first operation that does nothing leaves what was read for those behind it.
+  assign state_write_o = s4_valid_q && s4_op_q.uses_key && (s4_done || s4_op_q.first);
+  assign state_id_o = s4_op_q.id;
+  assign state_o = s4_done ? s4_next_q : s4_old_q;
+  assign key_dirty_o = s4_done && s4_writes_q;
+  assign key_leave_o = s4_valid_q && s4_op_q.uses_key;
+  assign key_look_o = !key_dirty_o;
+  assign parity_o = s4_parity_q;
+  always_comb begin
+    even_update_o = s4_even_q;
+    odd_update_o = s4_odd_q;
+    even_update_o.write = s4_done && s4_even_q.write;
+    odd_update_o.write = s4_done && s4_odd_q.write;
+  end
+  assign gap_valid_o = s4_done && s4_gap_q != '0;
+  assign gap_unit_o = s4_tail_q;
+  assign gap_units_o = s4_gap_q;
+  assign map_write_o = s4_done && s4_append_q && s4_takes_q;
+  assign map_segment_o = PlaceBits'(s4_unit_q >> config_i.log_shift) & config_i.log_mask;
+  assign map_place_o = (control_q.free_count != '0) ? ring_place_i : PlaceBits'(control_q.frontier);
+  assign control_o = control_q;
+  assign stopped_o = stopped_q;
+  assign done_o = s4_done;
+  assign append_o = s4_done && s4_append_q;
+  assign insert_o = s4_done && s4_insert_q;
+  assign busy_o = s1_valid_q || s2_valid_q || s3_valid_q || s4_valid_q;
+
+  always_comb begin
+    result_valid_o = s4_valid_q && (stops || s4_op_q.kind == cst_state_pkg::KindLookup ||
+                                    s4_op_q.kind == cst_state_pkg::KindBarrier ||
+                                    s4_op_q.kind == cst_state_pkg::KindEnd);
+    result_o.kind = s4_op_q.kind;
+    result_o.code = cst_pkg::CodeOk;
+    result_o.row = s4_op_q.row;
+    result_o.found = s4_op_q.uses_key && s4_old_q.present;
+    result_o.value = s4_old_q.value;
+    if (stops) result_o.code = (s4_upsert_q && s4_wrong_q != '0 &&
+                                s4_code_q != cst_pkg::CodeUnsupported) ? cst_pkg::CodeSumOverflow
+                                                                       : s4_code_q;
+    if (s4_op_q.kind == cst_state_pkg::KindBarrier)
+      result_o.value = {320'b0, 11'b0, s4_control_q.tail, 5'b0, 11'b0, control_q.epoch_first, 5'b0,
+                        control_q.epoch};
+    if (stopped_q) begin
+      result_o.code = (s4_op_q.kind == cst_state_pkg::KindEnd) ? code_q : cst_pkg::CodeAborted;
+      if (s4_op_q.kind == cst_state_pkg::KindEnd) result_o.row = row_q;
+      result_o.found = 1'b0;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (go) begin
+      s1_op_q <= op_i;
+      s2_op_q <= s1_op_q;
+      s2_first_odd_q <= s1_ident.first_odd;
+      s2_even_id_q <= s1_ident.even_id;
+      s2_odd_id_q <= s1_ident.odd_id;
+      s3_op_q <= s2_op_q;
+      s3_first_odd_q <= s2_first_odd_q;
+      s3_even_id_q <= s2_even_id_q;
+      s3_odd_id_q <= s2_odd_id_q;
+      s3_state_q <= s2_state;
+      s3_even_q <= s2_even;
+      s3_odd_q <= s2_odd;
+      s4_op_q <= s3_op_q;
+      s4_next_q <= s3_next;
+      s4_old_q <= s3_state_q;
+      s4_even_q <= s3_even_update;
+      s4_odd_q <= s3_odd_update;
+      s4_code_q <= s3_live ? s3_code : cst_pkg::CodeOk;
+      s4_wrong_q <= s3_wrong;
+      s4_upsert_q <= s3_upsert;
+      s4_append_q <= s3_append;
+      s4_insert_q <= s3_insert;
+      s4_writes_q <= s3_upsert || s3_delete;
+      s4_barrier_q <= s3_barrier;
+      s4_takes_q <= s3_takes;
+      s4_gap_q <= s3_append ? s3_gap : {1'b0, s3_barrier && s3_pad};
+      s4_tail_q <= s3_control_q.tail;
+      s4_unit_q <= s3_unit;
+      s4_control_q <= s3_control;
+      s4_parity_q <= s3_control_q.epoch[0];
+    end
+    if (stops) begin
+      code_q <= result_o.code;
+      row_q <= s4_op_q.row;
+    end
+    if (s4_done) control_q <= s4_control_q;
+    if (s3_live && go) s3_control_q <= s3_control;
+    if (stops) s3_control_q <= control_q;
+    if (load_i) begin
+      control_q <= control_i;
+      s3_control_q <= control_i;
+    end
+    if (!rst_ni) begin
+      s1_valid_q <= 1'b0;
+      s2_valid_q <= 1'b0;
+      s3_valid_q <= 1'b0;
+      s4_valid_q <= 1'b0;
+      stopped_q <= 1'b0;
+    end else begin
+      if (go) begin
+        s1_valid_q <= op_valid_i && s0_can;
+        s2_valid_q <= s1_valid_q;
+        s3_valid_q <= s2_valid_q;
+      end
+      s4_valid_q <= s3_valid_q && go;
+      if (stops) stopped_q <= 1'b1;
+      else if (resume_i) stopped_q <= 1'b0;
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{config_i, s1_ident, s4_op_q};
+endmodule
+`default_nettype wire

@@ -1,0 +1,35 @@
+// cst_state_ram: a memory of one write and one read port.
+// Promises   the word asked for stands at data_o from the next clock on, until the next question,
+//            with what was written in the clock of the question. With Follow it stays current:
+//            later writes to its address show at data_o in the clock after. Without, it stays as it
+//            was.
+// Cost       Depth * Width bits of block memory, one comparison, one mux.
+`default_nettype none
+module cst_state_ram #(
+  parameter int unsigned Width = 32,
+  parameter int unsigned AddressBits = 10,
+  parameter bit Follow = 1'b1
+) (
+  input  wire logic                   clk_i,
+  input  wire logic                   write_i,
+  input  wire logic [AddressBits-1:0] write_address_i,
+  input  wire logic [Width-1:0]       write_data_i,
+  input  wire logic                   read_i,
+  input  wire logic [AddressBits-1:0] read_address_i,
+  output      logic [Width-1:0]       data_o
+);
+  logic [Width-1:0] memory_q [1 << AddressBits];
+  logic [AddressBits-1:0] address_q, address;
+  logic [Width-1:0] data_q;
+
+  assign data_o = data_q;
+  assign address = read_i ? read_address_i : address_q;
+
+  always_ff @(posedge clk_i) begin
+    if (write_i) memory_q[write_address_i] <= write_data_i;
+    address_q <= address;
+    if (write_i && write_address_i == address && (read_i || Follow)) data_q <= write_data_i;
+    else if (read_i) data_q <= memory_q[read_address_i];
+  end
+endmodule
+`default_nettype wire

@@ -1,0 +1,160 @@
+// cst_state_read_port: one channel's reads: rows of the directory, control lines, entries.
+// Promises   answers in order of the requests; entries are asked for first, then lines, then rows.
+//            At most 64 requests out. No burst crosses 4 KiB. Data is where the request's address
+//            says: bit 0 of data_o is its first byte's.
+// error_o    an answer was not OKAY.
+`default_nettype none
+module cst_state_read_port #(
+  localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
+  localparam int unsigned TagBits = cst_state_pkg::ReadTagBits
+) (
+  input  wire logic                     clk_i,
+  input  wire logic                     rst_ni,
+  // row, line, entry
+  input  wire logic [2:0]               in_valid_i,
+  output      logic [2:0]               in_ready_o,
+  input  wire logic [3*AddressBits-1:0] in_address_i,
+  input  wire logic [3*TagBits-1:0]     in_tag_i,
+  output      logic [2:0]               out_valid_o,
+  input  wire logic [2:0]               out_ready_i,
+  output      logic [TagBits-1:0]       out_tag_o,
+  output      logic [767:0]             out_data_o,
+  // AXI
+  output      logic                     ar_valid_o,
+  input  wire logic                     ar_ready_i,
+  output      logic [AddressBits-1:0]   ar_address_o,
+  output      logic [7:0]               ar_len_o,
+  input  wire logic                     r_valid_i,
+  output      logic                     r_ready_o,
+  input  wire logic [511:0]             r_data_i,
+  input  wire logic [1:0]               r_resp_i,
+  output      logic                     asked_o,
+  output      logic                     error_o,
+  output      logic                     busy_o
+);
+  /* verilator no_inline_module */
+  // ---- Requests ---------------------------------------------------------------------------------
+  logic [2:0] want, grant;
+  logic [3*AddressBits-1:0] want_address;
+  logic [3*TagBits-1:0] want_tag;
+  logic [AddressBits-1:0] address;
+  logic [TagBits-1:0] tag;
+  logic idle, take, out_room;
+
+  for (genvar k = 0; k < 3; k++) begin : g_kind
+    cst_fifo #(.Width(AddressBits + TagBits), .Depth(4)) u_in (
+      .clk_i, .rst_ni,
+      .in_valid_i(in_valid_i[k]), .in_ready_o(in_ready_o[k]),
+      .in_data_i({in_address_i[k*AddressBits +: AddressBits], in_tag_i[k*TagBits +: TagBits]}),
+      .out_valid_o(want[k]), .out_ready_i(grant[k]),
+      .out_data_o({want_address[k*AddressBits +: AddressBits], want_tag[k*TagBits +: TagBits]}),
+      .fill_o()
+    );
+  end
+
+  always_comb begin
+    grant = '0;
+    address = want_address[0 +: AddressBits];
+    tag = want_tag[0 +: TagBits];
+    if (want[2]) begin
+      address = want_address[2*AddressBits +: AddressBits];
+      tag = want_tag[2*TagBits +: TagBits];
+    end else if (want[1]) begin
+      address = want_address[AddressBits +: AddressBits];
+      tag = want_tag[TagBits +: TagBits];
+    end
+    if (idle && out_room) begin
+      grant[2] = want[2];
+      grant[1] = want[1] && !want[2];
+      grant[0] = want[0] && want[2:1] == '0;
+    end
+  end
+  assign take = |grant;
+
+  // Requests begin at atoms.
+  logic unused_bits;
+  assign unused_bits = ^address[4:0];
+
+  // ---- Address channel: two beats in two bursts where they part at 4 KiB ------------------------
+  logic ar_valid_q, ar_second_q;
+  logic [AddressBits-1:0] ar_address_q;
+  logic [7:0] ar_len_q;
+
+  assign idle = !ar_valid_q || (ar_ready_i && !ar_second_q);
+  assign ar_valid_o = ar_valid_q;
+  assign ar_address_o = ar_address_q;
+  assign ar_len_o = ar_len_q;
+  assign asked_o = take;
+
+  always_ff @(posedge clk_i) begin
+    if (take) begin
+      ar_address_q <= {address[AddressBits-1:6], 6'b0};
+      ar_len_q <= {7'b0, grant[2] && address[11:6] != '1};
+    end else if (ar_ready_i) begin
+      ar_address_q <= ar_address_q + AddressBits'(64);
+      ar_len_q <= '0;
+    end
+    if (!rst_ni) begin
+      ar_valid_q <= 1'b0;
+      ar_second_q <= 1'b0;
+    end else if (take) begin
+      ar_valid_q <= 1'b1;
+      ar_second_q <= grant[2] && address[11:6] == '1;
+    end else if (ar_ready_i) begin
+      ar_valid_q <= ar_second_q;
+      ar_second_q <= 1'b0;
+    end
+  end
+
+  // ---- Answers ----------------------------------------------------------------------------------
+  logic head_valid, head_high, second_q, last, out_ready, answer_ready;
+  logic [2:0] head_kind, answer_kind;
+  logic [TagBits-1:0] head_tag;
+  logic [511:0] first_q;
+  logic [767:0] data;
+  logic answer_valid;
+
+  cst_fifo #(.Width(TagBits + 4), .Depth(64)) u_out (
+    .clk_i, .rst_ni,
+    .in_valid_i(take), .in_ready_o(out_room), .in_data_i({address[5], grant, tag}),
+    .out_valid_o(head_valid), .out_ready_i(r_valid_i && r_ready_o && last),
+    .out_data_o({head_high, head_kind, head_tag}), .fill_o()
+  );
+  assign last = !head_kind[2] || second_q;
+  assign r_ready_o = answer_ready;
+  always_comb begin
+    data = {256'b0, r_data_i};
+    if (head_kind[0] && head_high) data = {512'b0, r_data_i[511:256]};
+    if (head_kind[2]) data = head_high ? {r_data_i, first_q[511:256]}
+                                       : {r_data_i[255:0], first_q};
+  end
+
+  cst_fifo #(.Width(TagBits + 3 + 768), .Depth(2)) u_answer (
+    .clk_i, .rst_ni,
+    .in_valid_i(r_valid_i && last), .in_ready_o(answer_ready),
+    .in_data_i({head_kind, head_tag, data}),
+    .out_valid_o(answer_valid), .out_ready_i(out_ready),
+    .out_data_o({answer_kind, out_tag_o, out_data_o}), .fill_o()
+  );
+  assign out_valid_o = answer_kind & {3{answer_valid}};
+  assign out_ready = |(answer_kind & out_ready_i);
+  assign busy_o = head_valid || ar_valid_q || (|want) || answer_valid;
+
+  always_ff @(posedge clk_i) begin
+    if (r_valid_i && r_ready_o && !last) first_q <= r_data_i;
+    if (!rst_ni) begin
+      second_q <= 1'b0;
+      error_o <= 1'b0;
+    end else begin
+      if (r_valid_i && r_ready_o) second_q <= !last;
+      if (r_valid_i && r_ready_o && r_resp_i != cst_pkg::AxiOkay) error_o <= 1'b1;
+    end
+  end
+
+`ifdef CST_ASSERT
+  always_ff @(posedge clk_i) if (rst_ni) begin
+    answer_was_asked: assert (!r_valid_i || head_valid);
+  end
+`endif
+endmodule
+`default_nettype wire

@@ -1,0 +1,195 @@
+// cst_state_save: key states and gaps on their way to memory: each state is written to its slot and
+// to its record.
+// Promises   in order of the queue; a state leaves as it is when it is popped. A key that is not
+//            present leaves zeros in its last slot and a tombstone in its record.
+//
+// stage    known                    decided
+// a        id, or a gap             gaps go first; popped
+// b        state, identity          the slot's place; which log segment
+// c        the segment's place      bytes, channels
+`default_nettype none
+module cst_state_save #(
+  localparam int unsigned IdBits = cst_state_pkg::IdBits,
+  localparam int unsigned UnitBits = cst_state_pkg::UnitBits,
+  localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits
+) (
+  input  wire logic                    clk_i,
+  input  wire logic                    rst_ni,
+  input  wire cst_state_pkg::config_t  config_i,
+  input  wire logic                    head_valid_i,
+  input  wire logic [IdBits-1:0]       head_id_i,
+  input  wire logic                    head_parity_i,
+  output      logic                    pop_o,
+  input  wire logic                    gap_valid_i,
+  output      logic                    gap_room_o,      // for two
+  input  wire logic [UnitBits-1:0]     gap_unit_i,
+  input  wire logic [1:0]              gap_units_i,
+  input  wire logic                    gap_parity_i,
+  // copies of identities and states
+  input  wire logic                    ident_write_i,
+  input  wire logic [IdBits-1:0]       ident_id_i,
+  input  wire cst_state_pkg::ident_t   ident_i,
+  input  wire logic                    state_write_i,
+  input  wire logic [IdBits-1:0]       state_id_i,
+  input  wire cst_state_pkg::state_t   state_i,
+  // places of log segments
+  input  wire logic                    map_write_i,
+  input  wire logic [PlaceBits-1:0]    map_segment_i,
+  input  wire logic [PlaceBits-1:0]    map_place_i,
+  output      logic                    entry_valid_o,
+  input  wire logic                    entry_ready_i,
+  output      logic [3:0]              entry_channel_o,
+  output      cst_state_pkg::write_t   entry_o,
+  output      logic                    record_valid_o,
+  input  wire logic                    record_ready_i,
+  output      logic [3:0]              record_channel_o,
+  output      cst_state_pkg::write_t   record_o,
+  output      logic                    busy_o
+);
+  // ---- a ----------------------------------------------------------------------------------------
+  logic gap_valid, gap_parity, gap_pop, moves;
+  logic [2:0] gap_fill;
+  logic [UnitBits-1:0] gap_unit;
+  logic [1:0] gap_units;
+
+  assign gap_room_o = gap_fill <= 3'd2;
+  cst_fifo #(.Width(UnitBits + 3), .Depth(4)) u_gaps (
+    .clk_i, .rst_ni,
+    .in_valid_i(gap_valid_i), .in_ready_o(), .in_data_i({gap_parity_i, gap_units_i, gap_unit_i}),
+    .out_valid_o(gap_valid), .out_ready_i(gap_pop), .out_data_o({gap_parity, gap_units, gap_unit}),
+    .fill_o(gap_fill)
+  );
+  assign gap_pop = moves && gap_valid;
+  assign pop_o = moves && !gap_valid && head_valid_i;
+
+  // ---- b ----------------------------------------------------------------------------------------
+  logic b_valid_q, b_gap_q, b_parity_q;
+  logic [IdBits-1:0] b_id_q;
+  logic [UnitBits-1:0] b_gap_unit_q, b_unit;
+  logic [1:0] b_gap_units_q;
+  cst_state_pkg::state_t b_state;
+  cst_state_pkg::ident_t b_ident;
+  logic [PlaceBits-1:0] b_segment;
+
+  // The state as it is popped: from then on the record may be left behind for a new one.
+  cst_state_ram #(.Width(cst_state_pkg::StateBits), .AddressBits(IdBits), .Follow(1'b0))
+  u_state (
+    .clk_i, .write_i(state_write_i), .write_address_i(state_id_i), .write_data_i(state_i),
+    .read_i(pop_o), .read_address_i(head_id_i), .data_o(b_state)
+  );
+  cst_state_ram #(.Width(cst_state_pkg::IdentBits), .AddressBits(IdBits), .Follow(1'b0))
+  u_ident (
+    .clk_i, .write_i(ident_write_i), .write_address_i(ident_id_i), .write_data_i(ident_i),
+    .read_i(pop_o), .read_address_i(head_id_i), .data_o(b_ident)
+  );
+  assign b_unit = b_gap_q ? b_gap_unit_q : b_state.unit;
+  assign b_segment = PlaceBits'(b_unit >> config_i.log_shift) & config_i.log_mask;
+
+  // ---- c ----------------------------------------------------------------------------------------
+  logic c_valid_q, c_gap_q, c_parity_q, c_entry_gone_q, c_record_gone_q, c_go;
+  logic [IdBits-1:0] c_id_q;
+  logic [1:0] c_gap_units_q;
+  logic [UnitBits-1:0] c_unit_q;
+  cst_state_pkg::state_t c_state_q;
+  cst_state_pkg::ident_t c_ident_q;
+  logic [PlaceBits-1:0] c_place;
+  cst_state_pkg::place_t c_slot_q, c_record;
+  logic [15:0] below;
+  cst_pkg::entry_head_t entry_head;
+  cst_pkg::record_head_t record_head;
+
+  cst_state_ram #(.Width(PlaceBits), .AddressBits(PlaceBits)) u_map (
+    .clk_i, .write_i(map_write_i), .write_address_i(map_segment_i), .write_data_i(map_place_i),
+    .read_i(moves), .read_address_i(b_segment), .data_o(c_place)
+  );
+  assign below = c_unit_q[15:0] & ((16'd1 << config_i.log_shift) - 16'd1);
+  assign c_record = cst_state_pkg::log_place(
+      (32'(c_place) << config_i.log_shift) | 32'(below), config_i.log_base);
+
+  assign entry_valid_o = c_valid_q && !c_gap_q && !c_entry_gone_q;
+  assign record_valid_o = c_valid_q && !c_record_gone_q;
+  assign c_go = (!entry_valid_o || entry_ready_i) && (!record_valid_o || record_ready_i);
+  assign moves = !c_valid_q || c_go;
+  assign entry_channel_o = c_slot_q.channel;
+  assign record_channel_o = c_record.channel;
+  assign busy_o = b_valid_q || c_valid_q || gap_valid;
+
+  always_comb begin
+    entry_head.hash = c_ident_q.hash;
+    entry_head.key_bytes = c_ident_q.key_bytes;
+    entry_head.change = 56'(c_state_q.unit);
+    entry_o.address = c_slot_q.address;
+    entry_o.atoms = 2'd3;
+    entry_o.data = c_state_q.present ? {c_state_q.value, c_ident_q.key, entry_head} : '0;
+    entry_o.id = c_id_q;
+    entry_o.counts = 1'b1;
+    entry_o.parity = c_parity_q;
+  end
+
+  always_comb begin
+    record_head.hash = c_ident_q.hash;
+    record_head.key_bytes = 16'(c_ident_q.key_bytes);
+    record_head.units = 16'(cst_state_pkg::EntryUnits);
+    record_head.value_bytes = c_state_q.present ? 24'd64 : 24'd0;
+    record_head.reserved = '0;
+    record_head.gap = 1'b0;
+    record_head.tombstone = !c_state_q.present;
+    record_head.present = c_state_q.present;
+    record_o.data = {c_state_q.present ? c_state_q.value : 512'd0, c_ident_q.key, record_head};
+    record_o.address = c_record.address;
+    record_o.atoms = 2'd3;
+    record_o.id = c_id_q;
+    record_o.counts = !c_gap_q;
+    record_o.parity = c_parity_q;
+    if (c_gap_q) begin
+      record_head.hash = '0;
+      record_head.key_bytes = '0;
+      record_head.units = 16'(c_gap_units_q);
+      record_head.value_bytes = '0;
+      record_head.tombstone = 1'b0;
+      record_head.present = 1'b0;
+      record_head.gap = 1'b1;
+      record_o.data = 768'(record_head);
+      record_o.atoms = c_gap_units_q;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (moves) begin
+      b_id_q <= head_id_i;
+      b_gap_q <= gap_valid;
+      b_gap_unit_q <= gap_unit;
+      b_gap_units_q <= gap_units;
+      b_parity_q <= gap_valid ? gap_parity : head_parity_i;
+      c_id_q <= b_id_q;
+      c_gap_q <= b_gap_q;
+      c_gap_units_q <= b_gap_units_q;
+      c_unit_q <= b_unit;
+      c_parity_q <= b_parity_q;
+      c_state_q <= b_state;
+      c_ident_q <= b_ident;
+      c_slot_q <= cst_state_pkg::slot_place(b_state.odd ? b_ident.odd_no : b_ident.even_no,
+                                            b_state.slot, config_i.slots_base);
+    end
+    if (!rst_ni) begin
+      b_valid_q <= 1'b0;
+      c_valid_q <= 1'b0;
+      c_entry_gone_q <= 1'b0;
+      c_record_gone_q <= 1'b0;
+    end else begin
+      if (moves) begin
+        b_valid_q <= gap_pop || pop_o;
+        c_valid_q <= b_valid_q;
+        c_entry_gone_q <= 1'b0;
+        c_record_gone_q <= 1'b0;
+      end else begin
+        if (entry_valid_o && entry_ready_i) c_entry_gone_q <= 1'b1;
+        if (record_valid_o && record_ready_i) c_record_gone_q <= 1'b1;
+      end
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{config_i, c_ident_q, c_unit_q, b_ident, c_state_q};
+endmodule
+`default_nettype wire

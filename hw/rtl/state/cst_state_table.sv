@@ -1,0 +1,133 @@
+// cst_state_table: which copies are on chip: from a tag to its id, set-associative.
+// Promises   asked with ask_i, hit_o, conflict_o, free_o and id_o answer from the next clock on and
+//            stay current until the next question: drops and takes of the meantime are seen.
+//            hit_o: the tag has id_o. Else free_o: take_i gives it id_o, which no other tag has.
+//            conflict_o: another tag is there whose lowest MatchBits are the same.
+// Needs      take_i only with free_o and neither hit_o nor conflict_o; drops of ids that are taken.
+// After reset, ready_o comes after Ids clocks.
+`default_nettype none
+module cst_state_table #(
+  parameter int unsigned SetBits = 9,
+  parameter int unsigned Ways = 8,
+  parameter int unsigned Ids = 1024,
+  parameter int unsigned TagBits = 64,
+  parameter int unsigned MatchBits = TagBits,
+  localparam int unsigned IdBits = cst_state_pkg::IdBits
+) (
+  input  wire logic               clk_i,
+  input  wire logic               rst_ni,
+  output      logic               ready_o,
+  input  wire logic               ask_i,
+  input  wire logic [SetBits-1:0] set_i,
+  input  wire logic [TagBits-1:0] tag_i,
+  output      logic               hit_o,
+  output      logic               conflict_o,
+  output      logic               free_o,
+  output      logic [IdBits-1:0]  id_o,
+  input  wire logic               take_i,
+  input  wire logic               drop_i,
+  input  wire logic [IdBits-1:0]  drop_id_i
+);
+  localparam int unsigned Sets = 1 << SetBits;
+  localparam int unsigned WayBits = $clog2(Ways);
+  localparam int unsigned RowBits = TagBits + IdBits;
+
+  if (Ways < 2 || (Ways & (Ways - 1)) != 0) begin : g_ways
+    $error("cst_state_table: Ways %0d, must be a power of two from 2", Ways);
+  end
+  if (Ids < 2 || Ids > cst_state_pkg::Ids) begin : g_ids
+    $error("cst_state_table: Ids %0d, must be 2 to 1024", Ids);
+  end
+
+  // ---- The set that was asked for ---------------------------------------------------------------
+  logic [Sets*Ways-1:0] valid_q;
+  logic [SetBits-1:0] set_q;
+  logic [TagBits-1:0] tag_q;
+  logic [Ways*RowBits-1:0] rows;
+  logic [Ways-1:0] valid, same, conflicts;
+  logic [WayBits-1:0] way_free;
+  logic [IdBits-1:0] id_hit, id_free;
+
+  assign valid = valid_q[{set_q, WayBits'(0)} +: Ways];
+
+  for (genvar w = 0; w < Ways; w++) begin : g_way
+    logic [RowBits-1:0] memory_q [Sets];
+    logic [RowBits-1:0] row_q;
+    logic write;
+
+    assign write = take_i && way_free == WayBits'(w);
+    assign rows[w*RowBits +: RowBits] = row_q;
+    assign same[w] = valid[w] && row_q[IdBits +: TagBits] == tag_q;
+    assign conflicts[w] = valid[w] && row_q[IdBits +: MatchBits] == tag_q[MatchBits-1:0] &&
+                          !same[w];
+    always_ff @(posedge clk_i) begin
+      if (write) memory_q[set_q] <= {tag_q, id_free};
+      if (ask_i) row_q <= (write && set_i == set_q) ? {tag_q, id_free} : memory_q[set_i];
+      else if (write) row_q <= {tag_q, id_free};
+    end
+  end
+
+  always_comb begin
+    way_free = '0;
+    id_hit = '0;
+    for (int unsigned w = 0; w < Ways; w++) begin
+      if (!valid[Ways-1-w]) way_free = WayBits'(Ways - 1 - w);
+      if (same[w]) id_hit |= rows[w*RowBits +: IdBits];
+    end
+  end
+
+  // ---- Ids that are free ------------------------------------------------------------------------
+  logic [IdBits-1:0] ring_q [1 << IdBits];
+  logic [IdBits-1:0] first_q, last_q;
+  logic [IdBits:0] count_q;
+  logic filling_q;
+  logic [SetBits+WayBits-1:0] where_q [1 << IdBits];
+  logic [SetBits+WayBits-1:0] where_drop, where_take;
+  logic put;
+  logic [IdBits-1:0] put_id;
+
+  assign put = filling_q || drop_i;
+  assign put_id = filling_q ? last_q : drop_id_i;
+  assign id_free = ring_q[first_q];
+  assign where_drop = where_q[drop_id_i];
+  assign where_take = {set_q, way_free};
+
+  always_ff @(posedge clk_i) begin
+    if (ask_i) begin
+      set_q <= set_i;
+      tag_q <= tag_i;
+    end
+    if (put) ring_q[last_q] <= put_id;
+    if (take_i) where_q[id_free] <= where_take;
+    if (!rst_ni) begin
+      valid_q <= '0;
+      first_q <= '0;
+      last_q <= '0;
+      count_q <= '0;
+      filling_q <= 1'b1;
+    end else begin
+      if (take_i) begin
+        valid_q[where_take] <= 1'b1;
+        first_q <= first_q + 1'b1;
+      end
+      if (drop_i) valid_q[where_drop] <= 1'b0;
+      if (put) last_q <= last_q + 1'b1;
+      count_q <= count_q + (IdBits+1)'(put) - (IdBits+1)'(take_i);
+      if (filling_q && 32'(last_q) == Ids - 1) filling_q <= 1'b0;
+    end
+  end
+
+  assign ready_o = !filling_q;
+  assign hit_o = |same;
+  assign conflict_o = |conflicts;
+  assign free_o = !(&valid) && count_q != '0;
+  assign id_o = hit_o ? id_hit : id_free;
+
+`ifdef CST_ASSERT
+  always_ff @(posedge clk_i) if (rst_ni) begin
+    take_is_free: assert (!take_i || (free_o && !hit_o && !conflict_o));
+    drop_is_taken: assert (!drop_i || (!filling_q && valid_q[where_drop]));
+  end
+`endif
+endmodule
+`default_nettype wire

@@ -1,0 +1,52 @@
+// cst_state_value: what an upsert makes of a value: its eight words, and which accumulators have
+// seen one. Combinational: it is the loop that one hot key runs through, a carry chain and its
+// bypass.
+`default_nettype none
+module cst_state_value (
+  input  wire cst_state_pkg::config_t config_i,
+  input  wire logic                   fresh_i,      // from all zeros
+  input  wire logic [511:0]           old_i,
+  input  wire logic [7:0]             nulls_i,
+  input  wire logic [511:0]           operands_i,
+  output      logic [511:0]           next_o,
+  output      logic [7:0]             wrong_o,      // a lane's word leaves its range
+  output      logic                   supported_o
+);
+  localparam int unsigned Lanes = cst_state_pkg::Lanes;
+
+  logic [511:0] old, lanes;
+  logic [63:0] presence, presence_next;
+  logic [Lanes-1:0] wrong, sees, supported;
+
+  assign old = fresh_i ? '0 : old_i;
+  assign presence = old[{config_i.presence_lane, 6'd0} +: 64];
+
+  for (genvar i = 0; i < Lanes; i++) begin : g_lane
+    cst_state_lane u_lane (
+      .op_i(config_i.lane_op[i*3 +: 3]), .number_i(config_i.lane_number[i*3 +: 3]),
+      .has_source_i(config_i.lane_source[i]), .null_i(nulls_i[i]),
+      .seen_i(config_i.has_presence ? presence[6'(config_i.lane_index[i*4 +: 4])] : !fresh_i),
+      .old_i(old[i*64 +: 64]), .operand_i(operands_i[i*64 +: 64]),
+      .next_o(lanes[i*64 +: 64]), .wrong_o(wrong[i]), .sees_o(sees[i]),
+      .supported_o(supported[i])
+    );
+  end
+
+  always_comb begin
+    presence_next = presence;
+    for (int unsigned i = 0; i < Lanes; i++)
+      if (sees[i]) presence_next[6'(config_i.lane_index[i*4 +: 4])] = 1'b1;
+  end
+
+  always_comb begin
+    next_o = lanes;
+    if (config_i.has_presence) next_o[{config_i.presence_lane, 6'd0} +: 64] = presence_next;
+    if (config_i.replace) next_o = operands_i;
+  end
+  assign wrong_o = config_i.replace ? '0 : wrong;
+  assign supported_o = config_i.replace || (&supported);
+
+  logic unused_bits;
+  assign unused_bits = ^config_i;
+endmodule
+`default_nettype wire

@@ -1,0 +1,337 @@
+// stream.hpp: random operations for the state unit and its reference.
+#ifndef TESTS_RTL_STATE_STREAM_HPP
+#define TESTS_RTL_STATE_STREAM_HPP
+
+#include "unit.hpp"
+
+#include <algorithm>
+
+struct StreamKnobs {
+    uint32_t keys = 0;        // 0: drawn
+    uint32_t tags = 0;        // hashes differ in so many tags only; 0: the table's hash
+    uint32_t deletes = 256;   // of 1024 operations
+    uint32_t lookups = 128;
+    uint32_t barriers = 16;
+    uint32_t too_long = 1;
+    bool quick_memory = false;
+};
+
+// A table, its unit, and the keys they are asked for.
+template <class Model> class Stream {
+  public:
+    explicit Stream(StreamKnobs knobs) : knobs_(knobs) {
+        draw_options();
+        cst_err err = {};
+        if (cst_table_open(&options_, &table_, &err) != CST_OK) TEST_FAIL("open: %s", err.text);
+        draw_keys();
+        unit = std::make_unique<Unit<Model>>(table_, options_, 4000000, options_.budget_bytes);
+        if (!knobs_.quick_memory) draw_memory();
+    }
+
+    ~Stream() {
+        unit.reset();
+        cst_table_close(table_);
+    }
+
+    Stream(const Stream &) = delete;
+    Stream &operator=(const Stream &) = delete;
+
+    std::unique_ptr<Unit<Model>> unit;
+    uint64_t applied_count = 0;
+    uint64_t codes_seen[128] = {};
+
+    // Plays `count` operations; where the unit stops, the host does what is needed and goes on.
+    void round(uint32_t count) {
+        std::vector<Op> ops;
+
+        for (uint32_t i = 0; i < count; i++) ops.push_back(draw_op());
+        while (!ops.empty()) ops = play(ops);
+    }
+
+  private:
+    struct Key {
+        uint64_t hash;
+        uint8_t key_bytes;
+        uint8_t key[KEY_BYTES];
+    };
+
+    void draw_options() {
+        options_ = {};
+        options_.layout = CST_TABLE_INLINE;
+        options_.key_bytes = 9 + uint32_t(test_random_below(8));
+        options_.hash_key = {test_random(), test_random()};
+        options_.budget_bytes = (1u << 20) + test_random_below(16) * 65536;
+        options_.rows_hint = test_random_below(2) * 2000;
+        options_.log_segment_bytes = 65536u << test_random_below(2);
+        options_.numa_node = -1;
+        draw_program();
+    }
+
+    // Lanes in any order; a presence word in one of them, or none, or the whole replaced.
+    void draw_program() {
+        cst_program &program = options_.program;
+        uint8_t lanes[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
+        uint32_t count = uint32_t(test_random_below(LANES + 1));
+
+        for (uint32_t i = LANES - 1; i > 0; i--) std::swap(lanes[i], lanes[test_random_below(i + 1)]);
+        program.value_bytes = VALUE_BYTES;
+        program.presence_offset = CST_NO_OFFSET;
+        if (count > 0 && count < LANES && test_random_below(2) == 0)
+            program.presence_offset = uint16_t(lanes[LANES - 1] * 8);
+        program.accumulators_count = uint16_t(count);
+        for (uint32_t i = 0; i < count; i++) {
+            cst_accumulator &accumulator = program.accumulators[i];
+
+            accumulator.op = uint8_t(CST_COUNT + test_random_below(5));
+            accumulator.number = uint8_t(CST_U64 + test_random_below(3));
+            if (accumulator.op == CST_COUNT) accumulator.number = CST_U64;
+            if (accumulator.op == CST_SUM && accumulator.number == CST_F64)
+                accumulator.number = CST_I64;
+            accumulator.value_offset = uint16_t(lanes[i] * 8);
+            accumulator.source = uint16_t(i);
+            if (accumulator.op == CST_COUNT && test_random_below(2) == 0)
+                accumulator.source = CST_NO_COLUMN;
+        }
+    }
+
+    void draw_keys() {
+        static const uint32_t sizes[] = {1, 2, 5, 40, 300, 1500};
+        const uint32_t count = knobs_.keys ? knobs_.keys : sizes[test_random_below(6)];
+        const bool bent = knobs_.tags > 0 || test_random_below(3) == 0;
+        const uint32_t tags = knobs_.tags ? knobs_.tags : 1 + uint32_t(test_random_below(4));
+        const uint32_t buckets = 1 + uint32_t(test_random_below(6));
+
+        for (uint32_t i = 0; i < count; i++) {
+            Key key = {};
+
+            key.key_bytes = uint8_t(1 + test_random_below(options_.key_bytes));
+            for (uint32_t b = 0; b < key.key_bytes; b++) key.key[b] = uint8_t(test_random_below(4));
+            if (key.key_bytes > 4) memcpy(key.key, &i, 4);
+            key.hash = cst_hash(&options_.hash_key, key.key, key.key_bytes);
+            // Few tags and few buckets; now and then two keys of one hash.
+            if (bent)
+                key.hash = test_random_below(3) << 52 | test_random_below(tags) * 0x1357 << 36 |
+                           test_random_below(buckets) * 2731 << 22 |
+                           test_random_below(i % 8 == 0 ? 1 : 1u << 22);
+            keys_.push_back(key);
+        }
+        skewed_ = test_random_below(2);
+    }
+
+    void draw_memory() {
+        static const uint32_t spreads[] = {1, 8, 60, 300};
+
+        unit->memory.knobs.latency_min = uint32_t(test_random_below(40));
+        unit->memory.knobs.latency_spread = spreads[test_random_below(4)];
+        unit->memory.knobs.stall_eighths = uint32_t(test_random_below(3)) * 3;
+        unit->memory.knobs.late = test_random_below(4) != 0;
+    }
+
+    Op draw_op() {
+        const uint64_t dice = test_random_below(1024);
+        uint64_t pick = test_random_below(keys_.size());
+        Op op = {};
+
+        if (skewed_) pick = pick * test_random_below(keys_.size()) / keys_.size();
+        const Key &key = keys_[pick];
+        op.row = uint32_t(test_random());
+        op.hash = key.hash;
+        op.key_bytes = key.key_bytes;
+        memcpy(op.key, key.key, KEY_BYTES);
+        if (dice < knobs_.deletes) op.kind = KIND_DELETE;
+        else if (dice < knobs_.deletes + knobs_.lookups) op.kind = KIND_LOOKUP;
+        else if (dice < knobs_.deletes + knobs_.lookups + knobs_.barriers) op.kind = KIND_BARRIER;
+        if (test_random_below(1024) < knobs_.too_long) op.key_bytes = uint8_t(options_.key_bytes + 1);
+        op.nulls = uint8_t(test_random_below(4) == 0 ? test_random() : 0);
+        if (options_.program.presence_offset == CST_NO_OFFSET) op.nulls = 0;
+        for (uint32_t lane = 0; lane < LANES; lane++) {
+            uint64_t value = draw_number();
+
+            memcpy(op.operands + lane * 8, &value, 8);
+        }
+        return op;
+    }
+
+    // Small numbers, rarely ones at the ends of a range, and doubles of every kind.
+    static uint64_t draw_number() {
+        static const uint64_t edges[] = {0,
+                                         UINT64_MAX,
+                                         UINT64_C(1) << 63,
+                                         (UINT64_C(1) << 63) - 1,
+                                         UINT64_C(0x7ff8000000000001),
+                                         UINT64_C(0xfff0000000000001),
+                                         UINT64_C(0x7ff0000000000000),
+                                         UINT64_C(0xfff0000000000000),
+                                         UINT64_C(0x3ff0000000000000),
+                                         UINT64_C(0xbff0000000000000)};
+
+        if (test_random_below(400) == 0) return edges[test_random_below(10)];
+        return test_random_below(3) == 0 ? test_random() >> 20 : test_random_below(100);
+    }
+
+    // ---- The reference --------------------------------------------------------------------------
+
+    cst_code apply(const Op &op) {
+        const uint8_t kind = op.kind == KIND_DELETE ? CST_ROW_DELETE : CST_ROW_UPSERT;
+        const uint32_t offsets[2] = {0, op.key_bytes};
+        uint8_t key[256] = {}, validity[LANES];
+        cst_source sources[CST_ACCUMULATORS_MAX] = {};
+        cst_rows rows = {};
+        uint32_t applied;
+
+        memcpy(key, op.key, KEY_BYTES);
+        for (uint32_t i = 0; i < options_.program.accumulators_count; i++) {
+            const cst_accumulator &accumulator = options_.program.accumulators[i];
+            const uint32_t lane = accumulator.value_offset / 8u;
+
+            validity[lane] = !(op.nulls >> lane & 1);
+            sources[i].values = op.operands + lane * 8;
+            sources[i].validity = &validity[lane];
+            sources[i].type = accumulator.number == CST_F64   ? CST_TYPE_F64
+                              : accumulator.number == CST_I64 ? CST_TYPE_I64
+                                                              : CST_TYPE_U64;
+        }
+        rows.rows_count = 1;
+        rows.ops = &kind;
+        rows.hashes = &op.hash;
+        rows.keys = key;
+        rows.key_offsets = offsets;
+        rows.values = op.operands;
+        rows.value_stride = VALUE_BYTES;
+        rows.sources = sources;
+        return table_reference_apply(table_, &rows, &applied);
+    }
+
+    Result lookup(const Op &op) {
+        const uint32_t offsets[2] = {0, op.key_bytes};
+        uint8_t key[256] = {}, found = 0;
+        cst_rows rows = {};
+        Result result;
+
+        memcpy(key, op.key, KEY_BYTES);
+        rows.rows_count = 1;
+        rows.hashes = &op.hash;
+        rows.keys = key;
+        rows.key_offsets = offsets;
+        CHECK_OK(table_reference_lookup(table_, &rows, result.value, VALUE_BYTES, &found));
+        result.kind = KIND_LOOKUP;
+        result.row = op.row;
+        result.found = found;
+        return result;
+    }
+
+    Result seal(const Op &op) {
+        const cst_delta delta = table_reference_seal(table_);
+        Result result;
+
+        memcpy(result.value, &delta.epoch, 8);
+        memcpy(result.value + 8, &delta.from, 8);
+        memcpy(result.value + 16, &delta.to, 8);
+        result.kind = KIND_BARRIER;
+        result.row = op.row;
+        deltas_.push_back(delta);
+        return result;
+    }
+
+    // ---- Both -----------------------------------------------------------------------------------
+
+    // Returns what the host sends again.
+    std::vector<Op> play(const std::vector<Op> &ops) {
+        std::vector<Result> wanted;
+        cst_code code = CST_OK;
+        size_t stop = ops.size();
+        Op end = {};
+
+        for (size_t i = 0; i < ops.size(); i++) {
+            Result result;
+
+            result.kind = ops[i].kind;
+            result.row = ops[i].row;
+            if (code != CST_OK) {
+                result.code = CST_ABORTED;
+                if (ops[i].kind == KIND_LOOKUP || ops[i].kind == KIND_BARRIER)
+                    wanted.push_back(result);
+            } else if (ops[i].kind == KIND_LOOKUP) {
+                wanted.push_back(lookup(ops[i]));
+            } else if (ops[i].kind == KIND_BARRIER) {
+                wanted.push_back(seal(ops[i]));
+            } else {
+                code = apply(ops[i]);
+                codes_seen[code]++;
+                if (code == CST_OK) {
+                    applied_count++;
+                    continue;
+                }
+                stop = i;
+                result.code = uint8_t(code);
+                wanted.push_back(result);
+            }
+        }
+        end.kind = KIND_END;
+        end.row = 77;
+        Result last;
+        last.kind = KIND_END;
+        last.code = uint8_t(code);
+        last.row = code == CST_OK ? end.row : ops[stop].row;
+        wanted.push_back(last);
+
+        for (const Op &op : ops) unit->push(op);
+        unit->push(end);
+        check_results(unit->run(wanted.size()), wanted);
+        CHECK_EQ(unit->bench->stopped_o, code != CST_OK);
+        unit->compare();
+        if (code == CST_OK) return {};
+        unit->resume();
+        return go_on(code, std::vector<Op>(ops.begin() + long(stop), ops.end()));
+    }
+
+    static void check_results(const std::vector<Result> &results,
+                              const std::vector<Result> &wanted) {
+        CHECK_EQ(results.size(), wanted.size());
+        for (size_t i = 0; i < results.size(); i++)
+            if (!(results[i] == wanted[i]))
+                TEST_FAIL("result %zu of %zu: kind %u, %s, row %u, found %d; wanted kind %u, %s, row "
+                          "%u, found %d",
+                          i, results.size(), results[i].kind, cst_code_name(cst_code(results[i].code)),
+                          results[i].row, results[i].found, wanted[i].kind,
+                          cst_code_name(cst_code(wanted[i].code)), wanted[i].row, wanted[i].found);
+    }
+
+    std::vector<Op> go_on(cst_code code, std::vector<Op> rest) {
+        cst_err err = {};
+
+        switch (code) {
+        case CST_TABLE_FULL:
+            // A refusal may have copied directory rows ahead, and the next try succeeds.
+            code = table_reference_grow(table_, rest[0].hash);
+            if (code != CST_OK && code != CST_AGAIN) rest.erase(rest.begin());
+            unit->load();
+            return rest;
+        case CST_TABLE_NOT_READY:
+            CHECK_OK(cst_table_prepare(table_, &err));
+            unit->load_control();
+            return rest;
+        case CST_TABLE_BUDGET:
+            if (deltas_.empty()) {
+                rest.clear();
+                return rest;
+            }
+            for (const cst_delta &delta : deltas_) CHECK_OK(table_reference_release(table_, &delta));
+            deltas_.clear();
+            unit->load_control();
+            return rest;
+        default: // its row goes to the error output
+            rest.erase(rest.begin());
+            return rest;
+        }
+    }
+
+    StreamKnobs knobs_;
+    cst_table_options options_ = {};
+    cst_table *table_ = nullptr;
+    std::vector<Key> keys_;
+    std::vector<cst_delta> deltas_;
+    bool skewed_ = false;
+};
+
+#endif

@@ -1,0 +1,289 @@
+// unit.hpp: a state unit with its memory, and the reference table that it is compared with.
+//
+//   operations ──┬──► reference (tables in C) ──► results, image ──┐
+//                └──► unit (Verilated) ─► memory ─► results, image ─┴── equal, byte for byte
+//
+// The host's part is done as a host would: it waits until the unit is idle, moves what the control
+// block holds, lets the reference grow a segment and lays the image over the memory anew.
+#ifndef TESTS_RTL_STATE_UNIT_HPP
+#define TESTS_RTL_STATE_UNIT_HPP
+
+#define _Static_assert static_assert
+#include "memory.hpp"
+#include "reference_table.h"
+
+enum {
+    KEY_BYTES = 16,
+    VALUE_BYTES = 64,
+    LANES = 8,
+    COUNTERS = 16,
+    KIND_UPSERT = 0,
+    KIND_DELETE = 1,
+    KIND_LOOKUP = 2,
+    KIND_BARRIER = 3,
+    KIND_END = 4,
+};
+
+// Bits from the lowest on, as a packed struct has them from its last field.
+class Bits {
+  public:
+    Bits &put(uint64_t value, uint32_t count) {
+        for (uint32_t i = 0; i < count; i++) bits_.push_back(value >> i & 1);
+        return *this;
+    }
+    Bits &put_bytes(const uint8_t *bytes, size_t count) {
+        for (size_t i = 0; i < count; i++) put(bytes[i], 8);
+        return *this;
+    }
+    template <std::size_t Words> void copy_to(VlWide<Words> &port) const {
+        for (std::size_t w = 0; w < Words; w++) {
+            port[w] = 0;
+            for (uint32_t i = 0; i < 32 && w * 32 + i < bits_.size(); i++)
+                port[w] |= EData(bits_[w * 32 + i]) << i;
+        }
+    }
+
+  private:
+    std::vector<bool> bits_;
+};
+
+// Reads a packed struct from its lowest bit on.
+template <std::size_t Words> class Unpack {
+  public:
+    explicit Unpack(const VlWide<Words> &port) : port_(port) {}
+    uint64_t get(uint32_t count) {
+        uint64_t value = 0;
+
+        for (uint32_t i = 0; i < count; i++, at_++)
+            value |= uint64_t(port_[at_ / 32] >> at_ % 32 & 1) << i;
+        return value;
+    }
+
+  private:
+    const VlWide<Words> &port_;
+    uint32_t at_ = 0;
+};
+
+struct Op {
+    uint8_t kind;
+    uint32_t row;
+    uint64_t hash;
+    uint8_t key_bytes;
+    uint8_t key[KEY_BYTES];
+    uint8_t nulls;
+    uint8_t operands[VALUE_BYTES];
+};
+
+struct Result {
+    uint8_t kind = 0, code = 0;
+    uint32_t row = 0;
+    bool found = false;
+    uint8_t value[VALUE_BYTES] = {};
+
+    bool operator==(const Result &other) const {
+        return kind == other.kind && code == other.code && row == other.row &&
+               found == other.found && memcmp(value, other.value, VALUE_BYTES) == 0;
+    }
+};
+
+template <class Model> class Unit {
+  public:
+    Unit(cst_table *table, const cst_table_options &options, uint64_t clocks_max,
+         uint64_t channel_bytes)
+        : bench(clocks_max), memory(bench, channel_bytes), table_(table), options_(options),
+          source_(bench, bench->op_valid_i, bench->op_ready_o, [this](const Op &op) { offer(op); },
+                  Stalls::drawn("op")),
+          sink_(bench, bench->result_valid_o, bench->result_ready_i, [this] { return result(); },
+                Stalls::drawn("result")) {
+        const uint64_t budget = options.budget_bytes;
+        // Regions begin anywhere on 64 bytes, so that bursts meet the lines of 4 KiB everywhere.
+        const auto gap = [] { return test_random_below(64) * 64; };
+
+        directory_ = {gap(), 64, false};
+        index_ = {directory_.base + 4096 + gap(), 64, true};
+        slots_ = {index_.base + (1u << 16) + gap(), 16 * 96, false};
+        log_ = {slots_.base + budget / CHANNELS + 65536 + gap(), 1024, false};
+        bench->load_i = 0;
+        bench->place_write_i = 0;
+        bench->flush_i = 0;
+        bench->resume_i = 0;
+        bench->place_index_i = 0;
+        bench.reset();
+        bench.run_until([this] { return bench->ready_o; });
+        load();
+    }
+
+    Bench<Model> bench;
+    Memory<Model> memory;
+
+    // Lays the reference's image over the memory and hands its control block to the unit.
+    void load() {
+        const table_view view = table_view_of(table_);
+
+        memory.store(directory_, view.directory, view.directory_bytes);
+        memory.store(index_, view.index, view.index_bytes);
+        memory.store(slots_, view.slots, view.slots_bytes);
+        memory.store(log_, view.log, view.log_bytes);
+        load_control();
+    }
+
+    void load_control() {
+        const table_view view = table_view_of(table_);
+
+        configure(view);
+        bench->place_write_i = 1;
+        for (uint32_t i = 0; i < view.log_segments_max; i++) {
+            bench->place_index_i = SData(i);
+            bench->place_ring_i = 0;
+            bench->place_i = SData(view.log_map[i]);
+            bench.tick();
+            bench->place_ring_i = 1;
+            bench->place_i = SData(view.log_free[i]);
+            bench.tick();
+        }
+        bench->place_write_i = 0;
+        Bits()
+            .put(view.log_free_count, 13)
+            .put(view.log_free_first, 12)
+            .put(view.log_segments_frontier, 13)
+            .put(view.log_tail / 32, 48)
+            .put(view.epoch_first / 32, 48)
+            .put(view.epoch, 64)
+            .put(view.rows_count, 64)
+            .copy_to(bench->control_i);
+        bench->load_i = 1;
+        bench->flush_i = 1;
+        bench.tick();
+        bench->load_i = 0;
+        bench->flush_i = 0;
+    }
+
+    void push(const Op &op) {
+        source_.push(op);
+    }
+
+    void resume() {
+        CHECK(bench->stopped_o);
+        bench->resume_i = 1;
+        bench.tick();
+        bench->resume_i = 0;
+    }
+
+    // Runs until `results` have come and all is in memory; hands the results out.
+    std::vector<Result> run(size_t results) {
+        bench.run_until([&] {
+            return source_.empty() && sink_.items.size() >= results && bench->idle_o;
+        });
+        bench.run(2);
+        CHECK(bench->idle_o && !bench->error_o);
+        std::vector<Result> out;
+        out.swap(sink_.items);
+        return out;
+    }
+
+    void compare() {
+        const table_view view = table_view_of(table_);
+        Unpack control(bench->control_o);
+
+        CHECK_EQ(control.get(13), view.log_free_count);
+        CHECK_EQ(control.get(12), view.log_free_first);
+        CHECK_EQ(control.get(13), view.log_segments_frontier);
+        CHECK_EQ(control.get(48) * 32, view.log_tail);
+        CHECK_EQ(control.get(48) * 32, view.epoch_first);
+        CHECK_EQ(control.get(64), view.epoch);
+        CHECK_EQ(control.get(64), view.rows_count);
+        CHECK_EQ(bench->durable_epoch_o, view.epoch - 1);
+        memory.compare("directory", directory_, view.directory, view.directory_bytes);
+        memory.compare("index", index_, view.index, view.index_bytes);
+        memory.compare("slots", slots_, view.slots, view.slots_bytes);
+        memory.compare("log", log_, view.log, view.log_bytes);
+        for (uint32_t i = 0; i < view.log_segments_max; i++) {
+            bench->place_index_i = SData(i);
+            bench.tick();
+            CHECK_EQ(bench->place_map_o, view.log_map[i]);
+        }
+    }
+
+    uint64_t counter(uint32_t index) {
+        uint64_t value = 0;
+
+        for (uint32_t i = 0; i < 48; i++)
+            value |= uint64_t(bench->counters_o[(index * 48 + i) / 32] >> (index * 48 + i) % 32 & 1)
+                     << i;
+        return value;
+    }
+
+    uint64_t first_clock() const {
+        return source_.first_clock;
+    }
+
+  private:
+    void configure(const table_view &view) {
+        const cst_program &program = options_.program;
+        uint64_t ops = 0, numbers = 0, sources = 0, indexes = 0;
+
+        for (uint32_t i = 0; i < program.accumulators_count; i++) {
+            const cst_accumulator &accumulator = program.accumulators[i];
+            const uint32_t lane = accumulator.value_offset / 8;
+
+            ops |= uint64_t(accumulator.op) << lane * 3;
+            numbers |= uint64_t(accumulator.number) << lane * 3;
+            sources |= uint64_t(accumulator.source != CST_NO_COLUMN) << lane;
+            indexes |= uint64_t(i) << lane * 4;
+        }
+        const bool has_presence = program.presence_offset != CST_NO_OFFSET;
+        Bits()
+            .put(indexes, 32)
+            .put(sources, 8)
+            .put(numbers, 24)
+            .put(ops, 24)
+            .put(has_presence ? program.presence_offset / 8 : 0, 3)
+            .put(has_presence, 1)
+            .put(program.accumulators_count == 0, 1)
+            .put(view.log_segments_ready, 13)
+            .put(view.log_segments_budget, 13)
+            .put(view.log_segments_max - 1, 12)
+            .put(view.log_segment_shift - 5, 5)
+            .put(log_.base, ADDRESS_BITS)
+            .put(slots_.base, ADDRESS_BITS)
+            .put(index_.base, ADDRESS_BITS)
+            .put(directory_.base, ADDRESS_BITS)
+            .put((1u << view.depth_max) - 1, 22)
+            .put(options_.key_bytes, 8)
+            .copy_to(bench->config_i);
+    }
+
+    void offer(const Op &op) {
+        Bits()
+            .put_bytes(op.operands, VALUE_BYTES)
+            .put(op.nulls, 8)
+            .put_bytes(op.key, KEY_BYTES)
+            .put(op.key_bytes, 8)
+            .put(op.hash, 64)
+            .put(op.row, 32)
+            .put(op.kind, 3)
+            .copy_to(bench->op_i);
+    }
+
+    Result result() {
+        Unpack bits(bench->result_o);
+        Result out;
+
+        for (uint8_t &byte : out.value) byte = uint8_t(bits.get(8));
+        out.found = bits.get(1);
+        out.row = uint32_t(bits.get(32));
+        out.code = uint8_t(bits.get(8));
+        out.kind = uint8_t(bits.get(3));
+        if (out.kind != KIND_BARRIER && !out.found) memset(out.value, 0, VALUE_BYTES);
+        if (out.code != CST_OK) memset(out.value, 0, VALUE_BYTES);
+        return out;
+    }
+
+    cst_table *table_;
+    const cst_table_options &options_;
+    Region directory_, index_, slots_, log_;
+    Source<Op> source_;
+    Sink<Result> sink_;
+};
+
+#endif
