@@ -242,6 +242,7 @@ template <class Item> class Source : public Part {
 
     void push(const Item &item) { waiting_.push_back(item); }
     bool empty() const { return waiting_.empty(); }
+    void clear() { waiting_.clear(); } // only before a reset: an offer may not be withdrawn
 
     void idle() override {
         valid_ = 0;
