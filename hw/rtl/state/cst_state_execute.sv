@@ -317,7 +317,8 @@ module cst_state_execute #(
     result_o.kind = s4_op_q.kind;
     result_o.code = cst_pkg::CodeOk;
     result_o.row = s4_op_q.row;
-    result_o.found = s4_op_q.uses_key && s4_old_q.present;
+    result_o.found = s4_op_q.kind == cst_state_pkg::KindLookup && s4_op_q.uses_key &&
+                     s4_old_q.present;
     result_o.value = s4_old_q.value;
     if (stops) result_o.code = (s4_upsert_q && s4_wrong_q != '0 &&
                                 s4_code_q != cst_pkg::CodeUnsupported) ? cst_pkg::CodeSumOverflow

@@ -159,7 +159,7 @@ package cst_state_pkg;
     kind_e kind;
     logic [7:0] code;       // cst_pkg::code_e
     logic [31:0] row;       // of the operation; stopped: where it stopped
-    logic found;
+    logic found;            // lookup
     logic [511:0] value;    // lookup: the value; barrier: epoch, from, to
   } result_t;
 

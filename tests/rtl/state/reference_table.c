@@ -22,8 +22,7 @@ table_view table_view_of(const cst_table *table) {
         .log_free = table->log_free,
         .log_segments_max = table->log_segments_max,
         .log_segment_shift = table->log_segment_shift,
-        .log_segments_ready =
-            (uint32_t)(csti_ready_bytes(table, CSTI_REGION_LOG) / segment_bytes),
+        .log_segments_ready = (uint32_t)(csti_ready_bytes(table, CSTI_REGION_LOG) / segment_bytes),
         .log_segments_budget = control->log_segments_frontier + (uint32_t)(left / segment_bytes),
         .depth_max = control->depth_max,
         .log_segments_frontier = control->log_segments_frontier,

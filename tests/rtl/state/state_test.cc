@@ -1,24 +1,216 @@
+// The state unit and the table's reference do the same, byte for byte, whatever memory does. Twice:
+// a unit so small that every copy on chip is fought for, and the one that is meant for a card.
+// A model is one line:
+// clang-format off
 // model: state_small cst_state -GKeySetBits=2 -GKeyWays=2 -GKeyIds=7 -GLineSetBits=2 -GLineWays=2 -GLineIds=6 -GOpDepth=12 -GRowBits=2 -GRowDepth=6
-// The state unit and the table's reference do the same, byte for byte, whatever memory does: a unit
-// so small that every copy on chip is fought for.
+// model: state cst_state
+// clang-format on
 #include "stream.hpp"
 
+#include <Vstate.h>
 #include <Vstate_small.h>
 
-using SmallUnit = Unit<Vstate_small>;
-
-static void small_streams(const StreamKnobs &fixed, uint32_t times) {
+template <class Model>
+static void streams(const StreamKnobs &knobs, Seen *seen, uint32_t times, uint32_t rounds,
+                    uint32_t ops) {
     repeat(times, [&] {
-        Stream<Vstate_small> stream(fixed);
+        Stream<Model> stream(knobs, seen);
 
-        for (uint32_t round = 0; round < 6; round++) stream.round(20 + test_random_below(300));
+        for (uint32_t round = 0; round < rounds; round++)
+            stream.round(ops / 8 + uint32_t(test_random_below(ops)));
     });
 }
 
-TEST(random_streams_leave_the_bytes_of_the_reference) {
-    StreamKnobs knobs;
+// Each counter's event, in cst_state's order.
+static void check_counters(const Seen &seen) {
+    static const char *const names[COUNTERS] = {"done",        "hits of a key on chip",
+                                                "appends",     "inserts",
+                                                "fetch waits", "match waits",
+                                                "key waits",   "record waits",
+                                                "row reads",   "false candidates",
+                                                "states sent", "even lines sent",
+                                                "odd lines",   "gaps",
+                                                "reads",       "writes"};
 
-    small_streams(knobs, 200);
+    for (uint32_t i = 0; i < COUNTERS; i++)
+        if (seen.counters[i] == 0)
+            TEST_FAIL("%s: none in %" PRIu64 " streams", names[i], seen.streams);
+    CHECK(seen.durable_early > 0);
+}
+
+static void check_code(const Seen &seen, cst_code code) {
+    if (seen.codes[code] == 0)
+        TEST_FAIL("%s: never in %" PRIu64 " streams", cst_code_name(code), seen.streams);
+}
+
+TEST(random_streams_leave_the_bytes_of_the_reference) {
+    Seen seen;
+
+    streams<Vstate_small>({}, &seen, 16, 4, 200);
+    check_counters(seen);
+}
+
+TEST(so_they_do_in_a_unit_of_full_size) {
+    Seen seen;
+
+    streams<Vstate>({}, &seen, 6, 2, 2000);
+    CHECK(seen.applied > 3000 && seen.durable_early > 0);
+}
+
+TEST(keys_of_every_length_up_to_sixteen_bytes) {
+    Seen seen;
+
+    for (uint32_t longest = 9; longest <= KEY_BYTES; longest++) {
+        StreamKnobs knobs;
+
+        knobs.key_bytes = longest;
+        knobs.keys = 100;
+        knobs.too_long = 20;
+        streams<Vstate_small>(knobs, &seen, 1, 1, 150);
+    }
+    check_code(seen, CST_KEY_TOO_LONG);
+}
+
+TEST(every_accumulator_of_every_number) {
+    Seen seen;
+
+    for (uint32_t op = CST_COUNT; op <= CST_LAST; op++) {
+        for (uint32_t number = CST_U64; number <= CST_F64; number++) {
+            for (uint32_t presence = 0; presence < 2; presence++) {
+                StreamKnobs knobs;
+
+                if (op == CST_COUNT && number != CST_U64) continue;
+                if (op == CST_SUM && number == CST_F64) continue;
+                knobs.program =
+                    program_of(cst_accumulate(op), cst_number(number), 8 - presence, presence);
+                knobs.keys = 5;
+                knobs.edges = 20;
+                streams<Vstate_small>(knobs, &seen, 1, 1, 120);
+            }
+        }
+    }
+    check_code(seen, CST_SUM_OVERFLOW);
+}
+
+TEST(a_program_that_it_cannot_do_stops_it_at_the_first_upsert) {
+    for (uint32_t op = CST_SUM; op <= CST_LAST; op++) {
+        for (uint32_t number : {CST_F64, CST_DECIMAL128}) {
+            StreamKnobs knobs;
+            Seen seen;
+
+            if (number == CST_F64 && op != CST_SUM) continue;
+            knobs.program = program_of(cst_accumulate(op), cst_number(number), 4, false);
+            Stream<Vstate_small> stream(knobs, &seen);
+            Op upsert = stream.draw_op(), behind = {};
+
+            upsert.kind = KIND_UPSERT;
+            upsert.key_bytes = 3;
+            upsert.row = 17;
+            stream.unit->push(upsert);
+            for (uint8_t kind = KIND_DELETE; kind <= KIND_END; kind++) {
+                behind.kind = kind;
+                stream.unit->push(behind);
+            }
+            const std::vector<Result> results = stream.unit->run(4);
+
+            CHECK_EQ(results[0].code, CST_UNSUPPORTED);
+            CHECK_EQ(results[0].row, 17);
+            CHECK_EQ(results[1].code, CST_ABORTED);
+            CHECK_EQ(results[2].code, CST_ABORTED);
+            CHECK_EQ(results[3].code, CST_UNSUPPORTED);
+            CHECK_EQ(results[3].row, 17);
+            stream.unit->compare();
+        }
+    }
+}
+
+TEST(a_row_without_a_place_stops_it_with_its_number) {
+    StreamKnobs knobs;
+    Seen seen;
+
+    knobs.keys = 50;
+    knobs.rows_hint = 1;
+    knobs.tags = knobs.buckets = 1;
+    knobs.deletes = 16;
+    knobs.budget_bytes = 1u << 20;
+    streams<Vstate_small>(knobs, &seen, 1, 2, 150);
+    check_code(seen, CST_TABLE_FULL);
+}
+
+TEST(a_log_without_room_stops_it_until_deltas_are_released) {
+    StreamKnobs knobs;
+    Seen seen;
+
+    knobs.keys = 40;
+    knobs.barriers = 100;
+    knobs.budget_bytes = 3u << 16;
+    knobs.rows_hint = 1;
+    knobs.quick = true;
+    streams<Vstate_small>(knobs, &seen, 1, 3, 2500);
+    check_code(seen, CST_TABLE_BUDGET);
+}
+
+TEST(errors_of_memory_are_told_and_nothing_hangs) {
+    repeat(2, [] {
+        StreamKnobs knobs;
+        Seen seen;
+        Stream<Vstate_small> stream(knobs, &seen);
+
+        stream.round(100);
+        CHECK(!stream.unit->bench->error_o);
+        if (test_random_below(2) == 0)
+            stream.unit->memory.knobs.read_errors = 64;
+        else
+            stream.unit->memory.knobs.write_errors = 64;
+        while (stream.unit->memory.errors_count == 0) stream.round(50);
+        stream.unit->memory.knobs.read_errors = stream.unit->memory.knobs.write_errors = 0;
+        stream.round(50);
+        stream.unit->memory.errors_count = 0;
+        stream.unit->reset();
+        stream.round(100);
+    });
+}
+
+TEST(a_reset_at_any_clock_leaves_a_unit_that_works) {
+    repeat(2, [] {
+        StreamKnobs knobs;
+        Seen seen;
+        Stream<Vstate_small> stream(knobs, &seen);
+
+        for (uint32_t i = 0; i < 3; i++) {
+            stream.reset_within(200, 1 + uint32_t(test_random_below(600)));
+            stream.round(60);
+        }
+    });
+}
+
+// Clocks an operation on keys that are there, in a memory that answers within 60 to 80 of them.
+static double clocks_each(uint32_t keys, uint32_t ops) {
+    StreamKnobs knobs;
+    Seen seen;
+
+    knobs.keys = keys;
+    knobs.quick = true;
+    knobs.deletes = knobs.too_long = knobs.barriers = 0;
+    knobs.budget_bytes = 8u << 20;
+    knobs.rows_hint = 2 * keys;
+    knobs.program = program_of(CST_SUM, CST_U64, 8, false);
+    Stream<Vstate> stream(knobs, &seen);
+
+    stream.unit->memory.knobs.latency_min = 60;
+    stream.unit->memory.knobs.latency_spread = 20;
+    stream.round(4 * keys);
+    stream.unit->begin_rate();
+    stream.round(ops);
+    const double clocks = stream.unit->clocks_each();
+    printf("%u keys %.3f; ", keys, clocks);
+    return clocks;
+}
+
+TEST(one_operation_a_clock_however_few_the_keys) {
+    CHECK(clocks_each(1, 2000) < 1.1);
+    CHECK(clocks_each(2, 2000) < 1.1);
+    CHECK(clocks_each(600, 3000) < 1.5);
 }
 
 TEST_MAIN

@@ -7,28 +7,60 @@
 #include <algorithm>
 
 struct StreamKnobs {
-    uint32_t keys = 0;        // 0: drawn
-    uint32_t tags = 0;        // hashes differ in so many tags only; 0: the table's hash
-    uint32_t deletes = 256;   // of 1024 operations
+    uint32_t key_bytes = 0; // the longest; 0: drawn
+    uint32_t keys = 0;      // 0: drawn
+    uint32_t tags = 0;      // hashes differ in so many tags only; 0: drawn, the table's hash too
+    uint32_t buckets = 0;   // and in so many buckets
+    uint32_t deletes = 256; // of 1024 operations
     uint32_t lookups = 128;
     uint32_t barriers = 16;
     uint32_t too_long = 1;
-    bool quick_memory = false;
+    uint32_t edges = 2;        // of 1024 numbers
+    uint64_t budget_bytes = 0; // 0: drawn
+    uint64_t rows_hint = 0;    // 0: drawn
+    bool quick = false; // neither memory nor ports hold back; numbers stay small; no bent hashes
+    cst_program program = {}; // without a value: drawn
 };
+
+// What happened in all streams of a test, so that it can ask whether what it is for was there.
+struct Seen {
+    uint64_t streams = 0, applied = 0, durable_early = 0;
+    uint64_t codes[128] = {};
+    uint64_t counters[COUNTERS] = {};
+};
+
+// A program whose lanes are `lanes` accumulators of one kind, each with a source of its own.
+inline cst_program program_of(cst_accumulate op, cst_number number, uint32_t lanes, bool presence) {
+    cst_program program = {};
+
+    program.value_bytes = VALUE_BYTES;
+    program.presence_offset = presence ? VALUE_BYTES - 8 : CST_NO_OFFSET;
+    program.accumulators_count = uint16_t(lanes);
+    for (uint32_t i = 0; i < lanes; i++) {
+        program.accumulators[i].op = uint8_t(op);
+        program.accumulators[i].number = uint8_t(number);
+        program.accumulators[i].value_offset = uint16_t(i * VALUE_BYTES / lanes / 8 * 8);
+        program.accumulators[i].source = uint16_t(i);
+    }
+    return program;
+}
 
 // A table, its unit, and the keys they are asked for.
 template <class Model> class Stream {
   public:
-    explicit Stream(StreamKnobs knobs) : knobs_(knobs) {
+    Stream(const StreamKnobs &knobs, Seen *seen) : knobs_(knobs), seen_(*seen) {
         draw_options();
         cst_err err = {};
         if (cst_table_open(&options_, &table_, &err) != CST_OK) TEST_FAIL("open: %s", err.text);
         draw_keys();
-        unit = std::make_unique<Unit<Model>>(table_, options_, 4000000, options_.budget_bytes);
-        if (!knobs_.quick_memory) draw_memory();
+        unit = std::make_unique<Unit<Model>>(table_, options_, 20000000, !knobs_.quick);
+        if (!knobs_.quick) draw_memory();
     }
 
     ~Stream() {
+        seen_.streams++;
+        seen_.durable_early += unit->durable_early_count;
+        for (uint32_t i = 0; i < COUNTERS; i++) seen_.counters[i] += unit->counter(i);
         unit.reset();
         cst_table_close(table_);
     }
@@ -37,8 +69,6 @@ template <class Model> class Stream {
     Stream &operator=(const Stream &) = delete;
 
     std::unique_ptr<Unit<Model>> unit;
-    uint64_t applied_count = 0;
-    uint64_t codes_seen[128] = {};
 
     // Plays `count` operations; where the unit stops, the host does what is needed and goes on.
     void round(uint32_t count) {
@@ -48,6 +78,15 @@ template <class Model> class Stream {
         while (!ops.empty()) ops = play(ops);
     }
 
+    // The same operations to the unit alone, which is reset after some clocks of them.
+    void reset_within(uint32_t count, uint32_t clocks) {
+        for (uint32_t i = 0; i < count; i++) unit->push(draw_op());
+        unit->bench.run(clocks);
+        unit->reset();
+    }
+
+    Op draw_op() { return draw_op(test_random_below(keys_.size())); }
+
   private:
     struct Key {
         uint64_t hash;
@@ -56,15 +95,30 @@ template <class Model> class Stream {
     };
 
     void draw_options() {
+        static const uint64_t rows_hints[] = {0, 0, 2000};
+
         options_ = {};
         options_.layout = CST_TABLE_INLINE;
         options_.key_bytes = 9 + uint32_t(test_random_below(8));
+        if (knobs_.key_bytes) options_.key_bytes = knobs_.key_bytes;
         options_.hash_key = {test_random(), test_random()};
-        options_.budget_bytes = (1u << 20) + test_random_below(16) * 65536;
-        options_.rows_hint = test_random_below(2) * 2000;
+        options_.rows_hint = rows_hints[test_random_below(3)];
         options_.log_segment_bytes = 65536u << test_random_below(2);
         options_.numa_node = -1;
+        if (knobs_.rows_hint) options_.rows_hint = knobs_.rows_hint;
+        options_.budget_bytes = knobs_.budget_bytes ? knobs_.budget_bytes : draw_budget();
         draw_program();
+        if (knobs_.program.value_bytes > 0) options_.program = knobs_.program;
+    }
+
+    // Plenty, or a few log segments and a few chunks more than the empty table has.
+    uint64_t draw_budget() const {
+        const uint64_t chunk_bytes = 512 + 128 * 96;
+        const uint64_t empty = options_.rows_hint ? 24 * chunk_bytes + 128 : 4 * chunk_bytes + 32;
+
+        if (test_random_below(2) == 0) return (1u << 20) + test_random_below(16) * 65536;
+        return empty + (1 + test_random_below(3)) * options_.log_segment_bytes +
+               test_random_below(12) * chunk_bytes;
     }
 
     // Lanes in any order; a presence word in one of them, or none, or the whole replaced.
@@ -73,7 +127,8 @@ template <class Model> class Stream {
         uint8_t lanes[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
         uint32_t count = uint32_t(test_random_below(LANES + 1));
 
-        for (uint32_t i = LANES - 1; i > 0; i--) std::swap(lanes[i], lanes[test_random_below(i + 1)]);
+        for (uint32_t i = LANES - 1; i > 0; i--)
+            std::swap(lanes[i], lanes[test_random_below(i + 1)]);
         program.value_bytes = VALUE_BYTES;
         program.presence_offset = CST_NO_OFFSET;
         if (count > 0 && count < LANES && test_random_below(2) == 0)
@@ -97,20 +152,23 @@ template <class Model> class Stream {
     void draw_keys() {
         static const uint32_t sizes[] = {1, 2, 5, 40, 300, 1500};
         const uint32_t count = knobs_.keys ? knobs_.keys : sizes[test_random_below(6)];
-        const bool bent = knobs_.tags > 0 || test_random_below(3) == 0;
+        const bool bent = knobs_.tags > 0 || (!knobs_.quick && test_random_below(3) == 0);
         const uint32_t tags = knobs_.tags ? knobs_.tags : 1 + uint32_t(test_random_below(4));
-        const uint32_t buckets = 1 + uint32_t(test_random_below(6));
+        const uint32_t buckets =
+            knobs_.buckets ? knobs_.buckets : 1 + uint32_t(test_random_below(6));
 
         for (uint32_t i = 0; i < count; i++) {
             Key key = {};
 
-            key.key_bytes = uint8_t(1 + test_random_below(options_.key_bytes));
+            key.key_bytes = uint8_t(i == 0 ? 0 : 1 + test_random_below(options_.key_bytes));
             for (uint32_t b = 0; b < key.key_bytes; b++) key.key[b] = uint8_t(test_random_below(4));
             if (key.key_bytes > 4) memcpy(key.key, &i, 4);
             key.hash = cst_hash(&options_.hash_key, key.key, key.key_bytes);
-            // Few tags and few buckets; now and then two keys of one hash.
+            // Few tags and few buckets; now and then two keys of one hash. None is 0: see
+            // cst_state_check.
             if (bent)
-                key.hash = test_random_below(3) << 52 | test_random_below(tags) * 0x1357 << 36 |
+                key.hash = (1 + test_random_below(3)) << 52 |
+                           test_random_below(tags) * 0x1357 << 36 |
                            test_random_below(buckets) * 2731 << 22 |
                            test_random_below(i % 8 == 0 ? 1 : 1u << 22);
             keys_.push_back(key);
@@ -127,9 +185,8 @@ template <class Model> class Stream {
         unit->memory.knobs.late = test_random_below(4) != 0;
     }
 
-    Op draw_op() {
+    Op draw_op(uint64_t pick) {
         const uint64_t dice = test_random_below(1024);
-        uint64_t pick = test_random_below(keys_.size());
         Op op = {};
 
         if (skewed_) pick = pick * test_random_below(keys_.size()) / keys_.size();
@@ -138,10 +195,14 @@ template <class Model> class Stream {
         op.hash = key.hash;
         op.key_bytes = key.key_bytes;
         memcpy(op.key, key.key, KEY_BYTES);
-        if (dice < knobs_.deletes) op.kind = KIND_DELETE;
-        else if (dice < knobs_.deletes + knobs_.lookups) op.kind = KIND_LOOKUP;
-        else if (dice < knobs_.deletes + knobs_.lookups + knobs_.barriers) op.kind = KIND_BARRIER;
-        if (test_random_below(1024) < knobs_.too_long) op.key_bytes = uint8_t(options_.key_bytes + 1);
+        if (dice < knobs_.deletes)
+            op.kind = KIND_DELETE;
+        else if (dice < knobs_.deletes + knobs_.lookups)
+            op.kind = KIND_LOOKUP;
+        else if (dice < knobs_.deletes + knobs_.lookups + knobs_.barriers)
+            op.kind = KIND_BARRIER;
+        if (test_random_below(1024) < knobs_.too_long)
+            op.key_bytes = uint8_t(options_.key_bytes + 1);
         op.nulls = uint8_t(test_random_below(4) == 0 ? test_random() : 0);
         if (options_.program.presence_offset == CST_NO_OFFSET) op.nulls = 0;
         for (uint32_t lane = 0; lane < LANES; lane++) {
@@ -153,7 +214,7 @@ template <class Model> class Stream {
     }
 
     // Small numbers, rarely ones at the ends of a range, and doubles of every kind.
-    static uint64_t draw_number() {
+    uint64_t draw_number() const {
         static const uint64_t edges[] = {0,
                                          UINT64_MAX,
                                          UINT64_C(1) << 63,
@@ -165,7 +226,8 @@ template <class Model> class Stream {
                                          UINT64_C(0x3ff0000000000000),
                                          UINT64_C(0xbff0000000000000)};
 
-        if (test_random_below(400) == 0) return edges[test_random_below(10)];
+        if (knobs_.quick) return test_random_below(100);
+        if (test_random_below(1024) < knobs_.edges) return edges[test_random_below(10)];
         return test_random_below(3) == 0 ? test_random() >> 20 : test_random_below(100);
     }
 
@@ -230,6 +292,7 @@ template <class Model> class Stream {
         result.kind = KIND_BARRIER;
         result.row = op.row;
         deltas_.push_back(delta);
+        unit->expect(delta);
         return result;
     }
 
@@ -257,9 +320,9 @@ template <class Model> class Stream {
                 wanted.push_back(seal(ops[i]));
             } else {
                 code = apply(ops[i]);
-                codes_seen[code]++;
+                seen_.codes[code]++;
                 if (code == CST_OK) {
-                    applied_count++;
+                    seen_.applied++;
                     continue;
                 }
                 stop = i;
@@ -290,11 +353,12 @@ template <class Model> class Stream {
         CHECK_EQ(results.size(), wanted.size());
         for (size_t i = 0; i < results.size(); i++)
             if (!(results[i] == wanted[i]))
-                TEST_FAIL("result %zu of %zu: kind %u, %s, row %u, found %d; wanted kind %u, %s, row "
-                          "%u, found %d",
-                          i, results.size(), results[i].kind, cst_code_name(cst_code(results[i].code)),
-                          results[i].row, results[i].found, wanted[i].kind,
-                          cst_code_name(cst_code(wanted[i].code)), wanted[i].row, wanted[i].found);
+                TEST_FAIL(
+                    "result %zu of %zu: kind %u, %s, row %u, found %d; wanted kind %u, %s, row "
+                    "%u, found %d",
+                    i, results.size(), results[i].kind, cst_code_name(cst_code(results[i].code)),
+                    results[i].row, results[i].found, wanted[i].kind,
+                    cst_code_name(cst_code(wanted[i].code)), wanted[i].row, wanted[i].found);
     }
 
     std::vector<Op> go_on(cst_code code, std::vector<Op> rest) {
@@ -316,7 +380,8 @@ template <class Model> class Stream {
                 rest.clear();
                 return rest;
             }
-            for (const cst_delta &delta : deltas_) CHECK_OK(table_reference_release(table_, &delta));
+            for (const cst_delta &delta : deltas_)
+                CHECK_OK(table_reference_release(table_, &delta));
             deltas_.clear();
             unit->load_control();
             return rest;
@@ -327,6 +392,7 @@ template <class Model> class Stream {
     }
 
     StreamKnobs knobs_;
+    Seen &seen_;
     cst_table_options options_ = {};
     cst_table *table_ = nullptr;
     std::vector<Key> keys_;

@@ -88,28 +88,43 @@ struct Result {
 
 template <class Model> class Unit {
   public:
-    Unit(cst_table *table, const cst_table_options &options, uint64_t clocks_max,
-         uint64_t channel_bytes)
-        : bench(clocks_max), memory(bench, channel_bytes), table_(table), options_(options),
-          source_(bench, bench->op_valid_i, bench->op_ready_o, [this](const Op &op) { offer(op); },
-                  Stalls::drawn("op")),
-          sink_(bench, bench->result_valid_o, bench->result_ready_i, [this] { return result(); },
-                Stalls::drawn("result")) {
-        const uint64_t budget = options.budget_bytes;
+    Unit(cst_table *table, const cst_table_options &options, uint64_t clocks_max, bool stalls)
+        : bench(clocks_max), memory(bench, 4 * (region_room(options.budget_bytes) + 4096)),
+          table_(table), options_(options),
+          source_(
+              bench, bench->op_valid_i, bench->op_ready_o, [this](const Op &op) { offer(op); },
+              stalls ? Stalls::drawn("op") : Stalls::none(),
+              [this] { wide_noise(bench->op_i, 755); }),
+          sink_(
+              bench, bench->result_valid_o, bench->result_ready_i, [this] { return result(); },
+              stalls ? Stalls::drawn("result") : Stalls::none()),
+          watch_(*this) {
         // Regions begin anywhere on 64 bytes, so that bursts meet the lines of 4 KiB everywhere.
+        const uint64_t room = region_room(options.budget_bytes);
         const auto gap = [] { return test_random_below(64) * 64; };
 
         directory_ = {gap(), 64, false};
-        index_ = {directory_.base + 4096 + gap(), 64, true};
-        slots_ = {index_.base + (1u << 16) + gap(), 16 * 96, false};
-        log_ = {slots_.base + budget / CHANNELS + 65536 + gap(), 1024, false};
+        index_ = {directory_.base + room + gap(), 64, true};
+        slots_ = {index_.base + room + gap(), 16 * 96, false};
+        log_ = {slots_.base + room + gap(), 1024, false};
+        bench.add(&watch_);
         bench->load_i = 0;
         bench->place_write_i = 0;
         bench->flush_i = 0;
         bench->resume_i = 0;
         bench->place_index_i = 0;
+        reset();
+    }
+
+    // At any time; what was under way is lost, and the reference's image is laid over the memory.
+    void reset() {
+        source_.clear();
+        sink_.items.clear();
+        watch_.deltas.clear();
+        memory.clear();
         bench.reset();
         bench.run_until([this] { return bench->ready_o; });
+        CHECK(bench->idle_o && !bench->stopped_o && !bench->error_o);
         load();
     }
 
@@ -158,9 +173,13 @@ template <class Model> class Unit {
         bench->flush_i = 0;
     }
 
-    void push(const Op &op) {
-        source_.push(op);
-    }
+    void push(const Op &op) { source_.push(op); }
+
+    // The run will seal this: when the unit says that the epoch is durable, its bytes must be
+    // there.
+    void expect(const cst_delta &delta) { watch_.deltas.push_back(delta); }
+
+    uint64_t durable_early_count = 0; // deltas that were whole while the unit was at work
 
     void resume() {
         CHECK(bench->stopped_o);
@@ -171,11 +190,13 @@ template <class Model> class Unit {
 
     // Runs until `results` have come and all is in memory; hands the results out.
     std::vector<Result> run(size_t results) {
-        bench.run_until([&] {
-            return source_.empty() && sink_.items.size() >= results && bench->idle_o;
-        });
+        bench.run_until(
+            [&] { return source_.empty() && sink_.items.size() >= results && bench->idle_o; });
         bench.run(2);
-        CHECK(bench->idle_o && !bench->error_o);
+        CHECK(bench->idle_o);
+        CHECK_EQ(bench->error_o, memory.errors_count > 0);
+        memory.check_idle();
+        CHECK(watch_.deltas.empty());
         std::vector<Result> out;
         out.swap(sink_.items);
         return out;
@@ -193,10 +214,10 @@ template <class Model> class Unit {
         CHECK_EQ(control.get(64), view.epoch);
         CHECK_EQ(control.get(64), view.rows_count);
         CHECK_EQ(bench->durable_epoch_o, view.epoch - 1);
-        memory.compare("directory", directory_, view.directory, view.directory_bytes);
-        memory.compare("index", index_, view.index, view.index_bytes);
-        memory.compare("slots", slots_, view.slots, view.slots_bytes);
-        memory.compare("log", log_, view.log, view.log_bytes);
+        memory.compare("directory", directory_, view.directory, 0, view.directory_bytes);
+        memory.compare("index", index_, view.index, 0, view.index_bytes);
+        memory.compare("slots", slots_, view.slots, 0, view.slots_bytes);
+        memory.compare("log", log_, view.log, 0, view.log_bytes);
         for (uint32_t i = 0; i < view.log_segments_max; i++) {
             bench->place_index_i = SData(i);
             bench.tick();
@@ -213,11 +234,51 @@ template <class Model> class Unit {
         return value;
     }
 
-    uint64_t first_clock() const {
-        return source_.first_clock;
+    // Clocks an operation, from the first one taken to the last, since begin_rate().
+    void begin_rate() { source_.taken_count = 0; }
+    double clocks_each() const {
+        return double(source_.last_clock - source_.first_clock) / double(source_.taken_count - 1);
     }
 
   private:
+    // Compares a delta's bytes in the clock in which its epoch is said to be durable.
+    class Watch : public Part {
+      public:
+        explicit Watch(Unit &unit) : unit_(unit) {}
+        std::deque<cst_delta> deltas;
+
+        void idle() override {}
+        void drive() override {}
+        void sample() override {
+            while (!deltas.empty() && unit_.bench->durable_epoch_o >= deltas.front().epoch) {
+                unit_.compare_delta(deltas.front());
+                deltas.pop_front();
+                unit_.durable_early_count += !unit_.bench->idle_o;
+            }
+        }
+
+      private:
+        Unit &unit_;
+    };
+
+    static uint64_t region_room(uint64_t budget_bytes) {
+        return budget_bytes / CHANNELS / 4096 * 4096 + 65536;
+    }
+
+    void compare_delta(const cst_delta &delta) {
+        const table_view view = table_view_of(table_);
+        const uint64_t segment_bytes = UINT64_C(1) << view.log_segment_shift;
+
+        for (uint64_t at = delta.from; at < delta.to;) {
+            const uint64_t below = at % segment_bytes;
+            const uint64_t piece = std::min(segment_bytes - below, delta.to - at);
+            const uint32_t place = view.log_map[at / segment_bytes % view.log_segments_max];
+
+            memory.compare("delta", log_, view.log, place * segment_bytes + below, piece);
+            at += piece;
+        }
+    }
+
     void configure(const table_view &view) {
         const cst_program &program = options_.program;
         uint64_t ops = 0, numbers = 0, sources = 0, indexes = 0;
@@ -284,6 +345,7 @@ template <class Model> class Unit {
     Region directory_, index_, slots_, log_;
     Source<Op> source_;
     Sink<Result> sink_;
+    Watch watch_;
 };
 
 #endif
