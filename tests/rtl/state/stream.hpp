@@ -53,7 +53,7 @@ template <class Model> class Stream {
         cst_err err = {};
         if (cst_table_open(&options_, &table_, &err) != CST_OK) TEST_FAIL("open: %s", err.text);
         draw_keys();
-        unit = std::make_unique<Unit<Model>>(table_, options_, 20000000, !knobs_.quick);
+        unit = std::make_unique<Unit<Model>>(table_, options_, !knobs_.quick);
         if (!knobs_.quick) draw_memory();
     }
 
