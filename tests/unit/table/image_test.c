@@ -37,35 +37,106 @@ TEST(entries_and_records_lie_as_documented) {
     CHECK_EQ(CSTI_RECORD_VALUE_MASK, 0x00ffffff);
 }
 
+enum { DOCUMENT_BYTES_MAX = 1 << 20 };
+
+// docs/formats.md, all of it.
+static const char *formats(void) {
+    static char text[DOCUMENT_BYTES_MAX];
+    FILE *file = fopen(CST_VECTORS_DIR "/../../docs/formats.md", "rb");
+
+    CHECK(file);
+    CHECK(fread(text, 1, sizeof text - 1, file) > 0);
+    CHECK(feof(file));
+    CHECK_EQ(fclose(file), 0);
+    return text;
+}
+
+// Checks that the table's next row is "| at | bytes | `field`" and begins where the last one ended.
+static void documented(const char **row, size_t *offset, size_t at, size_t bytes,
+                       const char *field) {
+    char wanted[96];
+
+    CHECK_EQ(*offset, at);
+    (void)snprintf(wanted, sizeof wanted, "\n| %zu | %zu | `%s`", at, bytes, field);
+    if (strncmp(*row, wanted, strlen(wanted)) != 0)
+        TEST_FAIL("%.*s is not '%s'", (int)strcspn(*row + 1, "\n"), *row + 1, wanted + 1);
+    *row += 1 + strcspn(*row + 1, "\n");
+    *offset += bytes;
+}
+
+// The first row behind the table's head.
+static const char *documented_table(const char *table) {
+    char head[96];
+    const char *row;
+
+    (void)snprintf(head, sizeof head, "\n| %s: offset | size | field |\n|---|---|---|", table);
+    row = strstr(formats(), head);
+    if (!row) TEST_FAIL("docs/formats.md has no table '%s'", table);
+    return row + strlen(head);
+}
+
+#define DOCUMENTED(TYPE, FIELD)                                                                    \
+    documented(&row, &offset, offsetof(TYPE, FIELD), sizeof(((TYPE *)0)->FIELD), #FIELD)
+
 TEST(the_control_block_lies_as_documented) {
-    CHECK_EQ(offsetof(csti_control, magic), 0);
-    CHECK_EQ(offsetof(csti_control, version), 8);
-    CHECK_EQ(offsetof(csti_control, layout), 12);
-    CHECK_EQ(offsetof(csti_control, key_bytes), 16);
-    CHECK_EQ(offsetof(csti_control, value_bytes), 20);
-    CHECK_EQ(offsetof(csti_control, entry_bytes), 24);
-    CHECK_EQ(offsetof(csti_control, log_segment_bytes), 28);
-    CHECK_EQ(offsetof(csti_control, hash_key_check), 32);
-    CHECK_EQ(offsetof(csti_control, program), 40);
-    CHECK_EQ(sizeof(cst_program), 152);
-    CHECK_EQ(offsetof(csti_control, rows_count), 192);
-    CHECK_EQ(offsetof(csti_control, segments_count), 216);
-    CHECK_EQ(offsetof(csti_control, directory_depth), 224);
-    CHECK_EQ(offsetof(csti_control, directory_rows), 228);
-    CHECK_EQ(offsetof(csti_control, depth_max), 232);
-    CHECK_EQ(offsetof(csti_control, chunks_frontier), 236);
-    CHECK_EQ(offsetof(csti_control, chunks_free_count), 240);
-    CHECK_EQ(offsetof(csti_control, chunks_free), 244);
-    CHECK_EQ(offsetof(csti_control, log_segments_frontier), 308);
-    CHECK_EQ(offsetof(csti_control, log_free_first), 312);
-    CHECK_EQ(offsetof(csti_control, log_free_count), 316);
-    CHECK_EQ(offsetof(csti_control, epoch), 320);
-    CHECK_EQ(offsetof(csti_control, epoch_first), 328);
-    CHECK_EQ(offsetof(csti_control, log_tail), 336);
-    CHECK_EQ(offsetof(csti_control, log_floor), 344);
-    CHECK_EQ(offsetof(csti_control, slab_frontier), 352);
-    CHECK_EQ(offsetof(csti_control, slab_free), 360);
+    const char *row = documented_table("control block");
+    size_t offset = 0;
+
+    DOCUMENTED(csti_control, magic);
+    DOCUMENTED(csti_control, version);
+    DOCUMENTED(csti_control, layout);
+    DOCUMENTED(csti_control, key_bytes);
+    DOCUMENTED(csti_control, value_bytes);
+    DOCUMENTED(csti_control, entry_bytes);
+    DOCUMENTED(csti_control, log_segment_bytes);
+    DOCUMENTED(csti_control, hash_key_check);
+    DOCUMENTED(csti_control, program);
+    DOCUMENTED(csti_control, rows_count);
+    DOCUMENTED(csti_control, grows_count);
+    DOCUMENTED(csti_control, splits_count);
+    DOCUMENTED(csti_control, segments_count);
+    DOCUMENTED(csti_control, directory_depth);
+    DOCUMENTED(csti_control, directory_rows);
+    DOCUMENTED(csti_control, depth_max);
+    DOCUMENTED(csti_control, chunks_frontier);
+    DOCUMENTED(csti_control, chunks_free_count);
+    DOCUMENTED(csti_control, chunks_free);
+    DOCUMENTED(csti_control, log_segments_frontier);
+    DOCUMENTED(csti_control, log_free_first);
+    DOCUMENTED(csti_control, log_free_count);
+    DOCUMENTED(csti_control, epoch);
+    DOCUMENTED(csti_control, epoch_first);
+    DOCUMENTED(csti_control, log_tail);
+    DOCUMENTED(csti_control, log_floor);
+    DOCUMENTED(csti_control, slab_frontier);
+    DOCUMENTED(csti_control, slab_free);
+    CHECK_EQ(offset, 680);
     CHECK_EQ(sizeof(csti_control), 680);
+    CHECK(strncmp(row, "\n\n", 2) == 0); // the table ends with it
+}
+
+TEST(an_update_program_lies_as_documented) {
+    const char *row = documented_table("update program");
+    size_t offset = 0;
+
+    DOCUMENTED(cst_program, value_bytes);
+    DOCUMENTED(cst_program, accumulators_count);
+    DOCUMENTED(cst_program, presence_offset);
+    DOCUMENTED(cst_program, ttl_us);
+    DOCUMENTED(cst_program, time_offset);
+    DOCUMENTED(cst_program, reserved);
+    DOCUMENTED(cst_program, accumulators);
+    CHECK_EQ(offset, sizeof(cst_program));
+    CHECK(strncmp(row, "\n\n", 2) == 0);
+    row = documented_table("accumulator");
+    offset = 0;
+    DOCUMENTED(cst_accumulator, op);
+    DOCUMENTED(cst_accumulator, number);
+    DOCUMENTED(cst_accumulator, value_offset);
+    DOCUMENTED(cst_accumulator, source);
+    DOCUMENTED(cst_accumulator, reserved);
+    CHECK_EQ(offset, sizeof(cst_accumulator));
+    CHECK(strncmp(row, "\n\n", 2) == 0);
 }
 
 TEST(a_hash_is_cut_as_documented) {
