@@ -5,6 +5,7 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import unittest
@@ -99,6 +100,14 @@ class Frame(unittest.TestCase):
                                     stderr=subprocess.PIPE, check=False)
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"failed", result.stderr)
+        self.assertEqual(result.stderr.count(b"\n"), 1)
+
+    def test_json_stays_json_whatever_an_argument_is(self):
+        result = subprocess.run([PROGRAM, "keys", "encode", "--json", "--schema", b"u\xff\xc3\xa98\xe2"],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, check=False)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("'u\ufffd\u00e98\ufffd'", json.loads(result.stdout.decode("utf-8"))["why"])
 
 
 class Keys(unittest.TestCase):
@@ -213,6 +222,35 @@ class Keys(unittest.TestCase):
         run("keys", "hash", "--key", "00", text=b"x\n", status=2)
         run("keys", "hash", "--key", "g" * 32, text=b"x\n", status=2)
 
+    def endless(self, *arguments, stdout):
+        """Runs a verb on lines that never end; returns its exit status and what it said."""
+        with subprocess.Popen(["yes", "01"], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as lines:
+            result = subprocess.run([PROGRAM, "keys", *arguments], stdin=lines.stdout, stdout=stdout,
+                                    stderr=subprocess.PIPE, timeout=60, check=False,
+                                    preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN))
+            lines.kill()
+        return result.returncode, result.stderr.decode()
+
+    def test_input_without_an_end_stops_where_nobody_takes_the_output(self):
+        key = "000102030405060708090a0b0c0d0e0f"
+        for verb in (["encode", "--schema", "u8"], ["decode", "--schema", "u8"],
+                     ["hash", "--key", key]):
+            with self.subTest(verb=verb), open("/dev/full", "wb") as full:
+                self.assertEqual(self.endless(*verb, stdout=full),
+                                 (1, "constellation: writing to stdout failed. Is the disk full or "
+                                     "the pipe closed?\n"))
+                reader, writer = os.pipe()
+                os.close(reader)
+                self.assertEqual(self.endless(*verb, stdout=writer)[0], 1)
+                os.close(writer)
+
+    def test_a_line_without_an_end_is_a_limit(self):
+        for verb in (["encode", "--schema", "string"], ["decode", "--schema", "u8"],
+                     ["hash", "--key", "00" * 16]):
+            with self.subTest(verb=verb):
+                self.assertIn("CST_LIMIT", run("keys", *verb, text=b"0" * (5 << 20), status=3)[1])
+
     def test_json_prints_only_json_lines(self):
         out, _ = run("keys", "encode", "--json", "--schema", "u8,string", text=b"1,a\n2,b\n")
         self.assertEqual([json.loads(line)["key"] for line in out.splitlines()],
@@ -303,6 +341,9 @@ class Generate(unittest.TestCase):
         run("generate", "uniform", "--rows", "1", "--skew", "1", status=2)
         run("generate", "one-key", "--rows", "1", "--keys", "2", status=2)
         run("generate", "bids", "--rows", "1", "--skew", "11", status=2)
+        run("generate", "zipf", "--rows", "1", "--skew", "-1", status=2)
+        run("generate", "zipf", "--rows", "1", "--skew", "-0.5", status=2)
+        run("generate", "zipf", "--rows", "1", "--skew", "nan", status=2)
         run("generate", "bids", "--rows", "1", "--format", "xml", status=2)
 
 

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "base/nearest.h"
+#include "codec/types.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -70,16 +71,23 @@ int cli_status_of(cst_code code) {
 }
 
 void cli_json_text(FILE *out, const char *text, size_t count) {
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t error_at = csti_utf8_error_at(bytes, count);
+
     putc('"', out);
     for (size_t i = 0; i < count; i++) {
-        const unsigned char byte = (unsigned char)text[i];
+        const unsigned char byte = bytes[i];
 
-        if (byte == '"' || byte == '\\')
+        if (i == error_at) { // a byte of an argument or a file name that is no text
+            fputs("\xef\xbf\xbd", out);
+            error_at = i + 1 + csti_utf8_error_at(bytes + i + 1, count - i - 1);
+        } else if (byte == '"' || byte == '\\') {
             fprintf(out, "\\%c", byte);
-        else if (byte < 0x20)
+        } else if (byte < 0x20) {
             fprintf(out, "\\u%04x", byte);
-        else
+        } else {
             putc(byte, out);
+        }
     }
     putc('"', out);
 }

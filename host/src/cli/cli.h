@@ -94,7 +94,7 @@ int cli_failf(const cli_common *common, const char *what, const char *where, cst
               const char *format, ...) __attribute__((format(printf, 5, 6)));
 int cli_status_of(cst_code code);
 
-// Writes text as a JSON string, quotes included.
+// Writes text as a JSON string, quotes included. A byte that is no UTF-8 becomes U+FFFD.
 void cli_json_text(FILE *out, const char *text, size_t count);
 // For people: control bytes, which come from data and file names, as \n and \x1b.
 void cli_text(FILE *out, const char *text);

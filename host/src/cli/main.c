@@ -76,10 +76,11 @@ int main(int argc, char **argv) {
     if (csti_fault_points_arm(&err) != CST_OK) return cli_fail(NULL, "start", NULL, &err);
     if (argc > 1 && strcmp(argv[1], "--version") == 0) argv[1] += 2;
     status = cli_choose("constellation", verbs, sizeof verbs / sizeof *verbs, argc, argv);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    // An error was said already, and there is one line of it.
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CLI_DONE) {
         fputs("constellation: writing to stdout failed. Is the disk full or the pipe closed?\n",
               stderr);
-        if (status == CLI_DONE) status = CLI_FAILED;
+        status = CLI_FAILED;
     }
     return status;
 }

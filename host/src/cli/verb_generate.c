@@ -6,10 +6,11 @@
 #include <constellation/generator.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_ROWS = 4096, BUFFER_BYTES = 1 << 20 };
+enum { BATCH_ROWS = 4096, BUFFER_BYTES = 1 << 20, SKEW_MAX = 10 };
 
 typedef struct generate_options {
     uint64_t rows_count;
@@ -84,15 +85,17 @@ static int generate_run(const cli_arguments *arguments, const generate_options *
 }
 
 int cli_generate(int argc, char **argv) {
-    generate_options options = {.generator = {.seed = 1, .skew = -1}};
+    generate_options options = {.generator = {.seed = 1}};
+    double skew = NAN; // no option's text is read as this
     const char *format = "ndjson";
     bool no_header = false;
     uint64_t rows_count = UINT64_MAX;
     const cli_option table[] = {
         {"rows", CLI_KIND_U64, &rows_count, "N", "how many rows"},
-        {"skew", CLI_KIND_F64, &options.generator.skew, "Z",
+        {"skew", CLI_KIND_F64, &skew, "Z",
          "key of rank k in proportion to 1/k^Z, 0 to 10 (default 0.99)"},
-        {"keys", CLI_KIND_U64, &options.generator.keys, "N", "how many different keys"},
+        {"keys", CLI_KIND_U64, &options.generator.keys, "N",
+         "how many different keys (0: the workload's)"},
         {"seed", CLI_KIND_U64, &options.generator.seed, "S", "equal seeds give equal rows (1)"},
         {"first-row", CLI_KIND_U64, &options.generator.first_row, "N",
          "the number to begin at (0)"},
@@ -124,6 +127,9 @@ int cli_generate(int argc, char **argv) {
     if (arguments.common.json && options.format != CSTI_ROW_NDJSON)
         return cli_failf(&arguments.common, what, "--json", CST_USAGE,
                          "--json and --format csv contradict each other. Give one of them.");
+    if (skew < 0 || skew > SKEW_MAX)
+        return cli_failf(&arguments.common, what, "--skew", CST_USAGE, "it is 0 to %d", SKEW_MAX);
+    options.generator.skew = isnan(skew) ? -1 : skew;
     options.rows_count = rows_count;
     options.header = options.format == CSTI_ROW_CSV && !no_header;
     return generate_run(&arguments, &options);

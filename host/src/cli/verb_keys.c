@@ -12,7 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HASH_KEY_BYTES = 16, WHERE_BYTES = 96 };
+enum {
+    HASH_KEY_BYTES = 16,
+    LINE_BYTES_MAX = CSTI_CSV_RECORD_BYTES_MAX,
+    LINE_BYTES_FIRST = 256,
+};
 
 // What encode and decode work with: room for the longest key and its text.
 typedef struct keys_work {
@@ -58,6 +62,11 @@ static cst_code record_encode(const keys_work *work, const csti_csv *csv, uint32
     return code == CST_OK ? code : cst_fail_at(err, code, "line %" PRIu64, csv->line);
 }
 
+// Input may have no end: what nobody can read is not made. main says why.
+static bool is_refused(void) {
+    return ferror(stdout) != 0;
+}
+
 static cst_code stream_encode(const keys_work *work, FILE *in, bool json, cst_err *err) {
     csti_csv csv;
     bool found = false;
@@ -68,7 +77,7 @@ static cst_code stream_encode(const keys_work *work, FILE *in, bool json, cst_er
         uint32_t key_bytes = 0;
 
         code = csti_csv_next(&csv, &found, err);
-        if (code != CST_OK || !found) break;
+        if (code != CST_OK || !found || is_refused()) break;
         code = record_encode(work, &csv, &key_bytes, err);
         if (code != CST_OK) break;
         csti_hex_write(work->key, key_bytes, work->text);
@@ -78,29 +87,45 @@ static cst_code stream_encode(const keys_work *work, FILE *in, bool json, cst_er
     return code;
 }
 
-// One line without its LF (and a CR before it, if `trim`); *found_out is false at the end.
+// One line without its LF; *found_out is false at the end.
 typedef struct line_reader {
     FILE *in;
     char *line;
-    size_t line_capacity;
-    size_t bytes;
+    size_t bytes, capacity;
     uint64_t number;
 } line_reader;
 
-static cst_code line_next(line_reader *reader, bool *found_out, cst_err *err) {
-    ssize_t count;
+static cst_code line_append(line_reader *reader, char byte, cst_err *err) {
+    if (reader->bytes == reader->capacity) {
+        const size_t capacity = reader->capacity ? reader->capacity * 2 : LINE_BYTES_FIRST;
+        char *grown;
 
-    errno = 0;
-    count = getdelim(&reader->line, &reader->line_capacity, '\n', reader->in);
-    *found_out = count >= 0;
-    if (count < 0) {
-        if (!ferror(reader->in) && errno == 0) return CST_OK;
-        return cst_fail(err, errno == ENOMEM ? CST_NO_MEMORY : CST_IO, "reading: %s",
-                        strerror(errno));
+        if (capacity > LINE_BYTES_MAX)
+            return cst_fail(err, CST_LIMIT, "line %" PRIu64 ": more than %d bytes", reader->number,
+                            LINE_BYTES_MAX);
+        grown = realloc(reader->line, capacity);
+        if (!grown) return cst_fail(err, CST_NO_MEMORY, "a line of %zu bytes", capacity);
+        reader->line = grown;
+        reader->capacity = capacity;
     }
+    reader->line[reader->bytes++] = byte;
+    return CST_OK;
+}
+
+static cst_code line_next(line_reader *reader, bool *found_out, cst_err *err) {
+    int byte = getc_unlocked(reader->in);
+
+    *found_out = byte != EOF;
+    reader->bytes = 0;
     reader->number++;
-    reader->bytes = (size_t)count;
-    if (reader->bytes > 0 && reader->line[reader->bytes - 1] == '\n') reader->bytes--;
+    for (; byte != EOF && byte != '\n'; byte = getc_unlocked(reader->in)) {
+        const cst_code code = line_append(reader, (char)byte, err);
+
+        if (code != CST_OK) return code;
+    }
+    // Half a line in front of an error is none.
+    if (byte == EOF && ferror(reader->in))
+        return cst_fail(err, CST_IO, "reading: %s", strerror(errno));
     return CST_OK;
 }
 
@@ -150,7 +175,7 @@ static cst_code stream_decode(const keys_work *work, FILE *in, bool json, cst_er
     bool found = false;
     cst_code code = line_next(&reader, &found, err);
 
-    while (code == CST_OK && found) {
+    while (code == CST_OK && found && !is_refused()) {
         code = line_decode(work, &reader, json, err);
         if (code == CST_OK) code = line_next(&reader, &found, err);
     }
@@ -163,7 +188,7 @@ static cst_code stream_hash(const cst_hash_key *key, FILE *in, bool json, cst_er
     bool found = false;
     cst_code code = line_next(&reader, &found, err);
 
-    while (code == CST_OK && found) {
+    while (code == CST_OK && found && !is_refused()) {
         const uint64_t hash = cst_hash(key, reader.line, reader.bytes);
 
         printf(json ? "{\"hash\":\"%016" PRIx64 "\",\"key_group\":%" PRIu32 "}\n"

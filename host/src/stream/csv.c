@@ -99,6 +99,11 @@ static cst_code plain_step(csti_csv *csv, int byte, csv_state *state, cst_err *e
     return record_append(csv, (char)byte, err);
 }
 
+static cst_code read_check(const csti_csv *csv, cst_err *err) {
+    if (!ferror(csv->in)) return CST_OK;
+    return cst_fail(err, CST_IO, "reading: %s", strerror(errno));
+}
+
 cst_code csti_csv_next(csti_csv *csv, bool *found_out, cst_err *err) {
     csv_state state = AT_START;
     int byte = getc_unlocked(csv->in);
@@ -108,10 +113,7 @@ cst_code csti_csv_next(csti_csv *csv, bool *found_out, cst_err *err) {
     csv->line = csv->lines_ended + 1;
     csv->fields_count = 0;
     csv->record_bytes = 0;
-    if (byte == EOF) {
-        if (ferror(csv->in)) return cst_fail(err, CST_IO, "reading: %s", strerror(errno));
-        return CST_OK;
-    }
+    if (byte == EOF) return read_check(csv, err);
     code = field_open(csv, err);
     while (code == CST_OK) {
         code = state == IN_QUOTED ? quoted_step(csv, byte, &state, err)
@@ -119,6 +121,8 @@ cst_code csti_csv_next(csti_csv *csv, bool *found_out, cst_err *err) {
         if (code != CST_OK || state == AT_END) break;
         byte = getc_unlocked(csv->in);
     }
+    // Half a record in front of an error is none, and no quote that is never closed.
+    if (ferror(csv->in)) code = read_check(csv, err);
     if (code != CST_OK) return code;
     for (size_t i = 0; i < csv->fields_count; i++) {
         const size_t end = i + 1 < csv->fields_count ? csv->starts[i + 1] : csv->record_bytes;

@@ -11,8 +11,8 @@
 // Ring       1.
 // Owner      the reader borrows its stream; fields hold until the next call.
 // Errors     CST_PARSE: a quote inside a field, or one never closed; CST_LIMIT: a record above
-//            CSTI_CSV_RECORD_BYTES_MAX or of too many fields. All name the line. After an error
-//            the reader is not used again.
+//            CSTI_CSV_RECORD_BYTES_MAX or of too many fields. These name the line. CST_IO: reading
+//            failed. After an error the reader is not used again.
 #ifndef CST_STREAM_CSV_H
 #define CST_STREAM_CSV_H
 

@@ -1,5 +1,8 @@
+#define _GNU_SOURCE 1 // fopencookie
 #include "stream/csv.h"
 #include "test.h"
+
+#include <errno.h>
 
 // Reads all of `text`; fields come joined as [a][b], quoted ones as "a", records end with a '/'.
 static cst_code read_all(const char *text, size_t bytes, char *out, size_t capacity, cst_err *err) {
@@ -108,6 +111,42 @@ TEST(what_is_written_is_read_back) {
         csti_csv_close(&csv);
         (void)fclose(in);
         free(text);
+    }
+}
+
+// A disk that gives the text, then an error.
+static ssize_t read_some(void *cookie, char *out, size_t bytes) {
+    const char **text = cookie;
+    const size_t count = strlen(*text) < bytes ? strlen(*text) : bytes;
+
+    if (count == 0) {
+        errno = EIO;
+        return -1;
+    }
+    memcpy(out, *text, count);
+    *text += count;
+    return (ssize_t)count;
+}
+
+TEST(half_a_record_in_front_of_an_error_is_none) {
+    static const char *const texts[] = {"1,2\n3", "1,2\n3,4", "1,2\n3,\"4", "1,2\n3,4\r", "1,2\n"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *rest = texts[i];
+        FILE *in = fopencookie(&rest, "rb", (cookie_io_functions_t){.read = read_some});
+        bool found = false;
+        cst_err err = {0};
+        csti_csv csv;
+
+        CHECK(in);
+        csti_csv_open(&csv, in);
+        CHECK_OK(csti_csv_next(&csv, &found, &err));
+        CHECK(found);
+        CHECK_CODE(csti_csv_next(&csv, &found, &err), CST_IO);
+        CHECK_TEXT(err.text, "reading: Input/output error");
+        CHECK(!found);
+        csti_csv_close(&csv);
+        (void)fclose(in);
     }
 }
 
