@@ -3,8 +3,10 @@
 """Every benchmark at a tiny size: the lines are what docs/interface.md says, whatever the times."""
 
 import functools
+import glob
 import json
 import math
+import signal
 import subprocess
 import sys
 import unittest
@@ -85,6 +87,40 @@ class Bench(unittest.TestCase):
     def test_several_sizes_give_lines_for_each(self):
         found = lines("state.get", "--entries", "500,1_000,2K", "--json")
         self.assertEqual({line["params"]["entries"] for line in found}, {500, 1000, 2000})
+
+    def test_sizes_that_are_none_are_wrong_usage(self):
+        for sizes in ("0", "99", "1M,", ",1M", "3G", "18446744074G", "1e6", "1" * 40):
+            self.assertIn("--entries", run("hash", "--entries", sizes, status=2)[1], sizes)
+
+    def test_any_schema_has_its_lines(self):
+        longest = ",".join(["desc nullable decimal128(38) nulls last"] * 16)
+        for schema, canonical in ((longest, longest), ("u8,\t asc  u16", "u8,u16")):
+            found = lines("codec", "--schema", schema, *SMALL)
+            self.assertIn(canonical, {line["params"]["schema"] for line in found})
+
+    def test_a_schema_that_is_none_is_refused_before_anything_is_measured(self):
+        out, err = run("codec", "--schema", "u63", status=3)
+        self.assertEqual(out, "")
+        self.assertIn("CST_SCHEMA", err)
+
+    def folders(self, process):
+        """Where a run keeps what it writes."""
+        return [name for parent in ("/dev/shm", "/tmp")
+                for name in glob.glob(f"{parent}/constellation-bench-{process.pid}-*")]
+
+    def test_a_run_that_is_cut_short_leaves_nothing_behind(self):
+        command = [PROGRAM, "bench", "state", "--entries", "300K", "--json", *PEERS]
+        for end in (signal.SIGINT, signal.SIGTERM, "a closed pipe"):
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+                process.stdout.readline()
+                self.assertTrue(self.folders(process), end)
+                if end == "a closed pipe":
+                    process.stdout.close()
+                else:
+                    process.send_signal(end)
+                self.assertEqual(process.wait(),
+                                 -(signal.SIGPIPE if end == "a closed pipe" else end))
+                self.assertEqual(self.folders(process), [], end)
 
     def test_peers_stand_beside_ours(self):
         if not PEERS:

@@ -20,6 +20,7 @@
 
 #include "base/pages.h"
 #include "base/ticks.h"
+#include "cli/bench_folder.h"
 #include "cli/bench_peers.h"
 #include "cli/cli.h"
 #include "cli/histogram.h"
@@ -32,12 +33,13 @@ enum {
     BENCH_SIDES_MAX = 12,
     BENCH_NAMES_MAX = 32,
     BENCH_EPOCH_ROWS = 1 << 20,
+    BENCH_SCHEMA_BYTES = 800, // 16 columns of the longest text
 };
 
 typedef struct bench {
     const cli_common *common;
-    const bench_peers *peers; // NULL: without
-    const char *schema;
+    const bench_peers *peers;           // NULL: without
+    char schema[BENCH_SCHEMA_BYTES];    // canonical text
     const char *names[BENCH_NAMES_MAX]; // what was asked for: a group, or group.what
     size_t names_count;
     uint64_t sizes[BENCH_SIZES_MAX];
@@ -50,15 +52,15 @@ typedef struct bench {
     double skew;
     double seconds; // of a side's turn, where rows flow for a time
     double ticks_per_ns;
-    double clock_ghz; // measured, of this core; 0 where it can't be
-    char folder[64];  // for peers and segments that need files; gone at the end
+    double clock_ghz;                // measured, of this core; 0 where it can't be
+    char folder[BENCH_FOLDER_BYTES]; // for peers and segments that need files; gone at the end
     size_t lines_count;
 } bench;
 
 // ---- Parameters: {"entries":1000000,"workload":"zipf"} ------------------------------------------
 
 typedef struct bench_params {
-    char text[320]; // JSON without the braces
+    char text[1024]; // JSON without the braces: the longest schema and more
     size_t used;
 } bench_params;
 
