@@ -38,6 +38,12 @@ class Check(unittest.TestCase):
                                 "host/src/table/log.h": CLEAN},
                      "host/src/codec/a.c:1: codec includes table/log.h of table")
 
+    def test_no_other_way_of_including_goes_down(self):
+        for line in ('#include "../table/log.h"', '#  include "../table/log.h" // a log',
+                     "#include <table/log.h>"):
+            self.refused("layers", {"host/src/codec/a.c": line + "\n",
+                                    "host/src/table/log.h": CLEAN}, "which is a lower layer")
+
     def test_an_include_up_the_layers_is_accepted(self):
         self.accepted("layers", {"host/src/table/a.c": '#include "codec/key.h"\n',
                                  "host/src/codec/key.h": CLEAN})
@@ -65,6 +71,21 @@ class Check(unittest.TestCase):
     def test_a_signature_on_two_lines_counts(self):
         body = "static int\nf(int a,\n  int b) {\n" + "    a++;\n" * 57 + "    return b;\n}\n"
         self.refused("functions", {"host/src/codec/a.c": body}, "62 lines")
+
+    def test_no_long_function_hides(self):
+        lines = "    a++;\n" * 61
+        for head, tail in (("static int f(int a,\n             int b,\n             int c) {\n", "}\n"),
+                           ("struct s *f(int a) {\n", "}\n"), ("TEST(f) {\n", "}\n"),
+                           ("#if A\nint f(void) {}\n#else\nint f(void) {\n", "}\n#endif\n"),
+                           ("#if A\nint f(int a) {\n#else\nint f(void) {\n#endif\n", "}\n"),
+                           ("enum { A = 1 };\nstatic const int t[] = {1, 2};\nint f(void) {\n", "}\n")):
+            self.refused("functions", {"host/src/codec/a.c": head + lines + tail}, "more than 60")
+        for head, tail in (("namespace n {\nclass c {\n  void f(int a) const {\n", "}\n};\n}\n"),
+                           ("c::c(int a) : a_{a}, b_(a) {\n", "}\n"),
+                           ("extern \"C\" {\nint f(int a = 3) {\n", "}\n}\n")):
+            self.refused("functions", {"sim/a.cc": head + lines + tail}, "more than 60")
+        self.accepted("functions", {"host/src/codec/a.c": "static const int t[] = {\n" +
+                                    "    f(1),\n" * 61 + "};\n"})
 
     def test_asking_the_world_for_time_is_refused_outside_base(self):
         code = "void f(void) { clock_gettime(0, 0); }\n"
