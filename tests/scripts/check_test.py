@@ -108,6 +108,25 @@ class Check(unittest.TestCase):
     def test_a_document_named_in_a_source_must_exist(self):
         self.refused("links", {"host/src/codec/a.c": "// see docs/" "b.md\n"}, "does not exist")
 
+    def test_a_picture_that_is_not_its_lines_is_refused(self):
+        mark = "<!-- behind this line: written by scripts/bench-plot -->\n"
+        files = {"docs/benchmarks/data/a.jsonl": '{"bench":"a.b","params":{},"ns_per_op":3,"min":2,'
+                                                 '"max":4,"peer":"c","peer_ns_per_op":6,"ratio":2}\n',
+                 "docs/benchmarks/README.md": mark}
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                with open(os.path.join(folder, os.path.basename(name)), "w", encoding="utf-8") as file:
+                    file.write(text)
+            subprocess.run([os.path.join(ROOT, "scripts/bench-plot"), "--data", folder, "--out",
+                            folder], check=True, stdout=subprocess.DEVNULL)
+            for name in ("README.md", "a-b.svg"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    files["docs/benchmarks/" + name] = file.read()
+        self.accepted("plots", files)
+        self.refused("plots", dict(files, **{"docs/benchmarks/README.md": mark + "old"}), "README.md")
+        self.refused("plots", dict(files, **{"docs/benchmarks/a-b.svg": "<svg/>"}), "a-b.svg")
+        self.refused("plots", dict(files, **{"docs/benchmarks/c.svg": "<svg/>"}), "c.svg")
+
     def test_a_script_without_usage_or_run_bit_is_refused(self):
         self.refused("scripts", {"scripts/a": "#!/bin/sh\nexit 0\n"}, "chmod +x scripts/a")
 
