@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# usage: tests/consumer/run.sh BUILD pkgconfig|pkgconfig_static|cmake|cmake_static|headers|symbols
+# usage: tests/consumer/run.sh BUILD WAY
+# WAY: pkgconfig, pkgconfig_static, cmake, cmake_static, cplusplus, headers or symbols.
 # Installs BUILD into a temporary prefix, copies the consumer out of the tree, builds it the given
 # way and runs it. It must answer "consumer: ok" and be linked to the library it asked for.
-# headers: each installed header compiles alone, as C and as C++. symbols: the shared library shows
-# public names and no others.
+# cplusplus: a consumer in C++, through pkg-config. headers: each installed header compiles alone, as
+# C and as C++, with warnings that programs are built with. symbols: the shared library shows public
+# names and no others.
 set -euo pipefail
 usage() { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"; }
 case "${1-}" in -h | --help) usage; exit 0 ;; esac
@@ -23,11 +25,21 @@ flags=(-std=gnu11 -Wall -Wextra -Wpedantic -Werror)
 
 case "$way" in
 headers)
+    strict=(-Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Wcast-qual -Werror
+        -fsyntax-only -Iprefix/include)
+    compilers=("cc c++")
+    ! command -v clang-14 > /dev/null || compilers+=("clang-14 clang++-14")
     for header in prefix/include/constellation/*.h; do
-        cc -std=gnu11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iprefix/include \
-            -x c "$header"
-        c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -Iprefix/include \
-            -x c++ "$header"
+        echo "#include <constellation/${header##*/}>" > alone.c
+        cp alone.c alone.cc
+        for pair in "${compilers[@]}"; do
+            for std in c11 gnu11 c17; do
+                "${pair% *}" -std=$std "${strict[@]}" -Wstrict-prototypes alone.c
+            done
+            for std in c++11 c++17 c++20; do
+                "${pair#* }" -std=$std "${strict[@]}" -Wold-style-cast alone.cc
+            done
+        done
     done
     exit 0
     ;;
@@ -39,6 +51,10 @@ symbols)
 pkgconfig)
     read -ra wanted <<< "$(pkg-config --cflags --libs constellation)"
     cc "${flags[@]}" program/main.c -o consumer "${wanted[@]}"
+    ;;
+cplusplus)
+    read -ra wanted <<< "$(pkg-config --cflags --libs constellation)"
+    c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror program/main.cc -o consumer "${wanted[@]}"
     ;;
 pkgconfig_static)
     rm -f "$libdir"/libconstellation.so*

@@ -29,7 +29,11 @@ CST_API void cst_hash_variable(const cst_hash_key *key, const uint8_t *bytes,
 
 // The top 12 bits: which of the 4096 key groups a row belongs to.
 static inline uint32_t cst_key_group(uint64_t hash) {
+#ifdef __cplusplus
+    return static_cast<uint32_t>(hash >> 52);
+#else
     return (uint32_t)(hash >> 52);
+#endif
 }
 
 #ifdef __cplusplus

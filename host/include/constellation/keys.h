@@ -73,7 +73,10 @@ static inline void cst_key_encode_u64(uint64_t number, uint8_t key[8]) {
 }
 
 static inline void cst_key_encode_i64(int64_t number, uint8_t key[8]) {
-    cst_key_encode_u64((uint64_t)number ^ UINT64_C(0x8000000000000000), key);
+    uint64_t bits;
+
+    __builtin_memcpy(&bits, &number, sizeof bits); // a cast that C and C++ write alike
+    cst_key_encode_u64(bits ^ UINT64_C(0x8000000000000000), key);
 }
 
 #ifdef __cplusplus
