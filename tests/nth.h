@@ -9,7 +9,9 @@
 //   CHECK_OK(code);
 //
 // Include it in one file named *_nth_test.c: those are linked with --wrap for malloc, calloc,
-// realloc, aligned_alloc, posix_memalign, strdup and mmap, as called by our own objects. What libc
+// realloc, aligned_alloc, posix_memalign, strdup and mmap, as called by our own objects. Once
+// nth_count_pages() was called, mprotect counts too: what a table's next pages are made ready with.
+// What libc
 // allocates inside (fopen, hwloc) is not seen. Exactly one allocation fails; later ones succeed, so
 // that code that tries again is found out too.
 //
@@ -46,6 +48,12 @@ static inline bool nth_end(void) {
     return failing != 0 && nth_count() >= failing;
 }
 
+static _Atomic bool nth_pages_too;
+
+static inline void nth_count_pages(void) {
+    atomic_store(&nth_pages_too, true);
+}
+
 static inline bool nth_is_this(void) {
     const uint64_t number = atomic_fetch_add(&nth_seen_count, 1) + 1;
     if (number != atomic_load(&nth_failing)) return false;
@@ -68,6 +76,14 @@ void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 int __wrap_posix_memalign(void **out, size_t alignment, size_t bytes);
 char *__wrap_strdup(const char *text);
 void *__wrap_mmap(void *at, size_t bytes, int protection, int flags, int file, off_t offset);
+
+int __real_mprotect(void *at, size_t bytes, int protection);
+int __wrap_mprotect(void *at, size_t bytes, int protection);
+
+int __wrap_mprotect(void *at, size_t bytes, int protection) {
+    if (atomic_load(&nth_pages_too) && nth_is_this()) return -1;
+    return __real_mprotect(at, bytes, protection);
+}
 
 void *__wrap_malloc(size_t bytes) {
     return nth_is_this() ? NULL : __real_malloc(bytes);

@@ -214,6 +214,52 @@ TEST(restoring_a_hash_store) {
     sink_free(&full);
 }
 
+TEST(restoring_an_lmdb_store) {
+    const cst_store_options options = nth_options();
+    bytes_sink full = full_make();
+    cst_segment *segment = open_or_die(&full);
+    char path[256], uri[300];
+    cst_store *store = NULL;
+    cst_err err;
+
+    folder_make(path, sizeof path);
+    (void)snprintf(uri, sizeof uri, "lmdb:%s", path);
+    CHECK_OK(cst_store_open(uri, &options, &store, NULL));
+    for (uint64_t n = 1;; n++) {
+        cst_code code;
+
+        nth_fail_at(n);
+        code = cst_store_restore(store, &segment, 1, NULL, &err);
+        if (!nth_end()) {
+            CHECK_OK(code);
+            break;
+        }
+        CHECK_CODE(code, CST_NO_MEMORY);
+        CHECK_EQ(rows_of(store), 0);
+    }
+    CHECK_EQ(rows_of(store), 1100);
+    cst_segment_close(segment);
+    cst_store_close(store);
+    folder_remove(path);
+    sink_free(&full);
+}
+
+TEST(restoring_with_helpers) {
+    const cst_store_options options = nth_options();
+    const cst_restore_options helped = {.threads_count = 2};
+    bytes_sink full = full_make();
+    cst_segment *segment = open_or_die(&full);
+    cst_store *store = NULL;
+    cst_err err;
+
+    CHECK_OK(cst_store_open("hash:", &options, &store, NULL));
+    FAIL_EACH(cst_store_restore(store, &segment, 1, &helped, &err), rows_of(store) == 0);
+    CHECK_EQ(rows_of(store), 1100);
+    cst_segment_close(segment);
+    cst_store_close(store);
+    sink_free(&full);
+}
+
 TEST(folding) {
     bytes_sink full = full_make();
     cst_segment *segment = open_or_die(&full);
@@ -223,6 +269,170 @@ TEST(folding) {
     FAIL_EACH(cst_segment_fold(&segment, 1, NULL, count_only, &bytes, NULL, &err), true);
     cst_segment_close(segment);
     sink_free(&full);
+}
+
+// ---- A long history, with its Nth allocation failing --------------------------------------------
+
+enum {
+    HISTORY_KEYS = 2000,
+    HISTORY_STEPS = 6000,
+    HISTORY_BATCH = 16,
+    HISTORY_VALUE_BYTES_MAX = 400
+};
+
+typedef struct history {
+    cst_store *store;
+    uint16_t value_bytes[HISTORY_KEYS]; // 0: no such row
+    uint8_t fill[HISTORY_KEYS];
+    uint64_t failing; // 0: it has failed
+} history;
+
+// Every third key is as short, and its value as long, as slots take.
+static size_t history_key_bytes(uint64_t key) {
+    return key % 3 == 0 ? 8 : 11;
+}
+
+static void history_compare(const history *h) {
+    for (uint64_t key = 0; key < HISTORY_KEYS; key++) {
+        uint8_t name[11] = {0}, value[HISTORY_VALUE_BYTES_MAX], wanted[HISTORY_VALUE_BYTES_MAX];
+        size_t bytes = 0;
+        cst_code code;
+
+        memcpy(name, &key, sizeof key);
+        code = cst_store_get(h->store, name, history_key_bytes(key), value, sizeof value, &bytes);
+        CHECK_CODE(code, h->value_bytes[key] ? CST_OK : CST_NOT_FOUND);
+        if (code != CST_OK) continue;
+        memset(wanted, h->fill[key], sizeof wanted);
+        CHECK_EQ(bytes, h->value_bytes[key]);
+        CHECK_BYTES(value, wanted, bytes);
+    }
+}
+
+// CST_NO_MEMORY is believed once, if the state is as before; then the same call must succeed.
+static bool history_again(history *h, cst_code code) {
+    if (code == CST_OK) return false;
+    CHECK_CODE(code, CST_NO_MEMORY);
+    CHECK(h->failing != 0);
+    CHECK(nth_end());
+    h->failing = 0;
+    history_compare(h);
+    return true;
+}
+
+static void history_put(history *h, uint64_t key) {
+    const bool in_slots = key % 3 == 0;
+    const size_t bytes = in_slots ? 16 : 1 + test_random_below(HISTORY_VALUE_BYTES_MAX);
+    uint8_t name[11] = {0}, value[HISTORY_VALUE_BYTES_MAX];
+    const uint8_t fill = (uint8_t)test_random();
+    const bool delete = test_random_below(5) == 0;
+
+    memcpy(name, &key, sizeof key);
+    memset(value, fill, sizeof value);
+    while (history_again(h, delete ? cst_store_delete(h->store, name, history_key_bytes(key))
+                                   : cst_store_put(h->store, name, history_key_bytes(key), value,
+                                                   bytes))) {}
+    h->value_bytes[key] = delete ? 0 : (uint16_t)bytes;
+    h->fill[key] = fill;
+}
+
+static void history_batch(history *h) {
+    uint64_t keys[HISTORY_BATCH], values[HISTORY_BATCH][2];
+    cst_rows rows = {.rows_count = HISTORY_BATCH,
+                     .key_stride = 8,
+                     .key_bytes = 8,
+                     .value_stride = 16,
+                     .keys = (const uint8_t *)keys,
+                     .values = (const uint8_t *)values};
+    cst_code code;
+
+    for (uint32_t r = 0; r < HISTORY_BATCH; r++) {
+        keys[r] = test_random_below(HISTORY_KEYS / 3) * 3;
+        memset(values[r], (int)(keys[r] & 0x7f), 16);
+    }
+    do {
+        uint32_t applied = 0;
+
+        code = cst_store_multi_put(h->store, &rows, &applied);
+        for (uint32_t r = rows.first_row; r < rows.first_row + applied; r++) {
+            h->value_bytes[keys[r]] = 16;
+            h->fill[keys[r]] = keys[r] & 0x7f;
+        }
+        rows.first_row += applied;
+    } while (history_again(h, code));
+}
+
+// Ends an epoch, takes its snapshot, and lets it go.
+static void history_epoch(history *h) {
+    cst_store_capabilities can;
+    uint64_t epoch = 0;
+    size_t bytes = 0;
+    cst_err err;
+
+    cst_store_capabilities_read(h->store, &can);
+    while (history_again(h, cst_store_seal(h->store, &epoch, &err))) {}
+    while (history_again(h, can.incremental
+                                ? cst_store_write_delta(h->store, (cst_store_base){epoch - 1, 0},
+                                                        epoch, count_only, &bytes, NULL, &err)
+                                : cst_store_write_full(h->store, count_only, &bytes, NULL, &err))) {
+    }
+    while (history_again(h, cst_store_release(h->store, epoch, &err))) {}
+}
+
+// Lives through all of it; returns whether the Nth allocation came.
+static bool history_live(cst_store *store, uint64_t n) {
+    static history h;
+
+    memset(&h, 0, sizeof h);
+    h.store = store;
+    h.failing = n;
+    test_random_state = test_seed_value;
+    nth_fail_at(n);
+    for (uint32_t step = 1; step <= HISTORY_STEPS; step++) {
+        if (step % 1000 == 0)
+            history_epoch(&h);
+        else if (step % 20 == 0)
+            history_batch(&h);
+        else
+            history_put(&h, test_random_below(HISTORY_KEYS));
+    }
+    if (h.failing == 0) return true;
+    history_compare(&h);
+    return nth_end();
+}
+
+TEST(whichever_allocation_fails_a_long_history_of_a_hash_store_equals_the_map) {
+    const cst_store_options options = nth_options();
+    uint64_t n = 1;
+    bool failed = true;
+
+    nth_count_pages();
+    for (; failed; n++) {
+        cst_store *store = NULL;
+
+        nth_fail_at(0);
+        CHECK_OK(cst_store_open("hash:", &options, &store, NULL));
+        failed = history_live(store, n);
+        cst_store_close(store);
+    }
+    CHECK(n > 20); // pages were made ready on the way
+}
+
+TEST(whichever_allocation_fails_a_long_history_of_an_lmdb_store_equals_the_map) {
+    const cst_store_options options = nth_options();
+    bool failed = true;
+
+    for (uint64_t n = 1; failed; n++) {
+        char path[256], uri[300];
+        cst_store *store = NULL;
+
+        folder_make(path, sizeof path);
+        (void)snprintf(uri, sizeof uri, "lmdb:%s", path);
+        nth_fail_at(0);
+        CHECK_OK(cst_store_open(uri, &options, &store, NULL));
+        failed = history_live(store, n);
+        cst_store_close(store);
+        folder_remove(path);
+    }
 }
 
 // ---- Calls that allocate nothing ----------------------------------------------------------------
