@@ -17,6 +17,7 @@ typedef struct random_batch {
 static inline void *test_block(size_t bytes) {
     void *block = malloc(bytes ? bytes : 1);
     CHECK(block);
+    memset(block, 0xee, bytes); // not the right answer of the block that was freed here
     return block;
 }
 
