@@ -6,6 +6,7 @@ import functools
 import glob
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -121,6 +122,20 @@ class Bench(unittest.TestCase):
                 self.assertEqual(process.wait(),
                                  -(signal.SIGPIPE if end == "a closed pipe" else end))
                 self.assertEqual(self.folders(process), [], end)
+
+    def test_peers_that_use_malloc_have_hugepages(self):
+        if not PEERS:
+            self.skipTest("built without peers")
+        environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+        for given in ({}, {"GLIBC_TUNABLES": "glibc.malloc.perturb=0"}):
+            with subprocess.Popen([PROGRAM, "bench", "state", "--entries", "100K", "--json", *PEERS],
+                                  stdout=subprocess.PIPE, env=dict(environment, **given)) as process:
+                process.stdout.readline()
+                with open(f"/proc/{process.pid}/environ", "rb") as file:
+                    found = file.read().decode(errors="replace")
+                process.terminate()
+            for value in ("glibc.malloc.hugetlb=1", *given.values()):
+                self.assertIn(value, found)
 
     def test_peers_stand_beside_ours(self):
         if not PEERS:

@@ -35,6 +35,7 @@ void *rocks_open(std::uint64_t, const char *folder) noexcept {
         options.arena_block_size = std::size_t{64} << 20;
         options.compression = rocksdb::kNoCompression;
         options.allow_concurrent_memtable_write = false;
+        options.inplace_update_support = true; // an update of equal size leaves no second version
         options.avoid_flush_during_shutdown = true;
         options.info_log_level = rocksdb::FATAL_LEVEL;
         rocksdb::DB *db = nullptr;

@@ -190,6 +190,7 @@ int cli_bench(int argc, char **argv) {
         return cli_fail(b.common, "bench", "--entries", &err);
     if (take_schema(&b, schema, &err) != CST_OK)
         return cli_fail(b.common, "bench", "--schema", &err);
+    if (peers) bench_peers_begin(argv - 1); // in front of the verb stands the program's name
     if (peers && bench_peers_load(&b.peers, &err) != CST_OK)
         return cli_fail(b.common, "bench", "--peers", &err);
     if (run_groups(&b, &err) != CST_OK) return cli_fail(b.common, "bench", NULL, &err);

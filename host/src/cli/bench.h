@@ -141,6 +141,8 @@ double bench_clock_ghz(double ticks_per_ns);
 
 // ---- Peers --------------------------------------------------------------------------------------
 
+// Call it before anything was printed; `argv` is the program's. It may not return.
+void bench_peers_begin(char **argv);
 // Loads the plugin that lies beside the program (bin/../lib). CST_NOT_FOUND, CST_UNSUPPORTED.
 CST_CHECK_RESULT cst_code bench_peers_load(const bench_peers **out, cst_err *err);
 

@@ -1,6 +1,7 @@
 #include "cli/bench.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,20 @@ static cst_code plugin_path(char *path, size_t bytes, cst_err *err) {
     if ((size_t)snprintf(path, bytes, "%s/lib/%s", program, plugin_name) >= bytes)
         return cst_fail(err, CST_LIMIT, "the program's path is too long");
     return CST_OK;
+}
+
+// Peers that allocate by malloc get hugepages from a tunable, which glibc reads at the start: the
+// program begins again with it. Where that fails they go without, and nothing else changes.
+void bench_peers_begin(char **argv) {
+    static const char tunable[] = "glibc.malloc.hugetlb";
+    const char *given = getenv("GLIBC_TUNABLES");
+    char wanted[512];
+
+    if (given && strstr(given, tunable)) return; // begun again, or somebody has chosen
+    if ((size_t)snprintf(wanted, sizeof wanted, "%s%s%s=1", given ? given : "", given ? ":" : "",
+                         tunable) >= sizeof wanted)
+        return;
+    if (setenv("GLIBC_TUNABLES", wanted, 1) == 0) (void)execv("/proc/self/exe", argv);
 }
 
 cst_code bench_peers_load(const bench_peers **out, cst_err *err) {
