@@ -137,6 +137,25 @@ class Bench(unittest.TestCase):
             for value in ("glibc.malloc.hugetlb=1", *given.values()):
                 self.assertIn(value, found)
 
+    def test_pauses_stand_beside_an_empty_loop_of_the_same_processor(self):
+        found = lines("growth", "--entries", "150K", "--json")
+        for name in ("growth.put", "growth.update"):
+            ours, empty = [line for line in found if line["bench"] == name]
+            self.assertEqual((ours["impl"], empty["impl"]), ("constellation", "empty loop"))
+            self.assertEqual(ours["cpu"], empty["cpu"])
+            for line in (ours, empty):
+                self.assertEqual(line["ops"], 150_000)
+                self.assertLessEqual(line["p99.99"], line["p99.999"])
+                self.assertLessEqual(line["p99.999"], line["max"] * 1.01)
+
+    def test_memory_is_told_apart(self):
+        for line in small("state"):
+            if line["bench"] == "state.memory":
+                parts = line["slots_bytes"] + line["index_bytes"] + line["directory_bytes"]
+                self.assertAlmostEqual(line["bytes_per_entry"], parts / line["params"]["entries"],
+                                       delta=0.1)
+                self.assertGreater(line["log_bytes"], 0)
+
     def test_peers_stand_beside_ours(self):
         if not PEERS:
             self.skipTest("built without peers")
