@@ -199,13 +199,15 @@ static void check_read(const process *self, const csti_recovery_plan *plan) {
     }
 }
 
-static void slow_reader(void *context, uint64_t done, uint64_t all) {
+static cst_code slow_reader(void *context, uint64_t done, uint64_t all, cst_err *err) {
     world *in = context;
 
     (void)done;
     (void)all;
+    (void)err;
     world_pause(in, 1 + world_random(in) %
                             (world_chance(in, SLOW_ONE_IN) ? SLOW_US : in->profile.pause_us));
+    return CST_OK;
 }
 
 static void read_round(process *self, csti_arena *arena) {
@@ -215,8 +217,8 @@ static void read_round(process *self, csti_arena *arena) {
         .clock = &self->clock.clock,
         .expect = &model_job,
         .verify_all = true,
-        .progress = slow_reader,
-        .progress_context = self->in,
+        .step = slow_reader,
+        .step_context = self->in,
     };
     csti_recovery_plan plan;
     csti_pin pin = {.id = 0};

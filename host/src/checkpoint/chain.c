@@ -119,11 +119,12 @@ static cst_code segment_open(cst_object_store *store, const csti_manifest *manif
 }
 
 cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest, uint32_t partition,
-                         uint32_t from, uint32_t to, csti_arena *arena, csti_chain *out,
-                         cst_err *err) {
+                         uint32_t from, uint32_t to, csti_arena *arena, const csti_read_step *step,
+                         csti_chain *out, cst_err *err) {
     const csti_manifest_partition *of = &manifest->partitions[partition];
     const uint32_t count = to - from;
     csti_chain chain = {.segments_count = 0};
+    uint64_t bytes = 0;
     cst_code code;
 
     assert(partition < manifest->partitions_count);
@@ -141,6 +142,8 @@ cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
         chain.segments_count = i + 1;
         code = segment_open(store, manifest, &of->segments[from + i], &chain.bodies[i],
                             &chain.segments[i], err);
+        bytes += of->segments[from + i].bytes;
+        if (code == CST_OK) code = csti_read_step_call(step, bytes, err);
     }
     if (code == CST_OK && from == 0 && count > 0)
         code = cst_segment_chain_check(chain.segments, count, err);

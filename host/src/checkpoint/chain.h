@@ -17,6 +17,7 @@
 #define CST_CHECKPOINT_CHAIN_H
 
 #include "checkpoint/manifest.h"
+#include "state/segment.h"
 
 #include <constellation/object.h>
 
@@ -49,10 +50,12 @@ typedef struct csti_chain {
     uint32_t segments_count;
 } csti_chain;
 
-// Opens segments [from, to) of a partition's chain.
+// Opens segments [from, to) of a partition's chain. `step` (may be NULL) hears behind each of them
+// the bytes of those that are open.
 CST_CHECK_RESULT cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
                                           uint32_t partition, uint32_t from, uint32_t to,
-                                          csti_arena *arena, csti_chain *out, cst_err *err);
+                                          csti_arena *arena, const csti_read_step *step,
+                                          csti_chain *out, cst_err *err);
 // All zeros is allowed.
 void csti_chain_close(cst_object_store *store, csti_chain *chain);
 

@@ -60,10 +60,12 @@ CST_CHECK_RESULT cst_code csti_fold_partition(const csti_compaction_options *opt
                                               cst_err *err);
 
 // The registered full that stands for the most segments of the chain, which is open: all of its
-// bytes are good. *count_out: how many. AGAIN: there is none.
+// bytes are good. *count_out: how many. `step` (may be NULL) hears the bytes of the one at work.
+// AGAIN: there is none.
 CST_CHECK_RESULT cst_code csti_fold_find(cst_object_store *store, const csti_meta_view *view,
                                          const csti_manifest *manifest, uint32_t p,
                                          const csti_chain *chain, csti_arena *arena,
+                                         const csti_read_step *step,
                                          csti_manifest_segment *full_out, uint32_t *count_out,
                                          cst_err *err);
 

@@ -187,7 +187,7 @@ static cst_code fold_upload(fold_job *job, cst_err *err) {
 // chain stands on them.
 static cst_code full_read_back(cst_object_store *store, const csti_manifest *manifest, uint32_t p,
                                const cst_segment *tip, const csti_manifest_segment *full,
-                               csti_arena *arena, cst_err *err) {
+                               csti_arena *arena, const csti_read_step *step, cst_err *err) {
     csti_manifest_partition folded = manifest->partitions[p];
     csti_manifest alone = *manifest;
     csti_chain chain = {.segments_count = 0};
@@ -199,7 +199,7 @@ static cst_code full_read_back(cst_object_store *store, const csti_manifest *man
     folded.segments_count = 1;
     alone.partitions = &folded;
     alone.partitions_count = 1;
-    code = csti_chain_open(store, &alone, 0, 0, 1, arena, &chain, err);
+    code = csti_chain_open(store, &alone, 0, 0, 1, arena, NULL, &chain, err);
     if (code != CST_OK) return code;
     cst_segment_info_read(chain.segments[0], &info);
     cst_segment_info_read(tip, &tip_info);
@@ -207,7 +207,8 @@ static cst_code full_read_back(cst_object_store *store, const csti_manifest *man
     if (info.tip_checksum != (tip_info.tip_checksum ? tip_info.tip_checksum : tip_summary.checksum))
         code =
             cst_fail(err, CST_SEGMENT_BASE, "segment %s: is not a fold of this chain", full->name);
-    if (code == CST_OK) code = cst_segment_verify(chain.segments[0], &manifest->hash_key, err);
+    if (code == CST_OK)
+        code = csti_segment_verify(chain.segments[0], &manifest->hash_key, step, err);
     csti_chain_close(store, &chain);
     return code;
 }
@@ -269,8 +270,14 @@ static void full_drop(const fold_job *job) {
                  csti_log_text("object", job->name), csti_log_text("text", err.text));
 }
 
+static cst_code read_back_step(void *context, uint64_t bytes, cst_err *err) {
+    (void)bytes;
+    return lease_hold(context, err);
+}
+
 // Under the lease.
 static cst_code fold_leased(fold_job *job, cst_err *err) {
+    const csti_read_step step = {read_back_step, job};
     bool open = false;
     cst_code code;
 
@@ -278,7 +285,7 @@ static cst_code fold_leased(fold_job *job, cst_err *err) {
     code = fold_upload(job, err);
     if (code != CST_OK) return code;
     code = full_read_back(job->options->store, job->manifest, job->p,
-                          job->chain.segments[job->count - 1], &job->full, &job->work, err);
+                          job->chain.segments[job->count - 1], &job->full, &job->work, &step, err);
     if (code == CST_OK) code = lease_hold(job, err);
     if (code == CST_OK) code = full_register(job, &open, err);
     if (code != CST_OK && !open) full_drop(job);
@@ -308,8 +315,8 @@ static cst_code full_take(const csti_meta_full *full, csti_arena *arena, csti_ma
 
 cst_code csti_fold_find(cst_object_store *store, const csti_meta_view *view,
                         const csti_manifest *manifest, uint32_t p, const csti_chain *chain,
-                        csti_arena *arena, csti_manifest_segment *full_out, uint32_t *count_out,
-                        cst_err *err) {
+                        csti_arena *arena, const csti_read_step *step,
+                        csti_manifest_segment *full_out, uint32_t *count_out, cst_err *err) {
     const csti_manifest_partition *partition = &manifest->partitions[p];
 
     for (uint32_t count = csti_fold_segments(partition); count > 0; count--) {
@@ -324,7 +331,7 @@ cst_code csti_fold_find(cst_object_store *store, const csti_meta_view *view,
             code = full_take(&view->fulls[i], arena, &full, err);
             if (code == CST_OK)
                 code = full_read_back(store, manifest, p, chain->segments[count - 1], &full, arena,
-                                      err);
+                                      step, err);
             if (csti_code_is_damage(code)) continue; // then another one, or none
             if (code != CST_OK) return code;
             *full_out = full;
@@ -343,13 +350,13 @@ static cst_code registered_find(fold_job *job, csti_arena *arena, cst_err *err) 
     if (code == CST_OK) code = csti_meta_read(job->options->meta, &job->work, &view, err);
     if (code != CST_OK) return code;
     return csti_fold_find(job->options->store, &view, job->manifest, job->p, &job->chain, arena,
-                          &job->full, &count, err);
+                          NULL, &job->full, &count, err);
 }
 
 static cst_code fold_run(fold_job *job, csti_arena *arena, cst_err *err) {
     char *name = NULL;
     cst_code code = csti_chain_open(job->options->store, job->manifest, job->p, 0, job->count,
-                                    &job->work, &job->chain, err);
+                                    &job->work, NULL, &job->chain, err);
 
     if (code == CST_OK) code = registered_find(job, arena, err);
     if (code != CST_AGAIN) return code;

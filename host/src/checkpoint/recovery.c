@@ -350,7 +350,7 @@ static cst_code damage_check(recovery *at, cst_code code) {
     cst_err err = {0};
     cst_code asked;
 
-    if (options->tenure == 0 || at->skipped_count == 0) return code;
+    if (options->tenure == 0 || at->skipped_count == 0 || code == CST_ABORTED) return code;
     asked = csti_meta_refresh(options->meta, &err);
     if (asked == CST_OK) asked = csti_meta_read(options->meta, &at->view_arena, &at->view, &err);
     if (asked != CST_OK)

@@ -43,6 +43,12 @@ typedef struct csti_recovery_report {
     csti_recovery_note notes[CSTI_RECOVERY_NOTES_MAX];
 } csti_recovery_report;
 
+// Called behind each segment that is opened, and often while one is verified, with the bytes of the
+// checkpoint that are done: of the one at work, so that they begin anew with the next one. What it
+// fails with ends the recovery; that is ABORTED, which nothing else here fails with.
+typedef cst_code (*csti_recovery_step)(void *context, uint64_t bytes_done, uint64_t bytes_all,
+                                       cst_err *err);
+
 typedef struct csti_recovery_options {
     cst_object_store *store;
     csti_meta *meta;
@@ -62,8 +68,8 @@ typedef struct csti_recovery_options {
     cst_code (*output_seen)(void *context, uint32_t partition, uint64_t epoch, bool *out,
                             cst_err *err);
     void *output_context;
-    void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_all); // may be NULL
-    void *progress_context;
+    csti_recovery_step step; // NULL: none
+    void *step_context;
 } csti_recovery_options;
 
 typedef struct csti_recovery_plan {
@@ -80,7 +86,7 @@ typedef struct csti_recovery_plan {
 
 // *report_out (may be NULL) is filled on errors too. Codes: CHECKPOINT_UNUSABLE,
 // CHECKPOINT_REPEATS, JOB_MISMATCH, SEGMENT_SCHEMA, SEGMENT_HASH_KEY, MANIFEST_VERSION, FENCED,
-// NOT_FOUND, CHECKPOINT_RETIRED (a named id), PIN_EXPIRED, store errors.
+// NOT_FOUND, CHECKPOINT_RETIRED (a named id), PIN_EXPIRED, ABORTED (the step), store errors.
 CST_CHECK_RESULT cst_code csti_recovery_plan_open(const csti_recovery_options *options,
                                                   csti_recovery_plan *out,
                                                   csti_recovery_report *report_out, cst_err *err);
@@ -90,8 +96,8 @@ typedef struct csti_listing_options {
     csti_meta_log_options meta; // its store, clock and random are used for all
     uint64_t owner;             // a random instance id
     bool accept_repeats;
-    void (*progress)(void *context, uint64_t bytes_done, uint64_t bytes_all); // may be NULL
-    void *progress_context;
+    csti_recovery_step step; // NULL: none
+    void *step_context;
 } csti_listing_options;
 
 // The metadata is lost, or damaged: finds the highest (incarnation, tenure, id) of which every byte

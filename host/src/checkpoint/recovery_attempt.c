@@ -70,12 +70,20 @@ cst_code csti_attempt_manifest(csti_attempt *attempt, uint64_t id, const char *n
     return CST_OK;
 }
 
-static void progress(csti_attempt *attempt, uint64_t bytes) {
+cst_code csti_attempt_step(void *context, uint64_t bytes, cst_err *err) {
+    const csti_attempt *attempt = context;
     const csti_recovery_options *options = attempt->options;
 
-    attempt->bytes_done += bytes;
-    if (options->progress)
-        options->progress(options->progress_context, attempt->bytes_done, attempt->bytes_all);
+    if (!options->step) return CST_OK;
+    return options->step(options->step_context, attempt->bytes_done + bytes, attempt->bytes_all,
+                         err);
+}
+
+// What is only opened counts for nothing where all of it is verified behind that.
+static cst_code opened_step(void *context, uint64_t bytes, cst_err *err) {
+    const csti_attempt *attempt = context;
+
+    return csti_attempt_step(context, attempt->options->verify_all ? 0 : bytes, err);
 }
 
 static uint64_t chains_bytes(const csti_manifest *manifest) {
@@ -90,29 +98,33 @@ static uint64_t chains_bytes(const csti_manifest *manifest) {
 static cst_code chain_open(csti_attempt *attempt, uint32_t p, cst_err *err) {
     const csti_manifest *manifest = &attempt->object.manifest;
     const csti_manifest_partition *partition = &manifest->partitions[p];
+    const csti_read_step step = {opened_step, attempt};
     const cst_code code =
         csti_chain_open(attempt->options->store, manifest, p, 0, partition->segments_count,
-                        &attempt->arena, &attempt->chains[p], err);
+                        &attempt->arena, &step, &attempt->chains[p], err);
 
     if (code != CST_OK) return code;
     attempt->chains_count = p + 1;
     for (uint32_t i = 0; i < partition->segments_count; i++) {
         attempt->report->objects_read++;
         attempt->report->bytes_read += partition->segments[i].bytes;
-        if (!attempt->options->verify_all) progress(attempt, partition->segments[i].bytes);
+        if (!attempt->options->verify_all) attempt->bytes_done += partition->segments[i].bytes;
     }
     return CST_OK;
 }
 
 static cst_code chain_verify(csti_attempt *attempt, uint32_t p, cst_err *err) {
     const csti_manifest *manifest = &attempt->object.manifest;
+    const csti_read_step step = {csti_attempt_step, attempt};
 
     for (uint32_t i = 0; i < attempt->chains[p].segments_count; i++) {
-        const cst_code code =
-            cst_segment_verify(attempt->chains[p].segments[i], &manifest->hash_key, err);
+        cst_code code =
+            csti_segment_verify(attempt->chains[p].segments[i], &manifest->hash_key, &step, err);
 
         if (code != CST_OK) return code;
-        progress(attempt, manifest->partitions[p].segments[i].bytes);
+        attempt->bytes_done += manifest->partitions[p].segments[i].bytes;
+        code = csti_attempt_step(attempt, 0, err);
+        if (code != CST_OK) return code;
     }
     return CST_OK;
 }
@@ -193,7 +205,7 @@ static bool is_empty(csti_attempt *attempt, uint32_t p, uint32_t s) {
     cst_err err;
 
     if (csti_chain_open(attempt->options->store, &attempt->object.manifest, p, s, s + 1,
-                        &attempt->arena, &chain, &err) != CST_OK)
+                        &attempt->arena, NULL, &chain, &err) != CST_OK)
         return false;
     cst_segment_summary_read(chain.segments[0], &summary);
     for (uint32_t part = 0; part < CST_SEGMENT_PARTS_MAX; part++)

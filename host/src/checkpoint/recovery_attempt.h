@@ -18,8 +18,8 @@ typedef struct csti_attempt {
     csti_arena arena;
     csti_manifest_object object;
     csti_chain *chains;
-    uint32_t chains_count; // opened
-    uint64_t bytes_done, bytes_all;
+    uint32_t chains_count;          // opened
+    uint64_t bytes_done, bytes_all; // for the step
 } csti_attempt;
 
 void csti_attempt_init(csti_attempt *attempt, const csti_recovery_options *options,
@@ -32,6 +32,8 @@ CST_CHECK_RESULT cst_code csti_attempt_manifest(csti_attempt *attempt, uint64_t 
                                                 cst_err *err);
 // Whether the manifest is of the job that was asked for.
 CST_CHECK_RESULT cst_code csti_attempt_expect(csti_attempt *attempt, cst_err *err);
+// What the options' step says, with `bytes` more than bytes_done. The context is the attempt.
+CST_CHECK_RESULT cst_code csti_attempt_step(void *context, uint64_t bytes, cst_err *err);
 // Opens all chains; verifies them if the options say so. PIN_EXPIRED.
 CST_CHECK_RESULT cst_code csti_attempt_chains(csti_attempt *attempt, cst_err *err);
 // Whether the segments have the lengths of key and value that were asked for.

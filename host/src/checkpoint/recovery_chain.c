@@ -29,7 +29,7 @@ static cst_code chain_replace(csti_attempt *attempt, uint32_t p,
     partitions[p] = *partition;
     manifest->partitions = partitions;
     code = csti_chain_open(attempt->options->store, manifest, p, 0, partition->segments_count,
-                           &attempt->arena, &chain, err);
+                           &attempt->arena, NULL, &chain, err);
     if (code != CST_OK) {
         manifest->partitions = before;
         return code;
@@ -59,20 +59,32 @@ static cst_code full_use(csti_attempt *attempt, uint32_t p, const csti_manifest_
     return chain_replace(attempt, p, &partition, err);
 }
 
+static uint64_t fulls_bytes(const csti_meta_view *view, uint32_t p) {
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < view->fulls_count; i++)
+        if (view->fulls[i].partition == p) bytes += view->fulls[i].bytes;
+    return bytes;
+}
+
 cst_code csti_attempt_use_fulls(csti_attempt *attempt, const csti_meta_view *view, cst_err *err) {
     const csti_manifest *manifest = &attempt->object.manifest;
+    const csti_read_step step = {csti_attempt_step, attempt};
     cst_code code = CST_OK;
 
+    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+        attempt->bytes_all += fulls_bytes(view, p);
     for (uint32_t p = 0; p < manifest->partitions_count; p++) {
         csti_manifest_segment full;
         uint32_t count = 0;
 
         code = csti_fold_find(attempt->options->store, view, manifest, p, &attempt->chains[p],
-                              &attempt->arena, &full, &count, err);
+                              &attempt->arena, &step, &full, &count, err);
         if (code == CST_OK) code = full_use(attempt, p, &full, count, err);
         if (code != CST_OK && code != CST_AGAIN && !csti_code_is_damage(code)) return code;
+        attempt->bytes_done += fulls_bytes(view, p);
     }
-    return CST_OK;
+    return csti_attempt_step(attempt, 0, err);
 }
 
 // ---- Epochs that a sink has ---------------------------------------------------------------------

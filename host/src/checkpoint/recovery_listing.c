@@ -245,8 +245,8 @@ cst_code csti_recover_from_listing(const csti_listing_options *options,
         .recovery = {.store = options->meta.store,
                      .clock = options->meta.clock,
                      .verify_all = true,
-                     .progress = options->progress,
-                     .progress_context = options->progress_context},
+                     .step = options->step,
+                     .step_context = options->step_context},
         .err = err ? err : &own,
     };
     const csti_listed_manifest *chosen = NULL;

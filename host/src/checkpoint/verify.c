@@ -63,7 +63,7 @@ static cst_code chain_verify(verifier *at, const csti_manifest *manifest, uint32
     const csti_manifest_partition *partition = &manifest->partitions[p];
     csti_chain chain = {.segments_count = 0};
     cst_code code = csti_chain_open(at->options->store, manifest, p, 0, partition->segments_count,
-                                    &at->work, &chain, at->err);
+                                    &at->work, NULL, &chain, at->err);
 
     for (uint32_t i = 0; code == CST_OK && i < chain.segments_count; i++) {
         code = segment_verify(at, manifest, &partition->segments[i], chain.segments[i]);

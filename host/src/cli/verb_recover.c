@@ -19,8 +19,10 @@ static void note_print(const cli_common *common, const csti_recovery_note *note)
     puts("}");
 }
 
-static void recover_progress(void *context, uint64_t bytes_done, uint64_t bytes_all) {
+static cst_code recover_step(void *context, uint64_t bytes_done, uint64_t bytes_all, cst_err *err) {
+    (void)err; // a signal ends the program: nothing is written before all is read
     cli_progress_show(context, bytes_done, bytes_all);
+    return CST_OK;
 }
 
 static cst_code recover_run(const cli_arguments *arguments, bool accept_repeats,
@@ -29,8 +31,8 @@ static cst_code recover_run(const cli_arguments *arguments, bool accept_repeats,
     csti_listing_options options = {
         .meta = {.clock = csti_clock_real(), .random = csti_random_real()},
         .accept_repeats = accept_repeats,
-        .progress = recover_progress,
-        .progress_context = &progress,
+        .step = recover_step,
+        .step_context = &progress,
     };
     cli_store store = {.store = NULL};
     cst_code code = cli_store_open(arguments->positional[0], CLI_STORE_ONLY, &store, err);

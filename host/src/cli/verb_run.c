@@ -123,8 +123,10 @@ static void progress_json(const run_progress *run, const csti_job_progress *prog
            progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
            progress->used_bytes, progress->paused, progress->starved);
     if (progress->recovering)
-        printf(",\"restored_bytes\":%" PRIu64 ",\"restored_bytes_all\":%" PRIu64,
-               progress->restored_bytes, progress->restored_bytes_all);
+        printf(",\"checked_bytes\":%" PRIu64 ",\"checked_bytes_all\":%" PRIu64
+               ",\"restored_bytes\":%" PRIu64 ",\"restored_bytes_all\":%" PRIu64,
+               progress->checked_bytes, progress->checked_bytes_all, progress->restored_bytes,
+               progress->restored_bytes_all);
     totals_json(run->job);
     puts("}");
     metrics_json(run->job);
@@ -137,8 +139,12 @@ static void progress_line(run_progress *run, const csti_job_progress *progress, 
     const char *const over = run->terminal ? "\r\033[K" : "";
 
     if (progress->recovering) {
-        fprintf(stderr, "%srecovering: %" PRIu64 " of %" PRIu64 " MiB%s", over,
-                progress->restored_bytes >> 20, progress->restored_bytes_all >> 20,
+        const bool checks = progress->restored_bytes_all == 0;
+        const uint64_t done = checks ? progress->checked_bytes : progress->restored_bytes;
+        const uint64_t bytes = checks ? progress->checked_bytes_all : progress->restored_bytes_all;
+
+        fprintf(stderr, "%s%s: %" PRIu64 " of %" PRIu64 " MiB%s", over,
+                checks ? "checking the checkpoint" : "recovering", done >> 20, bytes >> 20,
                 run->terminal ? "" : "\n");
         (void)fflush(stderr);
         run->line_open = run->terminal;
@@ -168,7 +174,10 @@ static void on_progress(void *context, const csti_job_progress *progress) {
 
     run->rows_before = progress->rows;
     run->seconds_before = progress->seconds;
-    if (!progress->recovering) recovery_tell(run, csti_job_recovery(run->job));
+    if (!progress->recovering && !run->recovery_told) {
+        recovery_tell(run, csti_job_recovery(run->job));
+        run->plain_at = 0; // seconds begin anew
+    }
     if (run->common->json) progress_json(run, progress);
     if (run->common->quiet || run->common->json) return;
     if (!run->terminal && progress->seconds < run->plain_at) return;
@@ -375,8 +384,9 @@ int cli_run(int argc, char **argv) {
     const cli_verb verb = {
         .name = "run",
         .arguments = "JOB.toml [--until-caught-up] [--takeover]",
-        .about = "Runs a job in the foreground. Ctrl-C takes a final checkpoint; a second one stops"
-                 " at once.\nStarted again, it resumes from the newest checkpoint. docs/jobs.md"
+        .about = "Runs a job in the foreground. Ctrl-C takes a final checkpoint; a second one, or"
+                 " one while it recovers,\nstops at once. Started again, it resumes from the "
+                 "newest checkpoint. docs/jobs.md"
                  " has every key of a job.",
         .options = table,
         .options_count = sizeof table / sizeof *table,

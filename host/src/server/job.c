@@ -147,10 +147,12 @@ static cst_code start(csti_job *job, cst_err *err) {
     uint64_t claimed_ns, read_ns;
     cst_code code = csti_job_rows_open(job, err);
 
+    job->began_ns = began_ns;
     if (code == CST_OK) code = csti_job_claim(job, err);
     claimed_ns = csti_clock_now_ns(job->clock);
     if (code == CST_OK) code = csti_job_recover(job, err);
     job->recovery.claim_ns = claimed_ns - began_ns;
+    if (code == CST_ABORTED && csti_job_is_ending(job)) return CST_OK; // it was told so
     if (code == CST_OK) code = splits_check(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
     if (code == CST_OK) code = csti_job_channels_open(job, err);
@@ -159,7 +161,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_workers_start(job, err);
     job->recovery.restore_ns = csti_clock_now_ns(job->clock) - read_ns;
     if (code == CST_OK) code = failure_read(job, err);
-    if (code == CST_OK && csti_job_is_ending(job)) return CST_OK; // it was told so twice
+    if (code == CST_OK && csti_job_is_ending(job)) return CST_OK; // the same
     // Behind the restore, which has verified every block: what is released of a checkpoint that
     // turns out to be damaged would bar the way back.
     if (code == CST_OK) code = csti_job_release_again(job, err);

@@ -10,7 +10,8 @@
 //                                              checkpointer ◄──── delta by reference ─┘
 //
 // Promises   started again, it resumes from the newest checkpoint. A fenced one commits nothing
-//            more. Stopped by csti_job_stop it takes a final checkpoint; stopped twice it ends.
+//            more. Stopped by csti_job_stop it takes a final checkpoint; stopped twice, or while it
+//            recovers, it ends.
 // Thread     open, run, close: one. stop: any, also a signal handler. The others say.
 // Ring       2.
 // Errors     run returns the first reason to stop: FENCED, JOB_RUNNING, CONFIG, CHECKPOINT_*,
@@ -28,7 +29,7 @@ typedef enum csti_until { CSTI_UNTIL_STOPPED, CSTI_UNTIL_CAUGHT_UP } csti_until;
 
 typedef struct csti_job_progress {
     uint64_t rows, rows_all; // rows_all 0: not known
-    double seconds;
+    double seconds;          // of rows; while it recovers, since the start
     uint64_t checkpoints, last_checkpoint_id;
     uint64_t keys;
     int64_t watermark_us;
@@ -36,7 +37,9 @@ typedef struct csti_job_progress {
     uint32_t paused;  // partitions above their memory budget
     uint32_t starved; // of them, those that no checkpoint can help: the budget is too small
     bool recovering;
-    uint64_t restored_bytes, restored_bytes_all; // while it recovers
+    // While it recovers: first a checkpoint is read and checked, then the tables are restored.
+    uint64_t checked_bytes, checked_bytes_all;
+    uint64_t restored_bytes, restored_bytes_all; // all is 0 until the first is over
 } csti_job_progress;
 
 typedef enum csti_job_moment {
@@ -95,7 +98,8 @@ CST_CHECK_RESULT cst_code csti_job_open(const csti_job_config *config,
                                         const csti_job_options *options, csti_job **out,
                                         cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err);
-// The first: a final checkpoint, then the end. The second: the end at once.
+// The first: a final checkpoint, then the end. The second, or one while the job recovers: the end
+// at once.
 void csti_job_stop(csti_job *job);
 // While held no checkpoint begins, but for want of memory and for the last one; a job that has one
 // every so many rows waits for it. Any thread.

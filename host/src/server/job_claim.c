@@ -155,6 +155,17 @@ static cst_code sink_check(const csti_job *job, cst_err *err) {
                     manifest->sink);
 }
 
+static cst_code recovery_step(void *context, uint64_t bytes_done, uint64_t bytes_all,
+                              cst_err *err) {
+    csti_job *job = context;
+
+    job->checked_bytes = bytes_done;
+    job->checked_bytes_all = bytes_all;
+    csti_job_report(job, true);
+    if (csti_job_stops_early(job)) return cst_fail(err, CST_ABORTED, "the job ends");
+    return CST_OK;
+}
+
 cst_code csti_job_recover(csti_job *job, cst_err *err) {
     csti_recovery_options options = {
         .store = job->store,
@@ -168,6 +179,8 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
         .verify_all = job->options.verify_all,
         .output_seen = output_seen,
         .output_context = job,
+        .step = recovery_step,
+        .step_context = job,
     };
     cst_code code = sink_open(job, err);
 

@@ -148,8 +148,9 @@ struct csti_job {
     _Atomic uint64_t aborted_id;      // the last one; partitions stop waiting for its barrier
 
     // The coordinator's
-    uint64_t started_ns, next_barrier_ns, progress_ns;
-    uint64_t barriers_count, barrier_id; // the last one
+    uint64_t began_ns, started_ns, next_barrier_ns, progress_ns; // started: rows flow
+    uint64_t checked_bytes, checked_bytes_all;                   // of the checkpoint, by recovery
+    uint64_t barriers_count, barrier_id;                         // the last one
     uint64_t rows_at_barrier;
     uint64_t final_id;
     double recovery_seconds;
@@ -162,6 +163,14 @@ struct csti_job {
 // Ends the job with this reason, unless it has one.
 void csti_job_fail(csti_job *job, cst_code code, const cst_err *err);
 void csti_job_end(csti_job *job); // every thread returns
+// Whether it was told to stop while it recovered. Nothing is read that a checkpoint could hold: it
+// ends then.
+static inline bool csti_job_stops_early(csti_job *job) {
+    if (atomic_load_explicit(&job->stops_count, memory_order_relaxed) == 0) return false;
+    job->finished = true;
+    csti_job_end(job);
+    return true;
+}
 static inline bool csti_job_is_ending(const csti_job *job) {
     // Acquire pairs with the release in csti_job_end.
     return atomic_load_explicit(&job->ending, memory_order_acquire);

@@ -183,8 +183,11 @@ static double seconds_since(const csti_job *job, uint64_t from_ns) {
     return (double)(csti_clock_now_ns(job->clock) - from_ns) / 1e9;
 }
 
-static void restore_read(const csti_job *job, csti_job_progress *out) {
-    for (uint32_t p = 0; p < job->workers_count; p++) {
+static void recovery_read(const csti_job *job, csti_job_progress *out) {
+    out->seconds = seconds_since(job, job->began_ns);
+    out->checked_bytes = job->checked_bytes;
+    out->checked_bytes_all = job->checked_bytes_all;
+    for (uint32_t p = 0; job->plan_open && p < job->workers_count; p++) {
         const csti_manifest_partition *partition = &job->plan.manifest.partitions[p];
 
         out->restored_bytes +=
@@ -225,7 +228,7 @@ void csti_job_report(csti_job *job, bool recovering) {
         .starved = sums.starved,
         .recovering = recovering,
     };
-    if (recovering) restore_read(job, &progress);
+    if (recovering) recovery_read(job, &progress);
     if (source->kind == CSTI_SOURCE_GENERATOR && source->rows > 0)
         progress.rows_all = sums.rows + sums.lag;
     job->options.progress(job->options.progress_context, &progress);

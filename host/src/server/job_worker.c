@@ -120,11 +120,10 @@ cst_code csti_job_workers_start(csti_job *job, cst_err *err) {
     }
     while (atomic_load_explicit(&job->ready_count, memory_order_acquire) < job->workers_count &&
            !csti_job_is_ending(job)) {
-        if (atomic_load_explicit(&job->stops_count, memory_order_relaxed) > 1) {
-            csti_job_end(job);
-            break;
+        if (job->base_id > 0) {
+            if (csti_job_stops_early(job)) break;
+            csti_job_report(job, true);
         }
-        if (job->base_id > 0) csti_job_report(job, true);
         (void)csti_park_until(&job->coordinator, csti_clock_now_ns(job->clock) + RECOVERY_NAP_NS);
     }
     return CST_OK;

@@ -178,7 +178,7 @@ static cst_code partition_read(query *at, uint32_t partition, cst_restore_option
 
     if (segments_count == 0) return CST_OK; // nothing was ever cut there
     code = csti_chain_open(options->store, manifest, partition, 0, segments_count, &at->chain_arena,
-                           &chain, at->err);
+                           NULL, &chain, at->err);
     if (code != CST_OK) return code;
     code = table_open(at, &chain, &table);
     if (code == CST_OK)

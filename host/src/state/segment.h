@@ -53,6 +53,23 @@ CST_CHECK_RESULT static inline cst_code csti_restore_step(const cst_restore_opti
     return options->step(options->step_context, bytes_read, err);
 }
 
+// Called often while somebody reads, with the bytes that are done; they never fall. What it fails
+// with ends the reading.
+typedef struct csti_read_step {
+    cst_code (*call)(void *context, uint64_t bytes_done, cst_err *err); // NULL: nobody looks
+    void *context;
+} csti_read_step;
+
+CST_CHECK_RESULT static inline cst_code csti_read_step_call(const csti_read_step *step,
+                                                            uint64_t bytes_done, cst_err *err) {
+    if (!step || !step->call) return CST_OK;
+    return step->call(step->context, bytes_done, err);
+}
+
+// cst_segment_verify with a step (may be NULL), whose bytes end with those of the body.
+CST_CHECK_RESULT cst_code csti_segment_verify(const cst_segment *segment,
+                                              const cst_hash_key *hash_key,
+                                              const csti_read_step *step, cst_err *err);
 // Compares the checksums of blocks [from, to). Touches nothing but those bytes.
 CST_CHECK_RESULT cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from,
                                                      uint64_t to, cst_err *err);

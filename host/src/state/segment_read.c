@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOOT_TAIL_BYTES = 8 };
+enum { FOOT_TAIL_BYTES = 8, STEP_BLOCKS = 16 };
 
 // ---- Names of what a segment was made with ------------------------------------------------------
 
@@ -469,17 +469,49 @@ static const char *neighbour_check(verify_part *at, const uint8_t *record, uint6
     return NULL;
 }
 
+// All is read twice: blocks, then records. A step counts each pass as half of the body.
+static cst_code verify_step(const cst_segment *segment, const csti_read_step *step, bool second,
+                            uint64_t passed_bytes, cst_err *err) {
+    const uint64_t body_bytes = segment->footer.body_bytes;
+
+    return csti_read_step_call(step, ((second ? body_bytes : 0) + passed_bytes) / 2, err);
+}
+
+static cst_code blocks_verify(const cst_segment *segment, const csti_read_step *step,
+                              cst_err *err) {
+    const uint64_t blocks_count = segment->footer.blocks_count;
+    cst_code code = CST_OK;
+
+    for (uint64_t from = 0; code == CST_OK && from < blocks_count; from += STEP_BLOCKS) {
+        const uint64_t to = blocks_count - from < STEP_BLOCKS ? blocks_count : from + STEP_BLOCKS;
+
+        code = csti_segment_verify_blocks(segment, from, to, err);
+        if (code == CST_OK)
+            code = verify_step(segment, step, false, from * CST_SEGMENT_BLOCK_BYTES, err);
+    }
+    return code;
+}
+
 static cst_code part_verify(const cst_segment *segment, uint32_t part, const cst_hash_key *hash_key,
-                            cst_err *err) {
+                            const csti_read_step *step, cst_err *err) {
     const csti_record_shape *shape = &segment->shapes[part];
     const csti_segment_part_foot *foot = &segment->footer.parts[part];
     const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
     verify_part at = {.segment = segment, .hash_key = hash_key, .part = part};
     csti_record_counts counts = {0, 0};
+    uint64_t step_at = 0;
 
     for (uint64_t offset = 0; offset < foot->bytes;) {
         const csti_record head = csti_record_head(bytes + offset);
         const char *why = "cut off";
+
+        if (offset >= step_at) {
+            const cst_code code =
+                verify_step(segment, step, true, segment->part_at[part] + offset, err);
+
+            if (code != CST_OK) return code;
+            step_at = offset + STEP_BLOCKS * CST_SEGMENT_BLOCK_BYTES;
+        }
 
         if (csti_record_check(shape, bytes + offset, (size_t)(foot->bytes - offset), &why) ==
             CSTI_RECORD_GOOD)
@@ -501,18 +533,24 @@ static cst_code part_verify(const cst_segment *segment, uint32_t part, const cst
     return CST_OK;
 }
 
-cst_code cst_segment_verify(const cst_segment *segment, const cst_hash_key *hash_key,
-                            cst_err *err) {
+cst_code csti_segment_verify(const cst_segment *segment, const cst_hash_key *hash_key,
+                             const csti_read_step *step, cst_err *err) {
     cst_code code;
 
     if (hash_key && cst_segment_hash_key_check(hash_key) != segment->header.hash_key_check)
         return fail_at(segment, err, CST_SEGMENT_HASH_KEY,
                        offsetof(csti_segment_header, hash_key_check),
                        cst_code_text(CST_SEGMENT_HASH_KEY));
-    code = csti_segment_verify_blocks(segment, 0, segment->footer.blocks_count, err);
+    code = blocks_verify(segment, step, err);
     for (uint32_t part = 0; code == CST_OK && part < segment->header.parts_count; part++)
-        code = part_verify(segment, part, hash_key, err);
+        code = part_verify(segment, part, hash_key, step, err);
+    if (code == CST_OK) code = csti_read_step_call(step, segment->footer.body_bytes, err);
     return code;
+}
+
+cst_code cst_segment_verify(const cst_segment *segment, const cst_hash_key *hash_key,
+                            cst_err *err) {
+    return csti_segment_verify(segment, hash_key, NULL, err);
 }
 
 // ---- Chains -------------------------------------------------------------------------------------

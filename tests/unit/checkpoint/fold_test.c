@@ -82,7 +82,8 @@ TEST(a_chain_on_a_fold_restores_and_folds_again) {
             world_use_full(w, p, &full);
             world_manifest_read(w, id, &arena, &manifest);
             CHECK_OK(csti_chain_open(w->store, &manifest, p, 0,
-                                     manifest.partitions[p].segments_count, &arena, &chain, NULL));
+                                     manifest.partitions[p].segments_count, &arena, NULL, &chain,
+                                     NULL));
             for (uint32_t s = 0; s < chain.segments_count; s++)
                 chain_apply(&rows, chain.segments[s]);
             CHECK(models_equal(&rows, &w->past[id][p].rows));

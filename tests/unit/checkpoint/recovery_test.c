@@ -173,13 +173,16 @@ TEST(a_store_that_does_not_answer_is_not_a_damaged_one) {
 
 typedef struct progress_seen {
     uint64_t done, all, calls;
+    uint64_t stop_at; // a call; 0: none
 } progress_seen;
 
-static void progress_see(void *context, uint64_t bytes_done, uint64_t bytes_all) {
+static cst_code progress_see(void *context, uint64_t bytes_done, uint64_t bytes_all, cst_err *err) {
     progress_seen *seen = context;
 
-    CHECK(bytes_done > seen->done);
-    *seen = (progress_seen){bytes_done, bytes_all, seen->calls + 1};
+    CHECK(bytes_done >= seen->done);
+    CHECK(bytes_done <= bytes_all);
+    *seen = (progress_seen){bytes_done, bytes_all, seen->calls + 1, seen->stop_at};
+    return seen->calls == seen->stop_at ? cst_fail(err, CST_ABORTED, "enough") : CST_OK;
 }
 
 TEST(progress_rises_and_ends_with_all_bytes) {
@@ -190,12 +193,55 @@ TEST(progress_rises_and_ends_with_all_bytes) {
         for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
         csti_recovery_options options = options_of(w);
         options.verify_all = verify_all == 1;
-        options.progress = progress_see;
-        options.progress_context = &seen;
+        options.step = progress_see;
+        options.step_context = &seen;
         recovered(w, &options, 3);
-        CHECK_EQ(seen.calls, 2 * 3);
+        CHECK(seen.calls >= 2 * 3);
+        CHECK(seen.all > 0);
         CHECK_EQ(seen.done, seen.all);
         world_close(w);
+    }
+}
+
+static void fold_all(world *w, uint64_t id) {
+    csti_manifest_segment full;
+    csti_arena arena;
+
+    csti_arena_init(&arena, 1 << 20);
+    for (uint32_t p = 0; p < WORLD_PARTITIONS; p++)
+        CHECK_OK(world_fold(w, id, p, &arena, &full, NULL));
+    csti_arena_release(&arena);
+}
+
+// While it opens and verifies a candidate, and the fulls that folds registered: the next one finds
+// what it would have found.
+TEST(a_recovery_ends_wherever_its_step_fails) {
+    for (int verify_all = 0; verify_all < 2; verify_all++) {
+        progress_seen seen = {0};
+        cst_code code = CST_ABORTED;
+
+        for (uint64_t call = 1; code != CST_OK; call++) {
+            world *w = world_owned();
+            csti_recovery_options options;
+            csti_recovery_plan plan;
+
+            for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
+            fold_all(w, 3);
+            (void)world_checkpoint(w, 50, CANDIDATE);
+            world_claim(w);
+            options = options_of(w);
+            options.verify_all = verify_all == 1;
+            options.step = progress_see;
+            options.step_context = &seen;
+            seen = (progress_seen){.stop_at = call};
+            code = csti_recovery_plan_open(&options, &plan, &report, &why);
+            if (code != CST_OK) CHECK_EQ(code, CST_ABORTED);
+            CHECK_EQ(code != CST_OK, seen.calls == call);
+            if (code == CST_OK) csti_recovery_plan_close(&plan);
+            options.step = NULL;
+            recovered(w, &options, 4);
+            world_close(w);
+        }
     }
 }
 

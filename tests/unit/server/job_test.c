@@ -145,6 +145,42 @@ TEST(a_job_that_is_stopped_twice_while_it_recovers_ends_as_it_was) {
     folder_close(&f);
 }
 
+// The first word of a recovery that is heard.
+static void on_progress_stop(void *context, const csti_job_progress *progress) {
+    fixture *f = context;
+
+    if (!progress->recovering || atomic_exchange(&f->going, true)) return;
+    CHECK(progress->checked_bytes_all > 0);
+    CHECK_EQ(progress->restored_bytes_all, 0);
+    csti_job_stop(f->job);
+}
+
+TEST(a_job_that_is_stopped_once_while_it_checks_its_checkpoint_ends_as_it_was) {
+    for (int verify_all = 0; verify_all < 2; verify_all++) {
+        static fixture f;
+
+        folder_open(&f, 2, ROWS, "1h");
+        run_ok(&f, 0);
+        f.options.progress = on_progress_stop;
+        f.options.verify_all = verify_all == 1;
+        atomic_store(&f.going, false);
+        job_open(&f, 0);
+        CHECK_OK(csti_job_run(f.job, &f.result, &f.err));
+        CHECK(atomic_load(&f.going));
+        CHECK_EQ(f.result.recovered_from, 0);
+        CHECK_EQ(f.result.rows, 0);
+        CHECK_EQ(f.result.checkpoints, 0);
+        CHECK(f.result.finished);
+        CHECK(!f.result.caught_up);
+        job_close(&f);
+        f.options.progress = on_progress;
+        run_ok(&f, 0);
+        CHECK(f.result.recovered_from > 0);
+        check_state(&f, ROWS);
+        folder_close(&f);
+    }
+}
+
 static void on_applied(void *context, uint32_t partition, uint32_t rows_count, uint64_t read_ns,
                        uint64_t applied_ns) {
     fixture *f = context;
