@@ -73,8 +73,8 @@ typedef struct csti_manifest {
     uint64_t table_id;
     cst_hash_key hash_key;
     uint32_t key_groups_count; // CST_KEY_GROUPS_COUNT
-    const char *sink;          // "none", "stdout", "file": what the output was promised to; a job
-                               // that resumes keeps it
+    const char *sink;          // "none", "stdout", "file:out": what the output was promised to; a
+                               // job that resumes keeps it
     uint32_t partitions_count;
     const csti_manifest_partition *partitions; // 0, 1, ...; their groups cover all, in order
     uint32_t splits_count;

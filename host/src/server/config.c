@@ -419,6 +419,7 @@ static cst_code text_read(csti_config_reader *reader, csti_toml *toml, cst_err *
     cst_code code = file_read(config->path, &config->arena, &text, &bytes, err);
 
     if (code == CST_OK) code = folder_of(config->path, &config->arena, &reader->folder, err);
+    config->folder = reader->folder;
     if (code != CST_OK) return code;
     code = csti_toml_parse(text, bytes, &config->arena, toml, &place, &why);
     if (code == CST_NO_MEMORY) return cst_fail(err, code, "%s", why.text);

@@ -105,6 +105,10 @@ typedef struct csti_job_config {
     // [sink]
     csti_sink_kind sink;
     const char *sink_path; // absolute
+    const char *folder;    // the job file's, absolute
+    // What checkpoints say of it: "none", "stdout", "file:out/bids". A folder in that of the job
+    // file is named from there on; one that no manifest can hold is left out.
+    const char *sink_text;
     // [state]
     const char *state_store; // "hash:"
     uint64_t budget_bytes;   // of all partitions together

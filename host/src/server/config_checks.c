@@ -1,4 +1,5 @@
 #include "base/topology.h"
+#include "codec/types.h"
 #include "server/config_internal.h"
 #include "server/operator.h"
 #include "stream/published.h"
@@ -16,6 +17,7 @@ enum {
     PARTITION_BYTES_MIN = 64 << 20,
     STAGED_BYTES_DEFAULT = 512 << 20,
     GENERATOR_NAMES_MAX = 16,
+    SINK_TEXT_BYTES = 4096, // fits a manifest's text
 };
 
 typedef struct checker {
@@ -257,6 +259,32 @@ static void source_folder_check(const checker *c, const char *store) {
         csti_problem_add(c->problems, at, "[source] path: checkpoints (%.100s) lie in it", store);
 }
 
+// Whether a manifest can hold it.
+static bool is_plain(const char *text) {
+    const size_t bytes = strlen(text);
+
+    for (size_t i = 0; i < bytes; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 0x7f) return false;
+    return csti_utf8_error_at((const uint8_t *)text, bytes) == bytes;
+}
+
+// A job that is moved as a whole keeps its sink: what lies in its folder is named from there.
+static cst_code sink_name(const checker *c) {
+    static const char *const kinds[] = {
+        [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
+    csti_job_config *config = c->config;
+    const char *path = config->sink == CSTI_SINK_FILE ? config->sink_path : NULL;
+    const size_t folder_bytes = strlen(config->folder);
+    char text[SINK_TEXT_BYTES];
+
+    if (path && is_inside(path, config->folder) && path[folder_bytes] == '/')
+        path += folder_bytes + 1;
+    if (!path || !is_plain(path) || strlen(path) >= sizeof text - sizeof "stdout:") path = NULL;
+    (void)snprintf(text, sizeof text, "%s%s%s", kinds[config->sink], path ? ":" : "",
+                   path ? path : "");
+    return csti_text_keep(&config->arena, text, &config->sink_text, c->err);
+}
+
 static void folders_check(const checker *c) {
     const csti_job_config *config = c->config;
     const char *store = config->checkpoint_store;
@@ -375,6 +403,8 @@ cst_code csti_config_complete(csti_config_reader *reader, const csti_config_over
     state_store_check(&c);
     checkpoint_store_check(&c, overrides);
     folders_check(&c);
+    code = sink_name(&c);
+    if (code != CST_OK) return code;
     code = device_check(&c, overrides);
     return code == CST_OK ? columns_check(&c) : code;
 }

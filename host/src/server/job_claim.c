@@ -31,8 +31,8 @@ static cst_code owner_draw(csti_job *job, cst_err *err) {
     return code;
 }
 
-// What the claim is going to push aside. *heir_out: the owner before this one holds the lease of
-// folds, and nobody will give it back if he is dead.
+// What the claim is going to push aside. *heir_out: the owner before this one holds
+// the lease of folds, and nobody will give it back if he is dead.
 static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
     csti_meta_view view;
     csti_arena arena;
@@ -107,24 +107,6 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
 
 // ---- Recovery -----------------------------------------------------------------------------------
 
-static cst_code output_seen(void *context, uint32_t partition, uint64_t epoch, bool *out,
-                            cst_err *err) {
-    csti_job *job = context;
-
-    return csti_sink_has_released(job->sink, partition, epoch, out, err);
-}
-
-static cst_code sink_open(csti_job *job, cst_err *err) {
-    csti_sink_options options = {.kind = job->config->sink,
-                                 .path = job->config->sink_path,
-                                 .plan = job->shape.render};
-    cst_code code = csti_random_fill(job->random, &options.nonce, sizeof options.nonce, err);
-
-    if (code == CST_OK && options.kind == CSTI_SINK_FILE)
-        code = csti_job_folders_make(options.path, err);
-    return code == CST_OK ? csti_sink_open(&options, &job->sink, err) : code;
-}
-
 // The secret of the state's hash: drawn once, then as every manifest has it.
 static cst_code hash_key_settle(csti_job *job, cst_err *err) {
     csti_job_identity *identity = &job->shape.identity;
@@ -137,22 +119,6 @@ static cst_code hash_key_settle(csti_job *job, cst_err *err) {
     job->key.hash_key = identity->hash_key;
     job->shape.table.hash_key = identity->hash_key;
     return code;
-}
-
-// What was committed went out to the sink of then, and goes out to no other. Where nothing was,
-// parts that are there are another job's, or of a state that is gone.
-static cst_code sink_check(const csti_job *job, cst_err *err) {
-    const csti_manifest *manifest = &job->plan.manifest;
-    const char *kind = job->shape.identity.sink;
-
-    if (manifest->id == 0) return csti_sink_unused_check(job->sink, err);
-    if (strcmp(manifest->sink, kind) == 0) return CST_OK;
-    return cst_fail(err, CST_CONFIG,
-                    "%s: [sink] kind is \"%s\", and checkpoint %" PRIu64
-                    " of %s was made with \"%s\": results of committed rows would be missing from "
-                    "the new sink. Put that kind there, or begin anew with another store",
-                    job->config->path, kind, manifest->id, job->config->checkpoint_store,
-                    manifest->sink);
 }
 
 static cst_code recovery_step(void *context, uint64_t bytes_done, uint64_t bytes_all,
@@ -177,19 +143,19 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
         .tenure = job->tenure,
         .accept_repeats = job->options.accept_repeats,
         .verify_all = job->options.verify_all,
-        .output_seen = output_seen,
+        .output_seen = csti_job_output_seen,
         .output_context = job,
         .step = recovery_step,
         .step_context = job,
     };
-    cst_code code = sink_open(job, err);
+    cst_code code = csti_job_sink_open(job, err);
 
     if (code != CST_OK) return code;
     code = csti_recovery_plan_open(&options, &job->plan, &job->recovery, err);
     if (code != CST_OK) return code;
     job->plan_open = true;
     job->base_id = job->plan.manifest.id;
-    code = sink_check(job, err);
+    code = csti_job_sink_check(job, &job->plan.manifest, err);
     return code == CST_OK ? hash_key_settle(job, err) : code;
 }
 

@@ -194,6 +194,16 @@ CST_CHECK_RESULT cst_code csti_job_store_lock(csti_job *job, cst_err *err);
 const char *csti_job_store_folder(const csti_job_config *config); // NULL: no file: store
 void csti_job_unlock(csti_job *job);
 
+// ---- job_sink.c
+CST_CHECK_RESULT cst_code csti_job_sink_open(csti_job *job, cst_err *err);
+// Whether the checkpoint's output went to the sink that the job has. A manifest of id 0: whether
+// the sink, which is open, has nothing. CONFIG, SINK.
+CST_CHECK_RESULT cst_code csti_job_sink_check(const csti_job *job, const csti_manifest *manifest,
+                                              cst_err *err);
+// The context is the job.
+CST_CHECK_RESULT cst_code csti_job_output_seen(void *context, uint32_t partition, uint64_t epoch,
+                                               bool *out, cst_err *err);
+
 // ---- job_claim.c
 CST_CHECK_RESULT cst_code csti_job_claim(csti_job *job, cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_recover(csti_job *job, cst_err *err);

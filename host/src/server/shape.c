@@ -376,8 +376,6 @@ static cst_code table_id_of(const csti_job_identity *identity, uint64_t *out, cs
 }
 
 static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err) {
-    static const char *const sinks[] = {
-        [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
     csti_job_identity *identity = &b->out->identity;
     char schema[CST_COLUMNS_MAX * COLUMN_TEXT_BYTES];
     csti_buffer text;
@@ -385,7 +383,7 @@ static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err
 
     if (code != CST_OK) return cst_fail(err, code, "the key's schema");
     identity->program = b->out->program;
-    identity->sink = sinks[b->config->sink];
+    identity->sink = b->config->sink_text;
     identity->parts_count = 1;
     identity->parts[0] = (cst_segment_part){.layout = CST_TABLE_INLINE,
                                             .key_bytes = b->out->table.key_bytes,

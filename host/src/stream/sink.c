@@ -44,13 +44,17 @@ static cst_code folder_fail(const csti_sink *sink, const char *what, cst_err *er
 
 // ---- Names --------------------------------------------------------------------------------------
 
+static void name_write(uint64_t epoch, uint32_t partition, char out[CSTI_PART_NAME_BYTES]) {
+    (void)snprintf(out, CSTI_PART_NAME_BYTES, "%020" PRIu64 "-%05" PRIu32 ".ndjson", epoch,
+                   partition);
+}
+
 // "{epoch:020}-{partition:05}.ndjson"; false: no part's name.
 static bool name_read(const char *name, uint64_t *epoch_out, uint32_t *partition_out) {
     char again[CSTI_PART_NAME_BYTES];
 
     if (sscanf(name, "%20" SCNu64 "-%10" SCNu32, epoch_out, partition_out) != 2) return false;
-    (void)snprintf(again, sizeof again, "%020" PRIu64 "-%05" PRIu32 ".ndjson", *epoch_out,
-                   *partition_out);
+    name_write(*epoch_out, *partition_out, again);
     return strcmp(name, again) == 0;
 }
 
@@ -211,7 +215,7 @@ static cst_code part_release(release *to, uint32_t partition, uint64_t epoch,
     csti_part part = {.file = -1};
     cst_code code;
 
-    (void)snprintf(name, sizeof name, "%020" PRIu64 "-%05" PRIu32 ".ndjson", epoch, partition);
+    name_write(epoch, partition, name);
     (void)snprintf(temporary, sizeof temporary, TEMPORARY_PREFIX "%016" PRIx64 "-%s",
                    to->sink->nonce, name);
     code = csti_part_open(to->sink->folder, to->sink->path, name, temporary, &part, err);
@@ -295,6 +299,19 @@ cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition, uint64_t ep
     if (sink->kind == CSTI_SINK_FILE) code = part_find(sink, partition, epoch, name, err);
     if (code == CST_OK) *out = sink->kind == CSTI_SINK_STDOUT || name[0] != '\0';
     return code;
+}
+
+bool csti_sink_folder_has(const char *path, uint32_t partition, uint64_t epoch) {
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char name[CSTI_PART_NAME_BYTES];
+    bool found = false;
+
+    name_write(epoch, partition, name);
+    if (folder >= 0) {
+        found = faccessat(folder, name, F_OK, 0) == 0;
+        (void)close(folder);
+    }
+    return found;
 }
 
 cst_code csti_sink_unused_check(csti_sink *sink, cst_err *err) {

@@ -45,6 +45,8 @@ CST_CHECK_RESULT cst_code csti_sink_release(csti_sink *sink, uint32_t partition,
 // back behind it. none: never; stdout: always, it cannot know.
 CST_CHECK_RESULT cst_code csti_sink_has_released(csti_sink *sink, uint32_t partition,
                                                  uint64_t epoch, bool *out, cst_err *err);
+// Whether the folder of a file sink holds the part of this epoch.
+bool csti_sink_folder_has(const char *path, uint32_t partition, uint64_t epoch);
 // SINK: there is a part, and a job that begins anew would give others of the same names. stdout,
 // none: OK.
 CST_CHECK_RESULT cst_code csti_sink_unused_check(csti_sink *sink, cst_err *err);

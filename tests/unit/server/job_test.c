@@ -415,6 +415,60 @@ TEST(another_kind_of_sink_is_refused) {
     }
 }
 
+TEST(another_folder_of_results_is_refused_before_anything_is_claimed) {
+    static fixture f;
+
+    folder_open_for(&f, 2, ROWS, "1s", "kind = \"file\"\npath = \"out\"");
+    run_ok(&f, 0);
+    for (int start = 0; start < 2; start++) {
+        sink_change(&f, "kind = \"file\"\npath = \"results/new\"");
+        CHECK_CODE(run(&f, 0), CST_CONFIG);
+        CHECK(strstr(f.err.text, "[sink] path is \"results/new\", and checkpoint"));
+        CHECK(strstr(f.err.text, "put its results into \"out\""));
+        CHECK(strstr(f.err.text, "Put that path there, or move the folder with its parts"));
+    }
+    sink_change(&f, "kind = \"file\"\npath = \"./results/../out/\"");
+    run_ok(&f, 0);
+    check_state(&f, ROWS);
+    folder_close(&f);
+}
+
+// By the folder's name it was another one each time.
+TEST(results_that_were_moved_or_have_a_second_name_are_gone_on_with) {
+    static fixture f, g;
+    char command[4 * PATH_BYTES], sink[2 * PATH_BYTES];
+
+    folder_open_for(&f, 2, ROWS, "1s", "kind = \"file\"\npath = \"out\"");
+    run_ok(&f, 0);
+    // With its parts.
+    snprintf(command, sizeof command, "mv '%s/out' '%s/moved'", f.folder, f.folder);
+    CHECK_EQ(system(command), 0);
+    sink_change(&f, "kind = \"file\"\npath = \"moved\"");
+    run_ok(&f, 0);
+    // A link, and no parts.
+    snprintf(command, sizeof command, "rm '%s/moved/'*; ln -s moved '%s/out'; ln -s moved '%s/b'",
+             f.folder, f.folder, f.folder);
+    CHECK_EQ(system(command), 0);
+    sink_change(&f, "kind = \"file\"\npath = \"b\"");
+    run_ok(&f, 0);
+    folder_close(&f);
+    // The whole job, its folder named absolutely, with nothing in it.
+    folder_open_for(&f, 2, ROWS, "1s", "kind = \"none\"");
+    folder_open_for(&g, 2, ROWS, "1s", "kind = \"none\"");
+    snprintf(sink, sizeof sink, "kind = \"file\"\npath = \"%s/out\"", f.folder);
+    sink_change(&f, sink);
+    run_ok(&f, 0);
+    snprintf(command, sizeof command, "mv '%s/data' '%s/out' '%s'; rm '%s/out/'*", f.folder,
+             f.folder, g.folder, g.folder);
+    CHECK_EQ(system(command), 0);
+    sink_change(&g, "kind = \"file\"\npath = \"out\"");
+    run_ok(&g, 0);
+    CHECK(g.result.recovered_from > 0);
+    check_state(&g, ROWS);
+    folder_close(&f);
+    folder_close(&g);
+}
+
 // The state is removed and its results are not.
 TEST(a_job_that_begins_anew_over_old_parts_ends_before_it_commits) {
     static fixture f;
