@@ -31,7 +31,24 @@ static cst_code owner_draw(csti_job *job, cst_err *err) {
     return code;
 }
 
-// What the claim is going to push aside. *heir_out: the owner before this one holds
+// Whether the newest committed checkpoint can be gone on from. What its manifest cannot be asked is
+// for recovery to find, which may adopt a newer one or go back to an older.
+static cst_code newest_check(const csti_job *job, const csti_meta_view *view, csti_arena *arena,
+                             cst_err *err) {
+    const csti_meta_checkpoint *newest = csti_meta_view_newest(view);
+    csti_manifest_object object;
+    cst_code code;
+
+    if (!newest) return CST_OK;
+    code = csti_manifest_fetch(job->store, newest->id, newest->manifest, &newest->crc, arena,
+                               &object, err);
+    if (csti_code_is_damage(code)) return CST_OK;
+    if (code == CST_OK) code = csti_manifest_expect(&object.manifest, &job->shape.identity, err);
+    if (code != CST_OK) return cst_fail_at(err, code, "checkpoint %" PRIu64, newest->id);
+    return csti_job_sink_check(job, &object.manifest, err);
+}
+
+// What the claim is going to push aside, or must not. *heir_out: the owner before this one holds
 // the lease of folds, and nobody will give it back if he is dead.
 static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
     csti_meta_view view;
@@ -47,6 +64,7 @@ static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
                         ". Put that number there",
                         job->config->path, job->config->partitions, job->config->checkpoint_store,
                         view.partitions_count);
+    if (code == CST_OK) code = newest_check(job, &view, &arena, err);
     for (uint32_t i = 0; i < view.leases_count && code == CST_OK; i++)
         if (strcmp(view.leases[i].name, CSTI_FOLD_LEASE) == 0)
             *heir_out = view.leases[i].holder != 0 && view.leases[i].holder == view.owner;

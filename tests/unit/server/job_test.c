@@ -375,6 +375,29 @@ TEST(another_number_of_partitions_is_refused) {
     folder_close(&g);
 }
 
+static uint64_t tenure_of(fixture *f) {
+    char uri[PATH_BYTES + 64];
+    cst_object_store *store = NULL;
+    csti_meta *meta = NULL;
+    csti_meta_view view;
+    csti_arena arena;
+    uint64_t tenure;
+
+    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
+    csti_arena_init(&arena, 1 << 20);
+    CHECK_OK(cst_object_store_open(uri, NULL, &store, NULL));
+    const csti_meta_log_options log = {.store = store,
+                                       .clock = csti_clock_real(),
+                                       .random = csti_random_real()};
+    CHECK_OK(csti_meta_open_log(&log, &meta, NULL));
+    CHECK_OK(csti_meta_read(meta, &arena, &view, NULL));
+    tenure = view.tenure;
+    csti_meta_close(meta);
+    cst_object_store_close(store);
+    csti_arena_release(&arena);
+    return tenure;
+}
+
 // The job file again, with another sink.
 static void sink_change(const fixture *f, const char *sink) {
     FILE *file = fopen(f->path, "w");
@@ -408,6 +431,7 @@ TEST(another_kind_of_sink_is_refused) {
         snprintf(was, sizeof was, "was made with %s: results of committed rows", cases[i].was);
         CHECK(strstr(f.err.text, is));
         CHECK(strstr(f.err.text, was));
+        CHECK_EQ(tenure_of(&f), 1); // it has claimed nothing
         sink_change(&f, cases[i].before);
         run_ok(&f, 0);
         check_state(&f, ROWS);
@@ -417,6 +441,7 @@ TEST(another_kind_of_sink_is_refused) {
 
 TEST(another_folder_of_results_is_refused_before_anything_is_claimed) {
     static fixture f;
+    char command[3 * PATH_BYTES];
 
     folder_open_for(&f, 2, ROWS, "1s", "kind = \"file\"\npath = \"out\"");
     run_ok(&f, 0);
@@ -426,7 +451,10 @@ TEST(another_folder_of_results_is_refused_before_anything_is_claimed) {
         CHECK(strstr(f.err.text, "[sink] path is \"results/new\", and checkpoint"));
         CHECK(strstr(f.err.text, "put its results into \"out\""));
         CHECK(strstr(f.err.text, "Put that path there, or move the folder with its parts"));
+        snprintf(command, sizeof command, "test ! -e '%s/results'", f.folder);
+        CHECK_EQ(system(command), 0);
     }
+    CHECK_EQ(tenure_of(&f), 1);
     sink_change(&f, "kind = \"file\"\npath = \"./results/../out/\"");
     run_ok(&f, 0);
     check_state(&f, ROWS);
