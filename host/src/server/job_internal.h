@@ -69,6 +69,7 @@ typedef struct job_worker {
     csti_totals totals;     // with config->totals
     csti_metric *upload_ns; // a histogram; its uploader's to write
     csti_metric *lag;       // of its reader; NULL: it has none
+    uint64_t near_said;     // the coordinator's: warnings of its memory that are logged
 } job_worker;
 
 typedef struct job_uploader {

@@ -197,6 +197,23 @@ static void recovery_read(const csti_job *job, csti_job_progress *out) {
     }
 }
 
+// Once each time that a partition comes near its budget.
+static void budgets_warn(csti_job *job) {
+    for (uint32_t p = 0; job->started_ns && p < job->workers_count; p++) {
+        const csti_partition_metrics *metrics =
+            csti_partition_metrics_of(job->workers[p].partition);
+        const uint64_t count = (uint64_t)gauge_read(metrics->near_count);
+
+        if (count == job->workers[p].near_said) continue;
+        job->workers[p].near_said = count;
+        CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 5, "memory_budget_near",
+                         csti_log_u64("partition", p),
+                         csti_log_u64("used_bytes", (uint64_t)gauge_read(metrics->used_bytes)),
+                         csti_log_u64("budget_bytes", (uint64_t)gauge_read(metrics->budget_bytes)),
+                         csti_log_u64("percent", CSTI_BUDGET_NEAR_PERCENT));
+    }
+}
+
 void csti_job_report(csti_job *job, bool recovering) {
     const uint64_t now_ns = csti_clock_now_ns(job->clock);
     const csti_source_options *source = &job->config->source;
@@ -210,6 +227,7 @@ void csti_job_report(csti_job *job, bool recovering) {
     sums = sums_read(job);
     if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
     gauges_set(job, &sums, &stats);
+    budgets_warn(job);
     if (sums.starved > job->starved_said)
         CSTI_LOG(job->options.logger, CSTI_LOG_ERROR, "memory_budget_too_small",
                  csti_log_u64("partitions", sums.starved),

@@ -52,6 +52,7 @@ struct csti_partition {
     bool has_release;
     bool halted; // the driver: the table has no room
     bool paused; // counted in options.paused
+    bool near;   // the budget
     _Alignas(CSTI_SPSC_LINE_BYTES) _Atomic bool starved;
 };
 
@@ -67,6 +68,25 @@ static void pause_set(csti_partition *partition, bool paused) {
         atomic_fetch_sub_explicit(partition->options.paused, 1, memory_order_relaxed);
 }
 
+// Whether the state alone, which no checkpoint frees, or all together takes so much of its budget.
+static bool fills(const csti_partition *partition, uint64_t state_bytes, uint64_t log_bytes,
+                  uint64_t percent) {
+    const uint64_t state_max = partition->options.state_bytes_max;
+    const uint64_t all_max = state_max + partition->options.log_bytes_max;
+
+    return partition->halted || state_bytes > state_max / 100 * percent ||
+           state_bytes + log_bytes > all_max / 100 * percent;
+}
+
+static void near_look(csti_partition *partition, uint64_t state_bytes, uint64_t log_bytes) {
+    const bool was = partition->near;
+
+    partition->near = fills(partition, state_bytes, log_bytes,
+                            was ? CSTI_BUDGET_FAR_PERCENT : CSTI_BUDGET_NEAR_PERCENT);
+    csti_metric_set(partition->metrics.near, partition->near);
+    if (partition->near && !was) csti_metric_add(partition->metrics.near_count, 1);
+}
+
 static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
     cst_table *image = cst_device_table_image(partition->options.table);
@@ -79,6 +99,7 @@ static void room_look(csti_partition *partition) {
     state_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes;
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
+    near_look(partition, state_bytes, stats.log_bytes);
     pause_set(partition, partition->halted || state_bytes > partition->options.state_bytes_max ||
                              stats.log_bytes > partition->options.log_bytes_max);
     const bool starved =
@@ -110,6 +131,12 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
          "Memory of the table, its change log included."},
         {&m->paused, CSTI_METRIC_GAUGE, "constellation_paused",
          "1: above the memory budget; 2: and nothing is left that could be freed."},
+        {&m->near, CSTI_METRIC_GAUGE, "constellation_near_budget",
+         "1: at 80% of the memory budget or above, until it is below 75%."},
+        {&m->near_count, CSTI_METRIC_COUNTER, "constellation_near_budget_total",
+         "Times that the memory came to 80% of its budget."},
+        {&m->budget_bytes, CSTI_METRIC_GAUGE, "constellation_budget_bytes",
+         "The partition's share of the memory budget."},
         {&m->queued, CSTI_METRIC_GAUGE, "constellation_channel_messages",
          "Messages in the partition's channels."},
         {&m->held, CSTI_METRIC_GAUGE, "constellation_align_held_rows",
@@ -125,8 +152,11 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
     (void)snprintf(labels, sizeof labels, "partition=\"%u\"", partition->options.partition);
     code = csti_metrics_register_rows(partition->options.metrics, wanted,
                                       sizeof wanted / sizeof *wanted, labels, err);
-    if (code == CST_OK) csti_metric_set(m->waits_for, -1);
-    return code;
+    if (code != CST_OK) return code;
+    csti_metric_set(m->waits_for, -1);
+    csti_metric_set(m->budget_bytes, (int64_t)(partition->options.state_bytes_max +
+                                               partition->options.log_bytes_max));
+    return CST_OK;
 }
 
 // What becomes of barriers that are not sealed: one name, a label for each outcome of the aligner.

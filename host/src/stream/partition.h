@@ -33,7 +33,11 @@
 
 #include <constellation/driver.h>
 
-enum { CSTI_PARTITION_BARRIERS_MAX = 64 };
+enum {
+    CSTI_PARTITION_BARRIERS_MAX = 64,
+    CSTI_BUDGET_NEAR_PERCENT = 80, // of the budget: somebody is warned
+    CSTI_BUDGET_FAR_PERCENT = 75,  // below it the warning is over
+};
 
 typedef struct csti_partition csti_partition;
 
@@ -92,6 +96,9 @@ typedef struct csti_partition_metrics {
     csti_metric *keys;         // constellation_keys
     csti_metric *used_bytes;   // constellation_table_bytes
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved
+    csti_metric *near;         // constellation_near_budget: 1 from CSTI_BUDGET_NEAR_PERCENT on
+    csti_metric *near_count;   // constellation_near_budget_total: how often it came there
+    csti_metric *budget_bytes; // constellation_budget_bytes
     csti_metric *queued;       // constellation_channel_messages: in its channels, now
     csti_metric *held;         // constellation_align_held_rows
     csti_metric *ignored;      // constellation_barriers_ignored_total: twice, old or given up

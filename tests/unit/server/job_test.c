@@ -766,9 +766,13 @@ TEST(a_job_whose_folds_are_behind_reads_more_slowly_and_says_so) {
     folder_close(&f);
 }
 
+static uint32_t warnings; // of a memory that fills
+
 static void stop_when_starved(void *context, const char *line, size_t bytes) {
+    static const char near[] = " warn memory_budget_near partition=0 used_bytes=";
     fixture *f = context;
 
+    if (memmem(line, bytes, near, sizeof near - 1)) warnings++;
     if (!memmem(line, bytes, " memory_budget_too_small ", 25)) return;
     csti_job_stop(f->job);
     csti_job_stop(f->job);
@@ -779,7 +783,7 @@ TEST(a_job_whose_budget_is_too_small_says_so_also_where_nobody_asks_for_progress
     csti_logger logger;
 
     folder_open(&f, 1, 0, "10ms");
-    csti_logger_init(&logger, csti_clock_real(), CSTI_LOG_ERROR, stop_when_starved, &f);
+    csti_logger_init(&logger, csti_clock_real(), CSTI_LOG_WARN, stop_when_starved, &f);
     f.options.logger = &logger;
     job_open(&f, 0);
     f.job->options.progress = NULL;
@@ -787,6 +791,7 @@ TEST(a_job_whose_budget_is_too_small_says_so_also_where_nobody_asks_for_progress
     f.config.budget_bytes = 64 << 20;
     f.config.source.generate.keys = 100000000;
     CHECK_OK(csti_job_run(f.job, &f.result, &f.err)); // until the log has said it
+    CHECK(warnings > 0);                              // and has warned before
     job_close(&f);
     folder_close(&f);
 }

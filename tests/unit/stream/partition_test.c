@@ -418,6 +418,38 @@ TEST(above_its_budget_a_partition_pauses_its_readers_until_a_release) {
     fixture_close(&f);
 }
 
+// All keys once, as an epoch of their own.
+static void send_epoch(fixture *f, uint64_t id) {
+    for (uint64_t first = 0; first + BLOCK_ROWS <= KEYS; first += BLOCK_ROWS)
+        CHECK(send(f, (int)(first / BLOCK_ROWS % INPUTS), first, BLOCK_ROWS, 1));
+    for (int i = 0; i < INPUTS; i++) send_barrier(f, i, id);
+    run(f);
+}
+
+TEST(a_partition_near_its_budget_says_so_once_until_it_is_far_from_it) {
+    enum { STATE_BYTES = 1 << 20, LOG_BYTES = 4 << 20 };
+    const csti_partition_metrics *metrics;
+    uint64_t id = 0;
+    fixture f;
+
+    fixture_open_bounded(&f, "cpu:", STATE_BYTES, LOG_BYTES, 64 << 20);
+    metrics = csti_partition_metrics_of(f.partition);
+    CHECK_EQ(metric(metrics->budget_bytes), STATE_BYTES + LOG_BYTES);
+    for (int64_t round = 1; round <= 2; round++) {
+        while (metric(metrics->near) == 0 && id < SEALED_MAX - 2) send_epoch(&f, ++id);
+        CHECK_EQ(metric(metrics->near), 1);
+        CHECK_EQ(metric(metrics->near_count), round);
+        CHECK_EQ(f.paused, 0); // it only says so
+        send_epoch(&f, ++id);
+        CHECK_EQ(metric(metrics->near_count), round);
+        f.releasable_count = f.sealed_count;
+        run(&f);
+        CHECK_EQ(metric(metrics->near), 0);
+    }
+    check_table(&f);
+    fixture_close(&f);
+}
+
 TEST(a_table_without_room_waits_and_goes_on_behind_a_release) {
     enum { BYTES = 4 << 20 };
     uint64_t id = 0;
