@@ -26,7 +26,8 @@
 // So what stands on an aborted id's epochs stays up; those epochs alone are uploaded again.
 //
 // Promises   pins end by commit only. An aborted id is never used again. After FENCED nothing is
-//            written any more. Every step has a deadline; one that passes it aborts the id. Whether
+//            written any more. Every step has a deadline; one that passes it aborts the id. The
+//            deadline of a release is the sink's: what it does not take is offered again. Whether
 //            a commit took effect is never guessed: what is not known is decided by the abort.
 // Thread     upload(p): one thread at a time a partition; commit: one thread; the rest: any (a lock
 //            inside, never held while store or metadata are called).

@@ -41,7 +41,20 @@ typedef struct csti_compaction_options {
     uint32_t keep;              // checkpoints; at least 1
     uint64_t lease_ttl_us;      // 0: 60 s
     uint64_t fold_memory_bytes; // 0: 64 MiB
+    // Of each step: a read, a write, a command, a deletion. One that takes longer ends the fold or
+    // gc with DEADLINE, also if it succeeds: the store is too slow now. 0: none.
+    uint64_t step_deadline_us;
 } csti_compaction_options;
+
+// When the step at work began.
+typedef struct csti_compaction_watch {
+    uint64_t since_ns;
+} csti_compaction_watch;
+
+void csti_compaction_begin(const csti_compaction_options *options, csti_compaction_watch *watch);
+// A step has ended, and the next one begins.
+CST_CHECK_RESULT cst_code csti_compaction_step(const csti_compaction_options *options,
+                                               csti_compaction_watch *watch, cst_err *err);
 
 // How many segments of the chain a fold takes in: all but the output of the manifest's checkpoint,
 // which may have to be released again. 0: nothing to fold.
@@ -53,7 +66,8 @@ bool csti_fold_is_due(const csti_fold_policy *policy, const csti_manifest_partit
 double csti_fold_lag(const csti_fold_policy *policy, const csti_manifest_partition *partition);
 // Folds partition `p` of a committed manifest: *full_out (its name in `arena`) is registered. One
 // that was registered before is taken as it is, and may hold less. AGAIN: nothing to fold; LEASE:
-// another process folds, or took over; SEGMENT_*, NOT_FOUND: damage; store errors.
+// another process folds, or took over; SEGMENT_*, NOT_FOUND: damage; DEADLINE: the chain stays;
+// store errors.
 CST_CHECK_RESULT cst_code csti_fold_partition(const csti_compaction_options *options,
                                               const csti_manifest *manifest, uint32_t p,
                                               csti_arena *arena, csti_manifest_segment *full_out,
@@ -84,7 +98,7 @@ typedef enum csti_gc_mode { CSTI_GC_DRY, CSTI_GC_RETIRE, CSTI_GC_ORPHANS } csti_
 // for what no manifest ever named, and sweeps uploads that were abandoned. `visit` (may be NULL)
 // sees each object before it goes. FENCED; MANIFEST, NOT_FOUND: a manifest that is to be kept
 // cannot be read, so that nothing is known to be garbage; PINNED, USAGE: others were faster;
-// store errors: what is pending stays so.
+// DEADLINE: what was deleted is not pending any more; store errors: what is pending stays so.
 CST_CHECK_RESULT cst_code csti_gc(const csti_compaction_options *options, csti_gc_mode mode,
                                   void (*visit)(void *context, const char *name), void *context,
                                   csti_gc_report *report_out, cst_err *err);

@@ -72,6 +72,24 @@ double csti_fold_lag(const csti_fold_policy *policy, const csti_manifest_partiti
     return by_count > by_bytes ? by_count : by_bytes;
 }
 
+// ---- Deadlines ----------------------------------------------------------------------------------
+
+void csti_compaction_begin(const csti_compaction_options *options, csti_compaction_watch *watch) {
+    watch->since_ns = csti_clock_now_ns(options->clock);
+}
+
+cst_code csti_compaction_step(const csti_compaction_options *options, csti_compaction_watch *watch,
+                              cst_err *err) {
+    const uint64_t since_ns = watch->since_ns;
+
+    csti_compaction_begin(options, watch);
+    if (options->step_deadline_us == 0 ||
+        watch->since_ns - since_ns <= options->step_deadline_us * 1000)
+        return CST_OK;
+    return cst_fail(err, CST_DEADLINE, "a step of it took longer than %" PRIu64 " us",
+                    options->step_deadline_us);
+}
+
 // ---- One fold -----------------------------------------------------------------------------------
 
 typedef struct fold_job {
@@ -79,6 +97,7 @@ typedef struct fold_job {
     const csti_manifest *manifest;
     uint32_t p, count; // segments of partition p that go in
     uint64_t ttl_us, token, held_ns;
+    csti_compaction_watch watch;
     csti_arena work; // what is needed only while it folds
     csti_chain chain;
     cst_object_upload *upload;
@@ -103,14 +122,16 @@ static cst_code lease_propose(fold_job *job, uint64_t *token_out, cst_err *err) 
     return CST_OK;
 }
 
-// Asks for more time when a third of it is over. The holder stops itself before its time ends.
+// Behind each step. Asks for more time when a third of it is over. The holder stops itself before
+// its time ends.
 static cst_code lease_hold(void *context, cst_err *err) {
     fold_job *job = context;
     const uint64_t ttl_ns = job->ttl_us * 1000;
     uint64_t age_ns = csti_clock_now_ns(job->options->clock) - job->held_ns;
     uint64_t token = 0;
-    cst_code code;
+    cst_code code = csti_compaction_step(job->options, &job->watch, err);
 
+    if (code != CST_OK) return code;
     if (age_ns < ttl_ns / 3) return CST_OK;
     code = lease_propose(job, &token, err);
     if (code == CST_OK && token == job->token) return CST_OK;
@@ -342,7 +363,8 @@ cst_code csti_fold_find(cst_object_store *store, const csti_meta_view *view,
     return CST_AGAIN;
 }
 
-static cst_code registered_find(fold_job *job, csti_arena *arena, cst_err *err) {
+static cst_code registered_find(fold_job *job, csti_arena *arena, const csti_read_step *step,
+                                cst_err *err) {
     csti_meta_view view;
     uint32_t count = 0;
     cst_code code = csti_meta_refresh(job->options->meta, err);
@@ -350,15 +372,24 @@ static cst_code registered_find(fold_job *job, csti_arena *arena, cst_err *err) 
     if (code == CST_OK) code = csti_meta_read(job->options->meta, &job->work, &view, err);
     if (code != CST_OK) return code;
     return csti_fold_find(job->options->store, &view, job->manifest, job->p, &job->chain, arena,
-                          NULL, &job->full, &count, err);
+                          step, &job->full, &count, err);
+}
+
+// Before there is a lease to be held.
+static cst_code chain_step(void *context, uint64_t bytes, cst_err *err) {
+    fold_job *job = context;
+
+    (void)bytes;
+    return csti_compaction_step(job->options, &job->watch, err);
 }
 
 static cst_code fold_run(fold_job *job, csti_arena *arena, cst_err *err) {
+    const csti_read_step step = {chain_step, job};
     char *name = NULL;
     cst_code code = csti_chain_open(job->options->store, job->manifest, job->p, 0, job->count,
-                                    &job->work, NULL, &job->chain, err);
+                                    &job->work, &step, &job->chain, err);
 
-    if (code == CST_OK) code = registered_find(job, arena, err);
+    if (code == CST_OK) code = registered_find(job, arena, &step, err);
     if (code != CST_AGAIN) return code;
     code = csti_arena_alloc(arena, sizeof job->name, 1, (void **)&name, err);
     if (code == CST_OK) code = lease_propose(job, &job->token, err);
@@ -386,6 +417,7 @@ cst_code csti_fold_partition(const csti_compaction_options *options, const csti_
     job.count = csti_fold_segments(&manifest->partitions[p]);
     if (job.count == 0) return cst_fail(err, CST_AGAIN, "partition %u has nothing to fold", p);
     csti_arena_init(&job.work, FOLD_ARENA_BYTES);
+    csti_compaction_begin(options, &job.watch);
     code = fold_run(&job, arena, err);
     csti_chain_close(options->store, &job.chain);
     csti_arena_release(&job.work);

@@ -25,6 +25,7 @@ typedef struct gc {
     csti_gc_report report;
     bool all_pins; // a pin that looks expired is not
     uint32_t refusals_count;
+    csti_compaction_watch watch;
     cst_err *err;
     // Of one round:
     csti_arena arena;
@@ -34,6 +35,11 @@ typedef struct gc {
     uint64_t *ids; // to be retired
     uint32_t ids_count;
 } gc;
+
+// Behind each call of the store.
+static cst_code step_end(gc *at) {
+    return csti_compaction_step(at->options, &at->watch, at->err);
+}
 
 // ---- What stays ---------------------------------------------------------------------------------
 
@@ -94,8 +100,11 @@ static cst_code manifest_names(gc *at, const csti_manifest *manifest, csti_name_
 
 static cst_code manifest_load(gc *at, const csti_meta_checkpoint *checkpoint,
                               csti_manifest_object *out) {
-    return csti_manifest_fetch(at->options->store, checkpoint->id, checkpoint->manifest,
-                               &checkpoint->crc, &at->arena, out, at->err);
+    const cst_code code =
+        csti_manifest_fetch(at->options->store, checkpoint->id, checkpoint->manifest,
+                            &checkpoint->crc, &at->arena, out, at->err);
+
+    return code == CST_OK ? step_end(at) : code;
 }
 
 // Without it nobody knows what it names: then nothing is garbage.
@@ -201,7 +210,9 @@ static bool checkpoint_see(void *context, const char *text, const cst_object_inf
     orphans *found = context;
     csti_checkpoint_name name;
 
-    if (csti_checkpoint_name_parse(text, &name) && is_below_newest(&found->at->newest, &name))
+    found->code = step_end(found->at);
+    if (found->code == CST_OK && csti_checkpoint_name_parse(text, &name) &&
+        is_below_newest(&found->at->newest, &name))
         found->code = doom_copy(found->at, text, info->bytes);
     return found->code == CST_OK;
 }
@@ -216,6 +227,8 @@ static bool fold_see(void *context, const char *text, const cst_object_info *inf
     orphans *found = context;
     csti_checkpoint_name name;
 
+    found->code = step_end(found->at);
+    if (found->code != CST_OK) return false;
     if (!csti_checkpoint_name_parse(text, &name) || name.token > CSTI_MANIFEST_NUMBER_MAX ||
         is_registered(&found->at->view, text))
         return true;
@@ -267,20 +280,40 @@ static bool is_manifest(const char *text) {
     return csti_checkpoint_name_parse(text, &name) && name.kind == CSTI_NAME_MANIFEST;
 }
 
-// Manifests first: what is left after a kill then looks like no checkpoint.
-static cst_code objects_delete(gc *at, const csti_listed_name *items, size_t count) {
-    for (int manifests = 1; manifests >= 0; manifests--)
-        for (size_t i = 0; i < count; i++) {
-            cst_code code;
+// In their order; *done_out of them, also after an error.
+static cst_code objects_delete(gc *at, const csti_listed_name *items, size_t count,
+                               size_t *done_out) {
+    for (*done_out = 0; *done_out < count;) {
+        const csti_listed_name *item = &items[*done_out];
+        cst_code code;
 
-            if (is_manifest(items[i].name) != (manifests == 1)) continue;
-            if (at->visit) at->visit(at->context, items[i].name);
-            CSTI_FAULT_POINT(gc_deleting);
-            code = cst_object_delete(at->options->store, items[i].name, at->err);
-            if (code != CST_OK) return cst_fail_at(at->err, code, "%s", items[i].name);
+        if (at->visit) at->visit(at->context, item->name);
+        CSTI_FAULT_POINT(gc_deleting);
+        code = cst_object_delete(at->options->store, item->name, at->err);
+        if (code == CST_OK) {
+            ++*done_out;
             at->report.deleted_objects++;
-            at->report.deleted_bytes += items[i].bytes;
+            at->report.deleted_bytes += item->bytes;
+            code = step_end(at);
         }
+        if (code != CST_OK) return cst_fail_at(at->err, code, "%s", item->name);
+    }
+    return CST_OK;
+}
+
+// Manifests first: what is left after a kill then looks like no checkpoint.
+static cst_code manifests_first(gc *at, const csti_listed_name *items, size_t count,
+                                csti_listed_name **out) {
+    csti_listed_name *ordered = NULL;
+    size_t used = 0;
+    const cst_code code = csti_arena_alloc(&at->arena, count * sizeof *ordered,
+                                           _Alignof(csti_listed_name), (void **)&ordered, at->err);
+
+    if (code != CST_OK) return code;
+    for (int manifests = 1; manifests >= 0; manifests--)
+        for (size_t i = 0; i < count; i++)
+            if (is_manifest(items[i].name) == (manifests == 1)) ordered[used++] = items[i];
+    *out = ordered;
     return CST_OK;
 }
 
@@ -312,15 +345,25 @@ static cst_code names_propose(gc *at, csti_meta_kind kind, const csti_listed_nam
         code = csti_meta_propose(at->options->meta, &command, &result, at->err);
         done += part;
     } while (code == CST_OK && done < count);
-    return code;
+    return code == CST_OK ? step_end(at) : code; // all of them are one step: not half of a decision
 }
 
 static cst_code doomed_delete(gc *at, const csti_listed_name *items, size_t count,
                               const uint64_t *ids, uint32_t ids_count) {
-    const cst_code code = objects_delete(at, items, count);
+    csti_listed_name *ordered = NULL;
+    size_t done = 0;
+    cst_code code = manifests_first(at, items, count, &ordered);
 
+    if (code == CST_OK) code = objects_delete(at, ordered, count, &done);
+    if (code == CST_DEADLINE && done > 0) {
+        const cst_err why = *at->err;
+
+        // However slow the store is, the next gc has less to do. Failing, it does it again.
+        (void)!names_propose(at, CSTI_META_DELETED, ordered, done, NULL, 0);
+        *at->err = why;
+    }
     if (code != CST_OK) return code;
-    return names_propose(at, CSTI_META_DELETED, items, count, ids, ids_count);
+    return names_propose(at, CSTI_META_DELETED, ordered, count, ids, ids_count);
 }
 
 // What somebody decided before and did not come to the end of. CST_AGAIN: done, look again.
@@ -430,6 +473,7 @@ cst_code csti_gc(const csti_compaction_options *options, csti_gc_mode mode,
 
     assert(options->keep >= 1);
     csti_arena_init(&at.arena, GC_ARENA_BYTES);
+    csti_compaction_begin(options, &at.watch);
     for (int round = 0; code == CST_AGAIN && round < GC_ROUNDS_MAX; round++) {
         csti_arena_reset(&at.arena);
         csti_name_list_reset(&at.kept);

@@ -162,7 +162,8 @@ const csti_config_key csti_config_keys[] = {
     {"step_timeout", "checkpoint", CSTI_KEY_DURATION, false, JOB(step_deadline_us),
      100 * MILLISECOND, HOUR, NULL, "60s", NULL,
      "How long an upload, a manifest or a commit may take; the checkpoint is aborted then, and its "
-     "changes go with the next."},
+     "changes go with the next. As long may take a part of the file sink, and each step of a fold "
+     "or of gc, which are tried again."},
     {"align_timeout", "checkpoint", CSTI_KEY_DURATION, false, JOB(align_deadline_us),
      100 * MILLISECOND, HOUR, NULL, "60s", NULL,
      "How long a partition waits for the barriers of its other inputs (Alignment, above). A "

@@ -159,6 +159,14 @@ static void abort_seen(csti_job *job, uint64_t id) {
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
 }
 
+// A release is over before the next commit begins.
+static const char *step_of_commit(const csti_job *job) {
+    csti_checkpointer_stats stats;
+
+    csti_checkpointer_stats_read(job->checkpointer, &stats);
+    return stats.released < stats.committed ? "release" : "commit";
+}
+
 static void *committer_main(void *context) {
     csti_job *job = context;
 
@@ -172,7 +180,7 @@ static void *committer_main(void *context) {
         if (code == CST_OK)
             commit_seen(job, id);
         else if (code != CST_AGAIN)
-            trouble(job, "commit", code, &err);
+            trouble(job, step_of_commit(job), code, &err);
         if (code == CST_CHECKPOINT_ABORTED) abort_seen(job, id);
         csti_unpark(&job->coordinator);
         if (code != CST_OK) nap(job, &job->committer.parker, NAP_NS);
@@ -273,6 +281,7 @@ static void *compactor_main(void *context) {
                 .tenure = job->tenure,
                 .fold = job->config->fold,
                 .keep = job->config->keep,
+                .step_deadline_us = job->config->step_deadline_us,
             },
     };
 

@@ -187,6 +187,16 @@ static cst_code release_output(void *context, uint64_t checkpoint_id, uint32_t p
     return code == CST_OK ? CST_OK : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
 }
 
+// Whether it is tried again: nobody else will, before rows flow.
+static bool release_is_late(csti_job *job, cst_code code, const cst_err *err) {
+    if (code != CST_DEADLINE || csti_job_stops_early(job)) return false;
+    CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "checkpoint_step_failed",
+                     csti_log_text("step", "release"), csti_log_text("code", cst_code_name(code)),
+                     csti_log_text("why", err->text));
+    csti_job_count_error(job, "release", code);
+    return true;
+}
+
 cst_code csti_job_release_again(csti_job *job, cst_err *err) {
     const csti_manifest *manifest = &job->plan.manifest;
     cst_code code = CST_OK;
@@ -200,7 +210,8 @@ cst_code csti_job_release_again(csti_job *job, cst_err *err) {
         for (uint32_t s = partition->outbox_first; s < partition->segments_count && code == CST_OK;
              s++) {
             CSTI_FAULT_POINT(recovery_release);
-            code = release_output(job, manifest->id, p, job->plan.chains[p].segments[s], err);
+            do code = release_output(job, manifest->id, p, job->plan.chains[p].segments[s], err);
+            while (release_is_late(job, code, err));
         }
     }
     return code;

@@ -24,7 +24,9 @@ cst_code csti_job_output_seen(void *context, uint32_t partition, uint64_t epoch,
 cst_code csti_job_sink_open(csti_job *job, cst_err *err) {
     csti_sink_options options = {.kind = job->config->sink,
                                  .path = job->config->sink_path,
-                                 .plan = job->shape.render};
+                                 .plan = job->shape.render,
+                                 .part_deadline_us = job->config->step_deadline_us,
+                                 .clock = job->clock};
     cst_code code = csti_random_fill(job->random, &options.nonce, sizeof options.nonce, err);
 
     if (code == CST_OK && options.kind == CSTI_SINK_FILE)

@@ -27,6 +27,8 @@ struct csti_sink {
     uint64_t nonce;
     char *path;
     int folder; // -1: none
+    const csti_clock *clock;
+    uint64_t part_deadline_us; // 0: none
     csti_buffer text;
     csti_sink_stats stats;
 };
@@ -35,6 +37,7 @@ struct csti_sink {
 typedef struct release {
     csti_sink *sink;
     csti_part *part; // NULL: stdout
+    uint64_t begun_ns;
     uint64_t rows, bytes;
 } release;
 
@@ -136,6 +139,8 @@ cst_code csti_sink_open(const csti_sink_options *options, csti_sink **out, cst_e
     sink->kind = options->kind;
     sink->plan = options->plan;
     sink->nonce = options->nonce;
+    sink->clock = options->clock;
+    sink->part_deadline_us = options->part_deadline_us;
     sink->folder = -1;
     csti_buffer_init(&sink->text, BUFFER_BYTES_MAX);
     if (sink->kind == CSTI_SINK_FILE) {
@@ -165,14 +170,27 @@ static cst_code stdout_fail(cst_err *err) {
     return cst_fail(err, errno == EPIPE ? CST_SINK : CST_IO, "sink stdout: %s", strerror(errno));
 }
 
+// Before each step of a part; behind the last one it is there, however late.
+static cst_code deadline_check(const release *to, cst_err *err) {
+    const csti_sink *sink = to->sink;
+
+    if (sink->part_deadline_us == 0 ||
+        csti_clock_now_ns(sink->clock) - to->begun_ns <= sink->part_deadline_us * 1000)
+        return CST_OK;
+    return cst_fail(err, CST_DEADLINE, "sink part %s/%s took longer than %" PRIu64 " us",
+                    sink->path, to->part->name, sink->part_deadline_us);
+}
+
 static cst_code text_pass_on(release *to, cst_err *err) {
     csti_buffer *text = &to->sink->text;
     cst_code code = CST_OK;
 
-    if (to->part)
-        code = csti_part_write(to->part, text->bytes, text->used_bytes, err);
-    else if (fwrite(text->bytes, 1, text->used_bytes, stdout) != text->used_bytes)
+    if (to->part) {
+        code = deadline_check(to, err);
+        if (code == CST_OK) code = csti_part_write(to->part, text->bytes, text->used_bytes, err);
+    } else if (fwrite(text->bytes, 1, text->used_bytes, stdout) != text->used_bytes) {
         code = stdout_fail(err);
+    }
     to->bytes += text->used_bytes;
     csti_buffer_reset(text);
     return code;
@@ -220,7 +238,9 @@ static cst_code part_release(release *to, uint32_t partition, uint64_t epoch,
                    to->sink->nonce, name);
     code = csti_part_open(to->sink->folder, to->sink->path, name, temporary, &part, err);
     to->part = &part;
+    if (to->sink->part_deadline_us > 0) to->begun_ns = csti_clock_now_ns(to->sink->clock);
     if (code == CST_OK) code = segment_render(to, segment, err);
+    if (code == CST_OK) code = deadline_check(to, err);
     if (code == CST_OK) code = csti_part_finish(&part, err);
     csti_part_close(&part);
     to->part = NULL;

@@ -16,10 +16,12 @@
 //            aborted checkpoint), or a key deleted and put again, has more than one.
 // Thread     one.
 // Ring       2.
-// Errors     SINK, IO (a full disk: nothing is released, the job may try again), SEGMENT_*.
+// Errors     SINK, IO (a full disk), DEADLINE: nothing is released, the job may try again;
+//            SEGMENT_*.
 #ifndef CST_STREAM_SINK_H
 #define CST_STREAM_SINK_H
 
+#include "base/clock.h"
 #include "stream/render.h"
 
 #include <constellation/segment.h>
@@ -32,6 +34,10 @@ typedef struct csti_sink_options {
     const char *path; // file: a folder, made if its parent exists
     csti_render_plan plan;
     uint64_t nonce; // of this process's temporaries
+    // file: a part that takes longer is given up, and is not there; DEADLINE. 0: none. To stdout
+    // there is none: what is out is out.
+    uint64_t part_deadline_us;
+    const csti_clock *clock; // with a deadline
 } csti_sink_options;
 
 CST_CHECK_RESULT cst_code csti_sink_open(const csti_sink_options *options, csti_sink **out,

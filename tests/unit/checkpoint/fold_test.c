@@ -378,6 +378,35 @@ TEST(a_slow_folder_holds_its_lease_longer) {
     race_close(&r);
 }
 
+// In the middle, and at its end: also if the call comes back with success.
+TEST(a_fold_whose_step_takes_too_long_leaves_the_chain_and_is_made_again) {
+    for (int at_end = 0; at_end < 2; at_end++) {
+        const uint64_t late_ns = UINT64_C(10000001000);
+        race r = {.call_ns = at_end ? 0 : late_ns, .finish_ns = at_end ? late_ns : 0};
+        csti_manifest manifest;
+        csti_manifest_segment full;
+        cst_err err;
+
+        race_open(&r);
+        for (int i = 0; i < 4; i++) world_checkpoint(r.w, 60, COMMITTED);
+        world_manifest_read(r.w, 4, &r.arena, &manifest);
+        r.manifest = &manifest;
+        r.slow.step_deadline_us = 10000000;
+        CHECK_CODE(csti_fold_partition(&r.slow, &manifest, 0, &r.arena, &full, &err), CST_DEADLINE);
+        CHECK(strstr(err.text, "a step of it took longer than 10000000 us"));
+        CHECK_EQ(folds_count(r.w), 0);
+        csti_arena arena;
+        const csti_meta_view view = world_view(r.w, &arena);
+        CHECK_EQ(view.fulls_count, 0);
+        CHECK_EQ(lease_of(&view)->holder, 0);
+        csti_arena_release(&arena);
+        r.call_ns = r.finish_ns = 0;
+        CHECK_OK(csti_fold_partition(&r.slow, &manifest, 0, &r.arena, &full, &err));
+        CHECK_EQ(folds_count(r.w), 1);
+        race_close(&r);
+    }
+}
+
 TEST(a_folder_whose_token_was_raised_registers_nothing) {
     world *w = world_open();
     csti_manifest_segment full;

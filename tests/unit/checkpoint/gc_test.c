@@ -315,6 +315,58 @@ TEST(a_store_that_fails_anywhere_loses_nothing_that_is_kept) {
     }
 }
 
+static void stand_still(void *context, csti_object_sim_moment moment, const char *call,
+                        const char *name) {
+    world *w = context;
+
+    (void)name;
+    if (moment == CSTI_OBJECT_SIM_AFTER && strcmp(call, "delete") == 0)
+        csti_clock_sim_advance(&w->clock, UINT64_C(1000001000));
+}
+
+// However slow the store is, each gc has less to do than the one before.
+TEST(a_gc_whose_steps_take_too_long_goes_on_with_the_next) {
+    world *w = world_open_in_memory();
+    csti_object_sim_options slow = {.seed = test_random(),
+                                    .clock = &w->clock,
+                                    .yield = stand_still,
+                                    .yield_context = w};
+    csti_compaction_options options;
+    csti_gc_report report;
+    uint64_t deleted = 0;
+    size_t before, doomed;
+    cst_code code = CST_DEADLINE;
+    cst_err err;
+
+    cst_object_store_close(w->store);
+    csti_meta_close(w->meta);
+    CHECK_OK(csti_object_sim_client_open(w->sim, &slow, &w->store, NULL));
+    world_meta_open(w);
+    world_claim(w);
+    for (int i = 0; i < 5; i++) world_checkpoint(w, 10, COMMITTED);
+    before = listed(w, "checkpoints/");
+    options = world_compaction(w);
+    CHECK_OK(csti_gc(&options, CSTI_GC_DRY, NULL, NULL, &report, &err));
+    doomed = report.deleted_objects;
+    CHECK(doomed > 1);
+    options.step_deadline_us = 1000000;
+    for (size_t round = 0; code == CST_DEADLINE && round <= doomed; round++) {
+        code = csti_gc(&options, CSTI_GC_RETIRE, NULL, NULL, &report, &err);
+        deleted += report.deleted_objects;
+        CHECK_EQ(report.deleted_objects, code == CST_DEADLINE);
+    }
+    CHECK_OK(code);
+    CHECK_EQ(deleted, doomed);
+    CHECK_EQ(listed(w, "checkpoints/"), before - doomed);
+    all_verify(w);
+    csti_arena arena;
+    const csti_meta_view view = world_view(w, &arena);
+    CHECK_EQ(view.pending_count, 0);
+    CHECK_EQ(view.checkpoints_count, 3);
+    csti_arena_release(&arena);
+    world_close(w);
+}
+
 // ---- Orphans ------------------------------------------------------------------------------------
 
 TEST(what_can_still_commit_is_no_orphan_however_old_it_is) {

@@ -410,4 +410,43 @@ TEST(a_release_that_fails_or_is_killed_is_finished_by_the_next) {
 }
 #endif
 
+// A clock that moves on whenever it is looked at.
+typedef struct moving_clock {
+    csti_clock clock;
+    uint64_t step_ns;
+    _Atomic uint64_t now_ns;
+} moving_clock;
+
+static uint64_t moving_now(const csti_clock *clock) {
+    moving_clock *moving = (moving_clock *)(uintptr_t)clock;
+
+    return atomic_fetch_add(&moving->now_ns, moving->step_ns);
+}
+
+TEST(a_part_that_takes_too_long_is_given_up_and_can_be_released_again) {
+    for (uint64_t looks = 1; looks <= 2; looks++) { // in the middle of it, and before its name
+        moving_clock clock = {.clock = {.now_ns = moving_now}, .step_ns = 1000000 / looks + 1};
+        bytes_sink bytes = {NULL, 0, 0, 0, 0};
+        fixture f = fixture_make(CSTI_SINK_FILE);
+        cst_segment *segment = segment_make(&bytes, 12, 1, 5, 7);
+        cst_err err;
+
+        f.options.part_deadline_us = 1000;
+        f.options.clock = &clock.clock;
+        fixture_open(&f);
+        CHECK_CODE(csti_sink_release(f.sink, 3, segment, &err), CST_DEADLINE);
+        CHECK(strstr(err.text, "00000000000000000012-00003.ndjson took longer than 1000 us"));
+        CHECK_EQ(files_count(f.folder), 0);
+        clock.step_ns = 1;
+        CHECK_OK(csti_sink_release(f.sink, 3, segment, &err));
+        CHECK_EQ(files_count(f.folder), 1);
+        clock.step_ns = 1000000 * 10; // also where it is there: how long a comparison takes
+        CHECK_CODE(csti_sink_release(f.sink, 3, segment, &err), CST_DEADLINE);
+        CHECK_EQ(files_count(f.folder), 1);
+        cst_segment_close(segment);
+        sink_free(&bytes);
+        fixture_end(&f);
+    }
+}
+
 TEST_MAIN
