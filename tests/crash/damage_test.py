@@ -296,7 +296,7 @@ class Mounts(unittest.TestCase):
         self.assertIn("CST_IO", said)
         self.assertIn("No space left", said)
         self.assertRegex(said, r'constellation_errors_total{step=\\"\w+\\",code=\\"CST_IO\\"}":[1-9]')
-        self.assertIn('constellation_upload_ns{partition=\\"1\\"}":{"count":', said)
+        self.assertIn('constellation_upload_seconds{partition=\\"1\\"}":{"count":', said)
         self.assertIn('constellation_reader_lag{reader=\\"0\\"}', said)
         shutil.rmtree(self.job.path("checkpoints"))
         os.rename(self.job.path("checkpoints-kept"), self.job.path("checkpoints"))

@@ -12,7 +12,8 @@
 
 enum {
     METRIC_ALIGNMENT = 64,
-    BIT_LENGTHS = 36, // of values up to the last bound
+    BIT_LENGTHS = 36,  // of values up to the last bound
+    NUMBER_BYTES = 32, // as text
 };
 // Bounds the registry: buckets, names and labels of every metric at their longest.
 #define ARENA_BYTES_MAX ((size_t)CSTI_METRICS_MAX * 4096)
@@ -56,6 +57,7 @@ typedef struct sample {
 typedef struct family {
     const char *name, *help;
     csti_metric_kind kind;
+    uint32_t decimals; // of what is written: so many of the last digits of a value
     sample *first, *last;
     struct family *next;
 } family;
@@ -99,10 +101,36 @@ static size_t name_bytes(const char *text) {
     return bytes;
 }
 
+static bool ends_with(const char *text, size_t bytes, const char *end) {
+    const size_t end_bytes = strlen(end);
+
+    return bytes > end_bytes && memcmp(text + bytes - end_bytes, end, end_bytes) == 0;
+}
+
+// Of a name without _total.
+static size_t unit_end(const char *name) {
+    const size_t bytes = strlen(name);
+
+    return ends_with(name, bytes, COUNTER_SUFFIX) ? bytes - strlen(COUNTER_SUFFIX) : bytes;
+}
+
+static uint32_t decimals_of(const char *name) {
+    if (ends_with(name, unit_end(name), "_timestamp_seconds")) return 6;
+    return ends_with(name, unit_end(name), "_seconds") ? 9 : 0;
+}
+
+static cst_code check_unit(const char *name, cst_err *err) {
+    static const char *const others[] = {"_ns", "_us", "_ms", "_minutes", "_kib", "_mib"};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (ends_with(name, unit_end(name), others[i]))
+            return cst_fail(err, CST_USAGE, "metric '%s': %s is no base unit", name, others[i] + 1);
+    return CST_OK;
+}
+
 static cst_code check_name(csti_metric_kind kind, const char *name, cst_err *err) {
-    const size_t bytes = strlen(name), suffix_bytes = strlen(COUNTER_SUFFIX);
-    const bool total =
-        bytes > suffix_bytes && strcmp(name + bytes - suffix_bytes, COUNTER_SUFFIX) == 0;
+    const size_t bytes = strlen(name);
+    const bool total = ends_with(name, bytes, COUNTER_SUFFIX);
 
     if (bytes > CSTI_METRIC_TEXT_BYTES_MAX || name_bytes(name) != bytes)
         return cst_fail(err, CST_USAGE, "metric '%.80s': letters, digits and _ make a name", name);
@@ -111,7 +139,7 @@ static cst_code check_name(csti_metric_kind kind, const char *name, cst_err *err
     if (total != (kind == CSTI_METRIC_COUNTER))
         return cst_fail(err, CST_USAGE, "metric '%s': a counter, and no other, ends with %s", name,
                         COUNTER_SUFFIX);
-    return CST_OK;
+    return check_unit(name, err);
 }
 
 // Bytes of a quoted value, quotes included; 0: it is none.
@@ -245,7 +273,7 @@ static cst_code register_locked(csti_metrics *m, const family *wanted, const cha
 cst_code csti_metrics_register(csti_metrics *m, csti_metric_kind kind, const char *name,
                                const char *help, const char *labels, csti_metric **out,
                                cst_err *err) {
-    const family wanted = {.name = name, .help = help, .kind = kind};
+    const family wanted = {.name = name, .help = help, .kind = kind, .decimals = decimals_of(name)};
     cst_code code = check_name(kind, name, err);
     sample *s = NULL;
 
@@ -327,31 +355,44 @@ static cst_code write_line(csti_buffer *out, const char *name, const char *suffi
                               both ? "," : "", more, any ? "}" : "", value);
 }
 
-static void value_text(const csti_metric *metric, char out[32]) {
-    const uint64_t value = value_of(&metric->value);
+// Exactly, without zeros at its end.
+static void decimal_text(bool negative, uint64_t value, uint32_t decimals, char out[NUMBER_BYTES]) {
+    uint64_t unit = 1;
+    int digits = (int)decimals;
+    uint64_t rest;
 
-    if (metric->kind == CSTI_METRIC_GAUGE)
-        (void)snprintf(out, 32, "%" PRId64, (int64_t)value);
+    for (uint32_t i = 0; i < decimals; i++) unit *= 10;
+    rest = value % unit;
+    for (; digits > 0 && rest % 10 == 0; digits--) rest /= 10;
+    if (digits == 0)
+        (void)snprintf(out, NUMBER_BYTES, "%s%" PRIu64, negative ? "-" : "", value / unit);
     else
-        (void)snprintf(out, 32, "%" PRIu64, value);
+        (void)snprintf(out, NUMBER_BYTES, "%s%" PRIu64 ".%0*" PRIu64, negative ? "-" : "",
+                       value / unit, digits, rest);
+}
+
+static void value_text(const family *f, const csti_metric *metric, char out[NUMBER_BYTES]) {
+    const uint64_t value = value_of(&metric->value);
+    const bool negative = metric->kind == CSTI_METRIC_GAUGE && (int64_t)value < 0;
+
+    decimal_text(negative, negative ? 0 - value : value, f->decimals, out);
 }
 
 static cst_code write_histogram(csti_buffer *out, const family *f, const sample *s, cst_err *err) {
-    char value[32], bound[40];
+    char value[NUMBER_BYTES], limit[NUMBER_BYTES], bound[NUMBER_BYTES + 8];
     uint64_t count = 0;
     cst_code code = CST_OK;
 
     for (uint32_t i = 0; i <= CSTI_METRIC_BUCKETS && code == CST_OK; i++) {
         count += value_of(&s->metric.buckets[i]);
-        if (i < CSTI_METRIC_BUCKETS)
-            (void)snprintf(bound, sizeof bound, "le=\"%" PRIu64 "\"", bounds[i]);
-        else
-            (void)snprintf(bound, sizeof bound, "le=\"+Inf\"");
+        (void)snprintf(limit, sizeof limit, "+Inf");
+        if (i < CSTI_METRIC_BUCKETS) decimal_text(false, bounds[i], f->decimals, limit);
+        (void)snprintf(bound, sizeof bound, "le=\"%s\"", limit);
         (void)snprintf(value, sizeof value, "%" PRIu64, count);
         code = write_line(out, f->name, "_bucket", s->labels, bound, value, err);
     }
     if (code == CST_OK) code = write_line(out, f->name, "_count", s->labels, "", value, err);
-    value_text(&s->metric, value);
+    value_text(f, &s->metric, value);
     if (code == CST_OK) code = write_line(out, f->name, "_sum", s->labels, "", value, err);
     return code;
 }
@@ -372,13 +413,13 @@ static cst_code write_help(csti_buffer *out, const family *f, cst_err *err) {
 
 static cst_code write_family(csti_buffer *out, const family *f, cst_err *err) {
     cst_code code = write_help(out, f, err);
-    char value[32];
+    char value[NUMBER_BYTES];
 
     for (const sample *s = f->first; s && code == CST_OK; s = s->next) {
         if (f->kind == CSTI_METRIC_HISTOGRAM) {
             code = write_histogram(out, f, s, err);
         } else {
-            value_text(&s->metric, value);
+            value_text(f, &s->metric, value);
             code = write_line(out, f->name, "", s->labels, "", value, err);
         }
     }
@@ -399,8 +440,10 @@ cst_code csti_metrics_write(csti_metrics *m, csti_buffer *out, cst_err *err) {
 
 static cst_code write_json_sample(csti_buffer *out, const family *f, const sample *s,
                                   cst_err *err) {
+    static const double shares[3] = {0.5, 0.99, 0.999};
+    char at[3][NUMBER_BYTES];
     cst_code code = csti_buffer_format(out, err, "\"%s%s", f->name, *s->labels ? "{" : "");
-    char value[32];
+    char value[NUMBER_BYTES];
 
     for (const char *c = s->labels; *c != 0 && code == CST_OK; c++) { // checked: no control bytes
         if (*c == '"' || *c == '\\') code = csti_buffer_append(out, "\\", 1, err);
@@ -408,15 +451,14 @@ static cst_code write_json_sample(csti_buffer *out, const family *f, const sampl
     }
     if (code == CST_OK) code = csti_buffer_format(out, err, "%s\":", *s->labels ? "}" : "");
     if (code != CST_OK) return code;
-    value_text(&s->metric, value);
+    value_text(f, &s->metric, value);
     if (f->kind != CSTI_METRIC_HISTOGRAM) return csti_buffer_append(out, value, strlen(value), err);
+    for (size_t i = 0; i < 3; i++)
+        decimal_text(false, csti_metric_quantile(&s->metric, shares[i]), f->decimals, at[i]);
     return csti_buffer_format(out, err,
-                              "{\"count\":%" PRIu64 ",\"sum\":%s,\"p50\":%" PRIu64
-                              ",\"p99\":%" PRIu64 ",\"p999\":%" PRIu64 "}",
-                              observations(&s->metric), value,
-                              csti_metric_quantile(&s->metric, 0.5),
-                              csti_metric_quantile(&s->metric, 0.99),
-                              csti_metric_quantile(&s->metric, 0.999));
+                              "{\"count\":%" PRIu64
+                              ",\"sum\":%s,\"p50\":%s,\"p99\":%s,\"p999\":%s}",
+                              observations(&s->metric), value, at[0], at[1], at[2]);
 }
 
 cst_code csti_metrics_write_json(csti_metrics *m, csti_buffer *out, cst_err *err) {

@@ -7,16 +7,19 @@
 //   constellation_rows_total{partition="0"} 4096       csti_metrics_write: Prometheus text
 //   {"constellation_rows_total{partition=\"0\"}":4096, ...}       csti_metrics_write_json
 //
-// Names begin with constellation_ and end with their unit; a counter's, and no other's, ends with
-// _total. Labels are name="value" with commas between; a value escapes \, " and newline by \. A
-// histogram has buckets of 1, 2, 5 × powers of ten up to 2 × 10^10 (nanoseconds by convention:
-// constellation_align_ns); in JSON it is {"count","sum","p50","p99","p999"}.
+// Names begin with constellation_ and end with their unit, a base unit; a counter's, and no
+// other's, ends with _total behind it. What ends with _seconds is kept in nanoseconds, with
+// _timestamp_seconds (since 1970) in microseconds, and is written in seconds, as decimals. Labels
+// are name="value" with commas between; a value escapes \, " and newline by \. A histogram has
+// buckets of 1, 2, 5 × powers of ten up to 2 × 10^10 (20 seconds: constellation_align_seconds); in
+// JSON it is {"count","sum","p50","p99","p999"}.
 //
 // Promises   a metric stays in place until the registry closes. Reads see each value whole, not all
 //            at one moment. Metrics of one name are written together, in the order of their coming.
 // Thread     register, write: any (a lock). add, set, observe: one writer a metric.
 // Ring       add, set, observe: 0. The rest: 1.
-// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name or label that is not as above, or a
+// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name, unit or label that is not as above, or
+// a
 //            name that is there with another kind; CST_NO_MEMORY. After an error of write the
 //            buffer may hold a part.
 #ifndef CST_BASE_METRICS_H

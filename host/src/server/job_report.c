@@ -53,15 +53,18 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
          "Bytes of deltas that are not committed."},
         {&g->uploaded_bytes, CSTI_METRIC_COUNTER, "constellation_uploaded_bytes_total",
          "Bytes of segments written."},
-        {&g->upload_ns, CSTI_METRIC_COUNTER, "constellation_upload_ns_total", "Time in uploads."},
-        {&g->commit_ns, CSTI_METRIC_COUNTER, "constellation_commit_ns_total", "Time in commits."},
-        {&g->release_ns, CSTI_METRIC_COUNTER, "constellation_release_ns_total", "Time in sinks."},
+        {&g->upload_ns, CSTI_METRIC_COUNTER, "constellation_upload_seconds_total",
+         "Time in uploads."},
+        {&g->commit_ns, CSTI_METRIC_COUNTER, "constellation_commit_seconds_total",
+         "Time in commits."},
+        {&g->release_ns, CSTI_METRIC_COUNTER, "constellation_release_seconds_total",
+         "Time in sinks."},
         {&g->folds, CSTI_METRIC_COUNTER, "constellation_folds_total",
          "Chains of a partition folded into a full."},
         {&g->folded_bytes, CSTI_METRIC_COUNTER, "constellation_folded_bytes_total",
          "Bytes of the fulls that folds wrote."},
-        {&g->fold_ns, CSTI_METRIC_COUNTER, "constellation_fold_ns_total", "Time in folds."},
-        {&g->rest_ns, CSTI_METRIC_COUNTER, "constellation_source_rest_ns_total",
+        {&g->fold_ns, CSTI_METRIC_COUNTER, "constellation_fold_seconds_total", "Time in folds."},
+        {&g->rest_ns, CSTI_METRIC_COUNTER, "constellation_source_rest_seconds_total",
          "Time that readers were held back because folds are behind."},
         {&g->errors, CSTI_METRIC_COUNTER, "constellation_store_errors_total",
          "Store calls that failed."},
@@ -79,9 +82,10 @@ cst_code csti_job_report_workers(csti_job *job, cst_err *err) {
         char labels[32];
 
         (void)snprintf(labels, sizeof labels, "partition=\"%" PRIu32 "\"", w);
-        code = csti_metrics_register(job->metrics, CSTI_METRIC_HISTOGRAM, "constellation_upload_ns",
-                                     "A segment's way to the store.", labels,
-                                     &job->workers[w].upload_ns, err);
+        code =
+            csti_metrics_register(job->metrics, CSTI_METRIC_HISTOGRAM,
+                                  "constellation_upload_seconds", "A segment's way to the store.",
+                                  labels, &job->workers[w].upload_ns, err);
         if (code != CST_OK || w >= job->readers_count) continue;
         (void)snprintf(labels, sizeof labels, "reader=\"%" PRIu32 "\"", w);
         code =

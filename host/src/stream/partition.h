@@ -88,11 +88,11 @@ typedef struct csti_partition_metrics {
     csti_metric *rows;         // constellation_rows_total
     csti_metric *bytes;        // constellation_bytes_total
     csti_metric *barriers;     // constellation_barriers_total
-    csti_metric *batch_ns;     // constellation_batch_latency_ns: from read to applied
-    csti_metric *align_ns;     // constellation_align_ns
+    csti_metric *batch_ns;     // constellation_batch_latency_seconds: from read to applied
+    csti_metric *align_ns;     // constellation_align_seconds
     csti_metric *waits_for;    // constellation_align_waits_for: an input; -1: none
     csti_metric *delta_bytes;  // constellation_delta_bytes: of the last seal
-    csti_metric *watermark_us; // constellation_watermark_us
+    csti_metric *watermark_us; // constellation_watermark_timestamp_seconds
     csti_metric *keys;         // constellation_keys
     csti_metric *used_bytes;   // constellation_table_bytes
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved

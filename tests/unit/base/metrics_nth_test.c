@@ -13,7 +13,7 @@ static cst_code fill(csti_metrics *metrics, cst_err *err) {
         csti_metric *metric = NULL;
 
         (void)snprintf(labels, sizeof labels, "i=\"%d\"", i);
-        code = csti_metrics_register(metrics, CSTI_METRIC_HISTOGRAM, "constellation_align_ns",
+        code = csti_metrics_register(metrics, CSTI_METRIC_HISTOGRAM, "constellation_align_rows",
                                      "Help.", labels, &metric, err);
     }
     return code;

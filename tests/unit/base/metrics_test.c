@@ -182,7 +182,7 @@ TEST(a_histograms_buckets_count_what_does_not_exceed_them) {
     char name[96];
 
     open_metrics();
-    align = add(CSTI_METRIC_HISTOGRAM, "constellation_align_ns", "partition=\"3\"");
+    align = add(CSTI_METRIC_HISTOGRAM, "constellation_align_rows", "partition=\"3\"");
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         csti_metric_observe(align, values[i]);
     csti_metric_observe(align, 20000000001);
@@ -193,23 +193,24 @@ TEST(a_histograms_buckets_count_what_does_not_exceed_them) {
 
         for (size_t i = 0; i < sizeof values / sizeof *values; i++) wanted += values[i] <= bound;
         (void)snprintf(name, sizeof name,
-                       "constellation_align_ns_bucket{partition=\"3\",le=\"%" PRIu64 "\"}", bound);
+                       "constellation_align_rows_bucket{partition=\"3\",le=\"%" PRIu64 "\"}",
+                       bound);
         CHECK_EQ(value_of(prometheus(), name), wanted);
         if (step % 3 == 2) unit *= 10;
     }
-    CHECK_EQ(value_of(prometheus(), "constellation_align_ns_bucket{partition=\"3\",le=\"+Inf\"}"),
+    CHECK_EQ(value_of(prometheus(), "constellation_align_rows_bucket{partition=\"3\",le=\"+Inf\"}"),
              14);
-    CHECK_EQ(value_of(prometheus(), "constellation_align_ns_count{partition=\"3\"}"), 14);
-    CHECK_EQ(value_of(prometheus(), "constellation_align_ns_sum{partition=\"3\"}"),
+    CHECK_EQ(value_of(prometheus(), "constellation_align_rows_count{partition=\"3\"}"), 14);
+    CHECK_EQ(value_of(prometheus(), "constellation_align_rows_sum{partition=\"3\"}"),
              UINT64_C(20000003038) + UINT64_C(20000000001) + UINT64_MAX / 2);
-    CHECK(strstr(prometheus(), "# TYPE constellation_align_ns histogram\n"));
+    CHECK(strstr(prometheus(), "# TYPE constellation_align_rows histogram\n"));
 }
 
 TEST(every_value_falls_into_the_bucket_of_its_bound) {
     csti_metric *h;
 
     open_metrics();
-    h = add(CSTI_METRIC_HISTOGRAM, "constellation_align_ns", "");
+    h = add(CSTI_METRIC_HISTOGRAM, "constellation_align_rows", "");
     for (int bits = 0; bits < 64; bits++)
         for (int64_t near = -2; near <= 2; near++) {
             const uint64_t value = (UINT64_C(1) << bits) + (uint64_t)near;
@@ -232,7 +233,7 @@ TEST(a_quantile_is_the_bound_of_its_bucket) {
     csti_metric *h;
 
     open_metrics();
-    h = add(CSTI_METRIC_HISTOGRAM, "constellation_align_ns", "");
+    h = add(CSTI_METRIC_HISTOGRAM, "constellation_align_rows", "");
     CHECK_EQ(csti_metric_quantile(h, 0.5), 0); // none yet
     for (int i = 0; i < 90; i++) csti_metric_observe(h, 7);
     for (int i = 0; i < 9; i++) csti_metric_observe(h, 300);
@@ -242,15 +243,58 @@ TEST(a_quantile_is_the_bound_of_its_bucket) {
     CHECK_EQ(csti_metric_quantile(h, 0.91), 500);
     CHECK_EQ(csti_metric_quantile(h, 0.99), 500);
     CHECK_EQ(csti_metric_quantile(h, 0.999), UINT64_MAX);
-    CHECK_TEXT(json(), "{\"constellation_align_ns\":{\"count\":100,\"sum\":3329,\"p50\":10,"
+    CHECK_TEXT(json(), "{\"constellation_align_rows\":{\"count\":100,\"sum\":3329,\"p50\":10,"
                        "\"p99\":500,\"p999\":18446744073709551615}}");
+}
+
+// Kept in nanoseconds, since 1970 in microseconds.
+TEST(times_are_written_in_seconds_as_decimals) {
+    csti_metric *total, *at, *h;
+
+    open_metrics();
+    total = add(CSTI_METRIC_COUNTER, "constellation_fold_seconds_total", "");
+    at = add(CSTI_METRIC_GAUGE, "constellation_watermark_timestamp_seconds", "");
+    h = add(CSTI_METRIC_HISTOGRAM, "constellation_align_seconds", "");
+    csti_metric_add(total, UINT64_C(12000000345));
+    csti_metric_set(at, INT64_C(1767225600250000));
+    csti_metric_observe(h, 7);
+    csti_metric_observe(h, 1500000000);
+    CHECK_TEXT(json(), "{\"constellation_fold_seconds_total\":12.000000345,"
+                       "\"constellation_watermark_timestamp_seconds\":1767225600.25,"
+                       "\"constellation_align_seconds\":{\"count\":2,\"sum\":1.500000007,"
+                       "\"p50\":0.00000001,\"p99\":2,\"p999\":2}}");
+    CHECK(strstr(prometheus(), "\nconstellation_fold_seconds_total 12.000000345\n"));
+    CHECK(strstr(prometheus(), "\nconstellation_align_seconds_bucket{le=\"0.000000001\"} 0\n"));
+    CHECK(strstr(prometheus(), "\nconstellation_align_seconds_bucket{le=\"0.5\"} 1\n"));
+    CHECK(strstr(prometheus(), "\nconstellation_align_seconds_bucket{le=\"20\"} 2\n"));
+    CHECK(strstr(prometheus(), "\nconstellation_align_seconds_sum 1.500000007\n"));
+    csti_metric_set(at, -1); // before 1970
+    CHECK(strstr(prometheus(), "\nconstellation_watermark_timestamp_seconds -0.000001\n"));
+    csti_metric_set(at, INT64_MAX);
+    CHECK(strstr(prometheus(), "_timestamp_seconds 9223372036854.775807\n"));
+    csti_metric_set(at, -INT64_MAX);
+    CHECK(strstr(prometheus(), "_timestamp_seconds -9223372036854.775807\n"));
+}
+
+TEST(only_base_units_are_taken) {
+    csti_metric *metric = NULL;
+
+    open_metrics();
+    CHECK_CODE(csti_metrics_register(metrics, CSTI_METRIC_HISTOGRAM, "constellation_align_ns", "",
+                                     "", &metric, NULL),
+               CST_USAGE);
+    CHECK_CODE(csti_metrics_register(metrics, CSTI_METRIC_COUNTER, "constellation_fold_us_total",
+                                     "", "", &metric, NULL),
+               CST_USAGE);
+    CHECK_OK(csti_metrics_register(metrics, CSTI_METRIC_COUNTER, "constellation_bonus_total", "",
+                                   "", &metric, NULL));
 }
 
 TEST(a_buffer_that_is_full_is_an_error) {
     csti_buffer small;
 
     open_metrics();
-    (void)add(CSTI_METRIC_HISTOGRAM, "constellation_align_ns", "");
+    (void)add(CSTI_METRIC_HISTOGRAM, "constellation_align_rows", "");
     for (size_t bytes = 1; bytes < 1000; bytes += 37) {
         csti_buffer_init(&small, bytes);
         CHECK_CODE(csti_metrics_write(metrics, &small, NULL), CST_LIMIT);
@@ -274,7 +318,7 @@ static void *write_own(void *context) {
     shared = add(CSTI_METRIC_GAUGE, "constellation_writers", "");
     CHECK_OK(csti_metrics_register(metrics, CSTI_METRIC_COUNTER, "constellation_rows_total", "",
                                    labels, &rows, NULL));
-    CHECK_OK(csti_metrics_register(metrics, CSTI_METRIC_HISTOGRAM, "constellation_align_ns", "",
+    CHECK_OK(csti_metrics_register(metrics, CSTI_METRIC_HISTOGRAM, "constellation_align_rows", "",
                                    labels, &align, NULL));
     for (uint64_t i = 0; i < WRITES_EACH; i++) {
         csti_metric_add(rows, 2);
@@ -304,7 +348,7 @@ TEST(owners_write_while_others_register_and_read) {
         CHECK(shared[i] == shared[0]);
         (void)snprintf(name, sizeof name, "constellation_rows_total{writer=\"%d\"}", i);
         CHECK_EQ(value_of(prometheus(), name), 2 * WRITES_EACH);
-        (void)snprintf(name, sizeof name, "constellation_align_ns_count{writer=\"%d\"}", i);
+        (void)snprintf(name, sizeof name, "constellation_align_rows_count{writer=\"%d\"}", i);
         CHECK_EQ(value_of(prometheus(), name), WRITES_EACH);
     }
 }
