@@ -344,6 +344,11 @@ uint64_t csti_metric_quantile(const csti_metric *histogram, double share) {
     return UINT64_MAX;
 }
 
+static bool is_absent(const sample *s) {
+    return s->metric.kind == CSTI_METRIC_GAUGE &&
+           (int64_t)value_of(&s->metric.value) == CSTI_METRIC_ABSENT;
+}
+
 // ---- Prometheus text ----
 
 // `more` is one further label, or "".
@@ -412,10 +417,15 @@ static cst_code write_help(csti_buffer *out, const family *f, cst_err *err) {
 }
 
 static cst_code write_family(csti_buffer *out, const family *f, cst_err *err) {
-    cst_code code = write_help(out, f, err);
     char value[NUMBER_BYTES];
+    bool begun = false;
+    cst_code code = CST_OK;
 
     for (const sample *s = f->first; s && code == CST_OK; s = s->next) {
+        if (is_absent(s)) continue;
+        if (!begun) code = write_help(out, f, err);
+        if (code != CST_OK) return code;
+        begun = true;
         if (f->kind == CSTI_METRIC_HISTOGRAM) {
             code = write_histogram(out, f, s, err);
         } else {
@@ -468,6 +478,7 @@ cst_code csti_metrics_write_json(csti_metrics *m, csti_buffer *out, cst_err *err
     (void)pthread_mutex_lock(&m->lock);
     for (const family *f = m->first; f && code == CST_OK; f = f->next)
         for (const sample *s = f->first; s && code == CST_OK; s = s->next) {
+            if (is_absent(s)) continue;
             code = csti_buffer_append(out, before, 1, err);
             if (code == CST_OK) code = write_json_sample(out, f, s, err);
             before = ",";

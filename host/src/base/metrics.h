@@ -35,6 +35,9 @@ enum {
     CSTI_METRIC_TEXT_BYTES_MAX = 1024, // of a name, its help, its labels
 };
 
+// A gauge of it says nothing yet, and is not written.
+#define CSTI_METRIC_ABSENT INT64_MIN
+
 typedef enum csti_metric_kind {
     CSTI_METRIC_COUNTER,
     CSTI_METRIC_GAUGE,

@@ -125,7 +125,7 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
         {&m->delta_bytes, CSTI_METRIC_GAUGE, "constellation_delta_bytes",
          "Bytes of the epoch last sealed."},
         {&m->watermark_us, CSTI_METRIC_GAUGE, "constellation_watermark_timestamp_seconds",
-         "Event time up to which rows are complete, since 1970."},
+         "Event time up to which rows are complete; not there without any."},
         {&m->keys, CSTI_METRIC_GAUGE, "constellation_keys", "Keys in the table."},
         {&m->used_bytes, CSTI_METRIC_GAUGE, "constellation_table_bytes",
          "Memory of the table, its change log included."},
@@ -202,8 +202,8 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->rows_count = options->rows_before;
     partition->watermark_us = options->watermark_us;
     code = metrics_open(partition, err);
-    if (code == CST_OK && options->watermark_us != CSTI_WATERMARK_NONE)
-        csti_metric_set(partition->metrics.watermark_us, options->watermark_us);
+    _Static_assert(CSTI_WATERMARK_NONE == CSTI_METRIC_ABSENT, "no event time, no gauge");
+    if (code == CST_OK) csti_metric_set(partition->metrics.watermark_us, options->watermark_us);
     if (code == CST_OK) code = outcomes_open(partition, err);
     if (code == CST_OK) code = csti_aligner_open(options->align, &partition->aligner, err);
     if (code == CST_OK) code = cst_driver_open(options->queue, &partition->driver, err);

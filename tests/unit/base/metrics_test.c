@@ -276,6 +276,22 @@ TEST(times_are_written_in_seconds_as_decimals) {
     CHECK(strstr(prometheus(), "_timestamp_seconds -9223372036854.775807\n"));
 }
 
+TEST(a_gauge_that_says_nothing_yet_is_left_out) {
+    csti_metric *here, *absent;
+
+    open_metrics();
+    absent = add(CSTI_METRIC_GAUGE, "constellation_watermark_timestamp_seconds", "partition=\"0\"");
+    csti_metric_set(absent, CSTI_METRIC_ABSENT);
+    CHECK_TEXT(json(), "{}");
+    CHECK_TEXT(prometheus(), "");
+    here = add(CSTI_METRIC_GAUGE, "constellation_watermark_timestamp_seconds", "partition=\"1\"");
+    CHECK_TEXT(json(), "{\"constellation_watermark_timestamp_seconds{partition=\\\"1\\\"}\":0}");
+    CHECK(!strstr(prometheus(), "partition=\"0\""));
+    csti_metric_set(here, CSTI_METRIC_ABSENT);
+    csti_metric_set(absent, 5000000);
+    CHECK_TEXT(json(), "{\"constellation_watermark_timestamp_seconds{partition=\\\"0\\\"}\":5}");
+}
+
 TEST(only_base_units_are_taken) {
     csti_metric *metric = NULL;
 

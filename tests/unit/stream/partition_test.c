@@ -392,6 +392,22 @@ TEST(an_error_of_the_seal_stops_the_partition) {
     fixture_close(&f);
 }
 
+TEST(without_event_time_there_is_no_watermark_to_be_shown) {
+    csti_buffer text;
+    fixture f;
+
+    fixture_open(&f, "cpu:");
+    CHECK(send(&f, 0, 0, BLOCK_ROWS, 1));
+    run(&f);
+    csti_buffer_init(&text, 1 << 20);
+    CHECK_OK(csti_metrics_write_json(f.metrics, &text, NULL));
+    CHECK_OK(csti_buffer_append(&text, "", 1, NULL));
+    CHECK(strstr((const char *)text.bytes, "constellation_keys{"));
+    CHECK(!strstr((const char *)text.bytes, "constellation_watermark"));
+    csti_buffer_release(&text);
+    fixture_close(&f);
+}
+
 // One key again and again in new epochs: only the log grows, and only releases free it.
 TEST(above_its_budget_a_partition_pauses_its_readers_until_a_release) {
     enum { LOG_BYTES = 3 << 20 };
