@@ -18,6 +18,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 enum {
@@ -183,8 +184,9 @@ static cst_code plan(restore *state, cst_segment *const *segments, size_t segmen
             state->pieces[state->pieces_count++] = piece;
             state->report.bytes_read += piece.to - piece.from;
             if (piece.to > piece.from && !state->tables[segments[i]->header.parts[part].layout])
-                return cst_fail(err, CST_SEGMENT_SCHEMA, "segment %s: part %u has no table",
-                                segments[i]->name, part);
+                return cst_fail(err, CST_SEGMENT_SCHEMA,
+                                "segment %s: offset %zu: part %u has no table", segments[i]->name,
+                                offsetof(csti_segment_header, parts[part]), part);
         }
     state->steps = calloc(steps_count + 1, sizeof *state->steps);
     if (!state->steps) return cst_fail(err, CST_NO_MEMORY, "restore: %zu steps", steps_count);

@@ -1,5 +1,8 @@
 #include "state/store.h"
 
+#include "state/segment.h"
+
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,26 +48,32 @@ cst_segment_info csti_store_info(const cst_store *store, cst_segment_kind kind, 
     return info;
 }
 
-static cst_code other(const char *what, cst_code code, cst_err *err) {
-    return cst_fail(err, code, "restore: %s is not the store's. %s", what, cst_code_advice(code));
+static cst_code other(const cst_segment *segment, size_t offset, const char *what, cst_code code,
+                      cst_err *err) {
+    return cst_fail(err, code, "segment %s: offset %zu: the %s is not the store's. %s",
+                    segment->name, offset, what, cst_code_advice(code));
 }
+#define OTHER(FIELD, WHAT, CODE)                                                                   \
+    other(segment, offsetof(csti_segment_header, FIELD), WHAT, CODE, err)
 
 cst_code csti_store_expect(const cst_store *store, const cst_segment *segment, cst_err *err) {
     const cst_segment_info mine = csti_store_info(store, CST_SEGMENT_DELTA, 1, 1);
     cst_segment_info its;
 
     cst_segment_info_read(segment, &its);
-    if (its.table_id != mine.table_id) return other("table id", CST_SEGMENT_IDENTITY, err);
-    if (its.schema_hash != mine.schema_hash) return other("key schema", CST_SEGMENT_SCHEMA, err);
-    if (its.program_hash != mine.program_hash) return other("program", CST_SEGMENT_SCHEMA, err);
+    if (its.table_id != mine.table_id) return OTHER(table_id, "table id", CST_SEGMENT_IDENTITY);
+    if (its.schema_hash != mine.schema_hash)
+        return OTHER(schema_hash, "key schema", CST_SEGMENT_SCHEMA);
+    if (its.program_hash != mine.program_hash)
+        return OTHER(program_hash, "program", CST_SEGMENT_SCHEMA);
     if (its.hash_key_check != mine.hash_key_check)
-        return other("hash key", CST_SEGMENT_HASH_KEY, err);
+        return OTHER(hash_key_check, "hash key", CST_SEGMENT_HASH_KEY);
     for (uint32_t part = 0; part < its.parts_count; part++) {
         bool known = false;
 
         for (uint32_t i = 0; i < mine.parts_count; i++)
             known |= memcmp(&its.parts[part], &mine.parts[i], sizeof mine.parts[i]) == 0;
-        if (!known) return other("a part", CST_SEGMENT_SCHEMA, err);
+        if (!known) return OTHER(parts[part], "shape of a part", CST_SEGMENT_SCHEMA);
     }
     return CST_OK;
 }

@@ -638,22 +638,24 @@ TEST(what_is_not_the_stores_is_not_restored) {
     suite_history(store, &rows, &full);
     segment = open_or_die(&full);
     CHECK_CODE(cst_store_restore(store, &segment, 1, NULL, NULL), CST_USAGE); // not empty
-#define OTHER(FIELD, VALUE, CODE)                                                                  \
+#define OTHER(FIELD, VALUE, CODE, OFFSET)                                                          \
     do {                                                                                           \
         cst_store_options options = suite_options();                                               \
         cst_store *other;                                                                          \
+        cst_err err = {0};                                                                         \
                                                                                                    \
         options.FIELD = VALUE;                                                                     \
         other = fixture_open(&options);                                                            \
-        CHECK_CODE(cst_store_restore(other, &segment, 1, NULL, NULL), CODE);                       \
+        CHECK_CODE(cst_store_restore(other, &segment, 1, NULL, &err), CODE);                       \
+        CHECK(strstr(err.text, "segment test: offset " OFFSET ": "));                              \
         CHECK_EQ(suite_rows(other), 0);                                                            \
         fixture_close(other);                                                                      \
     } while (0)
-    OTHER(table_id, 78, CST_SEGMENT_IDENTITY);
-    OTHER(schema, "string", CST_SEGMENT_SCHEMA);
-    OTHER(value_bytes, 32, CST_SEGMENT_SCHEMA);
-    OTHER(inline_key_bytes, 32, CST_SEGMENT_SCHEMA);
-    OTHER(hash_key.k0, 9, CST_SEGMENT_HASH_KEY);
+    OTHER(table_id, 78, CST_SEGMENT_IDENTITY, "24");
+    OTHER(schema, "string", CST_SEGMENT_SCHEMA, "56");
+    OTHER(value_bytes, 32, CST_SEGMENT_SCHEMA, "64");
+    OTHER(inline_key_bytes, 32, CST_SEGMENT_SCHEMA, "88");
+    OTHER(hash_key.k0, 9, CST_SEGMENT_HASH_KEY, "72");
 #undef OTHER
     cst_segment_close(segment);
     sink_free(&full);
