@@ -225,6 +225,11 @@ typedef struct cst_table_stats {
 
 CST_API void cst_table_stats_read(const cst_table *table, cst_table_stats *out);
 
+// Whether the memory that is ready lies on options.numa_node, as the kernel answers page by page.
+// Any thread. CST_OK where no node was asked for. CST_PLACEMENT says how much lies where: the table
+// works all the same, and slower. CST_UNSUPPORTED: the kernel does not say.
+CST_API CST_CHECK_RESULT cst_code cst_table_check_placement(const cst_table *table, cst_err *err);
+
 // ---- The image ----------------------------------------------------------------------------------
 
 // Checks every rule of docs/formats.md, The table image. CST_TABLE_CORRUPT says what and where.

@@ -256,6 +256,22 @@ static cst_code table_restore(job_worker *worker, cst_err *err) {
     return code;
 }
 
+// A preference that was not met costs speed and no more: it is said, and the job runs. Where there
+// is one node alone the kernel is not asked about every page.
+static void placement_say(const job_worker *worker) {
+    const cst_table *image = cst_device_table_image(worker->table);
+    cst_err why = {0};
+    cst_code code;
+
+    if (!image || worker->job->topology.nodes_count < 2) return;
+    code = cst_table_check_placement(image, &why);
+    if (code == CST_OK) return;
+    CSTI_LOG_LIMITED(worker->job->options.logger,
+                     code == CST_PLACEMENT ? CSTI_LOG_WARN : CSTI_LOG_INFO, 8, "memory_placement",
+                     csti_log_u64("partition", worker->number),
+                     csti_log_text("code", cst_code_name(code)), csti_log_text("why", why.text));
+}
+
 static cst_code table_open(job_worker *worker, cst_err *err) {
     const csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
@@ -275,6 +291,7 @@ static cst_code table_open(job_worker *worker, cst_err *err) {
     }
     code = cst_device_table_open(worker->queue, &options, NULL, &worker->table, err);
     if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
+    if (code == CST_OK) placement_say(worker);
     if (code == CST_OK && job->config->totals)
         code = csti_job_totals_make(worker, worker->epoch_next - 1, before ? before->rows_count : 0,
                                     err);

@@ -292,6 +292,18 @@ void cst_table_close(cst_table *table) {
     free(table);
 }
 
+cst_code cst_table_check_placement(const cst_table *table, cst_err *err) {
+    for (int region = 0; region < CSTI_REGIONS_COUNT; region++) {
+        const csti_pages *pages = &table->pages[region];
+        const int node = pages->options.numa_node;
+        const cst_code code =
+            node < 0 ? (cst_code)CST_OK : csti_pages_verify_node(pages, node, err);
+
+        if (code != CST_OK) return cst_fail_at(err, code, "table");
+    }
+    return CST_OK;
+}
+
 void cst_table_stats_read(const cst_table *table, cst_table_stats *out) {
     const csti_control *control = table->control;
 

@@ -200,6 +200,24 @@ TEST(an_open_table_is_one_empty_segment) {
     cst_table_close(table);
 }
 
+TEST(memory_that_is_not_where_it_was_asked_for_is_said) {
+    cst_table_options options = fixture_options();
+    cst_table *table = fixture_open(&options);
+    cst_err err = {0};
+
+    CHECK_OK(cst_table_check_placement(table, &err)); // no node was asked for
+    cst_table_close(table);
+    options.numa_node = 0;
+    table = fixture_open(&options);
+    fixture_put(table, 0, 1000);
+    CHECK_OK(cst_table_check_placement(table, &err));
+    table->pages[CSTI_REGION_SLOTS].options.numa_node = 5; // where nothing can lie
+    CHECK_CODE(cst_table_check_placement(table, &err), CST_PLACEMENT);
+    CHECK(strstr(err.text, "table: "));
+    CHECK(strstr(err.text, " bytes are on NUMA node 0, not on 5"));
+    cst_table_close(table);
+}
+
 TEST(one_row_is_a_line_an_entry_and_a_record) {
     const cst_table_options options = fixture_options();
     cst_table *table = fixture_open(&options);
