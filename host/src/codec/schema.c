@@ -167,6 +167,11 @@ static cst_code word_unknown(word w, uint32_t index, const char *wanted, cst_err
 
     if (w.bytes == 0)
         return cst_fail(err, CST_SCHEMA, "schema failed: column %u: %s is missing", index, wanted);
+    if (nearest && word_is(w, nearest))
+        return cst_fail(err, CST_SCHEMA,
+                        "schema failed: column %u: '%s' is misplaced. A column is "
+                        "[desc] [nullable] TYPE [nulls last]",
+                        index, nearest);
     if (nearest)
         return cst_fail(err, CST_SCHEMA,
                         "schema failed: column %u: '%.*s' is not %s. Did you mean '%s'?", index,

@@ -92,6 +92,8 @@ TEST(errors_name_the_column_and_the_word) {
                   "schema failed: column 0: 'lost' is not 'first' or 'last'. Did you mean 'last'?");
     check_refused("u8 nulls last", "schema failed: column 0: nulls are placed, but the column is "
                                    "not nullable. Write 'nullable' before the type");
+    check_refused("u8 desc", "schema failed: column 0: 'desc' is misplaced. A column is "
+                             "[desc] [nullable] TYPE [nulls last]");
     check_refused("nullable u8 nulls last u8",
                   "schema failed: column 0: 'u8' is not expected here");
     check_refused("u8)", "schema failed: column 0: ')' is not expected here");
