@@ -202,8 +202,10 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->rows_count = options->rows_before;
     partition->watermark_us = options->watermark_us;
     code = metrics_open(partition, err);
-    _Static_assert(CSTI_WATERMARK_NONE == CSTI_METRIC_ABSENT, "no event time, no gauge");
-    if (code == CST_OK) csti_metric_set(partition->metrics.watermark_us, options->watermark_us);
+    if (code == CST_OK)
+        csti_metric_set(partition->metrics.watermark_us,
+                        options->watermark_us == CSTI_WATERMARK_NONE ? CSTI_METRIC_ABSENT
+                                                                     : options->watermark_us);
     if (code == CST_OK) code = outcomes_open(partition, err);
     if (code == CST_OK) code = csti_aligner_open(options->align, &partition->aligner, err);
     if (code == CST_OK) code = cst_driver_open(options->queue, &partition->driver, err);
