@@ -5,11 +5,13 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     TROUBLES_MAX = 3,     // in a row, of those that waiting does not cure
     GC_EVERY_COMMITS = 4, // each costs two commands
     REST_PERCENT_MAX = 700,
+    BACKGROUND_NICE = 5, // a third of a partition's weight
 };
 
 #define LAG_ALLOWED 4.0 // deltas of twice the state, or 128 of them, by the default policy
@@ -65,6 +67,13 @@ static void trouble(csti_job *job, const char *step, cst_code code, const cst_er
     csti_job_fail(job, code, err);
 }
 
+// On processors that are all taken by rows, what follows them gets about a quarter of one, and does
+// not hold up a partition for a whole turn of the scheduler. Where a processor is free it changes
+// nothing.
+static void stand_back(void) {
+    (void)!nice(BACKGROUND_NICE); // of this thread; refused: it goes on as it was
+}
+
 // ---- Uploads ------------------------------------------------------------------------------------
 
 static bool uploads_do(job_uploader *uploader) {
@@ -90,6 +99,7 @@ static bool uploads_do(job_uploader *uploader) {
 static void *uploader_main(void *context) {
     job_uploader *uploader = context;
 
+    stand_back();
     while (!csti_job_is_ending(uploader->job))
         if (!uploads_do(uploader)) nap(uploader->job, &uploader->parker, NAP_NS);
     return NULL;
@@ -285,6 +295,7 @@ static void *compactor_main(void *context) {
             },
     };
 
+    stand_back();
     while (!csti_job_is_ending(job)) {
         const uint64_t commits = atomic_load_explicit(&job->commits_count, memory_order_acquire);
 

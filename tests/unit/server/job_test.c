@@ -191,9 +191,18 @@ static void on_applied(void *context, uint32_t partition, uint32_t rows_count, u
     atomic_fetch_add(&f->applied, rows_count);
 }
 
+// Of the calling thread; a test's own is what the others begin with.
+static int niceness(void) {
+    return getpriority(PRIO_PROCESS, 0);
+}
+
+static int niceness_own;
+
 static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
     fixture *f = context;
 
+    if (moment == CSTI_JOB_COMMITTED) CHECK_EQ(niceness(), niceness_own);
+    if (moment == CSTI_JOB_FOLDED) CHECK(niceness() > niceness_own || niceness() == 19);
     if (moment == CSTI_JOB_BEGAN) CHECK_EQ(number, atomic_fetch_add(&f->begun, 1) + 1);
     if (moment == CSTI_JOB_COMMITTED) CHECK_EQ(number, atomic_fetch_add(&f->committed, 1) + 1);
     if (moment != CSTI_JOB_FOLDED) return;
@@ -202,6 +211,7 @@ static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
 }
 
 static void observe(fixture *f) {
+    niceness_own = niceness();
     f->options.observer =
         (csti_job_observer){.applied = on_applied, .passed = on_passed, .context = f};
 }
