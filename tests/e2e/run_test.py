@@ -166,9 +166,11 @@ class Runs(Jobs):
         self.assertEqual(self.parts(), before)
 
     def test_a_recovery_leaves_a_report(self):
-        self.job()
+        self.job(rows=ROWS // 2)
         first = self.run_json()
         self.assertNotIn("recovered", [line["event"] for line in first])
+        self.job()
+        first = self.run_json()  # a newer checkpoint, also where all rows fit into one
         os.truncate(sorted(self.manifests())[-1], 10)
         lines = self.run_json("--accept-repeats")
         report = next(line for line in lines if line["event"] == "recovered")

@@ -268,22 +268,24 @@ static cst_code run_merge(fold *state, base_rows *rows, csti_sort_item *run, siz
                      err);
 }
 
-// The group's records, oldest first, become items in order.
-static size_t group_sort(fold *state, const uint8_t *records, uint64_t bytes) {
+// The group's records, which lie from `start` on, oldest first, become items in order.
+static size_t group_sort(fold *state, uint32_t group, uint64_t start) {
+    const uint64_t end = start + state->groups[state->part][group].bytes;
     size_t count = 0;
 
-    for (uint64_t at = 0; at < bytes;) {
-        const csti_record head = csti_record_head(records + at);
+    for (uint64_t at = start; at < end;) {
+        const uint8_t *record = state->records.base + at;
+        const csti_record head = csti_record_head(record);
 
-        state->items[count++] = (csti_sort_item){head.hash, records + at};
+        state->items[count++] = (csti_sort_item){head.hash, record};
         at += csti_record_bytes(head);
     }
     csti_sort_by_hash(state->items, state->scratch, count, &state->sort_counts);
     return count;
 }
 
-static cst_code group_write(fold *state, uint32_t group, const uint8_t *records, cst_err *err) {
-    const size_t count = group_sort(state, records, state->groups[state->part][group].bytes);
+static cst_code group_write(fold *state, uint32_t group, uint64_t start, cst_err *err) {
+    const size_t count = group_sort(state, group, start);
     csti_sort_item *items = state->items;
     base_rows rows = base_rows_of(state, group);
 
@@ -320,7 +322,7 @@ static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *e
     }
     start = 0;
     for (uint32_t group = from; group < to; group++) {
-        cst_code code = group_write(state, group, state->records.base + start, err);
+        cst_code code = group_write(state, group, start, err);
 
         if (code == CST_OK && group % STEP_GROUPS == 0) code = fold_step(state, err);
         if (code != CST_OK) return code;
