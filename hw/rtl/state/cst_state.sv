@@ -4,6 +4,12 @@
 //            operation a clock but for the waits that counters_o tells. idle_o: all is in memory.
 // Needs      ready_o before the first operation; load_i, places, flush_i and resume_i only while
 //            idle. docs/hardware.md, State unit, has the stages and the hazards.
+// Faults     fault_o: 0 a read, 1 a write was answered with an error; 2 an address outside of the
+//            pages of config_i; 3 memory owed something and moved nothing for 2^SilenceBits clocks.
+//            From the first one on no burst is begun and nothing comes on chip: operations are
+//            taken and forgotten, idle_o stays low; durable_epoch_o says no more than is true.
+// soft_reset_i  a clock of it, at any time: all on chip is forgotten; ready_o when memory has
+//            answered what it owes, and fault_o is zero then. The image has to be loaded anew.
 //
 //   op ─► directory ─► fetch ──────────────────────────► execute ─► results
 //            │  ▲        │ new key                        ▲    │
@@ -22,6 +28,7 @@ module cst_state #(
   parameter int unsigned OpDepth = 512,    // operations between fetch and execution
   parameter int unsigned RowBits = 9,      // 2^RowBits directory rows on chip
   parameter int unsigned RowDepth = 256,   // operations that wait for their directory row
+  parameter int unsigned SilenceBits = 16,
   localparam int unsigned Channels = cst_state_pkg::Channels,
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
@@ -32,7 +39,8 @@ module cst_state #(
   input  wire logic                            rst_ni,
   output      logic                            ready_o,
   output      logic                            idle_o,
-  output      logic                            error_o,      // memory answered with an error
+  input  wire logic                            soft_reset_i,
+  output      logic [3:0]                      fault_o,
   input  wire cst_state_pkg::config_t          config_i,
   // the control block, the log's map (0) and ring (1) of places
   input  wire logic                            load_i,
@@ -63,6 +71,7 @@ module cst_state #(
   output      logic [Channels-1:0]             r_ready_o,
   input  wire logic [Channels*512-1:0]         r_data_i,
   input  wire logic [Channels*2-1:0]           r_resp_i,
+  input  wire logic [Channels-1:0]             r_last_i,
   output      logic [Channels-1:0]             aw_valid_o,
   input  wire logic [Channels-1:0]             aw_ready_i,
   output      logic [Channels*AddressBits-1:0] aw_address_o,
@@ -90,6 +99,31 @@ module cst_state #(
   localparam int unsigned NoBits = cst_state_pkg::BucketNoBits;
   localparam int unsigned UnitBits = cst_state_pkg::UnitBits;
 
+  // ---- Faults and soft reset --------------------------------------------------------------------
+  // The guards at the ports outlive a soft reset: they know what memory owes.
+  logic soft_q, stop, unit_rst_n;
+  logic [3:0] fault_q, fault;
+  logic [Channels-1:0] read_quiet, write_quiet, read_error, write_error;
+  logic [Channels-1:0] read_outside, write_outside, read_silent, write_silent;
+
+  assign stop = soft_q || fault_q != '0;
+  assign unit_rst_n = rst_ni && !soft_q;
+  assign fault = {read_silent != '0 || write_silent != '0,
+                  read_outside != '0 || write_outside != '0, write_error != '0, read_error != '0};
+  assign fault_o = fault_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      soft_q <= 1'b0;
+      fault_q <= '0;
+    end else begin
+      if (soft_reset_i) soft_q <= 1'b1;
+      else if ((&read_quiet) && (&write_quiet)) soft_q <= 1'b0;
+      if (soft_q && !soft_reset_i && (&read_quiet) && (&write_quiet)) fault_q <= '0;
+      else fault_q <= fault_q | fault;
+    end
+  end
+
   // ---- Directory, fetch -------------------------------------------------------------------------
   logic row_read_valid, row_read_ready, row_valid, row_ready, fetch_ready, row_fill_valid;
   cst_state_pkg::place_t row_read;
@@ -99,10 +133,10 @@ module cst_state #(
   logic [175:0] row;
   logic in_ready;
 
-  assign op_ready_o = in_ready && ready_o;
+  assign op_ready_o = fault_q != '0 ? !soft_q : in_ready && ready_o;
   cst_state_directory #(.RowBits(RowBits), .Depth(RowDepth)) u_directory (
-    .clk_i, .rst_ni, .flush_i, .config_i,
-    .in_valid_i(op_valid_i && ready_o), .in_ready_o(in_ready), .in_op_i(op_i),
+    .clk_i, .rst_ni(unit_rst_n), .flush_i, .config_i,
+    .in_valid_i(op_valid_i && ready_o && fault_q == '0), .in_ready_o(in_ready), .in_op_i(op_i),
     .read_valid_o(row_read_valid), .read_ready_i(row_read_ready), .read_place_o(row_read),
     .read_id_o(row_read_id),
     .fill_valid_i(row_fill_valid), .fill_id_i(row_fill_id), .fill_data_i(row_fill),
@@ -121,7 +155,7 @@ module cst_state #(
 
   cst_state_fetch #(.KeySetBits(KeySetBits), .KeyWays(KeyWays), .KeyIds(KeyIds),
                     .LineSetBits(LineSetBits), .LineWays(LineWays), .LineIds(LineIds)) u_fetch (
-    .clk_i, .rst_ni, .ready_o(fetch_ready), .config_i,
+    .clk_i, .rst_ni(unit_rst_n), .ready_o(fetch_ready), .config_i,
     .in_valid_i(row_valid), .in_ready_o(row_ready), .in_op_i(row_op), .in_row_i(row),
     .op_valid_o(queue_in_valid), .op_ready_i(queue_in_ready), .op_o(queue_in),
     .key_take_o(key_take), .key_new_o(key_new), .key_id_o(key_id), .ident_o(ident),
@@ -135,7 +169,7 @@ module cst_state #(
   logic queue_valid, queue_ready;
   cst_state_pkg::queued_t queued;
   cst_fifo #(.Width(QueuedBits), .Depth(OpDepth)) u_queue (
-    .clk_i, .rst_ni,
+    .clk_i, .rst_ni(unit_rst_n),
     .in_valid_i(queue_in_valid), .in_ready_o(queue_in_ready), .in_data_i(queue_in),
     .out_valid_o(queue_valid), .out_ready_i(queue_ready), .out_data_o(queued), .fill_o()
   );
@@ -157,7 +191,7 @@ module cst_state #(
   cst_state_pkg::state_t known;
 
   cst_state_match u_match (
-    .clk_i, .rst_ni, .config_i,
+    .clk_i, .rst_ni(unit_rst_n), .config_i,
     .new_valid_i(key_new), .new_ready_o(match_ready), .new_id_i(key_id),
     .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .line_id_o(match_line_id), .line_present_i(line_present), .line_read_o(match_read),
@@ -169,7 +203,7 @@ module cst_state #(
     .none_valid_o(none_valid), .none_ready_i(none_ready), .none_id_o(none_id), .wait_o(match_wait)
   );
   cst_state_check u_check (
-    .clk_i, .rst_ni, .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
+    .clk_i, .rst_ni(unit_rst_n), .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .entry_valid_i(entry_valid), .entry_ready_o(entry_ready), .entry_tag_i(entry_tag),
     .entry_data_i(entry_data),
     .none_valid_i(none_valid), .none_ready_o(none_ready), .none_id_i(none_id),
@@ -226,7 +260,7 @@ module cst_state #(
   logic [PlaceBits-1:0] map_q [1 << PlaceBits];
 
   cst_state_execute u_execute (
-    .clk_i, .rst_ni, .config_i, .load_i, .control_i, .control_o, .resume_i, .stopped_o,
+    .clk_i, .rst_ni(unit_rst_n), .config_i, .load_i, .control_i, .control_o, .resume_i, .stopped_o,
     .op_valid_i(queue_valid), .op_ready_o(queue_ready), .op_i(queued),
     .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .known_valid_i(known_valid), .known_id_i(known_id), .known_i(known),
@@ -249,7 +283,7 @@ module cst_state #(
   logic [3:0] result_fill;
   assign result_room = result_fill <= 4'd6;
   cst_fifo #(.Width(ResultBits), .Depth(8)) u_results (
-    .clk_i, .rst_ni,
+    .clk_i, .rst_ni(unit_rst_n),
     .in_valid_i(result_valid), .in_ready_o(), .in_data_i(result),
     .out_valid_o(result_valid_o), .out_ready_i(result_ready_i), .out_data_o(result_o),
     .fill_o(result_fill)
@@ -282,7 +316,7 @@ module cst_state #(
   always_ff @(posedge clk_i) if (key_new) lines_of_q[key_id] <= line_id;
 
   cst_state_pins #(.Answers(2)) u_key_pins (
-    .clk_i, .rst_ni, .ready_o(key_pins_ready),
+    .clk_i, .rst_ni(unit_rst_n), .ready_o(key_pins_ready),
     .take_i(key_take), .take_new_i(key_new), .take_id_i(key_id),
     .leave_i(key_leave), .leave_room_o(key_leave_room), .leave_look_i(key_look),
     .leave_id_i(state_id),
@@ -295,7 +329,7 @@ module cst_state #(
   );
   for (genvar h = 0; h < 2; h++) begin : g_half
     cst_state_pins #(.Answers(1)) u_pins (
-      .clk_i, .rst_ni, .ready_o(line_pins_ready[h]),
+      .clk_i, .rst_ni(unit_rst_n), .ready_o(line_pins_ready[h]),
       .take_i(key_new), .take_new_i(line_new[h]), .take_id_i(line_id[h*IdBits +: IdBits]),
       .leave_i(key_freed), .leave_room_o(line_room[h]), .leave_look_i(1'b1),
       .leave_id_i(key_lines[h*IdBits +: IdBits]),
@@ -310,7 +344,7 @@ module cst_state #(
       .free_id_o(line_free_id[h*IdBits +: IdBits])
     );
   end
-  assign ready_o = fetch_ready && key_pins_ready && (&line_pins_ready);
+  assign ready_o = fetch_ready && key_pins_ready && (&line_pins_ready) && !soft_q;
 
   // ---- On the way to memory ---------------------------------------------------------------------
   logic entry_out_valid, entry_out_ready, record_out_valid, record_out_ready, save_busy;
@@ -321,7 +355,7 @@ module cst_state #(
   logic [2*WriteBits-1:0] line_out;
 
   cst_state_save u_save (
-    .clk_i, .rst_ni, .config_i,
+    .clk_i, .rst_ni(unit_rst_n), .config_i,
     .head_valid_i(key_head_valid), .head_id_i(key_head_id), .head_parity_i(key_head_parity),
     .pop_o(key_pop),
     .gap_valid_i(gap_valid), .gap_room_o(gap_room), .gap_unit_i(gap_unit), .gap_units_i(gap_units),
@@ -336,7 +370,7 @@ module cst_state #(
   );
   for (genvar h = 0; h < 2; h++) begin : g_line_save
     cst_state_save_line u_save_line (
-      .clk_i, .rst_ni, .config_i,
+      .clk_i, .rst_ni(unit_rst_n), .config_i,
       .head_valid_i(line_head_valid[h]), .head_id_i(line_head_id[h*IdBits +: IdBits]),
       .head_parity_i(line_head_parity[h]), .pop_o(line_pop[h]), .line_read_o(line_save_read[h]),
       .line_i(line_saved[h*512 +: 512]), .line_no_i(line_saved_no[h*NoBits +: NoBits]),
@@ -355,16 +389,48 @@ module cst_state #(
   logic [Channels*EntryStride-1:0] entry_datas;
   logic [Channels*LineStride-1:0] line_datas;
   logic [Channels*AckBits-1:0] acks;
-  logic [Channels-1:0] asked_read, asked_write, error_read, error_write, busy_read, busy_write;
+  logic [Channels-1:0] asked_read, asked_write, busy_read, busy_write;
 
   for (genvar c = 0; c < Channels; c++) begin : g_channel
     localparam int unsigned H = c % 2;
     logic [2:0] out_valid, ack_valid;
     logic [TagBits-1:0] out_tag;
     logic [767:0] out_data;
+    logic ar_valid, ar_ready, r_valid, r_ready, aw_valid, aw_ready, w_valid, w_ready;
+    logic b_valid, b_ready;
+    logic [AddressBits-1:0] ar_address, aw_address;
+    logic [7:0] ar_len, aw_len;
+    logic [511:0] w_data;
+    logic [63:0] w_strb;
+
+    cst_axi_read_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_read_guard (
+      .clk_i, .rst_ni, .stop_i(stop),
+      .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
+      .in_valid_i(ar_valid), .in_ready_o(ar_ready), .in_address_i(ar_address), .in_len_i(ar_len),
+      .beat_valid_o(r_valid), .beat_ready_i(r_ready),
+      .ar_valid_o(ar_valid_o[c]), .ar_ready_i(ar_ready_i[c]),
+      .ar_address_o(ar_address_o[c*AddressBits +: AddressBits]), .ar_len_o(ar_len_o[c*8 +: 8]),
+      .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_resp_i(r_resp_i[c*2 +: 2]),
+      .r_last_i(r_last_i[c]), .quiet_o(read_quiet[c]), .error_o(read_error[c]),
+      .outside_o(read_outside[c]), .silent_o(read_silent[c])
+    );
+    cst_axi_write_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_write_guard (
+      .clk_i, .rst_ni, .stop_i(stop),
+      .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
+      .in_valid_i(aw_valid), .in_ready_o(aw_ready), .in_address_i(aw_address), .in_len_i(aw_len),
+      .beat_valid_i(w_valid), .beat_ready_o(w_ready), .beat_data_i(w_data), .beat_strb_i(w_strb),
+      .answer_valid_o(b_valid), .answer_ready_i(b_ready),
+      .aw_valid_o(aw_valid_o[c]), .aw_ready_i(aw_ready_i[c]),
+      .aw_address_o(aw_address_o[c*AddressBits +: AddressBits]), .aw_len_o(aw_len_o[c*8 +: 8]),
+      .w_valid_o(w_valid_o[c]), .w_ready_i(w_ready_i[c]), .w_data_o(w_data_o[c*512 +: 512]),
+      .w_strb_o(w_strb_o[c*64 +: 64]), .w_last_o(w_last_o[c]),
+      .b_valid_i(b_valid_i[c]), .b_ready_o(b_ready_o[c]), .b_resp_i(b_resp_i[c*2 +: 2]),
+      .quiet_o(write_quiet[c]), .error_o(write_error[c]), .outside_o(write_outside[c]),
+      .silent_o(write_silent[c])
+    );
 
     cst_state_read_port u_read (
-      .clk_i, .rst_ni,
+      .clk_i, .rst_ni(unit_rst_n),
       .in_valid_i({entry_read_valid && entry_read.channel == 4'(c),
                    line_read_valid[H] &&
                        ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
@@ -376,11 +442,9 @@ module cst_state #(
       .out_valid_o(out_valid),
       .out_ready_i({entry_readies[c], line_readies[c], row_readies[c]}),
       .out_tag_o(out_tag), .out_data_o(out_data),
-      .ar_valid_o(ar_valid_o[c]), .ar_ready_i(ar_ready_i[c]),
-      .ar_address_o(ar_address_o[c*AddressBits +: AddressBits]), .ar_len_o(ar_len_o[c*8 +: 8]),
-      .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_data_i(r_data_i[c*512 +: 512]),
-      .r_resp_i(r_resp_i[c*2 +: 2]),
-      .asked_o(asked_read[c]), .error_o(error_read[c]), .busy_o(busy_read[c])
+      .ar_valid_o(ar_valid), .ar_ready_i(ar_ready), .ar_address_o(ar_address), .ar_len_o(ar_len),
+      .r_valid_i(r_valid), .r_ready_o(r_ready), .r_data_i(r_data_i[c*512 +: 512]),
+      .asked_o(asked_read[c]), .busy_o(busy_read[c])
     );
     assign {entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
     assign row_datas[c*RowStride +: RowStride] = {32'(out_tag[IdBits-1:0]), out_data[255:0]};
@@ -388,7 +452,7 @@ module cst_state #(
     assign entry_datas[c*EntryStride +: EntryStride] = {64'(out_tag), out_data};
 
     cst_state_write_port u_write (
-      .clk_i, .rst_ni,
+      .clk_i, .rst_ni(unit_rst_n),
       .in_valid_i({line_out_valid[H] && line_out_channel[H*4 +: 4] == 4'(c),
                    record_out_valid && record_out_channel == 4'(c),
                    entry_out_valid && entry_out_channel == 4'(c)}),
@@ -397,12 +461,10 @@ module cst_state #(
       .ack_valid_o(ack_valid),
       .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
       .ack_o(acks[c*AckBits +: AckBits]),
-      .aw_valid_o(aw_valid_o[c]), .aw_ready_i(aw_ready_i[c]),
-      .aw_address_o(aw_address_o[c*AddressBits +: AddressBits]), .aw_len_o(aw_len_o[c*8 +: 8]),
-      .w_valid_o(w_valid_o[c]), .w_ready_i(w_ready_i[c]), .w_data_o(w_data_o[c*512 +: 512]),
-      .w_strb_o(w_strb_o[c*64 +: 64]), .w_last_o(w_last_o[c]),
-      .b_valid_i(b_valid_i[c]), .b_ready_o(b_ready_o[c]), .b_resp_i(b_resp_i[c*2 +: 2]),
-      .asked_o(asked_write[c]), .error_o(error_write[c]), .busy_o(busy_write[c])
+      .aw_valid_o(aw_valid), .aw_ready_i(aw_ready), .aw_address_o(aw_address), .aw_len_o(aw_len),
+      .w_valid_o(w_valid), .w_ready_i(w_ready), .w_data_o(w_data), .w_strb_o(w_strb),
+      .b_valid_i(b_valid), .b_ready_o(b_ready),
+      .asked_o(asked_write[c]), .busy_o(busy_write[c])
     );
     assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
   end
@@ -419,12 +481,13 @@ module cst_state #(
   logic [RowStride-1:0] row_filled;
   logic [EntryStride-1:0] entry_filled;
   cst_merge #(.Ports(Channels), .Width(RowStride)) u_rows (
-    .clk_i, .rst_ni, .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(row_datas),
+    .clk_i, .rst_ni(unit_rst_n),
+    .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(row_datas),
     .out_valid_o(row_fill_valid), .out_ready_i(1'b1), .out_data_o(row_filled),
     .out_port_o()
   );
   cst_merge #(.Ports(Channels), .Width(EntryStride)) u_entries (
-    .clk_i, .rst_ni, .in_valid_i(entry_valids), .in_ready_o(entry_readies),
+    .clk_i, .rst_ni(unit_rst_n), .in_valid_i(entry_valids), .in_ready_o(entry_readies),
     .in_data_i(entry_datas),
     .out_valid_o(entry_valid), .out_ready_i(entry_ready), .out_data_o(entry_filled),
     .out_port_o()
@@ -450,13 +513,14 @@ module cst_state #(
       assign ack_datas[i*AckBits +: AckBits] = acks[(2*i+h)*AckBits +: AckBits];
     end
     cst_merge #(.Ports(Half), .Width(LineStride)) u_lines (
-      .clk_i, .rst_ni, .in_valid_i(valids), .in_ready_o(readies), .in_data_i(datas),
+      .clk_i, .rst_ni(unit_rst_n), .in_valid_i(valids), .in_ready_o(readies), .in_data_i(datas),
       .out_valid_o(line_fill_valid[h]), .out_ready_i(line_fill_ready[h]),
       .out_data_o(line_fill[h*LineStride +: LineStride]),
       .out_port_o()
     );
     cst_merge #(.Ports(Half), .Width(AckBits)) u_line_acks (
-      .clk_i, .rst_ni, .in_valid_i(ack_valids), .in_ready_o(ack_readies), .in_data_i(ack_datas),
+      .clk_i, .rst_ni(unit_rst_n),
+      .in_valid_i(ack_valids), .in_ready_o(ack_readies), .in_data_i(ack_datas),
       .out_valid_o(line_ack_valid[h]), .out_ready_i(line_ack_ready[h]),
       .out_data_o(line_ack[h*AckBits +: AckBits]),
       .out_port_o()
@@ -467,12 +531,14 @@ module cst_state #(
   logic entry_ack_valid, record_ack_valid, record_ack_ready;
   cst_state_pkg::ack_t entry_ack, record_ack;
   cst_merge #(.Ports(Channels), .Width(AckBits)) u_entry_acks (
-    .clk_i, .rst_ni, .in_valid_i(entry_acks), .in_ready_o(entry_ack_readies), .in_data_i(acks),
+    .clk_i, .rst_ni(unit_rst_n),
+    .in_valid_i(entry_acks), .in_ready_o(entry_ack_readies), .in_data_i(acks),
     .out_valid_o(entry_ack_valid), .out_ready_i(key_ack_ready[0]), .out_data_o(entry_ack),
     .out_port_o()
   );
   cst_merge #(.Ports(Channels), .Width(AckBits)) u_record_acks (
-    .clk_i, .rst_ni, .in_valid_i(record_acks), .in_ready_o(record_ack_readies), .in_data_i(acks),
+    .clk_i, .rst_ni(unit_rst_n),
+    .in_valid_i(record_acks), .in_ready_o(record_ack_readies), .in_data_i(acks),
     .out_valid_o(record_ack_valid), .out_ready_i(record_ack_ready), .out_data_o(record_ack),
     .out_port_o()
   );
@@ -495,7 +561,7 @@ module cst_state #(
           16'(line_ack_valid[1] && line_ack_ready[1] && 32'(line_ack[AckBits]) == p);
   end
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) owed_q <= '0;
+    if (!unit_rst_n) owed_q <= '0;
     else owed_q <= owed_next;
   end
   assign older_pending = (control_o.epoch[0] ? owed_q[15:0] : owed_q[31:16]) != '0;
@@ -504,19 +570,20 @@ module cst_state #(
   // ---- What is under way, counts ----------------------------------------------------------------
   logic [15:0] ops_q, keys_q, even_q, odd_q;
 
-  assign idle_o = ready_o && ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
+  assign idle_o = ready_o && fault_q == '0 &&
+                  ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
                   owed_q == '0 && !execute_busy && !save_busy &&
                   busy_read == '0 && busy_write == '0;
-  assign error_o = (error_read != '0) || (error_write != '0);
 
   always_ff @(posedge clk_i) begin
-    if (!rst_ni) begin
+    if (!unit_rst_n) begin
       ops_q <= '0;
       keys_q <= '0;
       even_q <= '0;
       odd_q <= '0;
     end else begin
-      ops_q <= ops_q + 16'(op_valid_i && op_ready_o) - 16'(queue_valid && queue_ready);
+      ops_q <= ops_q + 16'(op_valid_i && op_ready_o && fault_q == '0) -
+               16'(queue_valid && queue_ready);
       keys_q <= keys_q + 16'(key_new) - 16'(key_freed);
       even_q <= even_q + 16'(line_new[0]) - 16'(line_free[0]);
       odd_q <= odd_q + 16'(line_new[1]) - 16'(line_free[1]);
@@ -542,7 +609,7 @@ module cst_state #(
   for (genvar i = 0; i < Counters; i++) begin : g_count
     logic [CounterBits-1:0] count_q;
     always_ff @(posedge clk_i) begin
-      if (!rst_ni) count_q <= '0;
+      if (!unit_rst_n) count_q <= '0;
       else if (i == 14) count_q <= count_q + CounterBits'(reads_now);
       else if (i == 15) count_q <= count_q + CounterBits'(writes_now);
       else count_q <= count_q + CounterBits'(count[i]);

@@ -34,6 +34,7 @@ package cst_state_pkg;
   localparam int unsigned AckBits = 12;
   localparam int unsigned ResultBits = 556;
   localparam int unsigned PlaceTBits = 4 + AddressBits;
+  localparam int unsigned PageBits = AddressBits - 12;  // pages of 4 KiB of one channel
 
   typedef enum logic [2:0] {
     KindUpsert = 3'd0,
@@ -136,6 +137,8 @@ package cst_state_pkg;
   } control_t;
 
   typedef struct packed {
+    logic [PageBits-1:0] first_page;  // of every channel: what the unit may read and write
+    logic [PageBits:0] end_page;
     logic [7:0] key_bytes;
     logic [21:0] directory_mask;      // 2^depth_max - 1
     logic [AddressBits-1:0] directory_base;

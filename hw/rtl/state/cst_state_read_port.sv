@@ -2,7 +2,6 @@
 // Promises   answers in order of the requests; entries are asked for first, then lines, then rows.
 //            At most 64 requests out. No burst crosses 4 KiB. Data is where the request's address
 //            says: bit 0 of data_o is its first byte's.
-// error_o    an answer was not OKAY.
 `default_nettype none
 module cst_state_read_port #(
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
@@ -27,9 +26,7 @@ module cst_state_read_port #(
   input  wire logic                     r_valid_i,
   output      logic                     r_ready_o,
   input  wire logic [511:0]             r_data_i,
-  input  wire logic [1:0]               r_resp_i,
   output      logic                     asked_o,
-  output      logic                     error_o,
   output      logic                     busy_o
 );
   /* verilator no_inline_module */
@@ -144,10 +141,8 @@ module cst_state_read_port #(
     if (r_valid_i && r_ready_o && !last) first_q <= r_data_i;
     if (!rst_ni) begin
       second_q <= 1'b0;
-      error_o <= 1'b0;
-    end else begin
-      if (r_valid_i && r_ready_o) second_q <= !last;
-      if (r_valid_i && r_ready_o && r_resp_i != cst_pkg::AxiOkay) error_o <= 1'b1;
+    end else if (r_valid_i && r_ready_o) begin
+      second_q <= !last;
     end
   end
 

@@ -1,7 +1,6 @@
 // cst_state_write_port: one channel's writes: entries, records and gaps, control lines.
 // Promises   in order; answers by kind, in order. Whole atoms of 32 bytes, no burst across 4 KiB,
 //            one id: two writes of one address arrive in order. At most 64 bursts out.
-// error_o    an answer was not OKAY.
 `default_nettype none
 module cst_state_write_port #(
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
@@ -26,12 +25,9 @@ module cst_state_write_port #(
   input  wire logic                   w_ready_i,
   output      logic [511:0]           w_data_o,
   output      logic [63:0]            w_strb_o,
-  output      logic                   w_last_o,
   input  wire logic                   b_valid_i,
   output      logic                   b_ready_o,
-  input  wire logic [1:0]             b_resp_i,
   output      logic                   asked_o,
-  output      logic                   error_o,
   output      logic                   busy_o
 );
   /* verilator no_inline_module */
@@ -78,7 +74,6 @@ module cst_state_write_port #(
   assign w_data_o = beat_q ? shifted[1023:512] : shifted[511:0];
   assign w_strb_o = beat_q ? {{32{strobe[3]}}, {32{strobe[2]}}}
                            : {{32{strobe[1]}}, {32{strobe[0]}}};
-  assign w_last_o = !two_q || split_q || beat_q;
   assign w_moves = w_valid_o && w_ready_i;
   assign asked_o = turn_valid && turn_ready;
 
@@ -132,11 +127,6 @@ module cst_state_write_port #(
   assign ack_valid_o = ack_kind & {3{ack_valid}};
   assign ack_o = ack;
   assign busy_o = turn_valid || full_q || head_valid || ack_valid;
-
-  always_ff @(posedge clk_i) begin
-    if (!rst_ni) error_o <= 1'b0;
-    else if (b_valid_i && b_ready_o && b_resp_i != cst_pkg::AxiOkay) error_o <= 1'b1;
-  end
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin

@@ -40,8 +40,9 @@ struct MemoryKnobs {
     uint32_t latency_min = 0, latency_spread = 1; // clocks
     uint32_t stall_eighths = 0;                   // of each handshake
     bool late = false;                            // reads and writes happen at any moment allowed
-    uint32_t read_errors = 0, write_errors = 0; // of 1024 answers; the bytes are right all the same
-    bool silent = false;                        // answers nothing, takes nothing
+    uint32_t read_errors = 0;  // of 1024 answers; the bytes are right all the same
+    uint32_t write_errors = 0; // of 1024; half of them have not written
+    uint32_t silent = 0;       // a bit a channel: it answers nothing and takes nothing
 };
 
 // Fields of a packed vector of ports.
@@ -65,6 +66,10 @@ template <class Model> class Memory : public Part {
 
     MemoryKnobs knobs;
     uint64_t errors_count = 0;
+    uint64_t bursts_count = 0; // taken
+    uint64_t allowed_from = 0,
+             allowed_end = UINT64_MAX; // of every channel: nothing else may be asked for
+    bool may_write_nothing = false;    // beats without a strobe: a burst that is given up
 
     void store(const Region &region, const uint8_t *bytes, size_t count) {
         each_piece(region, 0, count, [&](uint8_t *at, size_t offset, size_t piece) {
@@ -161,7 +166,6 @@ template <class Model> class Memory : public Part {
       public:
         void add_port(const std::string &name, const AxiWires<Data, QData> &wires) {
             checkers_.push_back(std::make_unique<Checker>(*this, name, wires, 2));
-            checkers_.back()->data_first = true;
         }
         void idle() {
             for (Part *part : parts_) part->idle();
@@ -191,8 +195,8 @@ template <class Model> class Memory : public Part {
         }
     }
 
-    bool stalls() {
-        return knobs.silent ||
+    bool stalls(uint32_t channel) {
+        return (knobs.silent >> channel & 1) != 0 ||
                (knobs.stall_eighths > 0 && test_random_below(8) < knobs.stall_eighths);
     }
 
@@ -208,21 +212,22 @@ template <class Model> class Memory : public Part {
 
     // Bits beside no offer are random.
     void set_outputs(bool reset) {
-        uint32_t ar_ready = 0, aw_ready = 0, w_ready = 0, r_valid = 0, b_valid = 0;
+        uint32_t ar_ready = 0, aw_ready = 0, w_ready = 0, r_valid = 0, r_last = 0, b_valid = 0;
         uint32_t r_resp = uint32_t(test_random()), b_resp = uint32_t(test_random());
 
         for (uint32_t c = 0; c < CHANNELS; c++) {
             Channel &channel = channels_[c];
 
-            channel.arready = !reset && channel.reads.size() < 64 && !stalls();
-            channel.awready = !reset && channel.writes.size() < 64 && !stalls();
-            channel.wready = !reset && unfinished(channel) && !stalls();
-            offer_read(channel, reset);
-            offer_answer(channel, reset);
+            channel.arready = !reset && channel.reads.size() < 64 && !stalls(c);
+            channel.awready = !reset && channel.writes.size() < 64 && !stalls(c);
+            channel.wready = !reset && unfinished(channel) && !stalls(c);
+            offer_read(channel, reset || stalls(c));
+            offer_answer(channel, reset || stalls(c));
             ar_ready |= uint32_t(channel.arready) << c;
             aw_ready |= uint32_t(channel.awready) << c;
             w_ready |= uint32_t(channel.wready) << c;
             r_valid |= uint32_t(channel.rvalid) << c;
+            r_last |= uint32_t(channel.rlast) << c;
             b_valid |= uint32_t(channel.bvalid) << c;
             if (channel.rvalid) {
                 memcpy(&bench_->r_data_i[c * (BEAT_BYTES / 4)], &channel.rdata[0], BEAT_BYTES);
@@ -238,6 +243,7 @@ template <class Model> class Memory : public Part {
         bench_->aw_ready_i = SData(aw_ready);
         bench_->w_ready_i = SData(w_ready);
         bench_->r_valid_i = SData(r_valid);
+        bench_->r_last_i = SData(r_last);
         bench_->b_valid_i = SData(b_valid);
         bench_->r_resp_i = r_resp;
         bench_->b_resp_i = b_resp;
@@ -250,9 +256,9 @@ template <class Model> class Memory : public Part {
         return nullptr;
     }
 
-    void offer_read(Channel &channel, bool reset) {
-        if (channel.rvalid || reset || channel.reads.empty() ||
-            channel.reads.front().due > bench_.clock() || stalls())
+    void offer_read(Channel &channel, bool not_now) {
+        if (channel.rvalid || not_now || channel.reads.empty() ||
+            channel.reads.front().due > bench_.clock())
             return;
         const Read &read = channel.reads.front();
         const uint8_t *from =
@@ -264,10 +270,10 @@ template <class Model> class Memory : public Part {
         memcpy(&channel.rdata[0], from + channel.beat * BEAT_BYTES, BEAT_BYTES);
     }
 
-    void offer_answer(Channel &channel, bool reset) {
-        if (channel.bvalid || reset || channel.writes.empty() ||
+    void offer_answer(Channel &channel, bool not_now) {
+        if (channel.bvalid || not_now || channel.writes.empty() ||
             channel.writes.front().got < channel.writes.front().beats ||
-            channel.writes.front().due > bench_.clock() || stalls())
+            channel.writes.front().due > bench_.clock())
             return;
         channel.bvalid = 1;
         channel.bresp = response(knobs.write_errors);
@@ -303,7 +309,7 @@ template <class Model> class Memory : public Part {
         }
         if (channel.bvalid && channel.bready) {
             channel.bvalid = 0;
-            commit(channel, channel.writes.front());
+            if (channel.bresp == AxiOkay) commit(channel, channel.writes.front());
             channel.writes.pop_front();
         }
         if (channel.arvalid && channel.arready) take_read(channel);
@@ -311,12 +317,19 @@ template <class Model> class Memory : public Part {
         if (channel.awvalid && channel.awready) take_write(channel);
     }
 
+    void check_burst(const Channel &channel, uint64_t address, uint32_t beats) {
+        bursts_count++;
+        CHECK(address >= allowed_from);
+        CHECK(address + beats * BEAT_BYTES <=
+              std::min(allowed_end, uint64_t(channel.bytes.size())));
+    }
+
     void take_read(Channel &channel) {
         Read read = {};
 
         read.address = channel.araddr;
         read.beats = channel.arlen + 1u;
-        CHECK(read.address + read.beats * BEAT_BYTES <= channel.bytes.size());
+        check_burst(channel, read.address, read.beats);
         read.due = due();
         if (!channel.reads.empty() && read.due < channel.reads.back().due)
             read.due = channel.reads.back().due;
@@ -331,7 +344,7 @@ template <class Model> class Memory : public Part {
 
         write.address = channel.awaddr;
         write.beats = channel.awlen + 1u;
-        CHECK(write.address + write.beats * BEAT_BYTES <= channel.bytes.size());
+        check_burst(channel, write.address, write.beats);
         channel.writes.push_back(write);
     }
 
@@ -340,7 +353,8 @@ template <class Model> class Memory : public Part {
         const uint64_t strobe = channel.wstrb;
         const uint8_t *data = reinterpret_cast<const uint8_t *>(&channel.wdata[0]);
 
-        CHECK(strobe == UINT32_MAX || strobe == uint64_t(UINT32_MAX) << 32 || strobe == UINT64_MAX);
+        CHECK((strobe == 0 && may_write_nothing) || strobe == UINT32_MAX ||
+              strobe == uint64_t(UINT32_MAX) << 32 || strobe == UINT64_MAX);
         write.data.insert(write.data.end(), data, data + BEAT_BYTES);
         write.strobes.push_back(strobe);
         if (++write.got < write.beats) return;

@@ -36,6 +36,10 @@ table_view table_view_of(const cst_table *table) {
     };
 }
 
+size_t table_set_log_ready(cst_table *table, size_t bytes) {
+    return atomic_exchange(&table->pages[CSTI_REGION_LOG].ready_bytes, bytes);
+}
+
 cst_code table_reference_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out) {
     return csti_reference_apply(table, rows, applied_out);
 }

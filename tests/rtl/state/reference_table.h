@@ -22,6 +22,8 @@ typedef struct table_view {
 } table_view;
 
 table_view table_view_of(const cst_table *table);
+// Says that so many bytes of the log have memory; returns how many were said to have before.
+size_t table_set_log_ready(cst_table *table, size_t bytes);
 cst_code table_reference_apply(cst_table *table, const cst_rows *rows, uint32_t *applied_out);
 cst_code table_reference_lookup(cst_table *table, const cst_rows *keys, uint8_t *values_out,
                                 uint32_t values_stride, uint8_t *found_out);

@@ -2,7 +2,7 @@
 // a unit so small that every copy on chip is fought for, and the one that is meant for a card.
 // A model is one line:
 // clang-format off
-// model: state_small cst_state -GKeySetBits=2 -GKeyWays=2 -GKeyIds=7 -GLineSetBits=2 -GLineWays=2 -GLineIds=6 -GOpDepth=12 -GRowBits=2 -GRowDepth=6
+// model: state_small cst_state -GKeySetBits=2 -GKeyWays=2 -GKeyIds=7 -GLineSetBits=2 -GLineWays=2 -GLineIds=6 -GOpDepth=12 -GRowBits=2 -GRowDepth=6 -GSilenceBits=12
 // model: state cst_state
 // clang-format on
 #include "stream.hpp"
@@ -46,7 +46,7 @@ static void check_code(const Seen &seen, cst_code code) {
 TEST(random_streams_leave_the_bytes_of_the_reference) {
     Seen seen;
 
-    streams<Vstate_small>({}, &seen, 16, 4, 200);
+    streams<Vstate_small>({}, &seen, 16, 3, 160);
     check_counters(seen);
 }
 
@@ -128,13 +128,28 @@ TEST(a_row_without_a_place_stops_it_with_its_number) {
     StreamKnobs knobs;
     Seen seen;
 
-    knobs.keys = 50;
+    knobs.keys = 200;
     knobs.rows_hint = 1;
     knobs.tags = knobs.buckets = 1;
     knobs.deletes = 16;
     knobs.budget_bytes = 1u << 20;
-    streams<Vstate_small>(knobs, &seen, 1, 2, 150);
+    streams<Vstate_small>(knobs, &seen, 1, 2, 200);
     check_code(seen, CST_TABLE_FULL);
+    check_code(seen, CST_TABLE_SKEW);
+}
+
+TEST(a_log_segment_that_is_not_ready_stops_it_until_it_is) {
+    StreamKnobs knobs;
+    Seen seen;
+
+    knobs.keys = 100;
+    knobs.barriers = 200;
+    knobs.budget_bytes = 8u << 20;
+    knobs.rows_hint = 1000;
+    knobs.quick = true;
+    knobs.log_ready = 1;
+    streams<Vstate_small>(knobs, &seen, 1, 3, 2000);
+    check_code(seen, CST_TABLE_NOT_READY);
 }
 
 TEST(a_log_without_room_stops_it_until_deltas_are_released) {
@@ -150,36 +165,89 @@ TEST(a_log_without_room_stops_it_until_deltas_are_released) {
     check_code(seen, CST_TABLE_BUDGET);
 }
 
-TEST(errors_of_memory_are_told_and_nothing_hangs) {
-    repeat(2, [] {
+enum { FAULT_READ = 1, FAULT_WRITE = 2, FAULT_OUTSIDE = 4, FAULT_SILENT = 8 };
+
+TEST(an_error_of_memory_ends_all_until_a_soft_reset) {
+    repeat(4, [] {
+        const bool reads = test_random_below(2) == 0;
+        StreamKnobs knobs;
+        Seen seen;
+
+        // Many keys, and nothing that stops the unit.
+        knobs.keys = 300;
+        knobs.tags = 4096;
+        knobs.buckets = 64;
+        knobs.rows_hint = 2000;
+        knobs.budget_bytes = 8u << 20;
+        knobs.program = program_of(CST_LAST, CST_U64, 8, false);
+        knobs.barriers = 100;
+        knobs.too_long = 0;
+        Stream<Vstate_small> stream(knobs, &seen);
+
+        stream.round(50);
+        (reads ? stream.unit->memory.knobs.read_errors : stream.unit->memory.knobs.write_errors) =
+            1 + uint32_t(test_random_below(200));
+        CHECK_EQ(stream.fault(), reads ? FAULT_READ : FAULT_WRITE);
+        CHECK(stream.unit->memory.errors_count > 0);
+        stream.unit->memory.knobs.read_errors = stream.unit->memory.knobs.write_errors = 0;
+        stream.unit->soft_reset();
+        stream.round(50);
+    });
+}
+
+TEST(a_memory_that_falls_silent_is_told_and_may_come_back) {
+    repeat(4, [] {
         StreamKnobs knobs;
         Seen seen;
         Stream<Vstate_small> stream(knobs, &seen);
 
-        stream.round(100);
-        CHECK(!stream.unit->bench->error_o);
-        if (test_random_below(2) == 0)
-            stream.unit->memory.knobs.read_errors = 64;
-        else
-            stream.unit->memory.knobs.write_errors = 64;
-        while (stream.unit->memory.errors_count == 0) stream.round(50);
-        stream.unit->memory.knobs.read_errors = stream.unit->memory.knobs.write_errors = 0;
         stream.round(50);
-        stream.unit->memory.errors_count = 0;
-        stream.unit->reset();
-        stream.round(100);
+        stream.unit->memory.knobs.silent =
+            test_random_below(2) == 0 ? 0xffff : 1u << test_random_below(CHANNELS);
+        CHECK_EQ(stream.fault(), FAULT_SILENT);
+        // What is owed may still come and land on a new image: the unit waits for it.
+        stream.unit->begin_soft_reset();
+        stream.unit->bench.run(6000);
+        CHECK(!stream.unit->bench->ready_o);
+        CHECK_EQ(stream.unit->bench->fault_o, FAULT_SILENT);
+        stream.unit->memory.knobs.silent = 0;
+        stream.unit->soft_reset();
+        stream.round(50);
+    });
+}
+
+TEST(nothing_outside_its_pages_is_read_or_written) {
+    repeat(4, [] {
+        StreamKnobs knobs;
+        Seen seen;
+        Stream<Vstate_small> stream(knobs, &seen);
+        const uint64_t end = stream.unit->memory.allowed_end;
+
+        stream.round(50);
+        if (test_random_below(2) == 0) {
+            stream.unit->memory.allowed_end =
+                stream.unit->memory.allowed_from + 4096 * test_random_below(3);
+            stream.unit->load_control();
+        } else {
+            stream.unit->spoil_directory();
+        }
+        CHECK_EQ(stream.fault(), FAULT_OUTSIDE);
+        stream.unit->memory.allowed_end = end;
+        stream.unit->soft_reset();
+        stream.round(50);
     });
 }
 
 TEST(a_reset_at_any_clock_leaves_a_unit_that_works) {
-    repeat(2, [] {
+    repeat(4, [] {
         StreamKnobs knobs;
         Seen seen;
         Stream<Vstate_small> stream(knobs, &seen);
 
         for (uint32_t i = 0; i < 3; i++) {
-            stream.reset_within(200, 1 + uint32_t(test_random_below(600)));
-            stream.round(60);
+            stream.reset_within(200, 1 + uint32_t(test_random_below(600)),
+                                test_random_below(2) == 0);
+            stream.round(50);
         }
     });
 }

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+enum { STOPS_MAX = 2 }; // of a round
+
 struct StreamKnobs {
     uint32_t key_bytes = 0; // the longest; 0: drawn
     uint32_t keys = 0;      // 0: drawn
@@ -18,6 +20,7 @@ struct StreamKnobs {
     uint32_t edges = 2;        // of 1024 numbers
     uint64_t budget_bytes = 0; // 0: drawn
     uint64_t rows_hint = 0;    // 0: drawn
+    uint32_t log_ready = 0;    // log segments that are, until one is missed; 0: as the table says
     bool quick = false; // neither memory nor ports hold back; numbers stay small; no bent hashes
     cst_program program = {}; // without a value: drawn
 };
@@ -52,6 +55,8 @@ template <class Model> class Stream {
         draw_options();
         cst_err err = {};
         if (cst_table_open(&options_, &table_, &err) != CST_OK) TEST_FAIL("open: %s", err.text);
+        if (knobs_.log_ready)
+            log_ready_ = table_set_log_ready(table_, knobs_.log_ready * options_.log_segment_bytes);
         draw_keys();
         unit = std::make_unique<Unit<Model>>(table_, options_, !knobs_.quick);
         if (!knobs_.quick) draw_memory();
@@ -70,19 +75,46 @@ template <class Model> class Stream {
 
     std::unique_ptr<Unit<Model>> unit;
 
-    // Plays `count` operations; where the unit stops, the host does what is needed and goes on.
+    // Plays `count` operations; where the unit stops, the host does what is needed and goes on. Of
+    // a table that can take no more, two stops are enough.
     void round(uint32_t count) {
         std::vector<Op> ops;
 
         for (uint32_t i = 0; i < count; i++) ops.push_back(draw_op());
-        while (!ops.empty()) ops = play(ops);
+        for (uint32_t stops = 0; !ops.empty() && stops < STOPS_MAX; stops++) ops = play(ops);
     }
 
     // The same operations to the unit alone, which is reset after some clocks of them.
-    void reset_within(uint32_t count, uint32_t clocks) {
+    void reset_within(uint32_t count, uint32_t clocks, bool soft) {
         for (uint32_t i = 0; i < count; i++) unit->push(draw_op());
         unit->bench.run(clocks);
-        unit->reset();
+        if (soft)
+            unit->soft_reset();
+        else
+            unit->reset();
+    }
+
+    // Plays operations until a fault is told. What is said to be durable before it has to be.
+    uint32_t fault() {
+        cst_code code = CST_OK;
+
+        for (uint32_t i = 0; i < 600 && code == CST_OK; i++) {
+            const Op op = draw_op();
+
+            if (op.kind == KIND_BARRIER)
+                (void)seal(op);
+            else if (op.kind != KIND_LOOKUP)
+                code = apply(op);
+            unit->push(op);
+        }
+        // If the last one stops it, look-ups need memory all the same.
+        for (uint32_t i = 0; i < 600; i++) {
+            Op op = draw_op();
+
+            op.kind = KIND_LOOKUP;
+            unit->push(op);
+        }
+        return unit->run_to_fault();
     }
 
     Op draw_op() { return draw_op(test_random_below(keys_.size())); }
@@ -368,10 +400,13 @@ template <class Model> class Stream {
         case CST_TABLE_FULL:
             // A refusal may have copied directory rows ahead, and the next try succeeds.
             code = table_reference_grow(table_, rest[0].hash);
+            seen_.codes[code]++;
             if (code != CST_OK && code != CST_AGAIN) rest.erase(rest.begin());
             unit->load();
             return rest;
         case CST_TABLE_NOT_READY:
+            if (log_ready_) (void)table_set_log_ready(table_, log_ready_);
+            log_ready_ = 0;
             CHECK_OK(cst_table_prepare(table_, &err));
             unit->load_control();
             return rest;
@@ -397,6 +432,7 @@ template <class Model> class Stream {
     cst_table *table_ = nullptr;
     std::vector<Key> keys_;
     std::vector<cst_delta> deltas_;
+    size_t log_ready_ = 0; // what the table said
     bool skewed_ = false;
 };
 
