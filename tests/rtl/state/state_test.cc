@@ -21,6 +21,8 @@ static void streams(const StreamKnobs &knobs, Seen *seen, uint32_t times, uint32
     });
 }
 
+enum { FALSE_CANDIDATES = 9 };
+
 // Each counter's event, in cst_state's order.
 static void check_counters(const Seen &seen) {
     static const char *const names[COUNTERS] = {"done",        "hits of a key on chip",
@@ -38,6 +40,14 @@ static void check_counters(const Seen &seen) {
     CHECK(seen.durable_early > 0);
 }
 
+// Streams until one of them meets the code: what is drawn may make a stream too short for it.
+static void streams_to_code(const StreamKnobs &knobs, Seen *seen, cst_code code, uint32_t rounds,
+                            uint32_t ops) {
+    do {
+        streams<Vstate_small>(knobs, seen, 1, rounds, ops);
+    } while (seen->codes[code] == 0 && seen->streams < 16);
+}
+
 static void check_code(const Seen &seen, cst_code code) {
     if (seen.codes[code] == 0)
         TEST_FAIL("%s: never in %" PRIu64 " streams", cst_code_name(code), seen.streams);
@@ -47,6 +57,9 @@ TEST(random_streams_leave_the_bytes_of_the_reference) {
     Seen seen;
 
     streams<Vstate_small>({}, &seen, 16, 3, 160);
+    // Two keys with one tag in one bucket are rare: of 64 streams some have them.
+    while (seen.counters[FALSE_CANDIDATES] == 0 && seen.streams < 64)
+        streams<Vstate_small>({}, &seen, 1, 3, 160);
     check_counters(seen);
 }
 
@@ -148,7 +161,7 @@ TEST(a_log_segment_that_is_not_ready_stops_it_until_it_is) {
     knobs.rows_hint = 1000;
     knobs.quick = true;
     knobs.log_ready = 1;
-    streams<Vstate_small>(knobs, &seen, 1, 3, 2000);
+    streams_to_code(knobs, &seen, CST_TABLE_NOT_READY, 3, 2000);
     check_code(seen, CST_TABLE_NOT_READY);
 }
 
@@ -161,7 +174,7 @@ TEST(a_log_without_room_stops_it_until_deltas_are_released) {
     knobs.budget_bytes = 3u << 16;
     knobs.rows_hint = 1;
     knobs.quick = true;
-    streams<Vstate_small>(knobs, &seen, 1, 3, 2500);
+    streams_to_code(knobs, &seen, CST_TABLE_BUDGET, 3, 2500);
     check_code(seen, CST_TABLE_BUDGET);
 }
 
