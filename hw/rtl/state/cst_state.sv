@@ -10,6 +10,7 @@
 //            taken and forgotten, idle_o stays low; durable_epoch_o says no more than is true.
 // soft_reset_i  a clock of it, at any time: all on chip is forgotten; ready_o when memory has
 //            answered what it owes, and fault_o is zero then. The image has to be loaded anew.
+//            From the next clock on no result is offered: one that was not taken is withdrawn.
 //
 //   op ─► directory ─► fetch ──────────────────────────► execute ─► results
 //            │  ▲        │ new key                        ▲    │
@@ -281,11 +282,14 @@ module cst_state #(
   );
 
   logic [3:0] result_fill;
+  logic result_left;
   assign result_room = result_fill <= 4'd6;
+  // The queue forgets its results a clock late.
+  assign result_valid_o = result_left && !soft_q;
   cst_fifo #(.Width(ResultBits), .Depth(8)) u_results (
     .clk_i, .rst_ni(unit_rst_n),
     .in_valid_i(result_valid), .in_ready_o(), .in_data_i(result),
-    .out_valid_o(result_valid_o), .out_ready_i(result_ready_i), .out_data_o(result_o),
+    .out_valid_o(result_left), .out_ready_i(result_ready_i), .out_data_o(result_o),
     .fill_o(result_fill)
   );
 
