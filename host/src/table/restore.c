@@ -186,9 +186,20 @@ static uint64_t plain_kind(const cst_table *table) {
     return csti_record_kind((const uint8_t *)&row);
 }
 
+// Of `rest` bytes: nearly always a row with the longest key, known by one word.
+CSTI_INLINE bool record_is_good(const cst_table *table, const csti_record *record, uint64_t plain,
+                                size_t rest) {
+    if (rest >= table->entry_bytes && csti_record_kind((const uint8_t *)record) == plain)
+        return true;
+    return rest >= sizeof *record && record_is_sound(table, record, rest);
+}
+
+CSTI_INLINE bool is_gap(const csti_record *record) {
+    return (record->value_flags & CSTI_RECORD_GAP) != 0;
+}
+
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
                                    size_t *used_out) {
-    const uint32_t entry_bytes = table->entry_bytes;
     const uint64_t plain = plain_kind(table);
     restore_pass pass = {.table = table};
     size_t used = 0;
@@ -201,19 +212,13 @@ cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_
 
         while (used < count && rows_count < RESTORE_ROWS) {
             const csti_record *record = (const csti_record *)(bytes + used);
-            const size_t rest = count - used;
 
-            pass.records[rows_count] = record;
-            if (rest >= entry_bytes && csti_record_kind(bytes + used) == plain) {
-                pass.hashes[rows_count++] = record->hash;
-                used += entry_bytes;
-                continue;
-            }
-            sound = rest >= sizeof *record && record_is_sound(table, record, rest);
-            if (sound && record->value_flags & CSTI_RECORD_GAP) sound = padding_is_zero(record, 0);
+            sound = record_is_good(table, record, plain, count - used) &&
+                    (!is_gap(record) || padding_is_zero(record, 0));
             if (!sound) break;
             used += (size_t)record->units * CSTI_LOG_UNIT;
-            if (record->value_flags & CSTI_RECORD_GAP) continue;
+            if (is_gap(record)) continue;
+            pass.records[rows_count] = record;
             pass.hashes[rows_count++] = record->hash;
         }
         pass.count = rows_count;
@@ -246,9 +251,7 @@ cst_code csti_table_restore_each(cst_table *table, const uint8_t *const *records
                 __builtin_prefetch(records[used + RECORDS_AHEAD]);
                 __builtin_prefetch(records[used + RECORDS_AHEAD] + 64);
             }
-            sound = csti_record_kind((const uint8_t *)record) == plain ||
-                    (record_is_sound(table, record, SIZE_MAX) &&
-                     !(record->value_flags & CSTI_RECORD_GAP));
+            sound = record_is_good(table, record, plain, SIZE_MAX) && !is_gap(record);
             if (!sound) break;
             pass.records[rows_count] = record;
             pass.hashes[rows_count++] = record->hash;

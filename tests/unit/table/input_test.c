@@ -1,4 +1,5 @@
 // Input that the table has to refuse: each a typed error, and the table stays as it was.
+#include "table/restore.h"
 #include "unit/table/fixture.h"
 
 #include <constellation/keys.h>
@@ -488,11 +489,26 @@ static void restore_refuses(const cst_table_options *options, const void *record
     cst_table_close(table);
 }
 
+// The same where records are handed over one by one: the sound one before it is restored.
+static void restore_each_refuses(const cst_table_options *options, const small_record *record) {
+    const small_record sound = sound_record();
+    const uint8_t *const records[] = {(const uint8_t *)&sound, (const uint8_t *)record,
+                                      (const uint8_t *)&sound};
+    cst_table *table = fixture_open(options);
+    size_t used = 99;
+
+    CHECK_CODE(csti_table_restore_each(table, records, 3, &used), CST_SEGMENT_RECORD);
+    CHECK_EQ(used, 1);
+    CHECK_EQ(table->control->rows_count, 1);
+    cst_table_close(table);
+}
+
 #define RECORD_REFUSED(...)                                                                        \
     do {                                                                                           \
         small_record r = sound_record();                                                           \
         __VA_ARGS__;                                                                               \
         restore_refuses(&options, &r, sizeof r, CST_SEGMENT_RECORD);                               \
+        restore_each_refuses(&options, &r);                                                        \
     } while (0)
 
 TEST(records_that_break_a_rule_are_refused) {
@@ -536,6 +552,25 @@ TEST(records_before_a_bad_one_are_restored) {
                CST_SEGMENT_RECORD);
     CHECK_EQ(used, 64);
     CHECK_EQ(table->control->rows_count, 1);
+    cst_table_close(table);
+}
+
+TEST(records_that_lie_anywhere_are_restored_in_the_order_given) {
+    const cst_table_options options = fixture_options();
+    small_record records[2] = {sound_record(), sound_record()};
+    const uint8_t *const order[] = {(const uint8_t *)&records[1], (const uint8_t *)&records[0]};
+    cst_table *table = fixture_open(&options);
+    uint64_t value = 0;
+    size_t used, bytes;
+
+    records[1].value = 6;
+    CHECK_OK(csti_table_restore_each(table, order, 2, &used));
+    CHECK_EQ(used, 2);
+    CHECK_EQ(table->control->rows_count, 1);
+    CHECK_OK(cst_table_get(table, &records[0].key, 7, &value, sizeof value, &bytes));
+    CHECK_EQ(value, 5);
+    CHECK_EQ(csti_table_neighbourhood(table, records[0].head.hash),
+             csti_table_neighbourhood(table, records[1].head.hash));
     cst_table_close(table);
 }
 
