@@ -40,17 +40,20 @@ static void check_counters(const Seen &seen) {
     CHECK(seen.durable_early > 0);
 }
 
-// Streams until one of them meets the code: what is drawn may make a stream too short for it.
-static void streams_to_code(const StreamKnobs &knobs, Seen *seen, cst_code code, uint32_t rounds,
-                            uint32_t ops) {
-    do {
-        streams<Vstate_small>(knobs, seen, 1, rounds, ops);
-    } while (seen->codes[code] == 0 && seen->streams < 16);
-}
-
 static void check_code(const Seen &seen, cst_code code) {
     if (seen.codes[code] == 0)
         TEST_FAIL("%s: never in %" PRIu64 " streams", cst_code_name(code), seen.streams);
+}
+
+// Streams until one of them meets the code: what is drawn may make a stream too short for it.
+static void streams_to_code(const StreamKnobs &knobs, cst_code code, uint32_t rounds,
+                            uint32_t ops) {
+    Seen seen;
+
+    do {
+        streams<Vstate_small>(knobs, &seen, 1, rounds, ops);
+    } while (seen.codes[code] == 0 && seen.streams < 16);
+    check_code(seen, code);
 }
 
 TEST(random_streams_leave_the_bytes_of_the_reference) {
@@ -153,7 +156,6 @@ TEST(a_row_without_a_place_stops_it_with_its_number) {
 
 TEST(a_log_segment_that_is_not_ready_stops_it_until_it_is) {
     StreamKnobs knobs;
-    Seen seen;
 
     knobs.keys = 100;
     knobs.barriers = 200;
@@ -161,21 +163,18 @@ TEST(a_log_segment_that_is_not_ready_stops_it_until_it_is) {
     knobs.rows_hint = 1000;
     knobs.quick = true;
     knobs.log_ready = 1;
-    streams_to_code(knobs, &seen, CST_TABLE_NOT_READY, 3, 2000);
-    check_code(seen, CST_TABLE_NOT_READY);
+    streams_to_code(knobs, CST_TABLE_NOT_READY, 3, 2000);
 }
 
 TEST(a_log_without_room_stops_it_until_deltas_are_released) {
     StreamKnobs knobs;
-    Seen seen;
 
     knobs.keys = 40;
     knobs.barriers = 100;
     knobs.budget_bytes = 3u << 16;
     knobs.rows_hint = 1;
     knobs.quick = true;
-    streams_to_code(knobs, &seen, CST_TABLE_BUDGET, 3, 2500);
-    check_code(seen, CST_TABLE_BUDGET);
+    streams_to_code(knobs, CST_TABLE_BUDGET, 3, 2500);
 }
 
 enum { FAULT_READ = 1, FAULT_WRITE = 2, FAULT_OUTSIDE = 4, FAULT_SILENT = 8 };

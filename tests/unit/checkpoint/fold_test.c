@@ -334,6 +334,14 @@ static void race_open(race *r) {
     r->fast.owner = 99;
 }
 
+// With a chain of four, read into `manifest`.
+static void race_open_chain(race *r, csti_manifest *manifest) {
+    race_open(r);
+    for (int i = 0; i < 4; i++) world_checkpoint(r->w, 60, COMMITTED);
+    world_manifest_read(r->w, 4, &r->arena, manifest);
+    r->manifest = manifest;
+}
+
 static void race_close(race *r) {
     csti_meta_close(r->fast_meta);
     cst_object_store_close(r->fast_store);
@@ -349,10 +357,7 @@ TEST(of_two_folders_the_one_that_slept_registers_nothing) {
     csti_meta_view view;
     cst_err err;
 
-    race_open(&r);
-    for (int i = 0; i < 4; i++) world_checkpoint(r.w, 60, COMMITTED);
-    world_manifest_read(r.w, 4, &r.arena, &manifest);
-    r.manifest = &manifest;
+    race_open_chain(&r, &manifest);
     CHECK_CODE(csti_fold_partition(&r.slow, &manifest, 0, &r.arena, &full, &err), CST_LEASE);
     CHECK_OK(r.fast_code);
     view = world_view(r.w, &view_arena);
@@ -369,10 +374,7 @@ TEST(a_slow_folder_holds_its_lease_longer) {
     csti_manifest_segment full;
     cst_err err;
 
-    race_open(&r);
-    for (int i = 0; i < 4; i++) world_checkpoint(r.w, 60, COMMITTED);
-    world_manifest_read(r.w, 4, &r.arena, &manifest);
-    r.manifest = &manifest;
+    race_open_chain(&r, &manifest);
     CHECK_OK(csti_fold_partition(&r.slow, &manifest, 0, &r.arena, &full, &err));
     CHECK_CODE(r.fast_code, CST_LEASE); // it came far behind the first 60 seconds
     race_close(&r);
@@ -387,10 +389,7 @@ TEST(a_fold_whose_step_takes_too_long_leaves_the_chain_and_is_made_again) {
         csti_manifest_segment full;
         cst_err err;
 
-        race_open(&r);
-        for (int i = 0; i < 4; i++) world_checkpoint(r.w, 60, COMMITTED);
-        world_manifest_read(r.w, 4, &r.arena, &manifest);
-        r.manifest = &manifest;
+        race_open_chain(&r, &manifest);
         r.slow.step_deadline_us = 10000000;
         CHECK_CODE(csti_fold_partition(&r.slow, &manifest, 0, &r.arena, &full, &err), CST_DEADLINE);
         CHECK(strstr(err.text, "a step of it took longer than 10000000 us"));
