@@ -18,8 +18,7 @@
 //            at one moment. Metrics of one name are written together, in the order of their coming.
 // Thread     register, write: any (a lock). add, set, observe: one writer a metric.
 // Ring       add, set, observe: 0. The rest: 1.
-// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name, unit or label that is not as above, or
-// a
+// Errors     CST_LIMIT: CSTI_METRICS_MAX; CST_USAGE: a name, unit or label that is not as above, a
 //            name that is there with another kind; CST_NO_MEMORY. After an error of write the
 //            buffer may hold a part.
 #ifndef CST_BASE_METRICS_H
