@@ -109,6 +109,11 @@ class Bench(unittest.TestCase):
         return [name for parent in ("/dev/shm", "/tmp")
                 for name in glob.glob(f"{parent}/constellation-bench-{process.pid}-*")]
 
+    def test_entries_for_which_there_is_no_memory_are_refused_before_any_is_taken(self):
+        out, err = run("state.get", "--entries", "2G", "--json", status=1)  # 800 GiB
+        self.assertEqual(json.loads(out)["code"], "CST_NO_MEMORY")
+        self.assertIn("GiB, and ", err)
+
     def test_a_run_that_is_cut_short_leaves_nothing_behind(self):
         command = [PROGRAM, "bench", "state", "--entries", "300K", "--json", *PEERS]
         for end in (signal.SIGINT, signal.SIGTERM, "a closed pipe"):

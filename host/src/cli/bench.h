@@ -116,6 +116,9 @@ uint64_t bench_cpu_ns(void);
 typedef csti_pages bench_memory;
 CST_CHECK_RESULT cst_code bench_memory_take(bench_memory *memory, size_t bytes, cst_err *err);
 void bench_memory_give(bench_memory *memory); // a zeroed one is allowed
+// Whether about so many bytes can be had now. Asked before they are taken: a kernel that is short
+// of memory answers by ending somebody. One that does not say has them. CST_NO_MEMORY.
+CST_CHECK_RESULT cst_code bench_memory_check(uint64_t bytes, cst_err *err);
 
 // Key `index` of the seed: 16 bytes that look random and differ for every index.
 void bench_key(uint64_t seed, uint64_t index, uint8_t key[BENCH_KEY_BYTES]);

@@ -4,6 +4,7 @@
 #include "stream/zipf.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { LINE_BYTES = 64, ENTRY_UNIT = 32, SPIN_CYCLES = 1 << 16, SPINS = 400 };
@@ -22,6 +23,22 @@ cst_code bench_memory_take(bench_memory *memory, size_t bytes, cst_err *err) {
 
 void bench_memory_give(bench_memory *memory) {
     if (memory->mapping) csti_pages_release(memory);
+}
+
+cst_code bench_memory_check(uint64_t bytes, cst_err *err) {
+    FILE *file = fopen("/proc/meminfo", "re");
+    const double gib = 1 << 30;
+    char line[128];
+    uint64_t kib = 0;
+    bool said = false;
+
+    if (!file) return CST_OK;
+    while (!said && fgets(line, sizeof line, file))
+        said = sscanf(line, "MemAvailable: %" SCNu64 " kB", &kib) == 1;
+    (void)fclose(file);
+    if (!said || bytes / 1024 <= kib) return CST_OK;
+    return cst_fail(err, CST_NO_MEMORY, "it takes about %.1f GiB, and %.1f are free",
+                    (double)bytes / gib, (double)kib * 1024 / gib);
 }
 
 void bench_key(uint64_t seed, uint64_t index, uint8_t key[BENCH_KEY_BYTES]) {

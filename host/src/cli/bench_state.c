@@ -10,6 +10,10 @@
 enum {
     GETS_MAX = 2 << 20, // operations of a round
     ATTACK_ENTRIES = 16384,
+    // What an entry takes, about: its slot with its share of the index, its record, a peer's.
+    OURS_BYTES = 130,
+    RECORD_BYTES = 96,
+    PEERS_BYTES = 150,
 };
 
 typedef struct state_bench {
@@ -158,10 +162,22 @@ static cst_code measure_filled(state_bench *s, cst_err *err) {
     return code;
 }
 
-static cst_code measure_size(bench *b, uint64_t entries, cst_err *err) {
-    static state_bench s;
+// Keys in three orders, the table with every row in its open epoch, the limit's lines, and peers.
+static cst_code check_memory(const bench *b, uint64_t entries, cst_err *err) {
+    uint64_t each = 3 * BENCH_KEY_BYTES + OURS_BYTES + RECORD_BYTES + OURS_BYTES;
     cst_code code;
 
+    for (size_t i = 0; b->peers && i < b->peers->maps_count; i++)
+        if (!b->peers->maps[i]->slow) each += PEERS_BYTES;
+    code = bench_memory_check(entries > UINT64_MAX / each ? UINT64_MAX : entries * each, err);
+    return code == CST_OK ? code : cst_fail_at(err, code, "state: %" PRIu64 " entries", entries);
+}
+
+static cst_code measure_size(bench *b, uint64_t entries, cst_err *err) {
+    static state_bench s;
+    cst_code code = check_memory(b, entries, err);
+
+    if (code != CST_OK) return code;
     memset(&s, 0, sizeof s);
     code = bench_maps_open(&s.maps, b, entries, err);
     if (code != CST_OK) return code;
