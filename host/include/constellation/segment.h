@@ -168,8 +168,9 @@ CST_API CST_CHECK_RESULT cst_code cst_segment_chain_check(cst_segment *const *se
 // ---- Fold ---------------------------------------------------------------------------------------
 
 typedef struct cst_fold_options {
-    // For the records of the deltas of as many key groups as fit at once, and 32 bytes for each
-    // record of the largest one; beside it 2 MiB of output buffer. 0: 64 MiB.
+    // 32 bytes for each record of the largest key group; half of the rest for records of the
+    // deltas, half to list them, 8 bytes each: deltas are read as often as one list is full. Beside
+    // it 2 MiB of output buffer. 0: 64 MiB.
     uint64_t memory_bytes;
     // Called often while it reads, as `write` is while it writes; what it fails with ends the fold.
     cst_code (*step)(void *context, cst_err *err); // NULL: none

@@ -1,14 +1,21 @@
 // fold.c: a chain of segments becomes one ordered full.
 //
 //   1. read and verify everything, measure the deltas' records by key group     nothing written yet
-//   2. of as many key groups as fit the memory: copy the records, group by group, in chain order
-//   3. sort each group (stable: the newest of a key is last), merge it with the rows of the full
-//      that the chain stands on, which are in order, write the newest of a key if it is a row
+//   2. of as many key groups as half of the memory lists: where their records lie, in chain order,
+//      a list for each window of groups whose records fit the other half
+//
+//        places  | window 0: p p p p p p | window 1: p p p p | ...       one walk over the deltas
+//        records | group g | group g + 1 | ... | of one window, group by group
+//
+//   3. of each window: copy its records; sort each group (stable: the newest of a key is last),
+//      merge it with the rows of the full that the chain stands on, which are in order, write the
+//      newest of a key if it is a row
 //   4. back to 2 until group 4095; then the wide part the same way
 //
 // A full that is not in order is copied and sorted as a delta is. Records are copied, since a group
-// of them fits a cache: read where they lie, each would wait for the memory, and for the address of
-// its page before.
+// of them fits a cache, and in the order in which they lie: read by group, each would wait for the
+// memory, and for the address of its page before. Listed, since a walk over all deltas for every
+// window waits for each record's head as often as there are windows.
 #include "base/pages.h"
 #include "state/segment.h"
 #include "state/sort.h"
@@ -20,6 +27,9 @@ enum {
     FOLD_WRITE_BYTES = 128 << 10, // go out at once: they are in the cache still
     FOLD_STEP_BYTES = 1 << 20,
     STEP_GROUPS = 64, // are written from one step to the next
+    LINE_BYTES = 64,
+    AHEAD = 16,            // records that are asked for, before one is copied
+    AHEAD_BYTES_MAX = 512, // of each
 };
 #define FOLD_MEMORY_DEFAULT ((uint64_t)64 << 20)
 
@@ -27,6 +37,11 @@ typedef struct fold_group { // of the deltas
     uint64_t count;         // records
     uint64_t bytes;
 } fold_group;
+
+typedef struct fold_window { // groups [from, to), records places[first .. next)
+    uint32_t from, to;
+    uint64_t first, next;
+} fold_window;
 
 typedef struct fold {
     const cst_fold_options *options; // NULL: none
@@ -39,9 +54,16 @@ typedef struct fold {
     const cst_segment *base; // in order, the chain's first; NULL: none
 
     fold_group groups[CST_SEGMENT_PARTS_MAX][CST_KEY_GROUPS_COUNT];
+    fold_window windows[CST_KEY_GROUPS_COUNT];
+    uint32_t windows_count;
+    uint16_t window_of[CST_KEY_GROUPS_COUNT];
+    const uint8_t **places; // of records, in the pages of `records`, in front of them
+    uint64_t places_room;
     uint64_t next[CST_KEY_GROUPS_COUNT]; // where the group's next record goes
-    csti_pages records;                  // of the groups at work, those of one side by side
-    uint64_t room;                       // bytes for them
+    csti_pages pages;                    // places, then records
+    uint8_t *records;                    // of the window at work, those of a group side by side
+    uint64_t records_room;               // bytes for them
+    uint32_t record_bytes;               // of the part's, on average
     csti_sort_item *items, *scratch;     // of one group
     // Of one hash, where the base has it too; as much scratch lies behind them.
     csti_sort_item *versions;
@@ -142,21 +164,81 @@ static void record_copy(uint8_t *to, const uint8_t *record, uint32_t bytes) {
         memcpy(to + at, record + at, CSTI_LOG_UNIT);
 }
 
-static void segment_collect(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
-                            uint32_t to) {
+// From group `from` on: as many groups as can be listed; in windows. Returns the first one left.
+static uint32_t windows_cut(fold *state, uint32_t from) {
+    const fold_group *groups = state->groups[state->part];
+    fold_window *window = state->windows;
+    uint64_t count = 0, bytes = 0;
+    uint32_t group = from;
+
+    *window = (fold_window){.from = from};
+    for (; group < CST_KEY_GROUPS_COUNT; group++) {
+        if (group > from && count + groups[group].count > state->places_room) break;
+        if (group > window->from && bytes + groups[group].bytes > state->records_room) {
+            window->to = group;
+            *++window = (fold_window){.from = group, .first = count, .next = count};
+            bytes = 0;
+        }
+        state->window_of[group] = (uint16_t)(window - state->windows);
+        count += groups[group].count;
+        bytes += groups[group].bytes;
+    }
+    window->to = group;
+    state->windows_count = (uint32_t)(window - state->windows) + 1;
+    return group;
+}
+
+static void segment_list(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
+                         uint32_t to) {
     const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
     const uint64_t end = segment->footer.parts[part].bytes;
 
     for (uint64_t at = 0; at < end;) {
         const csti_record head = csti_record_head(bytes + at);
-        const uint32_t record_bytes = csti_record_bytes(head);
         const uint32_t group = cst_key_group(head.hash);
 
-        if (!(head.value_flags & CSTI_RECORD_GAP) && group >= from && group < to) {
-            record_copy(state->records.base + state->next[group], bytes + at, record_bytes);
-            state->next[group] += record_bytes;
-        }
-        at += record_bytes;
+        if (!(head.value_flags & CSTI_RECORD_GAP) && group >= from && group < to)
+            state->places[state->windows[state->window_of[group]].next++] = bytes + at;
+        at += csti_record_bytes(head);
+    }
+}
+
+static cst_code deltas_list(fold *state, uint32_t from, uint32_t to, cst_err *err) {
+    for (size_t i = 0; i < state->segments_count; i++) {
+        const cst_segment *segment = state->segments[i];
+        const uint32_t part = part_of_layout(segment, state->shape.layout);
+        const cst_code code = fold_step(state, err);
+
+        if (code != CST_OK) return code;
+        if (segment != state->base && part < segment->header.parts_count)
+            segment_list(state, segment, part, from, to);
+    }
+    return CST_OK;
+}
+
+static void record_ask(const fold *state, const uint8_t *record) {
+    for (uint32_t at = 0; at < state->record_bytes; at += LINE_BYTES)
+        __builtin_prefetch(record + at, 0, 0);
+}
+
+static void window_copy(fold *state, const fold_window *window) {
+    const fold_group *groups = state->groups[state->part];
+    uint64_t start = 0;
+
+    for (uint32_t group = window->from; group < window->to; group++) {
+        state->next[group] = start;
+        start += groups[group].bytes;
+    }
+    for (uint64_t i = window->first; i < window->next; i++) {
+        const uint8_t *record = state->places[i];
+        csti_record head;
+        uint64_t *next;
+
+        if (i + AHEAD < window->next) record_ask(state, state->places[i + AHEAD]);
+        head = csti_record_head(record);
+        next = &state->next[cst_key_group(head.hash)];
+        record_copy(state->records + *next, record, csti_record_bytes(head));
+        *next += csti_record_bytes(head);
     }
 }
 
@@ -274,7 +356,7 @@ static size_t group_sort(fold *state, uint32_t group, uint64_t start) {
     size_t count = 0;
 
     for (uint64_t at = start; at < end;) {
-        const uint8_t *record = state->records.base + at;
+        const uint8_t *record = state->records + at;
         const csti_record head = csti_record_head(record);
 
         state->items[count++] = (csti_sort_item){head.hash, record};
@@ -302,48 +384,41 @@ static cst_code group_write(fold *state, uint32_t group, uint64_t start, cst_err
     return base_copy(state, &rows, NULL, err);
 }
 
-// Key groups [from, to) of the part at work.
-static cst_code groups_write(fold *state, uint32_t from, uint32_t to, cst_err *err) {
-    const fold_group *groups = state->groups[state->part];
+static cst_code window_write(fold *state, const fold_window *window, cst_err *err) {
     uint64_t start = 0;
 
-    for (uint32_t group = from; group < to; group++) {
-        state->next[group] = start;
-        start += groups[group].bytes;
-    }
-    for (size_t i = 0; i < state->segments_count; i++) {
-        const cst_segment *segment = state->segments[i];
-        const uint32_t part = part_of_layout(segment, state->shape.layout);
-        const cst_code code = fold_step(state, err);
-
-        if (code != CST_OK) return code;
-        if (segment != state->base && part < segment->header.parts_count)
-            segment_collect(state, segment, part, from, to);
-    }
-    start = 0;
-    for (uint32_t group = from; group < to; group++) {
+    window_copy(state, window);
+    for (uint32_t group = window->from; group < window->to; group++) {
         cst_code code = group_write(state, group, start, err);
 
         if (code == CST_OK && group % STEP_GROUPS == 0) code = fold_step(state, err);
         if (code != CST_OK) return code;
-        start += groups[group].bytes;
+        start += state->groups[state->part][group].bytes;
     }
     return CST_OK;
 }
 
-static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
-    const fold_group *groups = state->groups[part];
-    cst_code code;
+static uint32_t record_bytes_mean(const fold_group *groups) {
+    uint64_t count = 0, bytes = 0;
 
+    for (uint32_t group = 0; group < CST_KEY_GROUPS_COUNT; group++) {
+        count += groups[group].count;
+        bytes += groups[group].bytes;
+    }
+    return count ? (uint32_t)(bytes / count) : 0;
+}
+
+static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
     state->part = part;
     state->shape = csti_record_shape_of(&state->info.parts[part]);
+    state->record_bytes = record_bytes_mean(state->groups[part]);
+    if (state->record_bytes > AHEAD_BYTES_MAX) state->record_bytes = AHEAD_BYTES_MAX;
     for (uint32_t from = 0; from < CST_KEY_GROUPS_COUNT;) {
-        uint64_t sum = groups[from].bytes;
-        uint32_t to = from + 1;
+        const uint32_t to = windows_cut(state, from);
+        cst_code code = deltas_list(state, from, to, err);
 
-        while (to < CST_KEY_GROUPS_COUNT && sum + groups[to].bytes <= state->room)
-            sum += groups[to++].bytes;
-        code = groups_write(state, from, to, err);
+        for (uint32_t w = 0; w < state->windows_count && code == CST_OK; w++)
+            code = window_write(state, &state->windows[w], err);
         if (code != CST_OK) return code;
         from = to;
     }
@@ -377,40 +452,80 @@ static cst_segment_info fold_info(cst_segment *const *segments, size_t segments_
     return info;
 }
 
-static cst_code memory_take(fold *state, uint64_t memory_bytes, cst_err *err) {
-    const csti_pages_options options = {.numa_node = -1, .hugepages = true};
-    uint64_t largest_count = 0, largest_bytes = 0, total_bytes = 0; // of a group; of a part
-    uint64_t items_bytes;
-    cst_code code;
+typedef struct fold_sizes { // of what the deltas hold
+    fold_group largest;     // of a group: of any two of them
+    fold_group total;       // of a part, likewise
+} fold_sizes;
+
+static uint64_t greater(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static fold_sizes sizes_of(const fold *state) {
+    fold_sizes sizes = {0};
 
     for (uint32_t part = 0; part < state->info.parts_count; part++) {
-        uint64_t sum = 0;
+        fold_group sum = {0};
 
         for (uint32_t g = 0; g < CST_KEY_GROUPS_COUNT; g++) {
             const fold_group *group = &state->groups[part][g];
 
-            if (group->count > largest_count) largest_count = group->count;
-            if (group->bytes > largest_bytes) largest_bytes = group->bytes;
-            sum += group->bytes;
+            sizes.largest.count = greater(sizes.largest.count, group->count);
+            sizes.largest.bytes = greater(sizes.largest.bytes, group->bytes);
+            sum.count += group->count;
+            sum.bytes += group->bytes;
         }
-        if (sum > total_bytes) total_bytes = sum;
+        sizes.total.count = greater(sizes.total.count, sum.count);
+        sizes.total.bytes = greater(sizes.total.bytes, sum.bytes);
     }
-    items_bytes = 2 * largest_count * sizeof(csti_sort_item);
-    if (items_bytes + largest_bytes > memory_bytes || largest_count > UINT32_MAX)
+    return sizes;
+}
+
+// Half of what items leave is for places and half for records, and both hold the largest group.
+static cst_code memory_share(fold *state, const fold_sizes *sizes, uint64_t memory_bytes,
+                             cst_err *err) {
+    const uint64_t items_bytes = 2 * sizes->largest.count * sizeof(csti_sort_item);
+    const uint64_t places_bytes = sizes->largest.count * sizeof *state->places;
+    uint64_t left, places_room;
+
+    if (items_bytes + places_bytes + sizes->largest.bytes > memory_bytes ||
+        sizes->largest.count > UINT32_MAX)
         return cst_fail(err, CST_LIMIT,
                         "fold: a key group of %llu records does not fit memory_bytes %llu",
-                        (unsigned long long)largest_count, (unsigned long long)memory_bytes);
-    state->room = memory_bytes - items_bytes;
-    if (state->room > total_bytes) state->room = total_bytes;
-    state->items = malloc((size_t)(2 * largest_count + 1) * sizeof *state->items);
+                        (unsigned long long)sizes->largest.count, (unsigned long long)memory_bytes);
+    left = memory_bytes - items_bytes;
+    places_room = greater(left / 2, places_bytes);
+    if (left - places_room < sizes->largest.bytes) places_room = left - sizes->largest.bytes;
+    state->places_room = places_room / sizeof *state->places;
+    state->records_room = left - places_room;
+    if (state->places_room > sizes->total.count) state->places_room = sizes->total.count;
+    if (state->records_room > sizes->total.bytes) state->records_room = sizes->total.bytes;
+    return CST_OK;
+}
+
+static cst_code memory_take(fold *state, uint64_t memory_bytes, cst_err *err) {
+    const csti_pages_options options = {.numa_node = -1, .hugepages = true};
+    const fold_sizes sizes = sizes_of(state);
+    uint64_t places_bytes, bytes;
+    cst_code code = memory_share(state, &sizes, memory_bytes, err);
+
+    if (code != CST_OK) return code;
+    state->items = malloc((size_t)(2 * sizes.largest.count + 1) * sizeof *state->items);
     state->out = malloc(FOLD_OUT_BYTES);
     if (!state->items || !state->out)
         return cst_fail(err, CST_NO_MEMORY, "fold: %llu sort items",
-                        (unsigned long long)(2 * largest_count));
-    state->scratch = state->items + largest_count;
-    if (state->room == 0) return CST_OK;
-    code = csti_pages_reserve(&state->records, (size_t)state->room, &options, err);
-    return code == CST_OK ? csti_pages_prepare(&state->records, (size_t)state->room, err) : code;
+                        (unsigned long long)(2 * sizes.largest.count));
+    state->scratch = state->items + sizes.largest.count;
+    if (sizes.total.count == 0) return CST_OK;
+    places_bytes =
+        (state->places_room * sizeof *state->places + LINE_BYTES - 1) & ~(uint64_t)(LINE_BYTES - 1);
+    bytes = places_bytes + state->records_room;
+    code = csti_pages_reserve(&state->pages, (size_t)bytes, &options, err);
+    if (code == CST_OK) code = csti_pages_prepare(&state->pages, (size_t)bytes, err);
+    if (code != CST_OK) return code;
+    state->places = (const uint8_t **)(void *)state->pages.base;
+    state->records = state->pages.base + places_bytes;
+    return CST_OK;
 }
 
 cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
@@ -437,7 +552,7 @@ cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
         code = part_write(state, part, err);
     if (code == CST_OK) code = cst_segment_writer_finish(state->writer, summary_out, err);
     cst_segment_writer_close(state->writer);
-    csti_pages_release(&state->records);
+    csti_pages_release(&state->pages);
     free(state->items);
     free(state->versions);
     free(state->out);

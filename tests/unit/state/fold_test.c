@@ -163,13 +163,17 @@ TEST(little_memory_takes_more_passes_and_gives_the_same_bytes) {
     history past = history_make(4, 3000, 20000);
     bytes_sink rich = {0};
     bytes_sink poor = {0};
-    cst_fold_options options = {.memory_bytes = 4096};
+    cst_fold_options options = {0};
     cst_err err;
 
     CHECK_OK(cst_segment_fold(past.segments, 4, NULL, sink_write, &rich, NULL, NULL));
-    CHECK_OK(cst_segment_fold(past.segments, 4, &options, sink_write, &poor, NULL, NULL));
-    CHECK_EQ(rich.count, poor.count);
-    CHECK_BYTES(rich.bytes, poor.bytes, rich.count);
+    // From a group a window and few windows a list, to one window that is all.
+    for (options.memory_bytes = 4096; options.memory_bytes <= 4 << 20; options.memory_bytes *= 4) {
+        poor.count = 0;
+        CHECK_OK(cst_segment_fold(past.segments, 4, &options, sink_write, &poor, NULL, NULL));
+        CHECK_EQ(rich.count, poor.count);
+        CHECK_BYTES(rich.bytes, poor.bytes, rich.count);
+    }
     options.memory_bytes = 64;
     poor.count = 0;
     CHECK_CODE(cst_segment_fold(past.segments, 4, &options, sink_write, &poor, NULL, &err),
