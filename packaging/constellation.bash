@@ -17,7 +17,7 @@ _constellation() {
     case $previous in
     --format) words="ndjson csv" ;;
     --log-level) words="error warning info debug" ;;
-    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --seconds | --key | --prefix | --as-of | \
+    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --seconds | --partitions | --key | --prefix | --as-of | \
         --keep) words="" ;;
     *)
         case $verb/$sub in
@@ -49,7 +49,7 @@ _constellation() {
         bench/*)
             words="machine codec hash state barrier delta fold growth align parse published
                 recovery job checkpoint rtl --list --peers --entries --batch --schema --skew --rounds
-                --seconds --seed --calibrate $common"
+                --seconds --partitions --seed --calibrate $common"
             ;;
         version/) words="--fault-points $common" ;;
         *) words=$common ;;

@@ -200,6 +200,13 @@ class Bench(unittest.TestCase):
             latency, = [line for line in of_kind if line["bench"] == "job.latency"]
             self.assertGreaterEqual(latency["ops"] * 4096, turns["rows"], "a block is 4096 rows")
 
+    def test_a_job_has_as_many_partitions_as_asked_for(self):
+        for line in lines("job", "--partitions", "1", *SMALL):
+            self.assertEqual(line["params"]["partitions"], 1, line)
+            if line["bench"] == "job.turns":
+                self.assertAlmostEqual(line["rows"] / line["seconds"] / line["rows_per_s_a_core"], 1,
+                                       delta=0.01)
+
     def test_checkpoints_stand_beside_the_same_job_without(self):
         found = small("checkpoint")
         rate, = [line for line in found if line["bench"] == "checkpoint.rate"]
@@ -227,7 +234,8 @@ class Bench(unittest.TestCase):
         self.assertIn("Did you mean 'state'?", run("stat", status=2)[1])
         for wrong in (["state", "--entries", "12Q"], ["state", "--entries", "1"],
                       ["state", "--entries", "1K,"], ["state", "--rounds", "4"],
-                      ["job", "--seconds", "0"], ["state", "--batch", "0"], ["state", "--skew", "-1"], []):
+                      ["job", "--seconds", "0"], ["job", "--partitions", "0"],
+                      ["job", "--partitions", "17"], ["state", "--batch", "0"], ["state", "--skew", "-1"], []):
             self.assertIn("CST_USAGE", run(*wrong, status=2)[1])
 
     def test_a_part_that_is_none_is_refused(self):

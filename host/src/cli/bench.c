@@ -139,10 +139,27 @@ static cst_code take_schema(bench *b, const char *text, cst_err *err) {
     return cst_schema_format(&schema, b->schema, sizeof b->schema);
 }
 
+static int take_numbers(bench *b, uint64_t batch, uint64_t rounds, uint64_t partitions) {
+    if (batch < 1 || batch > 65536 || rounds < 5 || rounds > BENCH_ROUNDS_MAX)
+        return cli_failf(b->common, "bench", NULL, CST_USAGE,
+                         "--batch is 1 to 65536 and --rounds 5 to %d", BENCH_ROUNDS_MAX);
+    if (b->skew < 0 || b->skew > 10)
+        return cli_failf(b->common, "bench", "--skew", CST_USAGE, "it is 0 to 10");
+    if (!(b->seconds >= 0.01 && b->seconds <= 600))
+        return cli_failf(b->common, "bench", "--seconds", CST_USAGE, "it is 0.01 to 600");
+    if (partitions < 1 || partitions > BENCH_PARTITIONS_MAX)
+        return cli_failf(b->common, "bench", "--partitions", CST_USAGE, "it is 1 to %d",
+                         BENCH_PARTITIONS_MAX);
+    b->partitions = (uint32_t)partitions;
+    b->batch = (uint32_t)batch;
+    b->rounds = (uint32_t)rounds;
+    return CLI_GO_ON;
+}
+
 int cli_bench(int argc, char **argv) {
     bool list = false, peers = false;
     const char *entries = NULL, *schema = "u64,desc string,nullable i32";
-    uint64_t batch = 256, rounds = 5;
+    uint64_t batch = 256, rounds = 5, partitions = 2;
     bench b = {.seed = 1, .skew = 0.99, .seconds = 2};
     const cli_option table[] = {
         {"list", CLI_KIND_FLAG, &list, NULL, "names the benchmarks"},
@@ -153,6 +170,7 @@ int cli_bench(int argc, char **argv) {
         {"skew", CLI_KIND_F64, &b.skew, "Z", "of the zipf workload (0.99)"},
         {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
         {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job and checkpoint (2)"},
+        {"partitions", CLI_KIND_U64, &partitions, "N", "of the jobs in job and checkpoint (2)"},
         {"seed", CLI_KIND_U64, &b.seed, "S", "of all data (1)"},
         {"calibrate", CLI_KIND_FLAG, &b.calibrate, NULL,
          "rtl: plays traffic into the models, beside figures of cards"},
@@ -177,15 +195,8 @@ int cli_bench(int argc, char **argv) {
     b.sizes_given = entries != NULL;
     status = take_names(&b, &arguments);
     if (status != CLI_GO_ON) return status;
-    if (batch < 1 || batch > 65536 || rounds < 5 || rounds > BENCH_ROUNDS_MAX)
-        return cli_failf(b.common, "bench", NULL, CST_USAGE,
-                         "--batch is 1 to 65536 and --rounds 5 to %d", BENCH_ROUNDS_MAX);
-    if (b.skew < 0 || b.skew > 10)
-        return cli_failf(b.common, "bench", "--skew", CST_USAGE, "it is 0 to 10");
-    if (!(b.seconds >= 0.01 && b.seconds <= 600))
-        return cli_failf(b.common, "bench", "--seconds", CST_USAGE, "it is 0.01 to 600");
-    b.batch = (uint32_t)batch;
-    b.rounds = (uint32_t)rounds;
+    status = take_numbers(&b, batch, rounds, partitions);
+    if (status != CLI_GO_ON) return status;
     if (read_sizes(entries ? entries : "1M", &b, &err) != CST_OK)
         return cli_fail(b.common, "bench", "--entries", &err);
     if (take_schema(&b, schema, &err) != CST_OK)

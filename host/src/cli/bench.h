@@ -30,6 +30,7 @@
 enum {
     BENCH_SIZES_MAX = 16,
     BENCH_ROUNDS_MAX = 101,
+    BENCH_PARTITIONS_MAX = 16,
     BENCH_SIDES_MAX = 12,
     BENCH_NAMES_MAX = 32,
     BENCH_EPOCH_ROWS = 1 << 20,
@@ -48,6 +49,7 @@ typedef struct bench {
     bool calibrate;
     uint32_t batch;
     uint32_t rounds;
+    uint32_t partitions; // of a job
     uint64_t seed;
     double skew;
     double seconds; // of a side's turn, where rows flow for a time

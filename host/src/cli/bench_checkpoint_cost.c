@@ -105,7 +105,7 @@ static cst_code measure(bench *b, uint64_t entries, cst_err *err) {
     bench_params_u64(&params, "entries", options.entries);
     bench_params_u64(&params, "key", BENCH_KEY_BYTES);
     bench_params_u64(&params, "aggregates", BENCH_AGGREGATES);
-    bench_params_u64(&params, "partitions", BENCH_PARTITIONS);
+    bench_params_u64(&params, "partitions", b->partitions);
     bench_params_u64(&params, "changed_keys", entries / SPREAD);
     bench_params_u64(&params, "checkpoint_every_us", bench_running_every_us(b));
     if (code == CST_OK) code = bench_compare(b, &what, lines, 2, err);

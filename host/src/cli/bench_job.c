@@ -37,7 +37,7 @@ static void params_fill(bench_params *params, const bench *b, const job_what *wh
     bench_params_u64(params, "entries", what->entries);
     bench_params_u64(params, "key", BENCH_KEY_BYTES);
     bench_params_u64(params, "aggregates", BENCH_AGGREGATES);
-    bench_params_u64(params, "partitions", BENCH_PARTITIONS);
+    bench_params_u64(params, "partitions", b->partitions);
     bench_params_text(params, "workload", what->workload);
     if (strcmp(what->workload, "zipf") == 0) bench_params_f64(params, "skew", b->skew);
     bench_params_text(params, "rows", what->made_before ? "made before" : "generator");
@@ -71,7 +71,7 @@ static cst_code print_turns(bench *b, bench_running *r, const bench_params *para
                     "\"rows\":%" PRIu64 ",\"seconds\":%.4g,\"rows_per_s_a_core\":%.6g,"
                     "\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
                     ",\"uploaded_mb\":%.4g,\"folded_mb\":%.4g,\"cpu_ns_per_row\":%.4g",
-                    rows, seconds, (double)rows / seconds / BENCH_PARTITIONS, turns->checkpoints,
+                    rows, seconds, (double)rows / seconds / b->partitions, turns->checkpoints,
                     turns->folds, (double)uploaded_bytes / 1e6, (double)folded_bytes / 1e6,
                     per_row(turns->cpu_ns, rows));
     if (loops)

@@ -40,10 +40,10 @@ static cst_code keys_hash(const bench_loops *l, bench_loop *loop, const uint64_t
     return code;
 }
 
-static uint32_t partition_of(uint64_t hash) {
-    uint32_t partition = BENCH_PARTITIONS - 1;
+static uint32_t partition_of(const bench_loops *l, uint64_t hash) {
+    uint32_t partition = l->b->partitions - 1;
 
-    while (cst_key_group(hash) < csti_partition_group_first(partition, BENCH_PARTITIONS))
+    while (cst_key_group(hash) < csti_partition_group_first(partition, l->b->partitions))
         partition--;
     return partition;
 }
@@ -118,7 +118,7 @@ static cst_code fill_loop(loop_thread *t) {
         if (code != CST_OK) return code;
         uint32_t kept = 0;
         for (uint32_t i = 0; i < count; i++)
-            if (partition_of(t->loop->hashes[i]) == partition) keys[kept++] = keys[i];
+            if (partition_of(t->l, t->loop->hashes[i]) == partition) keys[kept++] = keys[i];
         code = t->take(t->l, t->loop, keys, keys, kept);
         if (code != CST_OK) return code;
     }
@@ -135,14 +135,14 @@ static void *loop_main(void *context) {
 
 static cst_code threads_run(bench_loops *l, loop_take take, uint64_t fill_entries,
                             double *ns_per_row_out, cst_err *err) {
-    loop_thread threads[BENCH_PARTITIONS];
+    loop_thread threads[BENCH_PARTITIONS_MAX];
     const uint64_t from_ns = bench_now_ns();
     const uint64_t cpu_from_ns = bench_cpu_ns();
     uint64_t rows = 0;
     cst_code code = CST_OK;
-    int started = 0;
+    uint32_t started = 0;
 
-    for (; started < BENCH_PARTITIONS; started++) {
+    for (; started < l->b->partitions; started++) {
         loop_thread *t = &threads[started];
 
         *t = (loop_thread){.l = l,
@@ -155,11 +155,11 @@ static cst_code threads_run(bench_loops *l, loop_take take, uint64_t fill_entrie
             break;
         }
     }
-    for (int i = 0; i < started; i++) {
+    for (uint32_t i = 0; i < started; i++) {
         (void)pthread_join(threads[i].thread, NULL);
         rows += threads[i].rows;
         if (code == CST_OK && threads[i].code != CST_OK)
-            code = cst_fail(err, threads[i].code, "loop %d of %s", i,
+            code = cst_fail(err, threads[i].code, "loop %u of %s", i,
                             take == peer_take ? l->peer->name : "the table");
     }
     if (code != CST_OK || rows == 0) return code;
@@ -195,7 +195,7 @@ cst_code bench_loops_peer_round(void *context, double *ns_per_row_out, cst_err *
     bench_loops *l = context;
     cst_code code = threads_run(l, peer_take, 0, ns_per_row_out, err);
 
-    for (int p = 0; p < BENCH_PARTITIONS && code == CST_OK; p++)
+    for (uint32_t p = 0; p < l->b->partitions && code == CST_OK; p++)
         code = store_look(l, &l->loops[p], err);
     return code;
 }
@@ -249,7 +249,7 @@ static cst_code rows_deal(bench_loops *l, const bench_rows *rows, bool counting)
 
         if (code != CST_OK) return code;
         for (uint32_t i = 0; i < count; i++) {
-            bench_loop *loop = &l->loops[partition_of(first->hashes[i])];
+            bench_loop *loop = &l->loops[partition_of(l, first->hashes[i])];
 
             if (!counting) {
                 loop->keys[loop->at] = rows->keys[at + i];
@@ -265,17 +265,17 @@ static cst_code rows_deal(bench_loops *l, const bench_rows *rows, bool counting)
 static cst_code rows_take(bench_loops *l, const bench_rows *rows, cst_err *err) {
     cst_code code = rows_deal(l, rows, true);
 
-    for (int p = 0; p < BENCH_PARTITIONS && code == CST_OK; p++) {
+    for (uint32_t p = 0; p < l->b->partitions && code == CST_OK; p++) {
         bench_loop *loop = &l->loops[p];
 
-        if (loop->count == 0) return cst_fail(err, CST_INTERNAL, "partition %d has no row", p);
+        if (loop->count == 0) return cst_fail(err, CST_INTERNAL, "partition %u has no row", p);
         code = bench_memory_take(&loop->memory, loop->count * 2 * sizeof *loop->keys, err);
         if (code != CST_OK) return code;
         loop->keys = (uint64_t *)(void *)loop->memory.base;
         loop->values = loop->keys + loop->count;
     }
     if (code == CST_OK) code = rows_deal(l, rows, false);
-    for (int p = 0; p < BENCH_PARTITIONS; p++) l->loops[p].at = 0;
+    for (uint32_t p = 0; p < l->b->partitions; p++) l->loops[p].at = 0;
     return code == CST_OK ? code : cst_fail(err, code, "rows of partitions");
 }
 
@@ -289,8 +289,8 @@ cst_code bench_loops_open(bench_loops *l, const bench *b, const bench_rows *rows
     if (b->peers && b->peers->aggregates_count > 0) l->peer = &b->peers->aggregates[0];
     code = cst_schema_parse("u64,desc u64", &l->schema, err);
     if (code == CST_OK) code = csti_topology_take(NULL, &topology, err);
-    for (uint32_t p = 0; p < BENCH_PARTITIONS && code == CST_OK; p++) {
-        l->loops[p].cpu = topology.cpus_count >= BENCH_PARTITIONS ? topology.cpus[p].number : -1;
+    for (uint32_t p = 0; p < b->partitions && code == CST_OK; p++) {
+        l->loops[p].cpu = topology.cpus_count >= b->partitions ? topology.cpus[p].number : -1;
         code = loop_open(l, p, entries, err);
     }
     if (code == CST_OK) code = rows_take(l, rows, err);
@@ -301,7 +301,7 @@ cst_code bench_loops_open(bench_loops *l, const bench *b, const bench_rows *rows
 }
 
 void bench_loops_close(bench_loops *l) {
-    for (int p = 0; p < BENCH_PARTITIONS; p++) {
+    for (uint32_t p = 0; p < l->b->partitions; p++) {
         bench_loop *loop = &l->loops[p];
 
         if (loop->store) l->peer->close(loop->store);

@@ -35,7 +35,7 @@ typedef struct bench_loops {
     cst_hash_key hash_key;
     cst_schema schema;
     uint64_t table_rows, table_cpu_ns; // of all rounds of the table
-    bench_loop loops[BENCH_PARTITIONS];
+    bench_loop loops[BENCH_PARTITIONS_MAX];
 } bench_loops;
 
 // Fills tables and stores with every key of 1..entries.

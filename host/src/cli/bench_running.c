@@ -32,7 +32,7 @@ uint64_t bench_running_every_us(const bench *b) {
 // ---- Its files ----------------------------------------------------------------------------------
 
 static const char *const job_text =
-    "[job]\nname = \"bench\"\npartitions = %d\n"
+    "[job]\nname = \"bench\"\npartitions = %u\n"
     "[source]\nkind = \"generator\"\nname = \"%s\"\nkeys = %" PRIu64 "\nseed = %" PRIu64 "\n%s"
     "[key]\ncolumns = [\"key\"]\n"
     "[[aggregate]]\nas = \"n\"\nop = \"count\"\n"
@@ -63,8 +63,7 @@ static cst_code file_write(const bench_running *r, const bench_running_options *
     if (zipf) (void)snprintf(skew, sizeof skew, "skew = %.6f\n", b->skew);
     file = fopen(path, "w");
     if (!file) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
-    (void)fprintf(file, job_text, BENCH_PARTITIONS, options->workload, options->entries, b->seed,
-                  skew,
+    (void)fprintf(file, job_text, b->partitions, options->workload, options->entries, b->seed, skew,
                   options->sink == CSTI_SINK_FILE ? "kind = \"file\"\npath = \"out\""
                                                   : "kind = \"none\"",
                   BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB, BENCH_BATCH_ROWS,
@@ -153,7 +152,7 @@ static void on_progress(void *context, const csti_job_progress *progress) {
 static uint64_t rows_applied(const bench_running *r) {
     uint64_t rows = 0;
 
-    for (int p = 0; p < BENCH_PARTITIONS; p++)
+    for (uint32_t p = 0; p < r->b->partitions; p++)
         rows += atomic_load_explicit(&r->parts[p].rows, memory_order_acquire);
     return rows;
 }
@@ -306,14 +305,14 @@ cst_code bench_running_settle(bench_running *r, cst_err *err) {
 }
 
 static void parts_clear(bench_running *r) {
-    for (int p = 0; p < BENCH_PARTITIONS; p++) {
+    for (uint32_t p = 0; p < r->b->partitions; p++) {
         memset(r->parts[p].turn_rows, 0, sizeof r->parts[p].turn_rows);
         memset(r->parts[p].latency_ns, 0, sizeof r->parts[p].latency_ns);
     }
 }
 
 static void parts_add(const bench_running *r, bench_turns *turns) {
-    for (int p = 0; p < BENCH_PARTITIONS; p++)
+    for (uint32_t p = 0; p < r->b->partitions; p++)
         for (int f = 0; f < 2; f++) {
             turns->rows[f] += r->parts[p].turn_rows[f];
             histogram_merge(&turns->latency_ns[f], &r->parts[p].latency_ns[f]);

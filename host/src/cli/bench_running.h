@@ -24,7 +24,7 @@
 
 #include <pthread.h>
 
-enum { BENCH_PARTITIONS = 2, BENCH_BATCH_ROWS = 8192, BENCH_AGGREGATES = 5 };
+enum { BENCH_BATCH_ROWS = 8192, BENCH_AGGREGATES = 5 };
 
 // Rows and times of one or several turns; [1]: while a checkpoint was in flight, [0]: the rest.
 typedef struct bench_turns {
@@ -54,7 +54,7 @@ typedef struct bench_running {
     _Atomic bool ended;
     csti_parker waiter; // nobody wakes it
     uint64_t rows_fed;
-    bench_running_part parts[BENCH_PARTITIONS];
+    bench_running_part parts[BENCH_PARTITIONS_MAX];
 
     _Alignas(64) _Atomic bool in_flight; // a checkpoint, for the partitions' threads
     pthread_mutex_t flight_lock;         // of what follows
