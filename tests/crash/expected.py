@@ -6,44 +6,34 @@ import json
 import os
 import sys
 
+NAMES = ["key", "id", "mix", "amount"]
+
 
 def rows(path):
-    names = ["key", "id", "mix", "amount"]
+    names = NAMES
     with open(path, encoding="utf-8", newline="") as file:
         for line in file:
             if not line.endswith("\n"):
                 return  # a torn last line is not written yet
-            if path.endswith(".csv"):
-                fields = line.rstrip("\r\n").split(",")
-                if "key" in fields:  # a header
-                    names = fields
-                    continue
-                row = dict(zip(names, fields))
-                key = row["key"]
-                yield (int(key) if key.isdigit() else key, int(row["id"]), int(row["mix"]),
-                       int(row["amount"]))
-            else:
+            if not path.endswith(".csv"):
                 row = json.loads(line)
-                yield row["key"], row["id"], row["mix"], row["amount"]
+            elif "key" in (fields := line.rstrip("\r\n").split(",")):
+                names = fields  # a header
+                continue
+            else:
+                row = {name: int(field) if name != "key" or field.isdigit() else field
+                       for name, field in zip(names, fields)}
+            yield [row[name] for name in NAMES]
 
 
-def main():
-    results = {}
-    for name in sorted(os.listdir(sys.argv[1])):
-        for key, ident, mix, amount in rows(os.path.join(sys.argv[1], name)):
-            if "operator" in sys.argv[2:]:
-                if ident % 8 == 0:
-                    continue
-                amount *= 2
-            seen = results.setdefault(key, [0, 0, 0, amount, amount])
-            seen[0] += 1
-            seen[1] += ident
-            seen[2] += mix
-            seen[3] = min(seen[3], amount)
-            seen[4] = max(seen[4], amount)
-    for key, (count, ids, mixes, low, high) in sorted(results.items()):
-        print(json.dumps({"key": key, "rows": count, "ids": ids, "mixes": mixes, "low": low,
-                          "high": high}))
-
-
-main()
+results = {}
+for file_name in sorted(os.listdir(sys.argv[1])):
+    for key, ident, mix, amount in rows(os.path.join(sys.argv[1], file_name)):
+        if "operator" in sys.argv[2:]:
+            if ident % 8 == 0:
+                continue
+            amount *= 2
+        rows_seen, ids, mixes, low, high = results.get(key, (0, 0, 0, amount, amount))
+        results[key] = (rows_seen + 1, ids + ident, mixes + mix, min(low, amount), max(high, amount))
+for key, values in sorted(results.items()):
+    print(json.dumps({"key": key, **dict(zip(["rows", "ids", "mixes", "low", "high"], values))}))

@@ -1,8 +1,11 @@
 // bench_checkpoint_cost.c: what checkpoints cost a job in which 1% of the keys change from one to
 // the next.
 //
-//   key space   |.k.......k.......k.......|   a hundredth of the keys takes all rows; at the next
-//               |..k.......k.......k......|   phase, as long as a checkpoint's interval, the next
+//   key space   |...[window]..............|   half a hundredth of the keys takes all rows, and
+//               |......[window]...........|   slides by its own width from checkpoint to checkpoint
+//
+// It slides steadily: if it jumped, a jump's cold keys would be met while a checkpoint is in
+// flight, and be counted as its cost.
 //
 // Two jobs take turns: what the one without checkpoints changes is not folded by the one with, so
 // that chains grow, and folds follow, as they do where checkpoints never cease.
@@ -16,7 +19,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SPREAD = 100, ROWS_MADE = 1 << 20 };
+enum { WINDOW_SHARE = 200, ROWS_MADE = 1 << 20 };
 
 typedef struct cost_side {
     bench_running *running;
@@ -85,14 +88,15 @@ static cst_code measure(bench *b, uint64_t entries, cst_err *err) {
         {BENCH_OURS, "constellation", cost_round, &sides[0]},
         {BENCH_PEER, "the same job without checkpoints", cost_round, &sides[1]},
     };
+    const uint64_t window = entries > WINDOW_SHARE ? entries / WINDOW_SHARE : 1;
     bench_params params = {0};
     const bench_what what = {.name = "checkpoint.rate", .params = &params};
     bench_rows rows;
-    cst_code code = bench_rows_make(&rows, b, "uniform", entries / SPREAD, ROWS_MADE, err);
+    cst_code code = bench_rows_make(&rows, b, "uniform", window, ROWS_MADE, err);
     bench_running_options options = {.workload = "uniform",
-                                     .entries = entries / SPREAD * SPREAD,
+                                     .entries = entries,
                                      .rows = &rows,
-                                     .spread = SPREAD,
+                                     .window = window,
                                      .sink = CSTI_SINK_NONE,
                                      .name = "job-with"};
 
@@ -106,7 +110,7 @@ static cst_code measure(bench *b, uint64_t entries, cst_err *err) {
     bench_params_u64(&params, "key", BENCH_KEY_BYTES);
     bench_params_u64(&params, "aggregates", BENCH_AGGREGATES);
     bench_params_u64(&params, "partitions", b->partitions);
-    bench_params_u64(&params, "changed_keys", entries / SPREAD);
+    bench_params_u64(&params, "changed_keys", 2 * window);
     bench_params_u64(&params, "checkpoint_every_us", bench_running_every_us(b));
     if (code == CST_OK) code = bench_compare(b, &what, lines, 2, err);
     if (code == CST_OK) print_costs(b, &params, &with, &without);

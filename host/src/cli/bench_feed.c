@@ -144,16 +144,20 @@ static uint32_t next_keys(feed_split *split, uint32_t count, cst_batch *out) {
 
 static uint32_t next_rows(feed_split *split, uint32_t count, cst_batch *out) {
     const bench_rows *rows = split->feed->rows;
-    const uint64_t spread = split->feed->spread;
+    const uint64_t all = split->feed->slide_keys;
     const uint64_t *keys = rows->keys + split->at;
     const uint64_t *values = rows->values + split->at;
 
     if (count > split->to - split->at) count = (uint32_t)(split->to - split->at);
-    if (spread) {
-        const uint64_t phase =
-            atomic_load_explicit(&split->feed->phase, memory_order_relaxed) % spread;
+    if (all) {
+        const uint64_t first =
+            atomic_load_explicit(&split->feed->first, memory_order_relaxed) % all;
 
-        for (uint32_t i = 0; i < count; i++) split->keys[i] = 1 + (keys[i] - 1) * spread + phase;
+        for (uint32_t i = 0; i < count; i++) {
+            const uint64_t key = keys[i] - 1 + first;
+
+            split->keys[i] = 1 + (key < all ? key : key - all);
+        }
         keys = split->keys;
     }
     columns_set(split, keys, values, count, out);

@@ -7,12 +7,12 @@
 //   bench_feed ── left: so many rows may go ──► a source for csti_job_options.source_open
 //
 // All have the columns of the workloads uniform and zipf: key u64, value u64, at timestamp. With
-// `spread` a row's key k becomes 1 + (k - 1) * spread + phase % spread: over a region that is
-// `spread` times as wide, and other keys at each phase.
+// `slide_keys` rows are a window that slides over so many keys, round and round: a row's key k
+// becomes 1 + (k - 1 + first) % slide_keys.
 //
-// Promises   rows made before are handed out without a copy (but for the keys, with a spread), each
-//            split going round its part of them.
-// Thread     left, kind, phase: any. The rest as in source.h. A feed outlives its source.
+// Promises   rows made before are handed out without a copy (but for the keys, where they slide),
+//            each split going round its part of them.
+// Thread     left, kind, first: any. The rest as in source.h. A feed outlives its source.
 // Ring       1.
 // Owner      borrows the rows.
 #ifndef CST_CLI_BENCH_FEED_H
@@ -42,9 +42,9 @@ typedef enum bench_feed_kind {
 
 typedef struct bench_feed {
     const bench_rows *rows;
-    uint64_t spread; // 0: keys as they are
+    uint64_t slide_keys; // at least as many as the rows have; 0: keys as they are
     _Atomic uint32_t kind;
-    _Atomic uint64_t phase;
+    _Atomic uint64_t first;
     _Atomic uint64_t next_key;
     _Alignas(64) _Atomic int64_t left;
 } bench_feed;

@@ -258,7 +258,8 @@ cst_code bench_running_open(bench_running *r, const bench *b, const bench_runnin
     r->b = b;
     r->name = options->name ? options->name : "job";
     r->feed.rows = options->rows;
-    r->feed.spread = options->spread;
+    r->feed.slide_keys = options->window ? options->entries : 0;
+    r->window = options->window;
     csti_parker_init(&r->waiter);
     (void)pthread_mutex_init(&r->flight_lock, NULL); // cannot fail without attributes
     code = config_read(r, options, err);
@@ -319,14 +320,15 @@ static void parts_add(const bench_running *r, bench_turns *turns) {
         }
 }
 
-// Until the turn's time is over; with a spread, other keys every `every_us`.
+// Until the turn's time is over; keys slide by a window every `every_us`.
 static cst_code turn_wait(bench_running *r, uint64_t from_ns, cst_err *err) {
-    const uint64_t phase_ns = bench_running_every_us(r->b) * 1000;
+    const double keys_a_ns = (double)r->window / (double)bench_running_every_us(r->b) / 1e3;
     const uint64_t to_ns = from_ns + (uint64_t)(r->b->seconds * 1e9);
-    const uint64_t phase = atomic_load(&r->feed.phase);
+    const uint64_t first = atomic_load(&r->feed.first);
 
     for (uint64_t now_ns = from_ns; now_ns < to_ns; now_ns = bench_now_ns()) {
-        atomic_store_explicit(&r->feed.phase, phase + 1 + (now_ns - from_ns) / phase_ns,
+        atomic_store_explicit(&r->feed.first,
+                              first + (uint64_t)((double)(now_ns - from_ns) * keys_a_ns),
                               memory_order_relaxed);
         if (atomic_load(&r->ended)) break;
         (void)csti_park_until(&r->waiter, now_ns + NAP_NS < to_ns ? now_ns + NAP_NS : to_ns);

@@ -54,6 +54,7 @@ typedef struct bench_running {
     _Atomic bool ended;
     csti_parker waiter; // nobody wakes it
     uint64_t rows_fed;
+    uint64_t window; // how far keys slide in `every_us`
     bench_running_part parts[BENCH_PARTITIONS_MAX];
 
     _Alignas(64) _Atomic bool in_flight; // a checkpoint, for the partitions' threads
@@ -67,7 +68,7 @@ typedef struct bench_running_options {
     const char *workload; // uniform, zipf
     uint64_t entries;
     const bench_rows *rows; // NULL: the generator's
-    uint64_t spread;        // see bench_feed.h
+    uint64_t window; // how far keys slide from checkpoint to checkpoint, see bench_feed.h; 0: not
     csti_sink_kind sink;
     const char *name; // apart from other jobs'; NULL: there is none
 } bench_running_options;
