@@ -93,8 +93,10 @@ static uint64_t test_random_state;
 // cannot race, take a share of their steps there.
 #ifdef __SANITIZE_THREAD__
 #define TEST_SHARE(COUNT) ((COUNT) / 8)
+#define TEST_EACH(STEP) ((STEP)*8) // every STEPth
 #else
 #define TEST_SHARE(COUNT) (COUNT)
+#define TEST_EACH(STEP) (STEP)
 #endif
 
 // Another thread makes it true; where processors are few it needs this one's.

@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
-enum { STEPS = 2000, COMMAND_CRC_AT = 20, STATE_CRC_AT = 24, STRIDE = 8 / TEST_SHARE(8) };
+enum { STEPS = 2000, COMMAND_CRC_AT = 20, STATE_CRC_AT = 24, STRIDE = TEST_EACH(1) };
 
 static void command_again(const csti_meta_command *command, csti_buffer *bytes, csti_arena *arena,
                           csti_meta_command *out) {

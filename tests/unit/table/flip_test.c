@@ -93,11 +93,11 @@ static void each_file_flip_is_refused(cst_table *(*make)(cst_table_options *), s
 }
 
 TEST(a_flipped_byte_of_a_saved_image_is_refused) {
-    each_file_flip_is_refused(small_inline, 1);
+    each_file_flip_is_refused(small_inline, TEST_EACH(1));
 }
 
 TEST(a_flipped_byte_of_a_saved_wide_image_is_refused) {
-    each_file_flip_is_refused(full_wide, 13);
+    each_file_flip_is_refused(full_wide, TEST_EACH(13));
 }
 
 TEST(a_saved_image_that_was_cut_is_refused) {
