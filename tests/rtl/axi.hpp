@@ -14,7 +14,8 @@
 // SilenceMax clocks of a VALID on R and B (a master must take what it asked for).
 //
 // The memory answers each burst after a latency of its own, in order (one ID). Responses and
-// silence can be injected: on_access says the response to an address, never_answer makes it deaf.
+// silence can be injected: on_access says the response to an address, never_take makes it deaf,
+// never_answer dumb.
 #ifndef CST_RTL_AXI_HPP
 #define CST_RTL_AXI_HPP
 
@@ -252,7 +253,7 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
 
     std::unordered_map<uint64_t, uint8_t> bytes;
     std::function<uint8_t(uint64_t address, bool write)> on_access; // NULL: all OKAY
-    bool never_answer = false;
+    bool never_take = false, never_answer = false;
 
     uint8_t byte(uint64_t address) const {
         const auto found = bytes.find(address);
@@ -301,7 +302,7 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
     }
 
     void drive_reads() {
-        *wires_.arready = !ar_.now();
+        *wires_.arready = !ar_.now() && !never_take;
         if (!offered_r_ && !reads_.empty() && bench_.clock() >= reads_.front().ready_clock &&
             !never_answer && !r_.now()) {
             const Burst &front = reads_.front();
@@ -326,8 +327,8 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
     }
 
     void drive_writes() {
-        *wires_.awready = !aw_.now();
-        *wires_.wready = !w_.now();
+        *wires_.awready = !aw_.now() && !never_take;
+        *wires_.wready = !w_.now() && !never_take;
         if (!offered_b_ && !answers_.empty() && bench_.clock() >= answers_.front().ready_clock &&
             !never_answer && !b_.now()) {
             *wires_.bresp = answers_.front().response;

@@ -6,7 +6,8 @@
 //            A clock more for requests, none for beats; a burst a clock; beats pass as they come.
 // Faults     single clocks: error_o an answer other than OKAY; outside_o a burst that was not asked
 //            for; silent_o memory owed something and moved nothing for 2^SilenceBits clocks.
-// Needs      bursts that cross no page of 4 KiB; one id; reset of the master only while stop_i.
+// Needs      bursts that cross no page of 4 KiB; one id; reset of the master only while stop_i,
+//            which falls only with quiet_o.
 `default_nettype none
 module cst_axi_read_guard #(
   parameter int unsigned AddressBits = 34,
