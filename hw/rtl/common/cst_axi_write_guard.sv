@@ -6,8 +6,10 @@
 //            waits for ever, until it is reset. quiet_o: memory owes nothing, is offered nothing.
 //            A clock more for addresses and beats, none for answers; a beat a clock.
 // Faults     single clocks: error_o an answer other than OKAY; outside_o a burst that was not
-//            begun; silent_o memory owed something and moved nothing for 2^SilenceBits clocks.
-// Needs      bursts that cross no page of 4 KiB; one id; reset of the master only while stop_i.
+//            begun; silent_o memory owed something and moved nothing for 2^SilenceBits clocks. A
+//            master that is slow with its beats is not counted against memory.
+// Needs      bursts that cross no page of 4 KiB; one id; reset of the master only while stop_i,
+//            which falls only with quiet_o.
 `default_nettype none
 module cst_axi_write_guard #(
   parameter int unsigned AddressBits = 34,
@@ -92,7 +94,7 @@ module cst_axi_write_guard #(
   assign w_last_o = w_last_q;
 
   // ---- Answers, faults --------------------------------------------------------------------------
-  logic okay, answered;
+  logic okay, answered, owes;
   logic [SilenceBits:0] silence_q;
 
   assign okay = b_resp_i == cst_pkg::AxiOkay;
@@ -104,6 +106,10 @@ module cst_axi_write_guard #(
   assign error_o = answered && !okay;
   assign outside_o = in_valid_i && !allowed && !stop_i;
   assign silent_o = silence_q[SilenceBits];
+
+  // A beat to take, an answer to a burst whose beats it has, or an address if it waits for no beat.
+  assign owes = w_valid_q || owed_q != OwedBits'(lens_fill) + OwedBits'(aw_valid_q) ||
+                (aw_valid_q && !lens_valid);
 
   always_ff @(posedge clk_i) begin
     if (take) begin
@@ -128,9 +134,7 @@ module cst_axi_write_guard #(
       else if (w_ready_i) w_valid_q <= 1'b0;
       if (load) beat_q <= ends ? '0 : beat_q + 1'b1;
       owed_q <= owed_q + OwedBits'(take) - OwedBits'(answered);
-      if (quiet_o || b_valid_i || goes || (w_valid_o && w_ready_i) ||
-          silent_o)
-        silence_q <= '0;
+      if (!owes || b_valid_i || goes || (w_valid_o && w_ready_i) || silent_o) silence_q <= '0;
       else silence_q <= silence_q + 1'b1;
     end
   end
