@@ -30,6 +30,7 @@ typedef struct test_case {
 static test_case *test_cases;
 static uint64_t test_seed_value;
 static uint64_t test_random_state;
+static const char *test_case_now = ""; // its name
 
 #define TEST(NAME)                                                                                 \
     static void test_##NAME(void);                                                                 \
@@ -140,6 +141,7 @@ static int test_main(int argc, char **argv) {
         printf("%-64s ", entry->name);
         fflush(stdout);
         test_random_state = test_seed_value;
+        test_case_now = entry->name;
         entry->run();
         puts("ok");
         run_count++;

@@ -22,8 +22,10 @@
 // Chance     test_random() alone, so CST_SEED=7 replays a run; the model's unreset registers and
 //            unknown values are drawn from the same seed. Every draw of a stall is told when a case
 //            fails. Items that are not valid are driven with chance, if the source is given noise.
-// Waves      cmake --preset waves && cmake --build --preset waves --target test.NAME
-//            CST_SEED=7 CST_WAVES=out.fst build/waves/bin/test.NAME CASE
+// Waves      CST_SEED=7 scripts/waves NAME CASE builds the bench with tracing, in a folder of its
+// own,
+//            and runs it so. A program built like that writes to CST_WAVES=FILE, from the clock
+//            CST_WAVES_FROM=N on if that is set, the bench that lived last.
 // Ends       a case that takes more clocks than it may, an assertion inside the model, a failing
 //            check: each ends the program, with the clock, the draws, and how to see it again.
 #ifndef CST_RTL_BENCH_HPP
@@ -79,6 +81,8 @@ class Part {
 
 // What a failing case tells, and what must be closed then. One bench lives at a time.
 struct BenchReport {
+    static constexpr uint64_t WavesClocks = 20000; // are drawn before the one that failed
+
     std::string draws;
     uint64_t clock = 0;
     bool live = false;
@@ -98,10 +102,10 @@ struct BenchReport {
         if (close) close();
         fprintf(stderr, "at clock %" PRIu64 "; stalls:%s\n", clock,
                 draws.empty() ? " none" : draws.c_str());
+        const uint64_t from = clock < WavesClocks ? 0 : clock - WavesClocks;
         fprintf(stderr,
-                "waves: cmake --preset waves && cmake --build --preset waves --target test.%s && "
-                "CST_SEED=%" PRIu64 " CST_WAVES=out.fst build/waves/bin/test.%s CASE\n",
-                CST_TEST_NAME, test_seed_value, CST_TEST_NAME);
+                "waves: CST_SEED=%" PRIu64 " CST_WAVES_FROM=%" PRIu64 " scripts/waves %s %s\n",
+                test_seed_value, from, CST_TEST_NAME, test_case_now);
     }
 };
 
@@ -145,7 +149,6 @@ template <class Model> class Bench : public Clocked {
         context_.randSeed(static_cast<int>(test_random() & 0x7fffffff) | 1);
         context_.fatalOnError(false);
         BenchReport &report = BenchReport::get();
-        report.draws.clear();
         report.clock = 0;
         report.live = true;
 #if VM_TRACE
@@ -153,6 +156,8 @@ template <class Model> class Bench : public Clocked {
         if (waves) context_.traceEverOn(true);
         top_ = std::make_unique<Model>(&context_);
         if (waves) {
+            const char *from = getenv("CST_WAVES_FROM");
+            waves_from_ = from ? strtoull(from, nullptr, 0) : 0;
             top_->trace(&waves_, 99);
             waves_.open(waves);
             report.close = [this] { waves_.close(); };
@@ -169,6 +174,7 @@ template <class Model> class Bench : public Clocked {
 #endif
         BenchReport::get().live = false;
         BenchReport::get().close = nullptr;
+        BenchReport::get().draws.clear(); // what the next one draws may be drawn before it is made
     }
 
     Bench(const Bench &) = delete;
@@ -215,7 +221,7 @@ template <class Model> class Bench : public Clocked {
         top_->eval();
         context_.timeInc(1);
 #if VM_TRACE
-        if (waves_.isOpen()) waves_.dump(context_.time());
+        if (waves_.isOpen() && clock_ >= waves_from_) waves_.dump(context_.time());
 #endif
         if (context_.gotError()) TEST_FAIL("an assertion of the model failed (see above)");
     }
@@ -225,6 +231,7 @@ template <class Model> class Bench : public Clocked {
     uint64_t clocks_max_;
 #if VM_TRACE
     VerilatedFstC waves_;
+    uint64_t waves_from_ = 0;
 #endif
 };
 

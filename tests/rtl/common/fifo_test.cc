@@ -4,6 +4,8 @@
 
 #include <Vfifo_13.h>
 #include <Vfifo_2.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 TEST(items_pass_in_order_whatever_stalls) {
     stream_random<Vfifo_2>();
@@ -29,6 +31,33 @@ TEST(all_of_its_depth_is_used_and_fill_says_how_much) {
         if (fill > 0) CHECK_EQ(run.bench->fill_o, fill);
     }
     CHECK_EQ(run.bench->in_ready_o, 1);
+}
+
+TEST(a_bench_that_fails_tells_its_draws_and_how_to_see_its_waves) {
+    char text[4096] = {}, wanted[256];
+    int ends[2], status = 0;
+
+    fflush(stdout);
+    CHECK_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        const Stalls in = Stalls::drawn("in"), out = Stalls::drawn("out");
+        StreamRun<Vfifo_2> run(in, out);
+        run.bench.reset(7);
+        TEST_FAIL("on purpose");
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    CHECK(read(ends[0], text, sizeof text - 1) > 0);
+    CHECK(strstr(text, "at clock 7; stalls: in ") && strstr(text, " out "));
+    snprintf(wanted, sizeof wanted,
+             "\nwaves: CST_SEED=%" PRIu64 " CST_WAVES_FROM=0 scripts/waves rtl.common.fifo "
+             "a_bench_that_fails_tells_its_draws_and_how_to_see_its_waves\n",
+             test_seed_value);
+    CHECK(strstr(text, wanted));
+    close(ends[0]);
+    close(ends[1]);
 }
 
 TEST_MAIN
