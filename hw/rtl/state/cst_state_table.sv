@@ -4,7 +4,9 @@
 //            hit_o: the tag has id_o. Else free_o: take_i gives it id_o, which no other tag has.
 //            conflict_o: another tag is there whose lowest MatchBits are the same.
 // Needs      take_i only with free_o and neither hit_o nor conflict_o; drops of ids that are taken.
-// After reset, ready_o comes after Ids clocks.
+// After reset, ready_o comes after Ids clocks, or as many as there are sets.
+// Cost       no flip-flop an entry: two bits of LUT memory, of which takes turn over one and drops
+//            the other. An entry is valid while they differ.
 `default_nettype none
 module cst_state_table #(
   parameter int unsigned SetBits = 9,
@@ -40,7 +42,6 @@ module cst_state_table #(
   end
 
   // ---- The set that was asked for ---------------------------------------------------------------
-  logic [Sets*Ways-1:0] valid_q;
   logic [SetBits-1:0] set_q;
   logic [TagBits-1:0] tag_q;
   logic [Ways*RowBits-1:0] rows;
@@ -48,14 +49,32 @@ module cst_state_table #(
   logic [WayBits-1:0] way_free;
   logic [IdBits-1:0] id_hit, id_free;
 
-  assign valid = valid_q[{set_q, WayBits'(0)} +: Ways];
+  // Every entry's bits are made equal by a walk through the sets.
+  logic [SetBits:0] clear_q;
+  logic clearing;
+  logic [SetBits+WayBits-1:0] where_drop, where_take;
+  logic [SetBits-1:0] set_drop, set_taken, set_dropped;
+
+  assign clearing = !clear_q[SetBits];
+  assign set_drop = where_drop[WayBits +: SetBits];
+  assign set_taken = clearing ? clear_q[SetBits-1:0] : set_q;
+  assign set_dropped = clearing ? clear_q[SetBits-1:0] : set_drop;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) clear_q <= '0;
+    else if (clearing) clear_q <= clear_q + 1'b1;
+  end
 
   for (genvar w = 0; w < Ways; w++) begin : g_way
     logic [RowBits-1:0] memory_q [Sets];
     logic [RowBits-1:0] row_q;
-    logic write;
+    logic taken_q [Sets];
+    logic dropped_q [Sets];
+    logic write, drop;
 
     assign write = take_i && way_free == WayBits'(w);
+    assign drop = drop_i && where_drop[WayBits-1:0] == WayBits'(w);
+    assign valid[w] = taken_q[set_q] != dropped_q[set_q];
     assign rows[w*RowBits +: RowBits] = row_q;
     assign same[w] = valid[w] && row_q[IdBits +: TagBits] == tag_q;
     assign conflicts[w] = valid[w] && row_q[IdBits +: MatchBits] == tag_q[MatchBits-1:0] &&
@@ -64,7 +83,15 @@ module cst_state_table #(
       if (write) memory_q[set_q] <= {tag_q, id_free};
       if (ask_i) row_q <= (write && set_i == set_q) ? {tag_q, id_free} : memory_q[set_i];
       else if (write) row_q <= {tag_q, id_free};
+      if (write || clearing) taken_q[set_taken] <= !clearing && !dropped_q[set_q];
+      if (drop || clearing) dropped_q[set_dropped] <= !clearing && taken_q[set_drop];
     end
+
+`ifdef CST_ASSERT
+    always_ff @(posedge clk_i) if (rst_ni) begin
+      drop_is_taken: assert (!drop || taken_q[set_drop] != dropped_q[set_drop]);
+    end
+`endif
   end
 
   always_comb begin
@@ -82,7 +109,6 @@ module cst_state_table #(
   logic [IdBits:0] count_q;
   logic filling_q;
   logic [SetBits+WayBits-1:0] where_q [1 << IdBits];
-  logic [SetBits+WayBits-1:0] where_drop, where_take;
   logic put;
   logic [IdBits-1:0] put_id;
 
@@ -100,24 +126,19 @@ module cst_state_table #(
     if (put) ring_q[last_q] <= put_id;
     if (take_i) where_q[id_free] <= where_take;
     if (!rst_ni) begin
-      valid_q <= '0;
       first_q <= '0;
       last_q <= '0;
       count_q <= '0;
       filling_q <= 1'b1;
     end else begin
-      if (take_i) begin
-        valid_q[where_take] <= 1'b1;
-        first_q <= first_q + 1'b1;
-      end
-      if (drop_i) valid_q[where_drop] <= 1'b0;
+      if (take_i) first_q <= first_q + 1'b1;
       if (put) last_q <= last_q + 1'b1;
       count_q <= count_q + (IdBits+1)'(put) - (IdBits+1)'(take_i);
       if (filling_q && 32'(last_q) == Ids - 1) filling_q <= 1'b0;
     end
   end
 
-  assign ready_o = !filling_q;
+  assign ready_o = !filling_q && !clearing;
   assign hit_o = |same;
   assign conflict_o = |conflicts;
   assign free_o = !(&valid) && count_q != '0;
@@ -126,7 +147,7 @@ module cst_state_table #(
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin
     take_is_free: assert (!take_i || (free_o && !hit_o && !conflict_o));
-    drop_is_taken: assert (!drop_i || (!filling_q && valid_q[where_drop]));
+    nothing_before_ready: assert (ready_o || (!take_i && !drop_i));
   end
 `endif
 endmodule
