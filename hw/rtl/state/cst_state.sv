@@ -204,7 +204,8 @@ module cst_state #(
     .none_valid_o(none_valid), .none_ready_i(none_ready), .none_id_o(none_id), .wait_o(match_wait)
   );
   cst_state_check u_check (
-    .clk_i, .rst_ni(unit_rst_n), .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
+    .clk_i, .rst_ni(unit_rst_n), .config_i,
+    .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .entry_valid_i(entry_valid), .entry_ready_o(entry_ready), .entry_tag_i(entry_tag),
     .entry_data_i(entry_data),
     .none_valid_i(none_valid), .none_ready_o(none_ready), .none_id_i(none_id),
@@ -434,7 +435,7 @@ module cst_state #(
     );
 
     cst_state_read_port u_read (
-      .clk_i, .rst_ni(unit_rst_n),
+      .clk_i, .rst_ni(unit_rst_n), .entry_units_i(config_i.entry_units),
       .in_valid_i({entry_read_valid && entry_read.channel == 4'(c),
                    line_read_valid[H] &&
                        ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),

@@ -11,14 +11,13 @@ module cst_state_append (
 );
   localparam int unsigned UnitBits = cst_state_pkg::UnitBits;
   localparam int unsigned LineUnits = cst_state_pkg::LineUnits;
-  localparam int unsigned EntryUnits = cst_state_pkg::EntryUnits;
 
   logic [4:0] in_line;
   logic crosses;
   logic [UnitBits-1:0] below;
 
   assign in_line = control_i.tail[4:0];
-  assign crosses = in_line > 5'(LineUnits - EntryUnits);
+  assign crosses = 6'(in_line) + 6'(config_i.entry_units) > 6'(LineUnits);
   assign unit_o = crosses ? {control_i.tail[UnitBits-1:5] + 1'b1, 5'b0} : control_i.tail;
   assign gap_units_o = crosses ? 2'(6'(LineUnits) - 6'(in_line)) : 2'd0;
   assign below = (UnitBits'(1) << config_i.log_shift) - 1'b1;

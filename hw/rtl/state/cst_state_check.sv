@@ -12,6 +12,7 @@ module cst_state_check #(
 ) (
   input  wire logic                   clk_i,
   input  wire logic                   rst_ni,
+  input  wire cst_state_pkg::config_t config_i,
   input  wire logic                   ident_write_i,
   input  wire logic [IdBits-1:0]      ident_id_i,
   input  wire cst_state_pkg::ident_t  ident_i,
@@ -34,6 +35,9 @@ module cst_state_check #(
   logic [3:0] b_slot_q;
   logic [31:0] b_left_q;
   logic [767:0] b_entry_q;
+  logic [639:0] body;
+  logic [511:0] value;
+  logic [127:0] key;
   cst_pkg::entry_head_t head;
   cst_state_pkg::ident_t ident;
 
@@ -47,8 +51,22 @@ module cst_state_check #(
   );
 
   assign head = b_entry_q[127:0];
+  // Behind an entry of 32 bytes may stand another; behind the value are zeros.
+  assign body = (config_i.entry_units == 2'd1) ? {512'b0, b_entry_q[255:128]} : b_entry_q[767:128];
+  always_comb begin
+    key = '0;
+    value = body[511:0];
+    if (config_i.key_words == 2'd1) begin
+      key = {64'b0, body[63:0]};
+      value = body[575:64];
+    end
+    if (config_i.key_words == 2'd2) begin
+      key = body[127:0];
+      value = body[639:128];
+    end
+  end
   assign same = !b_none_q && head.hash == ident.hash && head.key_bytes == ident.key_bytes &&
-                b_entry_q[255:128] == ident.key;
+                key == ident.key;
   assign again_valid_o = b_valid_q && !b_none_q && !same && b_left_q != '0;
   assign again_o = {b_id_q, b_left_q};
   assign known_valid_o = b_valid_q && !again_valid_o;
@@ -57,7 +75,7 @@ module cst_state_check #(
   assign known_o.odd = b_odd_q;
   assign known_o.slot = b_slot_q;
   assign known_o.unit = head.change[cst_state_pkg::UnitBits-1:0];
-  assign known_o.value = b_entry_q[767:256];
+  assign known_o.value = value;
 
   always_ff @(posedge clk_i) begin
     b_id_q <= a_id;
@@ -70,6 +88,6 @@ module cst_state_check #(
 
   // Log offsets of 2^53 bytes are not reached; the check needs the key of the identity alone.
   logic unused_bits;
-  assign unused_bits = ^{head.change, ident};
+  assign unused_bits = ^{config_i, head.change, ident};
 endmodule
 `default_nettype wire

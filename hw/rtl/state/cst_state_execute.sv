@@ -242,7 +242,7 @@ module cst_state_execute #(
   always_comb begin
     s3_control = s3_control_q;
     if (s3_append) begin
-      s3_control.tail = s3_unit + UnitBits'(cst_state_pkg::EntryUnits);
+      s3_control.tail = s3_unit + UnitBits'(config_i.entry_units);
       if (s3_takes && s3_control_q.free_count != '0) begin
         s3_control.free_first = (s3_control_q.free_first + 1'b1) & config_i.log_mask;
         s3_control.free_count = s3_control_q.free_count - 1'b1;

@@ -112,7 +112,8 @@ module cst_state_match #(
   assign c_odd = c_ident.first_odd ^ c_candidate[4];
   assign read_valid_o = c_valid_q && c_left_q != '0;
   assign read_place_o = cst_state_pkg::slot_place(c_odd ? c_ident.odd_no : c_ident.even_no,
-                                                  c_candidate[3:0], config_i.slots_base);
+                                                  c_candidate[3:0], config_i.entry_units,
+                                                  config_i.slots_base);
   assign read_tag_o = {c_id_q, c_odd, c_candidate[3:0], c_left_q ^ c_lowest};
   assign none_valid_o = c_valid_q && c_left_q == '0;
   assign none_id_o = c_id_q;

@@ -15,8 +15,6 @@ package cst_state_pkg;
   localparam int unsigned Ids = 1024;
   localparam int unsigned Lanes = 8;         // 64-bit words of a value
   localparam int unsigned KeyBytes = 16;
-  localparam int unsigned EntryBytes = 96;
-  localparam int unsigned EntryUnits = 3;
   localparam int unsigned BucketNoBits = 27;
   localparam int unsigned UnitBits = 48;
   localparam int unsigned PlaceBits = 12;    // log segments in card memory, at most 4096
@@ -139,6 +137,9 @@ package cst_state_pkg;
   typedef struct packed {
     logic [PageBits-1:0] first_page;  // of every channel: what the unit may read and write
     logic [PageBits:0] end_page;
+    logic [1:0] entry_units;          // of an entry and of its record: 1 to 3
+    logic [1:0] key_words;            // 64-bit words between head and value: 0 to 2
+    logic [6:0] value_bytes;          // at most 64
     logic [7:0] key_bytes;
     logic [21:0] directory_mask;      // 2^depth_max - 1
     logic [AddressBits-1:0] directory_base;
@@ -179,14 +180,16 @@ package cst_state_pkg;
                   base + AddressBits'({bucket[BucketNoBits-1:4], 6'b0})};
   endfunction
 
-  // An entry: a bucket's 16 are a stripe of 1536 bytes.
+  // An entry: a bucket's 16 are a stripe.
   function automatic logic [PlaceTBits-1:0] slot_place(input logic [BucketNoBits-1:0] bucket,
                                                        input logic [3:0] slot,
+                                                       input logic [1:0] units,
                                                        input logic [AddressBits-1:0] base);
+    logic [BucketNoBits-1:0] entry;  // of the channel
+    entry = {bucket[BucketNoBits-1:4], slot};
     slot_place = {fold(32'(bucket)),
-                  base + AddressBits'({bucket[BucketNoBits-1:4], 10'b0}) +
-                  AddressBits'({bucket[BucketNoBits-1:4], 9'b0}) +
-                  AddressBits'({slot, 6'b0}) + AddressBits'({slot, 5'b0})};
+                  base + (units[1] ? AddressBits'({entry, 6'b0}) : '0) +
+                  (units[0] ? AddressBits'({entry, 5'b0}) : '0)};
   endfunction
 
   // A directory row: two are a stripe.

@@ -9,6 +9,7 @@ module cst_state_read_port #(
 ) (
   input  wire logic                     clk_i,
   input  wire logic                     rst_ni,
+  input  wire logic [1:0]               entry_units_i,
   // row, line, entry
   input  wire logic [2:0]               in_valid_i,
   output      logic [2:0]               in_ready_o,
@@ -68,6 +69,10 @@ module cst_state_read_port #(
   end
   assign take = |grant;
 
+  // An entry of three units is two beats wherever it begins, a shorter one is in one.
+  logic three;
+  assign three = entry_units_i == 2'd3;
+
   // Requests begin at atoms.
   logic unused_bits;
   assign unused_bits = ^address[4:0];
@@ -86,7 +91,7 @@ module cst_state_read_port #(
   always_ff @(posedge clk_i) begin
     if (take) begin
       ar_address_q <= {address[AddressBits-1:6], 6'b0};
-      ar_len_q <= {7'b0, grant[2] && address[11:6] != '1};
+      ar_len_q <= {7'b0, grant[2] && three && address[11:6] != '1};
     end else if (ar_ready_i) begin
       ar_address_q <= ar_address_q + AddressBits'(64);
       ar_len_q <= '0;
@@ -96,7 +101,7 @@ module cst_state_read_port #(
       ar_second_q <= 1'b0;
     end else if (take) begin
       ar_valid_q <= 1'b1;
-      ar_second_q <= grant[2] && address[11:6] == '1;
+      ar_second_q <= grant[2] && three && address[11:6] == '1;
     end else if (ar_ready_i) begin
       ar_valid_q <= ar_second_q;
       ar_second_q <= 1'b0;
@@ -117,13 +122,13 @@ module cst_state_read_port #(
     .out_valid_o(head_valid), .out_ready_i(r_valid_i && r_ready_o && last),
     .out_data_o({head_high, head_kind, head_tag}), .fill_o()
   );
-  assign last = !head_kind[2] || second_q;
+  assign last = !head_kind[2] || !three || second_q;
   assign r_ready_o = answer_ready;
   always_comb begin
     data = {256'b0, r_data_i};
-    if (head_kind[0] && head_high) data = {512'b0, r_data_i[511:256]};
-    if (head_kind[2]) data = head_high ? {r_data_i, first_q[511:256]}
-                                       : {r_data_i[255:0], first_q};
+    if (!(head_kind[2] && three) && head_high) data = {512'b0, r_data_i[511:256]};
+    if (head_kind[2] && three)
+      data = head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
   end
 
   cst_fifo #(.Width(TagBits + 3 + 768), .Depth(2)) u_answer (

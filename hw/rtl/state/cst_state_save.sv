@@ -95,6 +95,7 @@ module cst_state_save #(
   logic [PlaceBits-1:0] c_place;
   cst_state_pkg::place_t c_slot_q, c_record;
   logic [15:0] below;
+  logic [639:0] body;  // behind the head
   cst_pkg::entry_head_t entry_head;
   cst_pkg::record_head_t record_head;
 
@@ -115,12 +116,18 @@ module cst_state_save #(
   assign busy_o = b_valid_q || c_valid_q || gap_valid;
 
   always_comb begin
+    body = {128'b0, c_state_q.present ? c_state_q.value : 512'd0};
+    if (config_i.key_words == 2'd1) body = {body[575:0], c_ident_q.key[63:0]};
+    if (config_i.key_words == 2'd2) body = {body[511:0], c_ident_q.key};
+  end
+
+  always_comb begin
     entry_head.hash = c_ident_q.hash;
     entry_head.key_bytes = c_ident_q.key_bytes;
     entry_head.change = 56'(c_state_q.unit);
     entry_o.address = c_slot_q.address;
-    entry_o.atoms = 2'd3;
-    entry_o.data = c_state_q.present ? {c_state_q.value, c_ident_q.key, entry_head} : '0;
+    entry_o.atoms = config_i.entry_units;
+    entry_o.data = c_state_q.present ? {body, entry_head} : '0;
     entry_o.id = c_id_q;
     entry_o.counts = 1'b1;
     entry_o.parity = c_parity_q;
@@ -129,15 +136,15 @@ module cst_state_save #(
   always_comb begin
     record_head.hash = c_ident_q.hash;
     record_head.key_bytes = 16'(c_ident_q.key_bytes);
-    record_head.units = 16'(cst_state_pkg::EntryUnits);
-    record_head.value_bytes = c_state_q.present ? 24'd64 : 24'd0;
+    record_head.units = 16'(config_i.entry_units);
+    record_head.value_bytes = c_state_q.present ? 24'(config_i.value_bytes) : 24'd0;
     record_head.reserved = '0;
     record_head.gap = 1'b0;
     record_head.tombstone = !c_state_q.present;
     record_head.present = c_state_q.present;
-    record_o.data = {c_state_q.present ? c_state_q.value : 512'd0, c_ident_q.key, record_head};
+    record_o.data = {body, record_head};
     record_o.address = c_record.address;
-    record_o.atoms = 2'd3;
+    record_o.atoms = config_i.entry_units;
     record_o.id = c_id_q;
     record_o.counts = !c_gap_q;
     record_o.parity = c_parity_q;
@@ -169,7 +176,8 @@ module cst_state_save #(
       c_state_q <= b_state;
       c_ident_q <= b_ident;
       c_slot_q <= cst_state_pkg::slot_place(b_state.odd ? b_ident.odd_no : b_ident.even_no,
-                                            b_state.slot, config_i.slots_base);
+                                            b_state.slot, config_i.entry_units,
+                                            config_i.slots_base);
     end
     if (!rst_ni) begin
       b_valid_q <= 1'b0;

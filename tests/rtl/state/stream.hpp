@@ -10,6 +10,7 @@ enum { STOPS_MAX = 2 }; // of a round
 
 struct StreamKnobs {
     uint32_t key_bytes = 0; // the longest; 0: drawn
+    uint32_t words = 0;     // of a value; 0: drawn
     uint32_t keys = 0;      // 0: drawn
     uint32_t tags = 0;      // hashes differ in so many tags only; 0: drawn, the table's hash too
     uint32_t buckets = 0;   // and in so many buckets
@@ -131,21 +132,21 @@ template <class Model> class Stream {
 
         options_ = {};
         options_.layout = CST_TABLE_INLINE;
-        options_.key_bytes = 9 + uint32_t(test_random_below(8));
+        options_.key_bytes = uint32_t(test_random_below(KEY_BYTES + 1));
         if (knobs_.key_bytes) options_.key_bytes = knobs_.key_bytes;
         options_.hash_key = {test_random(), test_random()};
         options_.rows_hint = rows_hints[test_random_below(3)];
         options_.log_segment_bytes = 65536u << test_random_below(2);
         options_.numa_node = -1;
         if (knobs_.rows_hint) options_.rows_hint = knobs_.rows_hint;
-        options_.budget_bytes = knobs_.budget_bytes ? knobs_.budget_bytes : draw_budget();
         draw_program();
         if (knobs_.program.value_bytes > 0) options_.program = knobs_.program;
+        options_.budget_bytes = knobs_.budget_bytes ? knobs_.budget_bytes : draw_budget();
     }
 
     // Plenty, or a few log segments and a few chunks more than the empty table has.
     uint64_t draw_budget() const {
-        const uint64_t chunk_bytes = 512 + 128 * 96;
+        const uint64_t chunk_bytes = 512 + 128 * entry_bytes(options_);
         const uint64_t empty = options_.rows_hint ? 24 * chunk_bytes + 128 : 4 * chunk_bytes + 32;
 
         if (test_random_below(2) == 0) return (1u << 20) + test_random_below(16) * 65536;
@@ -157,14 +158,15 @@ template <class Model> class Stream {
     void draw_program() {
         cst_program &program = options_.program;
         uint8_t lanes[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
-        uint32_t count = uint32_t(test_random_below(LANES + 1));
+        const uint32_t words = knobs_.words ? knobs_.words : uint32_t(test_random_below(LANES + 1));
+        uint32_t count = uint32_t(test_random_below(words + 1));
 
-        for (uint32_t i = LANES - 1; i > 0; i--)
+        for (uint32_t i = words; i-- > 1;)
             std::swap(lanes[i], lanes[test_random_below(i + 1)]);
-        program.value_bytes = VALUE_BYTES;
+        program.value_bytes = words * 8;
         program.presence_offset = CST_NO_OFFSET;
-        if (count > 0 && count < LANES && test_random_below(2) == 0)
-            program.presence_offset = uint16_t(lanes[LANES - 1] * 8);
+        if (count > 0 && count < words && test_random_below(2) == 0)
+            program.presence_offset = uint16_t(lanes[words - 1] * 8);
         program.accumulators_count = uint16_t(count);
         for (uint32_t i = 0; i < count; i++) {
             cst_accumulator &accumulator = program.accumulators[i];
@@ -192,7 +194,7 @@ template <class Model> class Stream {
         for (uint32_t i = 0; i < count; i++) {
             Key key = {};
 
-            key.key_bytes = uint8_t(i == 0 ? 0 : 1 + test_random_below(options_.key_bytes));
+            key.key_bytes = uint8_t(test_random_below(options_.key_bytes + 1));
             for (uint32_t b = 0; b < key.key_bytes; b++) key.key[b] = uint8_t(test_random_below(4));
             if (key.key_bytes > 4) memcpy(key.key, &i, 4);
             key.hash = cst_hash(&options_.hash_key, key.key, key.key_bytes);
@@ -240,7 +242,8 @@ template <class Model> class Stream {
         for (uint32_t lane = 0; lane < LANES; lane++) {
             uint64_t value = draw_number();
 
-            memcpy(op.operands + lane * 8, &value, 8);
+            if (lane * 8 < options_.program.value_bytes)
+                memcpy(op.operands + lane * 8, &value, 8);
         }
         return op;
     }

@@ -88,6 +88,10 @@ struct Result {
     }
 };
 
+inline uint32_t entry_bytes(const cst_table_options &options) {
+    return (16 + (options.key_bytes + 7) / 8 * 8 + options.program.value_bytes + 31) / 32 * 32;
+}
+
 template <class Model> class Unit {
   public:
     Unit(cst_table *table, const cst_table_options &options, bool stalls)
@@ -107,7 +111,7 @@ template <class Model> class Unit {
 
         directory_ = {gap(), 64, false};
         index_ = {directory_.base + room + gap(), 64, true};
-        slots_ = {index_.base + room + gap(), 16 * 96, false};
+        slots_ = {index_.base + room + gap(), 16u * entry_bytes(options), false};
         log_ = {slots_.base + room + gap(), 1024, false};
         bench.add(&watch_);
         bench->load_i = 0;
@@ -392,6 +396,9 @@ template <class Model> class Unit {
             .put(directory_.base, ADDRESS_BITS)
             .put((1u << view.depth_max) - 1, 22)
             .put(options_.key_bytes, 8)
+            .put(program.value_bytes, 7)
+            .put((options_.key_bytes + 7) / 8, 2)
+            .put(entry_bytes(options_) / 32, 2)
             .put(memory.allowed_end / 4096, ADDRESS_BITS - 12 + 1)
             .put(memory.allowed_from / 4096, ADDRESS_BITS - 12)
             .copy_to(bench->config_i);
