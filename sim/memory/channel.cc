@@ -28,6 +28,8 @@ void Channel::open(const cst_sim_memory_config &config, uint32_t number, uint64_
     lines_ = lines;
     switch_ = crossbar;
     bytes_ = bytes;
+    locate_ = config.locate;
+    locate_context_ = config.locate_context;
 }
 
 void Channel::place(Line *line, uint64_t offset) const {
@@ -73,7 +75,7 @@ void Channel::push(uint32_t index) {
     else
         lines_->append(&queue.backlog, index);
     next_ps_ = std::min(next_ps_, line.arrive_ps);
-    __builtin_prefetch(bytes_ + line.address);
+    if (!locate_) __builtin_prefetch(bytes_ + line.address);
 }
 
 uint32_t Channel::take_done(uint64_t now_ps) {
@@ -203,10 +205,11 @@ uint64_t Channel::move_rows(const Queue &queue, uint64_t now, uint32_t *seen) {
 }
 
 void Channel::move_data(Line *line, uint32_t index) {
-    uint8_t *stored = bytes_ + line->address;
+    uint8_t *stored = locate_ ? locate_(locate_context_, line->address) : bytes_ + line->address;
     uint8_t *moved = lines_->data(index);
     const uint32_t beat_bytes = beat_bytes_;
 
+    if (!stored) return; // it is there no more: what moves is nothing
     if (!line->write) {
         memcpy(moved, stored, beat_bytes);
     } else if (!line->masked) {

@@ -75,6 +75,8 @@ class Channel {
     Lines *lines_ = nullptr;
     Switch *switch_ = nullptr;
     uint8_t *bytes_ = nullptr;
+    uint8_t *(*locate_)(void *context, uint64_t address) = nullptr;
+    void *locate_context_ = nullptr;
 
     Queue queues_[2]; // reads, writes
     bool writing_ = false;

@@ -70,6 +70,10 @@ typedef struct cst_sim_memory_config {
     bool has_switch;                     // HBM: distance costs time, groups of four share links
     uint32_t reads_max, writes_max;      // bursts under way a port
     uint64_t seed;
+    // Where the bytes of a beat lie, if not in a mapping of the memory's own: NULL, nowhere, which
+    // is DECERR. Called when a beat is asked for and when its data moves.
+    uint8_t *(*locate)(void *context, uint64_t address);
+    void *locate_context;
 } cst_sim_memory_config;
 
 // What a port's master samples. Read only; in place for the memory's life.
@@ -91,7 +95,7 @@ CST_CHECK_RESULT cst_code cst_sim_memory_open(const cst_sim_memory_config *confi
                                               cst_sim_memory **out, cst_err *err);
 void cst_sim_memory_close(cst_sim_memory *memory); // NULL is allowed
 
-// The stored bytes, addresses 0 to channels x channel_bytes; zero until written.
+// The mapping's bytes, addresses 0 to channels x channel_bytes; zero until written.
 uint8_t *cst_sim_memory_bytes(cst_sim_memory *memory);
 uint64_t cst_sim_memory_size(const cst_sim_memory *memory);
 

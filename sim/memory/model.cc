@@ -94,7 +94,8 @@ uint32_t Model::new_line(uint32_t port, uint32_t burst, uint64_t address, bool w
     line.bursts = (uint8_t)(config_.beat_bytes / config_.dram.burst_bytes);
     if (line.bursts == 0) line.bursts = 1;
     flips_[index] = 0;
-    if (address >= backing_.size()) {
+    if (address >= backing_.size() ||
+        (config_.locate && !config_.locate(config_.locate_context, address))) {
         line.channel = NO_CHANNEL;
         line.response = CST_SIM_DECERR;
     } else {

@@ -161,8 +161,7 @@ template <class Model> class Stream {
         const uint32_t words = knobs_.words ? knobs_.words : uint32_t(test_random_below(LANES + 1));
         uint32_t count = uint32_t(test_random_below(words + 1));
 
-        for (uint32_t i = words; i-- > 1;)
-            std::swap(lanes[i], lanes[test_random_below(i + 1)]);
+        for (uint32_t i = words; i-- > 1;) std::swap(lanes[i], lanes[test_random_below(i + 1)]);
         program.value_bytes = words * 8;
         program.presence_offset = CST_NO_OFFSET;
         if (count > 0 && count < words && test_random_below(2) == 0)
@@ -242,8 +241,7 @@ template <class Model> class Stream {
         for (uint32_t lane = 0; lane < LANES; lane++) {
             uint64_t value = draw_number();
 
-            if (lane * 8 < options_.program.value_bytes)
-                memcpy(op.operands + lane * 8, &value, 8);
+            if (lane * 8 < options_.program.value_bytes) memcpy(op.operands + lane * 8, &value, 8);
         }
         return op;
     }

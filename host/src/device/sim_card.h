@@ -1,0 +1,65 @@
+// sim_card.h: what the back end sim: asks of libconstellation-sim.so: a card, simulated.
+//
+//   host (sim_*.c)                       card (sim/card/card.cc)
+//   registers ──write, read──► s_axi_control ┐
+//   batch memory ◄────────────── m_axi_batch ┤ cst_kernel_state, Verilated
+//   image ◄──locate── channels ◄─ m_axi_c.. ─┘ sim/memory: HBM2 or DDR4, clock by clock
+//
+// The library is made where Verilator is (hw/), and loaded when a device is opened: the host's own
+// needs no C++ and no Verilator.
+//
+// Promises   equal calls give equal clocks and bytes.
+// Thread     one a card.
+// Ring       1: a clock of the card takes microseconds.
+// Errors     of open: CST_USAGE, CST_NO_MEMORY.
+#ifndef CST_DEVICE_SIM_CARD_H
+#define CST_DEVICE_SIM_CARD_H
+
+#include <constellation/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    CSTI_SIM_CARD_VERSION = 1,
+    CSTI_SIM_CHANNELS = 16,     // that images lie over
+    CSTI_SIM_BATCH_CHANNEL = 16 // of 32: commands, rows, results
+};
+#define CSTI_SIM_CHANNEL_BYTES (UINT64_C(512) << 20) // of a U55C
+
+typedef struct csti_sim_card csti_sim_card;
+
+typedef struct csti_sim_card_config {
+    bool ddr4; // else HBM2
+    uint32_t clock_khz;
+    uint64_t seed;
+    // Where 64 bytes of an image's channels lie; NULL: nowhere (the card answers DECERR).
+    uint8_t *(*locate)(void *context, uint32_t channel, uint64_t address);
+    void *locate_context;
+} csti_sim_card_config;
+
+typedef struct csti_sim_card_ops {
+    uint32_t version;
+    cst_code (*open)(const csti_sim_card_config *config, csti_sim_card **out, cst_err *err);
+    void (*close)(csti_sim_card *card);
+    // A register of the kernel, over its control port.
+    void (*write)(csti_sim_card *card, uint32_t offset, uint32_t value);
+    uint32_t (*read)(csti_sim_card *card, uint32_t offset);
+    // Bytes of the batch channel, whose addresses begin at CSTI_SIM_BATCH_CHANNEL channels.
+    uint8_t *(*memory)(csti_sim_card *card);
+    // Runs until the word is `value`; false: it is not after so many clocks.
+    bool (*run)(csti_sim_card *card, const uint32_t *word, uint32_t value, uint64_t clocks_max);
+    uint64_t (*clocks)(const csti_sim_card *card);
+} csti_sim_card_ops;
+
+// The one symbol of the library.
+typedef const csti_sim_card_ops *(*csti_sim_card_entry)(void);
+#define CSTI_SIM_CARD_ENTRY "csti_sim_card_v1"
+
+#ifdef __cplusplus
+}
+#endif
+#endif

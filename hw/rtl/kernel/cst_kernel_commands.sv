@@ -1,0 +1,500 @@
+// cst_kernel_commands: one run of a kernel: takes commands from a ring in memory, has each done,
+// and writes a completion for each, until one ends the run or something is lost.
+// Promises   commands are done one after the other, each has one completion, written when all its
+//            results are in memory. One that fails (docs/hardware.md, Kernel, says how) changes
+//            nothing more and stops the run: OpRows and OpBarrier complete as CodeAborted until an
+//            OpLoad. fault_i: nothing is asked of memory any more, the run ends; unit_fault_i: the
+//            command completes as CodeDeviceLost, and the run ends. lost_o until reset.
+// Needs      arguments stand still from start to done. Behind lost_o: reset.
+//
+//   ring ─► descriptor ─► check ─┬─ OpLoad: table block ─► config, control block, places
+//     ▲                          ├─ OpRows, OpKeys: rows ─► cst_kernel_rows ─► operations, results
+//     │ read again while its     ├─ OpBarrier, OpEnd                              │
+//     └ number is not the next   └──────────────► completion ◄────────────────────┘
+`default_nettype none
+module cst_kernel_commands #(
+  parameter int unsigned PollClocks = 64,
+  localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
+  localparam int unsigned BeatsBits = cst_kernel_pkg::BeatsBits,
+  localparam int unsigned ColumnsBits = cst_pkg::ColumnsMax * cst_pkg::ColumnBits
+) (
+  input  wire logic         clk_i,
+  input  wire logic         rst_ni,
+  input  wire logic         start_valid_i,
+  output      logic         start_ready_o,
+  input  wire logic [63:0]  ring_i,          // descriptors, completions: 2^ring_bits_i of each
+  input  wire logic [63:0]  completions_i,
+  input  wire logic [4:0]   ring_bits_i,
+  input  wire logic [51:0]  first_page_i,    // of what it may read and write
+  input  wire logic [52:0]  end_page_i,
+  output      logic         done_valid_o,
+  input  wire logic         done_ready_i,
+  output      logic         idle_o,
+  output      logic         running_o,
+  output      logic         stopped_o,
+  output      logic         lost_o,
+  output      logic [7:0]   code_o,          // of the newest completion, or of the run's arguments
+  output      logic [31:0]  completed_o,
+  input  wire logic         fault_i,
+  // the read master
+  output      logic         read_valid_o,
+  input  wire logic         read_ready_i,
+  output      logic [63:0]  read_address_o,
+  output      logic [BeatsBits-1:0] read_beats_o,
+  input  wire logic         beat_valid_i,
+  output      logic         beat_ready_o,
+  input  wire logic [511:0] beat_i,
+  // the write master
+  output      logic         write_valid_o,
+  input  wire logic         write_ready_i,
+  output      logic [63:0]  write_address_o,
+  output      logic [BeatsBits-1:0] write_beats_o,
+  output      logic         data_valid_o,
+  input  wire logic         data_ready_i,
+  output      logic [511:0] data_o,
+  input  wire logic         written_i,       // a command of the write master is answered
+  // rows
+  output      logic         rows_start_o,
+  output      logic [31:0]  rows_first_o,
+  output      logic         rows_encode_o,
+  output      logic         rows_hash_o,
+  output      logic         rows_wide_o,
+  output      logic [63:0]  key_k0_o,
+  output      logic [63:0]  key_k1_o,
+  output      logic [ColumnsBits-1:0] columns_o,
+  output      logic [3:0]   columns_last_o,
+  output      logic         row_beat_valid_o,
+  input  wire logic         row_beat_ready_i,
+  input  wire logic         row_valid_i,
+  output      logic         row_ready_o,
+  input  wire cst_state_pkg::op_t row_op_i,
+  input  wire logic [7:0]   row_code_i,
+  // the state unit
+  input  wire logic         unit_ready_i,
+  input  wire logic         unit_idle_i,
+  input  wire logic [3:0]   unit_fault_i,
+  input  wire logic         unit_stopped_i,
+  output      cst_state_pkg::config_t config_o,
+  output      logic         load_o,
+  output      cst_state_pkg::control_t control_o,
+  input  wire cst_state_pkg::control_t control_i,
+  input  wire logic [63:0]  durable_epoch_i,
+  output      logic         place_write_o,
+  output      logic         place_ring_o,
+  output      logic [PlaceBits-1:0] place_index_o,
+  output      logic [PlaceBits-1:0] place_o,
+  output      logic         resume_o,
+  output      logic         op_valid_o,
+  input  wire logic         op_ready_i,
+  output      cst_state_pkg::op_t op_o,
+  input  wire logic         result_valid_i,
+  output      logic         result_ready_o,
+  input  wire cst_state_pkg::result_t result_i
+);
+  typedef enum logic [4:0] {
+    Idle, Ready, Poll, Descriptor, Pause, Measure, Check,
+    LoadWait, Load, Loaded, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
+    CompleteData, CompleteWait, Done
+  } stage_e;
+
+  // A row's result on its way: its two beats.
+  typedef enum logic [1:0] { NoResult, FirstBeat, SecondBeat } result_e;
+
+  stage_e stage_q;
+  result_e result_q;
+  logic lost_q, stopped_q, argument_wrong, fresh, bad_q;
+  logic [31:0] number_q, left_q, bad_row_q, stop_row_q;
+  logic [7:0] code_q, bad_code_q;
+  logic [15:0] pause_q, writes_q;
+  logic [63:0] slot_offset, ring_end, completions_end, results_q, from_q;
+  cst_kernel_pkg::descriptor_t command_q, read;
+  cst_kernel_pkg::completion_t completion;
+
+  assign read = beat_i;
+  assign running_o = stage_q != Idle && stage_q != Done;
+  assign start_ready_o = stage_q == Idle;
+  assign idle_o = stage_q == Idle;
+  assign done_valid_o = stage_q == Done;
+  assign stopped_o = stopped_q;
+  assign lost_o = lost_q;
+  assign code_o = code_q;
+
+  // ---- Arguments, where the slots of the ring are -----------------------------------------------
+  logic [63:0] first_byte;
+  logic [64:0] end_byte;
+  logic [31:0] slot;
+  assign first_byte = {first_page_i, 12'b0};
+  assign end_byte = {end_page_i, 12'b0};
+  assign ring_end = ring_i + (64'd64 << ring_bits_i);
+  assign completions_end = completions_i + (64'd64 << ring_bits_i);
+  assign argument_wrong = ring_i[5:0] != '0 || completions_i[5:0] != '0 || ring_bits_i > 5'd16 ||
+                          ring_i < first_byte || {1'b0, ring_end} > end_byte || ring_end < ring_i ||
+                          completions_i < first_byte || {1'b0, completions_end} > end_byte ||
+                          completions_end < completions_i;
+  assign slot = (number_q - 32'd1) & ((32'd1 << ring_bits_i) - 32'd1);
+  assign slot_offset = {26'b0, slot, 6'b0};
+  assign fresh = read.number == number_q;
+
+  // ---- A command's sizes and whether it can be --------------------------------------------------
+  logic is_load, is_rows, is_keys, is_barrier, is_end, gives, flag_wrong;
+  logic [BeatsBits-1:0] beats_q, place_beats;
+  logic [64:0] address_end_q, results_end_q;
+  logic [7:0] check_code;
+
+  assign is_load = command_q.op == cst_kernel_pkg::OpLoad;
+  assign is_rows = command_q.op == cst_kernel_pkg::OpRows;
+  assign is_keys = command_q.op == cst_kernel_pkg::OpKeys;
+  assign is_barrier = command_q.op == cst_kernel_pkg::OpBarrier;
+  assign is_end = command_q.op == cst_kernel_pkg::OpEnd;
+  assign gives = is_keys || (is_rows && command_q.results != '0);
+  assign flag_wrong = command_q.flags[7:4] != '0 || command_q.reserved0 != '0 ||
+                      command_q.reserved1 != '0;
+  assign place_beats = BeatsBits'((command_q.count + 32'd31) >> 5);
+
+  always_comb begin
+    check_code = cst_pkg::CodeOk;
+    if (is_load || is_rows || is_keys) begin
+      if (command_q.address < first_byte || address_end_q > end_byte ||
+          command_q.address[5:0] != '0)
+        check_code = cst_pkg::CodeUsage;
+      if (gives && (command_q.results < first_byte || results_end_q > end_byte ||
+                    command_q.results[5:0] != '0))
+        check_code = cst_pkg::CodeUsage;
+      if (command_q.count > (is_load ? 32'(cst_kernel_pkg::PlacesMax)
+                                     : 32'(cst_kernel_pkg::RowsMax)))
+        check_code = cst_pkg::CodeLimit;
+    end
+    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end)
+      check_code = cst_pkg::CodeUnsupported;
+    if (flag_wrong) check_code = cst_pkg::CodeUsage;
+    if (stopped_q && (is_rows || is_barrier)) check_code = cst_pkg::CodeAborted;
+  end
+
+  // ---- The table block --------------------------------------------------------------------------
+  logic [8:0] load_q;        // beats taken
+  logic [4:0] place_q;       // of the 32 in a beat
+  logic [511:0] table0_q, table1_q, table2_q, table3_q;
+  logic places_on, load_last;
+
+  assign places_on = stage_q == Load && load_q >= 9'(cst_kernel_pkg::TableBeats) && beat_valid_i;
+  assign place_ring_o = BeatsBits'(load_q) >= BeatsBits'(cst_kernel_pkg::TableBeats) + place_beats;
+  assign place_write_o = places_on;
+  assign place_index_o = PlaceBits'({load_q - 9'(cst_kernel_pkg::TableBeats) -
+                                     (place_ring_o ? 9'(place_beats) : 9'd0), place_q});
+  assign place_o = beat_i[{place_q, 4'b0} +: PlaceBits];
+  assign load_last = BeatsBits'(load_q) + 1'b1 == beats_q;
+
+  assign key_k0_o = table0_q[63:0];
+  assign key_k1_o = table0_q[127:64];
+  always_comb begin
+    config_o.directory_base = table0_q[128 +: cst_state_pkg::AddressBits];
+    config_o.index_base = table0_q[192 +: cst_state_pkg::AddressBits];
+    config_o.slots_base = table0_q[256 +: cst_state_pkg::AddressBits];
+    config_o.log_base = table0_q[320 +: cst_state_pkg::AddressBits];
+    config_o.first_page = table0_q[384 +: cst_state_pkg::PageBits];
+    config_o.end_page = table0_q[416 +: cst_state_pkg::PageBits + 1];
+    config_o.directory_mask = table0_q[448 +: 22];
+    config_o.key_bytes = table0_q[480 +: 8];
+    config_o.entry_units = table0_q[488 +: 2];
+    config_o.key_words = table0_q[496 +: 2];
+    config_o.value_bytes = table0_q[504 +: 7];
+    config_o.log_shift = table1_q[4:0];
+    config_o.replace = table1_q[8];
+    config_o.has_presence = table1_q[9];
+    config_o.presence_lane = table1_q[18:16];
+    config_o.lane_source = table1_q[32 +: 8];
+    config_o.log_mask = table1_q[64 +: PlaceBits];
+    config_o.log_budget = table1_q[96 +: PlaceBits + 1];
+    config_o.log_ready = table1_q[128 +: PlaceBits + 1];
+    for (int unsigned i = 0; i < cst_state_pkg::Lanes; i++) begin
+      config_o.lane_op[i*3 +: 3] = table1_q[192 + i*8 +: 3];
+      config_o.lane_number[i*3 +: 3] = table1_q[256 + i*8 +: 3];
+      config_o.lane_index[i*4 +: 4] = table1_q[320 + i*8 +: 4];
+    end
+    control_o.rows_count = table2_q[0 +: 64];
+    control_o.epoch = table2_q[64 +: 64];
+    control_o.epoch_first = table2_q[128 +: cst_state_pkg::UnitBits];
+    control_o.tail = table2_q[192 +: cst_state_pkg::UnitBits];
+    control_o.frontier = table2_q[256 +: PlaceBits + 1];
+    control_o.free_first = table2_q[288 +: PlaceBits];
+    control_o.free_count = table2_q[320 +: PlaceBits + 1];
+    columns_last_o = table1_q[24 +: 4];
+    for (int unsigned i = 0; i < cst_pkg::ColumnsMax; i++)
+      columns_o[i*cst_pkg::ColumnBits +: cst_pkg::ColumnBits] =
+          table3_q[i*16 +: cst_pkg::ColumnBits];
+  end
+
+  // ---- Rows, and results of look-ups ------------------------------------------------------------
+  logic row_goes, row_wrong, is_lookup, looks_up, key_goes, lookup_there, rows_over;
+  cst_kernel_pkg::result_t key_result, lookup_result;
+
+  assign rows_encode_o = command_q.flags[cst_kernel_pkg::FlagEncode];
+  assign rows_hash_o = command_q.flags[cst_kernel_pkg::FlagHash];
+  assign rows_wide_o = command_q.flags[cst_kernel_pkg::FlagWide];
+  assign rows_first_o = command_q.row;
+  assign row_beat_valid_o = stage_q == RowsWait && beat_valid_i;
+
+  // A row that is wrong, and all behind it, go nowhere; a command for keys says which it was.
+  assign looks_up = row_op_i.kind == cst_state_pkg::KindLookup;
+  assign row_wrong = row_code_i != cst_pkg::CodeOk || (is_rows && looks_up && !gives);
+  assign row_goes = stage_q == RowsWait && is_rows && row_valid_i && !row_wrong && !bad_q;
+  assign key_goes = stage_q == RowsWait && is_keys && row_valid_i;
+  assign row_ready_o = stage_q == RowsWait &&
+                       (is_keys ? data_ready_i : row_wrong || bad_q || op_ready_i);
+  assign rows_over = left_q == '0;
+
+  always_comb begin
+    op_o = row_op_i;
+    op_valid_o = row_goes;
+    if (stage_q == Last) begin
+      op_valid_o = 1'b1;
+      op_o.kind = is_barrier ? cst_state_pkg::KindBarrier : cst_state_pkg::KindEnd;
+      op_o.row = command_q.row + command_q.count;
+    end
+  end
+
+  assign is_lookup = result_valid_i && result_i.kind == cst_state_pkg::KindLookup;
+  assign lookup_there = is_lookup && (stage_q == RowsWait || stage_q == Last ||
+                                      stage_q == LastWait);
+  always_comb begin
+    result_ready_o = !is_lookup;  // of a stop: the end says it again
+    if (is_lookup) result_ready_o = result_q == SecondBeat && data_ready_i;
+    if (result_valid_i && (result_i.kind == cst_state_pkg::KindBarrier ||
+                           result_i.kind == cst_state_pkg::KindEnd))
+      result_ready_o = stage_q == LastWait;
+  end
+
+  always_comb begin
+    lookup_result = '0;
+    lookup_result.code = result_i.code;
+    lookup_result.found = 8'(result_i.found);
+    lookup_result.row = result_i.row;
+    key_result = '0;
+    key_result.code = row_code_i;
+    key_result.key_bytes = row_op_i.key_bytes;
+    key_result.row = row_op_i.row;
+    key_result.hash = row_op_i.hash;
+    key_result.key = row_op_i.key;
+  end
+
+  // ---- The completion ---------------------------------------------------------------------------
+  always_comb begin
+    completion = '0;
+    completion.number = number_q;
+    completion.code = code_q;
+    completion.stopped = 8'(stopped_q);
+    completion.faults = 8'(unit_fault_i);
+    completion.busy = 8'(!unit_idle_i);
+    completion.row = stop_row_q;
+    completion.rows_count = control_i.rows_count;
+    completion.epoch = control_i.epoch;
+    completion.epoch_first = 64'(control_i.epoch_first);
+    completion.tail = 64'(control_i.tail);
+    completion.from = from_q;
+    completion.frontier = 16'(control_i.frontier);
+    completion.free_first = 16'(control_i.free_first);
+    completion.free_count = 16'(control_i.free_count);
+  end
+
+  // ---- Memory's ports ---------------------------------------------------------------------------
+  logic write_taken, lookup_asks;
+  assign read_valid_o = stage_q == Poll || stage_q == Rows || (stage_q == LoadWait && unit_idle_i);
+  assign read_address_o = (stage_q == Poll) ? ring_i + slot_offset : command_q.address;
+  assign read_beats_o = (stage_q == Poll) ? BeatsBits'(1) : beats_q;
+  assign beat_ready_o = stage_q == Descriptor ||
+                        (stage_q == Load && (!places_on || place_q == '1)) ||
+                        (stage_q == RowsWait && row_beat_ready_i);
+
+  assign lookup_asks = lookup_there && result_q == NoResult;
+  assign write_taken = write_valid_o && write_ready_i;
+  always_comb begin
+    write_valid_o = lookup_asks || stage_q == Complete;
+    write_address_o = results_q;
+    write_beats_o = BeatsBits'(2);
+    if (stage_q == Complete) begin
+      write_address_o = completions_i + slot_offset;
+      write_beats_o = BeatsBits'(1);
+    end
+    if (stage_q == Keys) begin
+      write_valid_o = 1'b1;
+      write_beats_o = BeatsBits'(command_q.count);
+    end
+  end
+  always_comb begin
+    data_valid_o = key_goes;
+    data_o = key_result;
+    if (result_q != NoResult) begin
+      data_valid_o = 1'b1;
+      data_o = (result_q == FirstBeat) ? lookup_result : result_i.value;
+    end
+    if (stage_q == CompleteData) begin
+      data_valid_o = 1'b1;
+      data_o = completion;
+    end
+  end
+
+  // ---- Stage by stage ---------------------------------------------------------------------------
+  logic row_taken, unit_lost, waits_for_unit;
+  logic [BeatsBits-1:0] beats;
+
+  assign beats = is_load ? BeatsBits'(cst_kernel_pkg::TableBeats) +
+                               {place_beats[BeatsBits-2:0], 1'b0}
+               : rows_wide_o ? {command_q.count[BeatsBits-2:0], 1'b0}
+                             : command_q.count[BeatsBits-1:0];
+  assign row_taken = row_valid_i && row_ready_o;
+  assign waits_for_unit = stage_q == LoadWait || (stage_q == RowsWait && is_rows) ||
+                          stage_q == Last || stage_q == LastWait || stage_q == Durable ||
+                          stage_q == Fence;
+  assign unit_lost = waits_for_unit && unit_fault_i != '0;
+  assign rows_start_o = stage_q == Check;
+  assign load_o = stage_q == Loaded;
+  assign resume_o = stage_q == LoadWait && unit_idle_i && read_ready_i && unit_stopped_i;
+
+  always_ff @(posedge clk_i) begin
+    unique case (stage_q)
+      Descriptor: if (beat_valid_i) command_q <= read;
+      Measure: begin
+        beats_q <= beats;
+        address_end_q <= {1'b0, command_q.address} + 65'({beats, 6'b0});
+        results_end_q <= {1'b0, command_q.results} +
+                         (is_keys ? 65'({command_q.count, 6'b0}) : 65'({command_q.count, 7'b0}));
+        stop_row_q <= command_q.row;
+        left_q <= command_q.count;
+        results_q <= command_q.results;
+        from_q <= '0;
+        load_q <= '0;
+        place_q <= '0;
+      end
+      Load: if (beat_valid_i) begin
+        if (load_q == 9'd0) table0_q <= beat_i;
+        if (load_q == 9'd1) table1_q <= beat_i;
+        if (load_q == 9'd2) table2_q <= beat_i;
+        if (load_q == 9'd3) table3_q <= beat_i;
+        if (beat_ready_o) load_q <= load_q + 9'd1;
+        if (places_on) place_q <= place_q + 5'd1;
+      end
+      RowsWait: begin
+        if (row_taken) left_q <= left_q - 32'd1;
+        if (row_taken && row_wrong && !bad_q) begin
+          bad_code_q <= (row_code_i != cst_pkg::CodeOk) ? row_code_i : cst_pkg::CodeUsage;
+          bad_row_q <= row_op_i.row;
+        end
+        if (rows_over && is_keys) stop_row_q <= bad_q ? bad_row_q : command_q.row + command_q.count;
+      end
+      LastWait: begin
+        if (result_valid_i && result_ready_o && !is_lookup) begin
+          stop_row_q <= (result_i.code == cst_pkg::CodeOk && bad_q) ? bad_row_q : result_i.row;
+          if (is_barrier) from_q <= result_i.value[127:64];
+        end
+      end
+      default: ;
+    endcase
+    if (lookup_asks && write_ready_i) results_q <= results_q + 64'd128;
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      stage_q <= Idle;
+      result_q <= NoResult;
+      lost_q <= 1'b0;
+      stopped_q <= 1'b0;
+      bad_q <= 1'b0;
+      number_q <= 32'd1;
+      completed_o <= '0;
+      code_q <= cst_pkg::CodeOk;
+      pause_q <= '0;
+      writes_q <= '0;
+    end else begin
+      writes_q <= writes_q + 16'(write_taken) - 16'(written_i);
+      unique case (result_q)
+        NoResult: if (lookup_asks && write_ready_i) result_q <= FirstBeat;
+        FirstBeat: if (data_ready_i) result_q <= SecondBeat;
+        default: if (data_ready_i) result_q <= NoResult;
+      endcase
+      unique case (stage_q)
+        Idle: if (start_valid_i) begin
+          stage_q <= Ready;
+          number_q <= 32'd1;
+          completed_o <= '0;
+          stopped_q <= 1'b0;
+          code_q <= cst_pkg::CodeOk;
+        end
+        Ready: if (lost_q || unit_fault_i != '0 || argument_wrong) begin
+          stage_q <= Done;
+          lost_q <= lost_q || unit_fault_i != '0;
+          code_q <= argument_wrong ? cst_pkg::CodeUsage : cst_pkg::CodeDeviceLost;
+        end else if (unit_ready_i) begin
+          stage_q <= Poll;
+        end
+        Poll: if (read_ready_i) stage_q <= Descriptor;
+        Descriptor: if (beat_valid_i) stage_q <= fresh ? Measure : Pause;
+        Pause: begin
+          pause_q <= (pause_q == 16'(PollClocks)) ? '0 : pause_q + 16'd1;
+          if (pause_q == 16'(PollClocks)) stage_q <= Poll;
+        end
+        Measure: stage_q <= Check;
+        Check: begin
+          bad_q <= 1'b0;
+          code_q <= check_code;
+          stage_q <= Fence;
+          if (check_code == cst_pkg::CodeOk) begin
+            if (is_load) stage_q <= LoadWait;
+            if (is_keys && command_q.count != '0) stage_q <= Keys;
+            if (is_rows) stage_q <= (command_q.count == '0) ? Last : Rows;
+            if (is_barrier) stage_q <= Last;
+          end
+        end
+        LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
+        Load: if (beat_valid_i && beat_ready_o && load_last) stage_q <= Loaded;
+        Loaded: begin
+          stopped_q <= 1'b0;
+          stage_q <= Fence;
+        end
+        Keys: if (write_ready_i) stage_q <= Rows;
+        Rows: if (read_ready_i) stage_q <= RowsWait;
+        RowsWait: begin
+          if (row_taken && row_wrong) bad_q <= 1'b1;
+          if (rows_over) stage_q <= is_keys ? Fence : Last;
+          if (rows_over && is_keys && bad_q) code_q <= bad_code_q;
+        end
+        Last: if (op_ready_i) stage_q <= LastWait;
+        LastWait: if (result_valid_i && result_ready_o && !is_lookup &&
+                      (result_i.kind == cst_state_pkg::KindBarrier ||
+                       result_i.kind == cst_state_pkg::KindEnd)) begin
+          code_q <= (result_i.code == cst_pkg::CodeOk && bad_q) ? bad_code_q : result_i.code;
+          stage_q <= is_barrier ? Durable : Fence;
+        end
+        Durable: if (code_q != cst_pkg::CodeOk || durable_epoch_i + 64'd1 == control_i.epoch)
+          stage_q <= Fence;
+        Fence: if (unit_idle_i || (code_q == cst_pkg::CodeOk && !is_end &&
+                                   !command_q.flags[cst_kernel_pkg::FlagFence])) stage_q <= Drain;
+        Drain: begin
+          if (code_q != cst_pkg::CodeOk) stopped_q <= 1'b1;
+          if (writes_q == '0 && result_q == NoResult) stage_q <= Complete;
+        end
+        Complete: if (write_ready_i) stage_q <= CompleteData;
+        CompleteData: if (data_ready_i) stage_q <= CompleteWait;
+        CompleteWait: if (writes_q == '0) begin
+          number_q <= number_q + 32'd1;
+          completed_o <= number_q;
+          stage_q <= (lost_q || (is_end && code_q == cst_pkg::CodeOk)) ? Done : Poll;
+        end
+        default: if (done_ready_i) stage_q <= Idle;
+      endcase
+      if (unit_lost) begin
+        lost_q <= 1'b1;
+        code_q <= cst_pkg::CodeDeviceLost;
+        stage_q <= Drain;
+      end
+      if (fault_i && running_o) begin
+        lost_q <= 1'b1;
+        code_q <= cst_pkg::CodeDeviceLost;
+        stage_q <= Done;
+      end
+    end
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, command_q};
+endmodule
+`default_nettype wire

@@ -1,0 +1,84 @@
+// cst_kernel_pkg: what stands in memory between a host and a kernel: docs/hardware.md, Kernel.
+//
+// Layout     a packed struct lists the highest bits first, so bit 0 of a struct is bit 0 of the
+//            first byte in memory; all are whole beats of 64 bytes.
+`default_nettype none
+package cst_kernel_pkg;
+  // A module takes what it needs of these; no module needs all.
+  /* verilator lint_off UNUSEDPARAM */
+  localparam int unsigned RowsMax = 65536;   // of a command
+  localparam int unsigned BeatsBits = 20;
+  localparam int unsigned PlacesMax = 4096;
+  localparam int unsigned TableBeats = 4;    // in front of the places
+  localparam int unsigned KeyBytes = 16;
+  localparam int unsigned FlagEncode = 0;
+  localparam int unsigned FlagHash = 1;
+  localparam int unsigned FlagWide = 2;
+  localparam int unsigned FlagFence = 3;
+
+  typedef enum logic [7:0] {
+    OpLoad = 8'd1,     // the table: config, control block, columns, places
+    OpRows = 8'd2,     // upserts, deletes, look-ups
+    OpKeys = 8'd3,     // keys and hashes, to memory
+    OpBarrier = 8'd4,
+    OpEnd = 8'd5       // of the run
+  } op_e;
+
+  typedef struct packed {
+    logic [255:0] reserved1;
+    logic [63:0] results;
+    logic [63:0] address;
+    logic [31:0] row;       // number of the first row
+    logic [31:0] count;     // rows, or places
+    logic [15:0] reserved0;
+    logic [7:0] flags;
+    logic [7:0] op;
+    logic [31:0] number;    // from 1 on; valid when it is the one that is waited for
+  } descriptor_t;
+
+  typedef struct packed {
+    logic [15:0] reserved1;
+    logic [15:0] free_count;
+    logic [15:0] free_first;
+    logic [15:0] frontier;
+    logic [63:0] from;      // a barrier's: the log unit where its epoch began
+    logic [63:0] tail;      // log units
+    logic [63:0] epoch_first;
+    logic [63:0] epoch;
+    logic [63:0] rows_count;
+    logic [31:0] reserved0;
+    logic [31:0] row;       // the one that the code is about; all is well: the one behind the last
+    logic [7:0] busy;       // 1: not all of it was in memory when this was written
+    logic [7:0] faults;
+    logic [7:0] stopped;
+    logic [7:0] code;       // cst_pkg::code_e
+    logic [31:0] number;
+  } completion_t;
+
+  // The first beat of a row; a second one has operands 4 to 7.
+  typedef struct packed {
+    logic [255:0] operands;
+    logic [127:0] key;        // to be encoded: its columns' values one behind the other
+    logic [63:0] hash;
+    logic [15:0] reserved1;
+    logic [15:0] key_nulls;   // bit c: column c
+    logic [7:0] reserved0;
+    logic [7:0] nulls;        // bit i: operand i
+    logic [7:0] key_bytes;
+    logic [7:0] kind;         // cst_state_pkg::kind_e up to KindLookup
+  } row_t;
+
+  // The first beat of a result; a look-up's second one is the value.
+  typedef struct packed {
+    logic [255:0] reserved1;
+    logic [127:0] key;
+    logic [63:0] hash;
+    logic [31:0] row;
+    logic [7:0] reserved0;
+    logic [7:0] key_bytes;
+    logic [7:0] found;
+    logic [7:0] code;
+  } result_t;
+  /* verilator lint_on UNUSEDPARAM */
+endpackage
+`default_nettype wire

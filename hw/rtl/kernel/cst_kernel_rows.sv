@@ -1,0 +1,150 @@
+// cst_kernel_rows: records of rows, as they stand in memory, become keys with their hashes and
+// operations on them.
+// Promises   an item a row, in order, numbered from first_row_i on; a row a clock whose key comes
+//            encoded or has one column, else a clock a column. A row that is wrong says so in
+//            out_code_o: a kind there is none of (CodeUsage), a column that cannot be encoded.
+// Needs      all inputs but the beats stand still while rows are under way; start_i before the
+//            first beat of a command, when none are.
+//
+//   beats ─► row ─┬─ columns ─► cst_encode ─┬─► cst_siphash_stream ─► join ─► out
+//                 ├─ encoded key ───────────┘                          ▲
+//                 └─ kind, nulls, operands ──────► queue ──────────────┘
+`default_nettype none
+module cst_kernel_rows #(
+  localparam int unsigned ColumnsMax = cst_pkg::ColumnsMax,
+  localparam int unsigned ColumnBits = cst_pkg::ColumnBits
+) (
+  input  wire logic         clk_i,
+  input  wire logic         rst_ni,
+  input  wire logic         start_i,
+  input  wire logic [31:0]  first_row_i,
+  input  wire logic         encode_i,
+  input  wire logic         hash_i,
+  input  wire logic         wide_i,      // two beats a row
+  input  wire logic [63:0]  key_k0_i,
+  input  wire logic [63:0]  key_k1_i,
+  input  wire logic [ColumnsMax*ColumnBits-1:0] columns_i,
+  input  wire logic [3:0]   columns_last_i,
+  input  wire logic         beat_valid_i,
+  output      logic         beat_ready_o,
+  input  wire logic [511:0] beat_i,
+  output      logic         out_valid_o,
+  input  wire logic         out_ready_i,
+  output      cst_state_pkg::op_t out_op_o,
+  output      logic [7:0]   out_code_o
+);
+  localparam int unsigned KeyBytes = cst_kernel_pkg::KeyBytes;
+  localparam int unsigned RestBits = 1 + 3 + 64 + 8 + 512;
+
+  // ---- Rows -------------------------------------------------------------------------------------
+  logic second_q, row_valid, row_taken, rest_ready, key_ready;
+  logic [511:0] first_q;
+  cst_kernel_pkg::row_t row;
+  logic [511:0] operands;
+
+  assign row = wide_i ? first_q : beat_i;
+  assign operands = {wide_i ? beat_i[255:0] : 256'b0, row.operands};
+  assign row_valid = beat_valid_i && (!wide_i || second_q);
+  assign beat_ready_o = row_valid ? row_taken : wide_i;
+
+  always_ff @(posedge clk_i) begin
+    if (beat_valid_i && !second_q) first_q <= beat_i;
+    if (!rst_ni || start_i) second_q <= 1'b0;
+    else if (beat_valid_i && beat_ready_o && wide_i) second_q <= !second_q;
+  end
+
+  // ---- Its columns, one a clock -----------------------------------------------------------------
+  logic [3:0] column_q;
+  logic [4:0] offset_q, width;
+  logic column_valid, column_ready, column_last;
+  logic [127:0] column_data;
+  cst_pkg::column_t column;
+
+  assign column = columns_i[ColumnBits*column_q +: ColumnBits];
+  assign width = (column.kind == cst_pkg::TypeFixed) ? column.width[4:0]
+                                                     : cst_pkg::type_bytes(column.kind);
+  assign column_data = row.key >> {offset_q, 3'b0};
+  assign column_last = column_q == columns_last_i;
+  assign column_valid = row_valid && encode_i && (!column_last || rest_ready);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || start_i) begin
+      column_q <= '0;
+      offset_q <= '0;
+    end else if (column_valid && column_ready) begin
+      column_q <= column_last ? '0 : column_q + 4'd1;
+      offset_q <= column_last ? '0 : offset_q + width;
+    end
+  end
+  assign row_taken = encode_i ? column_valid && column_ready && column_last
+                              : rest_ready && key_ready;
+
+  logic encoded_valid, encoded_ready;
+  logic [511:0] encoded_key;
+  logic [6:0] encoded_bytes;
+  logic [7:0] encoded_code;
+  cst_encode u_encode (
+    .clk_i, .rst_ni, .clear_i(1'b0), .columns_i, .columns_last_i,
+    .in_valid_i(column_valid), .in_ready_o(column_ready), .in_data_i(column_data),
+    .in_bytes_i(width), .in_null_i(row.key_nulls[column_q]), .in_last_i(1'b1),
+    .out_valid_o(encoded_valid), .out_ready_i(encoded_ready), .out_key_o(encoded_key),
+    .out_bytes_o(encoded_bytes), .out_code_o(encoded_code), .out_row_o()
+  );
+
+  // ---- Hashes -----------------------------------------------------------------------------------
+  logic key_valid, hash_in_ready, hash_valid, hash_ready;
+  logic [127:0] key, hash_key;
+  logic [7:0] key_bytes, hash_bytes, hash_code, key_code;
+  logic [4:0] hashed_bytes;
+  logic [63:0] hash;
+
+  assign key_valid = encode_i ? encoded_valid : row_valid && rest_ready;
+  assign key = encode_i ? encoded_key[127:0] : row.key;
+  assign key_bytes = encode_i ? 8'(encoded_bytes) : row.key_bytes;
+  assign key_code = !encode_i ? cst_pkg::CodeOk :
+                    (encoded_code == cst_pkg::CodeOk && encoded_bytes > 7'(KeyBytes))
+                        ? cst_pkg::CodeKeyTooLong : encoded_code;
+  assign hashed_bytes = (key_bytes > 8'(KeyBytes)) ? 5'(KeyBytes) : key_bytes[4:0];
+  assign key_ready = hash_in_ready;
+  assign encoded_ready = hash_in_ready;
+  cst_siphash_stream #(.KeyBytes(KeyBytes), .MetaBits(128 + 8 + 8)) u_hash (
+    .clk_i, .rst_ni, .key_k0_i, .key_k1_i,
+    .in_valid_i(key_valid), .in_ready_o(hash_in_ready), .in_key_i(key), .in_bytes_i(hashed_bytes),
+    .in_meta_i({key, key_bytes, key_code}),
+    .out_valid_o(hash_valid), .out_ready_i(hash_ready), .out_hash_o(hash),
+    .out_meta_o({hash_key, hash_bytes, hash_code})
+  );
+
+  // ---- The rest of the row, until its hash is there ---------------------------------------------
+  logic rest_valid, rest_take, unknown;
+  logic [2:0] kind;
+  logic [7:0] nulls;
+  logic [63:0] given_hash;
+  logic [511:0] rest_operands;
+  logic [31:0] row_q;
+
+  // As many as the encoder and the hash pipeline hold, so that neither waits for it.
+  cst_fifo #(.Width(RestBits), .Depth(64)) u_rest (
+    .clk_i, .rst_ni,
+    .in_valid_i(row_valid && row_taken), .in_ready_o(rest_ready),
+    .in_data_i({row.kind > 8'(cst_state_pkg::KindLookup), row.kind[2:0], row.hash, row.nulls,
+                operands}),
+    .out_valid_o(rest_valid), .out_ready_i(rest_take),
+    .out_data_o({unknown, kind, given_hash, nulls, rest_operands}), .fill_o()
+  );
+  assign out_valid_o = hash_valid && rest_valid;
+  assign hash_ready = out_ready_i && rest_valid;
+  assign rest_take = out_ready_i && hash_valid;
+  assign out_op_o = {kind, row_q, hash_i ? hash : given_hash, hash_bytes, hash_key, nulls,
+                     rest_operands};
+  assign out_code_o = unknown ? cst_pkg::CodeUsage : hash_code;
+
+  always_ff @(posedge clk_i) begin
+    if (start_i) row_q <= first_row_i;
+    else if (out_valid_o && out_ready_i) row_q <= row_q + 1'b1;
+  end
+
+  logic unused_bits;
+  assign unused_bits = ^{row.reserved0, row.reserved1, beat_i, encoded_key, column};
+endmodule
+`default_nettype wire

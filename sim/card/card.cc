@@ -1,0 +1,217 @@
+// card.cc: device/sim_card.h: the Verilated kernel cst_kernel_state and the memory of a card.
+#include "device/sim_card.h"
+
+#include "memory/axi_port.hpp"
+
+#include <Vkernel.h>
+#include <memory>
+#include <new>
+#include <vector>
+#include <verilated.h>
+
+namespace {
+
+using Data = VlWide<16>;
+using Port = cst_sim::AxiPort<Data, QData>;
+
+struct CloseMemory {
+    void operator()(cst_sim_memory *memory) const { cst_sim_memory_close(memory); }
+};
+
+constexpr uint32_t PORTS = CSTI_SIM_CHANNELS + 1;
+constexpr uint32_t RESET_CLOCKS = 8;
+constexpr uint32_t ACCESS_CLOCKS_MAX = 64; // a register's; it answers within 8
+
+#define CHANNEL_PINS(NUMBER)                                                                       \
+    do {                                                                                           \
+        Port::Pins pins;                                                                           \
+        CST_SIM_AXI_KERNEL_READ_PINS(pins, top_.get(), m_axi_c##NUMBER##_);                        \
+        CST_SIM_AXI_KERNEL_WRITE_PINS(pins, top_.get(), m_axi_c##NUMBER##_);                       \
+        ports_.emplace_back(memory_.get(), uint32_t(ports_.size()), pins);                         \
+    } while (0)
+
+} // namespace
+
+struct csti_sim_card {
+  public:
+    explicit csti_sim_card(const csti_sim_card_config &config) : config_(config) {}
+
+    // The model's scopes leave the context of the thread that destroys them, whichever that was.
+    ~csti_sim_card() {
+        Verilated::threadContextp(&context_);
+        top_.reset();
+        Verilated::threadContextp(Verilated::defaultContextp());
+    }
+
+    csti_sim_card(const csti_sim_card &) = delete;
+    csti_sim_card &operator=(const csti_sim_card &) = delete;
+
+    cst_code open(cst_err *err) {
+        cst_sim_memory_config memory =
+            config_.ddr4 ? cst_sim_memory_ddr4(PORTS, 32) : cst_sim_memory_hbm2(PORTS, 32);
+        cst_sim_memory *opened = nullptr;
+
+        memory.channel_bytes = CSTI_SIM_CHANNEL_BYTES;
+        memory.clock_khz = config_.clock_khz;
+        memory.seed = config_.seed;
+        memory.locate = locate;
+        memory.locate_context = this;
+        const cst_code code = cst_sim_memory_open(&memory, &opened, err);
+        if (code != CST_OK) return code;
+        memory_.reset(opened);
+        context_.threads(1); // no threads of its own
+        context_.randReset(2);
+        context_.randSeed(int(config_.seed & 0x7fffffff) | 1);
+        top_ = std::make_unique<Vkernel>(&context_);
+        connect();
+        top_->s_axi_control_AWVALID = top_->s_axi_control_WVALID = 0;
+        top_->s_axi_control_ARVALID = 0;
+        top_->s_axi_control_BREADY = top_->s_axi_control_RREADY = 1;
+        top_->ap_rst_n = 0;
+        for (uint32_t i = 0; i < RESET_CLOCKS; i++) tick();
+        top_->ap_rst_n = 1;
+        return CST_OK;
+    }
+
+    uint8_t *batch() {
+        return cst_sim_memory_bytes(memory_.get()) +
+               CSTI_SIM_BATCH_CHANNEL * CSTI_SIM_CHANNEL_BYTES;
+    }
+
+    void write(uint32_t offset, uint32_t value) {
+        top_->s_axi_control_AWADDR = SData(offset);
+        top_->s_axi_control_WDATA = value;
+        top_->s_axi_control_WSTRB = 15;
+        top_->s_axi_control_AWVALID = top_->s_axi_control_WVALID = 1;
+        top_->s_axi_control_BREADY = 1;
+        tick();
+        top_->s_axi_control_AWVALID = top_->s_axi_control_WVALID = 0;
+        for (uint32_t i = 0; i < ACCESS_CLOCKS_MAX && !top_->s_axi_control_BVALID; i++) tick();
+        tick();
+    }
+
+    uint32_t read(uint32_t offset) {
+        top_->s_axi_control_ARADDR = SData(offset);
+        top_->s_axi_control_ARVALID = top_->s_axi_control_RREADY = 1;
+        tick();
+        top_->s_axi_control_ARVALID = 0;
+        for (uint32_t i = 0; i < ACCESS_CLOCKS_MAX && !top_->s_axi_control_RVALID; i++) tick();
+        const uint32_t value = top_->s_axi_control_RDATA;
+        tick();
+        return value;
+    }
+
+    bool run(const uint32_t *word, uint32_t value, uint64_t clocks_max) {
+        for (uint64_t i = 0; *word != value; i++) {
+            if (i == clocks_max) return false;
+            tick();
+        }
+        return true;
+    }
+
+    uint64_t clocks() const { return clocks_; }
+
+  private:
+    static uint8_t *locate(void *context, uint64_t address) {
+        csti_sim_card *card = static_cast<csti_sim_card *>(context);
+        const uint32_t channel = uint32_t(address / CSTI_SIM_CHANNEL_BYTES);
+
+        if (channel >= CSTI_SIM_CHANNELS)
+            return cst_sim_memory_bytes(card->memory_.get()) + address;
+        return card->config_.locate(card->config_.locate_context, channel,
+                                    address % CSTI_SIM_CHANNEL_BYTES);
+    }
+
+    // Port c is beside channel c, and the batches' one beside theirs.
+    void connect() {
+        ports_.reserve(PORTS);
+        CHANNEL_PINS(00);
+        CHANNEL_PINS(01);
+        CHANNEL_PINS(02);
+        CHANNEL_PINS(03);
+        CHANNEL_PINS(04);
+        CHANNEL_PINS(05);
+        CHANNEL_PINS(06);
+        CHANNEL_PINS(07);
+        CHANNEL_PINS(08);
+        CHANNEL_PINS(09);
+        CHANNEL_PINS(10);
+        CHANNEL_PINS(11);
+        CHANNEL_PINS(12);
+        CHANNEL_PINS(13);
+        CHANNEL_PINS(14);
+        CHANNEL_PINS(15);
+        Port::Pins pins;
+        CST_SIM_AXI_KERNEL_READ_PINS(pins, top_.get(), m_axi_batch_);
+        CST_SIM_AXI_KERNEL_WRITE_PINS(pins, top_.get(), m_axi_batch_);
+        ports_.emplace_back(memory_.get(), CSTI_SIM_BATCH_CHANNEL, pins);
+    }
+
+    void tick() {
+        const bool resets = !top_->ap_rst_n;
+
+        for (Port &port : ports_) resets ? port.idle() : port.drive();
+        top_->ap_clk = 0;
+        top_->eval();
+        if (!resets)
+            for (Port &port : ports_) port.sample();
+        top_->ap_clk = 1;
+        top_->eval();
+        cst_sim_memory_tick(memory_.get());
+        clocks_++;
+    }
+
+    csti_sim_card_config config_;
+    VerilatedContext context_;
+    std::unique_ptr<cst_sim_memory, CloseMemory> memory_;
+    std::unique_ptr<Vkernel> top_;
+    std::vector<Port> ports_;
+    uint64_t clocks_ = 0;
+};
+
+namespace {
+
+cst_code card_open(const csti_sim_card_config *config, csti_sim_card **out, cst_err *err) {
+    try {
+        auto card = std::make_unique<csti_sim_card>(*config);
+        const cst_code code = card->open(err);
+
+        if (code == CST_OK) *out = card.release();
+        return code;
+    } catch (const std::bad_alloc &) {
+        return cst_fail(err, CST_NO_MEMORY, "a simulated card");
+    }
+}
+
+void card_close(csti_sim_card *card) {
+    delete card;
+}
+
+void card_write(csti_sim_card *card, uint32_t offset, uint32_t value) {
+    card->write(offset, value);
+}
+
+uint32_t card_read(csti_sim_card *card, uint32_t offset) {
+    return card->read(offset);
+}
+
+uint8_t *card_memory(csti_sim_card *card) {
+    return card->batch();
+}
+
+bool card_run(csti_sim_card *card, const uint32_t *word, uint32_t value, uint64_t clocks_max) {
+    return card->run(word, value, clocks_max);
+}
+
+uint64_t card_clocks(const csti_sim_card *card) {
+    return card->clocks();
+}
+
+} // namespace
+
+extern "C" __attribute__((visibility("default"))) const csti_sim_card_ops *csti_sim_card_v1(void) {
+    static const csti_sim_card_ops ops = {
+        CSTI_SIM_CARD_VERSION, card_open, card_close, card_write, card_read,
+        card_memory,           card_run,  card_clocks};
+    return &ops;
+}

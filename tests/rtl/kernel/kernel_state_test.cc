@@ -1,0 +1,391 @@
+// The kernel by its registers and its ring alone, on the simulated card that sim: loads: commands
+// that are wrong, addresses that are nobody's, a memory that answers with errors, resets at any
+// clock. What it does right is compared with the processor in tests/differential/sim_test.c.
+#include "device/sim_card.h"
+
+#include "test.h"
+
+#include <cstring>
+#include <dlfcn.h>
+#include <string>
+#include <vector>
+
+namespace {
+
+enum : uint32_t {
+    Ctrl = 0x000,
+    Arguments = 0x010,
+    Status = 0x800,
+    Completed = 0x804,
+    Operations = 0x810,
+    Start = 1,
+    Done = 2,
+    Idle = 4,
+    Continue = 16,
+    SoftReset = 256,
+};
+enum : uint32_t { Running = 1, Stopped = 2, Lost = 4 };
+enum : uint32_t { FaultRead = 1 };
+enum : uint8_t { OpLoad = 1, OpRows = 2, OpBarrier = 4, OpEnd = 5 };
+enum : uint8_t { Fence = 8 };
+
+constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
+constexpr uint64_t CLOCKS_MAX = 400000;
+constexpr uint64_t BATCH = CSTI_SIM_BATCH_CHANNEL * CSTI_SIM_CHANNEL_BYTES;
+constexpr uint64_t COMPLETIONS = 4096, TABLE = 8192, ROWS = 16384, RESULTS = 65536, END = 1 << 20;
+
+const csti_sim_card_ops *card_ops() {
+    static const csti_sim_card_ops *const ops = [] {
+        void *library = dlopen(CST_SIM_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+        if (!library) TEST_FAIL("%s", dlerror());
+        return reinterpret_cast<csti_sim_card_entry>(dlsym(library, CSTI_SIM_CARD_ENTRY))();
+    }();
+    return ops;
+}
+
+struct Command {
+    uint32_t number = 0;
+    uint8_t op = 0, flags = 0;
+    uint16_t reserved0 = 0;
+    uint32_t count = 0, row = 0;
+    uint64_t address = 0, results = 0;
+    uint64_t reserved1[4] = {};
+};
+static_assert(sizeof(Command) == BEAT, "a command is a beat");
+
+struct Completion {
+    uint32_t number;
+    uint8_t code, stopped, faults, busy;
+    uint32_t row, reserved0;
+    uint64_t rows_count, epoch, epoch_first, tail, from;
+    uint16_t frontier, free_first, free_count, reserved1;
+};
+static_assert(sizeof(Completion) == BEAT, "a completion is a beat");
+
+// A card whose image is plain memory: an empty table of one segment, and a log.
+class Kernel {
+  public:
+    Kernel() {
+        csti_sim_card_config config = {};
+        cst_err err = {};
+
+        config.clock_khz = 300000;
+        config.seed = test_random();
+        config.locate = locate;
+        config.locate_context = this;
+        image_.resize(size_t(CSTI_SIM_CHANNELS) * IMAGE_BYTES);
+        if (ops_->open(&config, &card_, &err) != CST_OK) TEST_FAIL("open: %s", err.text);
+        memory_ = ops_->memory(card_);
+        start();
+    }
+    ~Kernel() { ops_->close(card_); }
+    Kernel(const Kernel &) = delete;
+    Kernel &operator=(const Kernel &) = delete;
+
+    uint32_t read(uint32_t offset) { return ops_->read(card_, offset); }
+    void write(uint32_t offset, uint32_t value) { ops_->write(card_, offset, value); }
+    void run(uint64_t clocks) {
+        const uint32_t never = 0;
+
+        (void)ops_->run(card_, &never, 1, clocks);
+    }
+
+    void start() {
+        const uint64_t arguments[] = {BATCH, BATCH + COMPLETIONS,   RING_BITS, BATCH, BATCH + END,
+                                      0,     CSTI_SIM_CHANNEL_BYTES};
+
+        memset(memory_, 0, TABLE);
+        for (uint32_t i = 0; i < 7; i++) {
+            write(Arguments + i * 8, uint32_t(arguments[i]));
+            write(Arguments + i * 8 + 4, uint32_t(arguments[i] >> 32));
+        }
+        number_ = 0;
+        write(Ctrl, Start);
+    }
+
+    void put(Command command) {
+        command.number = ++number_;
+        memcpy(memory_ + (number_ - 1) % RING * BEAT, &command, sizeof command);
+    }
+
+    // Puts a command and waits for its completion.
+    Completion done(const Command &command) {
+        Completion completion;
+
+        put(command);
+        const uint8_t *at = memory_ + COMPLETIONS + (number_ - 1) % RING * BEAT;
+        if (!ops_->run(card_, reinterpret_cast<const uint32_t *>(at), number_, CLOCKS_MAX))
+            TEST_FAIL("no completion; status %08x", read(Status));
+        memcpy(&completion, at, sizeof completion);
+        return completion;
+    }
+
+    // As long as the kernel needs to see that it is lost, and to say so.
+    void wait_done() {
+        for (uint32_t i = 0; i < 2000; i++) {
+            if (read(Ctrl) & Done) return;
+            run(100);
+        }
+        TEST_FAIL("never done; status %08x", read(Status));
+    }
+
+    void soft_reset() {
+        write(Ctrl, Continue);
+        write(Ctrl, SoftReset);
+        for (uint32_t i = 0; !(read(Ctrl) & Idle); i++) {
+            CHECK(i < 10000);
+            run(10);
+        }
+        CHECK_EQ(read(Status) & 0xffff, 0);
+        start();
+    }
+
+    // A table of keys and values of 8 bytes that are replaced: one segment of four chunks.
+    Completion load() {
+        uint8_t *at = memory_ + TABLE;
+
+        std::fill(image_.begin(), image_.end(), uint8_t(0));
+        memset(at, 0, 6 * BEAT);
+        for (uint32_t r = 0; r < 4; r++) put_at(at + 16 + r * 8, uint64_t(r) * 65536, 8);
+        put_at(at + 52, 64, 4);         // pages of a channel
+        put_at(at + 60, 0x08010108, 4); // key bytes, units, key words, value bytes
+        put_at(at + BEAT, 0x010b, 2);   // 2^11 units a log segment; replaced
+        put_at(at + BEAT + 8, 0, 4);    // one place
+        put_at(at + BEAT + 12, 1, 4);
+        put_at(at + BEAT + 16, 1, 4);
+        put_at(at + 2 * BEAT + 8, 1, 8); // epoch
+        put_at(at + 2 * BEAT + 16, 32, 8);
+        put_at(at + 2 * BEAT + 24, 32, 8);
+        // The directory's one row: chunks 0 to 3. It is stripe 0: channel 0.
+        put_at(image_.data(), 0x0400, 2);
+        for (uint32_t c = 0; c < 4; c++) put_at(image_.data() + 4 + c * 4, c, 4);
+        Command command;
+
+        command.op = OpLoad;
+        command.address = BATCH + TABLE;
+        command.count = 1;
+        return done(command);
+    }
+
+    // Rows of keys 0, 1, ...; what they hash to is made from the number.
+    Command rows(uint32_t count, uint8_t kind) {
+        Command command;
+
+        for (uint32_t r = 0; r < count; r++) {
+            uint8_t *at = memory_ + ROWS + r * BEAT;
+
+            memset(at, 0, BEAT);
+            at[0] = kind;
+            at[1] = 8;
+            put_at(at + 8, (r + 1) * UINT64_C(0x9e3779b97f4a7c15), 8);
+            put_at(at + 16, r, 8);
+            put_at(at + 32, r * 3, 8);
+        }
+        command.op = OpRows;
+        command.flags = Fence;
+        command.count = count;
+        command.address = BATCH + ROWS;
+        return command;
+    }
+
+    // Rows and look-ups of them: a kernel that works.
+    void check_works() {
+        CHECK_EQ(load().code, CST_OK);
+        const Completion put = done(rows(20, 0));
+        CHECK_EQ(put.code, CST_OK);
+        CHECK_EQ(put.row, 20);
+        CHECK_EQ(put.rows_count, 20);
+        CHECK_EQ(put.tail, 32 + 20);
+        Command look = rows(21, 2);
+        look.results = BATCH + RESULTS;
+        CHECK_EQ(done(look).code, CST_OK);
+        for (uint32_t r = 0; r < 21; r++) {
+            const uint8_t *at = memory_ + RESULTS + r * 2 * BEAT;
+            uint64_t value;
+
+            memcpy(&value, at + BEAT, 8);
+            CHECK_EQ(at[0], CST_OK);
+            CHECK_EQ(at[1], r < 20);
+            if (r < 20) CHECK_EQ(value, r * 3);
+        }
+        Command barrier;
+        barrier.op = OpBarrier;
+        const Completion sealed = done(barrier);
+        CHECK_EQ(sealed.code, CST_OK);
+        CHECK_EQ(sealed.epoch, 2);
+        CHECK_EQ(sealed.from, 1024);
+        CHECK_EQ(sealed.epoch_first, 52);
+    }
+
+    bool answers = true; // else channels have no memory: DECERR
+
+    uint32_t number() const { return number_; }
+
+  private:
+    static constexpr uint64_t IMAGE_BYTES = 262144; // of a channel
+
+    static uint8_t *locate(void *context, uint32_t channel, uint64_t address) {
+        Kernel *kernel = static_cast<Kernel *>(context);
+
+        if (!kernel->answers || address + BEAT > IMAGE_BYTES) return nullptr;
+        return kernel->image_.data() + channel * IMAGE_BYTES + address;
+    }
+    static void put_at(uint8_t *at, uint64_t value, size_t bytes) { memcpy(at, &value, bytes); }
+
+    const csti_sim_card_ops *ops_ = card_ops();
+    csti_sim_card *card_ = nullptr;
+    uint8_t *memory_ = nullptr;
+    uint32_t number_ = 0;
+    std::vector<uint8_t> image_;
+};
+
+} // namespace
+
+TEST(rows_look_ups_and_barriers_by_the_ring_and_the_end_of_a_run) {
+    Kernel kernel;
+    Command end;
+
+    kernel.check_works();
+    kernel.check_works(); // the ring goes round
+    CHECK_EQ(kernel.read(Operations), 2 * (20 + 1 + 21 + 1 + 1));
+    CHECK_EQ(kernel.read(Status) & 0xffff, Running);
+    CHECK_EQ(kernel.read(Ctrl) & (Done | Idle), 0);
+    end.op = OpEnd;
+    CHECK_EQ(kernel.done(end).code, CST_OK);
+    kernel.wait_done();
+    kernel.write(Ctrl, Continue);
+    CHECK_EQ(kernel.read(Ctrl) & (Done | Idle), Idle);
+    CHECK_EQ(kernel.read(Completed), kernel.number());
+    kernel.start();
+    kernel.check_works();
+}
+
+TEST(a_wrong_command_says_so_and_changes_nothing) {
+    Kernel kernel;
+    struct Wrong {
+        Command command;
+        cst_code code;
+    };
+    std::vector<Wrong> wrongs;
+    const auto wrong = [&](cst_code code, void (*spoil)(Command &)) {
+        Command command = kernel.rows(3, 0);
+
+        spoil(command);
+        wrongs.push_back({command, code});
+    };
+
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 0; });
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 6; });
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 255; });
+    wrong(CST_USAGE, [](Command &c) { c.flags |= 128; });
+    wrong(CST_USAGE, [](Command &c) { c.reserved0 = 1; });
+    wrong(CST_USAGE, [](Command &c) { c.reserved1[3] = 1; });
+    wrong(CST_USAGE, [](Command &c) { c.address += 8; });
+    wrong(CST_USAGE, [](Command &c) { c.address = BATCH - BEAT; });
+    wrong(CST_USAGE, [](Command &c) { c.address = BATCH + END - BEAT; });
+    wrong(CST_USAGE, [](Command &c) { c.address = UINT64_MAX - 63; });
+    wrong(CST_USAGE, [](Command &c) { c.results = BATCH + RESULTS + 4; });
+    wrong(CST_USAGE, [](Command &c) { c.results = BATCH + END; });
+    wrong(CST_LIMIT, [](Command &c) { c.count = 65537; });
+    wrong(CST_LIMIT, [](Command &c) { c.count = UINT32_MAX; });
+    wrong(CST_LIMIT, [](Command &c) { c.op = OpLoad, c.count = 4097; });
+    CHECK_EQ(kernel.load().code, CST_OK);
+    const Completion before = kernel.done(kernel.rows(20, 0));
+    for (const Wrong &item : wrongs) {
+        const Completion done = kernel.done(item.command);
+        Command barrier;
+
+        barrier.op = OpBarrier;
+        CHECK_CODE(cst_code(done.code), item.code);
+        CHECK_EQ(done.stopped, 1);
+        CHECK_EQ(done.rows_count, before.rows_count);
+        CHECK_EQ(done.tail, before.tail);
+        CHECK_CODE(cst_code(kernel.done(kernel.rows(3, 0)).code), CST_ABORTED);
+        CHECK_CODE(cst_code(kernel.done(barrier).code), CST_ABORTED);
+        CHECK_EQ(kernel.read(Status) & 7, Running | Stopped);
+        CHECK_EQ(kernel.load().code, CST_OK); // an empty table again
+        CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
+    }
+}
+
+TEST(a_row_of_no_kind_stops_the_rows_behind_it) {
+    Kernel kernel;
+    Command rows;
+
+    CHECK_EQ(kernel.load().code, CST_OK);
+    rows = kernel.rows(5, 3);
+    rows.row = 100;
+    const Completion done = kernel.done(rows);
+    CHECK_CODE(cst_code(done.code), CST_USAGE);
+    CHECK_EQ(done.row, 100);
+    CHECK_EQ(done.rows_count, 0);
+    CHECK_EQ(kernel.load().code, CST_OK);
+    // A look-up without a place for its result.
+    CHECK_CODE(cst_code(kernel.done(kernel.rows(5, 2)).code), CST_USAGE);
+    kernel.check_works();
+}
+
+TEST(arguments_that_cannot_be_end_the_run) {
+    Kernel kernel;
+
+    kernel.soft_reset();
+    for (uint32_t word : {0u, 2u, 4u, 8u}) {
+        Command end;
+
+        end.op = OpEnd;
+        CHECK_EQ(kernel.done(end).code, CST_OK);
+        kernel.wait_done();
+        kernel.write(Ctrl, Continue);
+        kernel.write(Arguments + word * 4, word == 8 ? 0x1000 : 31);
+        kernel.write(Ctrl, Start);
+        kernel.wait_done();
+        CHECK_EQ(kernel.read(Status) >> 16 & 255, CST_USAGE);
+        kernel.write(Ctrl, Continue);
+        kernel.start();
+    }
+    kernel.check_works();
+}
+
+TEST(arguments_written_while_it_runs_are_those_of_the_next_run) {
+    Kernel kernel;
+
+    CHECK_EQ(kernel.load().code, CST_OK);
+    for (uint32_t word = 0; word < 14; word++) kernel.write(Arguments + word * 4, 0xffffffff);
+    kernel.write(Ctrl, Start); // waits until this run has ended
+    kernel.check_works();
+}
+
+TEST(an_image_without_memory_loses_the_run_until_a_soft_reset) {
+    Kernel kernel;
+
+    kernel.check_works();
+    kernel.answers = false;
+    const Completion done = kernel.done(kernel.rows(20, 0));
+    CHECK_CODE(cst_code(done.code), CST_DEVICE_LOST);
+    CHECK_EQ(done.faults, FaultRead);
+    kernel.wait_done();
+    CHECK_EQ(kernel.read(Status) & 0xffff, Lost | Stopped | FaultRead << 8);
+    // It stays lost, whoever starts it.
+    kernel.write(Ctrl, Continue);
+    kernel.write(Ctrl, Start);
+    kernel.wait_done();
+    CHECK_EQ(kernel.read(Status) >> 16 & 255, CST_DEVICE_LOST);
+    kernel.answers = true;
+    kernel.soft_reset();
+    kernel.check_works();
+}
+
+TEST(a_soft_reset_at_any_clock_leaves_a_kernel_that_works) {
+    Kernel kernel;
+
+    for (uint32_t i = 0; i < 12; i++) {
+        CHECK_EQ(kernel.load().code, CST_OK);
+        kernel.put(kernel.rows(200, 0));
+        kernel.run(test_random_below(900));
+        kernel.soft_reset();
+        kernel.check_works();
+    }
+}
+
+TEST_MAIN
