@@ -446,6 +446,38 @@ class CutsByRows(Files):
         self.assertEqual(self.rows(), self.wanted(*long, *long, *few, *few, *few))
 
 
+class Simulated(Jobs):
+    """The same rows on the simulated card and on the processor, killed half-way included."""
+
+    ROWS = 6_000
+
+    def setUp(self):
+        super().setUp()
+        text = subprocess.run([PROGRAM, "device", "list", "--json"], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+        sim = [json.loads(line) for line in text.splitlines() if '"sim:"' in line][0]
+        if not sim["available"]:
+            self.skipTest(sim["text"])
+
+    def test_a_card_gives_what_the_processor_gives(self):
+        self.job(rows=self.ROWS, every="1s")
+        done = self.run_json("--until-caught-up", "--device", "sim:")[-1]
+        self.assertEqual(self.result(), expected(self.ROWS))
+        self.assertTrue(done["simulated"])
+        self.assertEqual(done["clock_mhz"], 300)
+        self.assertGreater(done["cycles"], self.ROWS)
+
+    def test_killed_half_way_it_goes_on(self):
+        self.job(rows=self.ROWS, every="500 rows")
+        process = self.start("--device", "sim:")
+        self.wait_for(self.manifests)
+        process.kill()
+        process.communicate()
+        self.assertGreater(self.run_json("--until-caught-up", "--device", "sim:")[-1]
+                           ["recovered_from"], 0)
+        self.assertEqual(self.result(), expected(self.ROWS))
+
+
 class Totals(Files):
     """[job] totals: what all keys add up to, in progress lines and at the end."""
 

@@ -80,7 +80,8 @@ typedef struct cst_capabilities {
 } cst_capabilities;
 
 // Opens by URI: "cpu:" (best), "cpu:scalar", "cpu:avx2", "cpu:avx512", each with "?worker=1" for a
-// thread of its own a queue; "fault:URI?..." round any (docs/formats.md, Device names).
+// thread of its own a queue; "sim:", the simulated card; "fault:URI?..." round any
+// (docs/formats.md, Device names).
 // CST_DEVICE_URI: malformed, or a scheme this build does not have; CST_UNSUPPORTED: this machine
 // cannot, and why; CST_NO_MEMORY.
 CST_API CST_CHECK_RESULT cst_code cst_device_open(const char *uri, cst_device **out, cst_err *err);
@@ -88,6 +89,14 @@ CST_API CST_CHECK_RESULT cst_code cst_device_open(const char *uri, cst_device **
 CST_API void cst_device_close(cst_device *device);
 CST_API void cst_device_capabilities(const cst_device *device, cst_capabilities *out);
 CST_API const char *cst_device_uri(const cst_device *device);
+// A simulated device counts the clocks of what it models. Any thread.
+typedef struct cst_simulation {
+    bool simulated;
+    uint32_t clock_khz;  // modelled
+    uint64_t clocks;     // of all its queues' cards, since it was opened
+    uint64_t operations; // done by them, as they count: rows, look-ups, barriers, ends
+} cst_simulation;
+CST_API void cst_device_simulation(const cst_device *device, cst_simulation *out);
 // Whether a table of this shape can live here, decided once for the whole table.
 // CST_UNSUPPORTED, CST_KEY_TOO_LONG, CST_VALUE_TOO_LONG name the limit.
 CST_API CST_CHECK_RESULT cst_code cst_device_check_table(const cst_device *device,

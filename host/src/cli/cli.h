@@ -14,6 +14,7 @@
 #ifndef CST_CLI_H
 #define CST_CLI_H
 
+#include <constellation/device.h>
 #include <constellation/error.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -96,6 +97,11 @@ int cli_status_of(cst_code code);
 
 // Writes text as a JSON string, quotes included. A byte that is no UTF-8 becomes U+FFFD.
 void cli_json_text(FILE *out, const char *text, size_t count);
+
+// What was simulated and at what modelled clock, as members of an object and as a line; nothing of
+// a real device.
+void cli_simulation_json(const cst_simulation *simulation);
+void cli_simulation_print(FILE *out, const char *label, const cst_simulation *simulation);
 // For people: control bytes, which come from data and file names, as \n and \x1b.
 void cli_text(FILE *out, const char *text);
 struct csti_problem;

@@ -37,6 +37,19 @@ static int device_list(int argc, char **argv) {
     return CLI_DONE;
 }
 
+void cli_simulation_json(const cst_simulation *simulation) {
+    if (!simulation->simulated) return;
+    printf(",\"simulated\":true,\"clock_mhz\":%" PRIu32 ",\"cycles\":%" PRIu64,
+           simulation->clock_khz / 1000, simulation->clocks);
+}
+
+void cli_simulation_print(FILE *out, const char *label, const cst_simulation *simulation) {
+    if (!simulation->simulated) return;
+    fprintf(out, "%s%" PRIu64 " cycles, %.6f s of a card at %" PRIu32 " MHz\n", label,
+            simulation->clocks, (double)simulation->clocks / ((double)simulation->clock_khz * 1000),
+            simulation->clock_khz / 1000);
+}
+
 static const char *const op_names[CST_OPS_COUNT] = {"encode",  "hash",   "apply",   "lookup",
                                                     "barrier", "scan",   "restore", "grow",
                                                     "expire",  "release"};
@@ -121,6 +134,7 @@ static int device_selftest(int argc, char **argv) {
         .positional_max = 1,
     };
     cst_device *device = NULL;
+    cst_simulation simulation = {0};
     cli_arguments arguments;
     cst_err err = {0};
     const int status = cli_parse(&verb, argc, argv, &arguments);
@@ -129,14 +143,18 @@ static int device_selftest(int argc, char **argv) {
     if (status != CLI_GO_ON) return status;
     code = cst_device_open(arguments.positional[0], &device, &err);
     if (code == CST_OK) code = cst_device_selftest(device, &err);
+    if (device) cst_device_simulation(device, &simulation);
     cst_device_close(device);
     if (code != CST_OK) return device_fail(&arguments, verb.name, &err);
     if (arguments.common.json) {
         fputs("{\"uri\":", stdout);
         cli_json_text(stdout, arguments.positional[0], strlen(arguments.positional[0]));
-        puts(",\"selftest\":\"ok\"}");
+        fputs(",\"selftest\":\"ok\"", stdout);
+        cli_simulation_json(&simulation);
+        puts("}");
     } else {
         printf("%s: keys, hashes and table give the known answers\n", arguments.positional[0]);
+        cli_simulation_print(stdout, "simulated: ", &simulation);
     }
     return CLI_DONE;
 }

@@ -194,6 +194,7 @@ static void result_json(const csti_job *job, const csti_job_result *result) {
            result->rows, result->seconds, result->checkpoints, result->recovered_from,
            result->recovery_seconds, result->last_checkpoint_id, result->keys,
            result->rows_dropped_by_filters, result->caught_up ? "true" : "false");
+    cli_simulation_json(&result->simulation);
     totals_json(job);
     puts("}");
 }
@@ -261,6 +262,7 @@ static void result_table(const csti_job *job, const csti_job_config *config,
     if (result->recovered_from > 0)
         fprintf(out, "  recovered        from checkpoint %" PRIu64 " in %.2f s\n",
                 result->recovered_from, result->recovery_seconds);
+    cli_simulation_print(out, "  simulated        ", &result->simulation);
     fprintf(out, "  checkpoint store %s\n", config->checkpoint_store);
     if (config->sink == CSTI_SINK_FILE) fprintf(out, "  output           %s\n", config->sink_path);
 }

@@ -52,9 +52,12 @@ typedef struct csti_device_ops {
     uint32_t (*poll)(cst_queue *queue, cst_completion *out, uint32_t count_max); // never blocks
     // CST_OK: there is one to poll. CST_AGAIN: none until deadline_ns of csti_clock_real().
     cst_code (*wait)(cst_queue *queue, uint64_t deadline_ns);
+    // NULL: it is no simulation.
+    void (*simulation)(const cst_device *device, cst_simulation *out);
 } csti_device_ops;
 
 extern const csti_device_ops csti_device_cpu;
+extern const csti_device_ops csti_device_sim;
 extern const csti_device_ops csti_device_fault;
 
 struct cst_device {

@@ -345,8 +345,8 @@ static cst_code restore_execute(const cst_command *command, cst_completion *out)
     return code;
 }
 
-static cst_code command_execute(csti_cpu_executor *executor, const cst_command *command,
-                                cst_completion *out) {
+cst_code csti_cpu_command(csti_cpu_executor *executor, const cst_command *command,
+                          cst_completion *out) {
     csti_cpu_table *table = (csti_cpu_table *)command->table;
 
     switch (command->ops) {
@@ -368,22 +368,33 @@ static cst_code command_execute(csti_cpu_executor *executor, const cst_command *
     }
 }
 
-void csti_cpu_execute(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
-                      cst_completion *out) {
+bool csti_cpu_begin(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
+                    cst_completion *out) {
     const cst_command *command = &entry->command;
 
     *out = (cst_completion){.ticket = entry->ticket, .tag = command->tag};
     if (executor->stopped && entry->generation != executor->stopped_generation)
         executor->stopped = false;
-    if (executor->stopped && !command->fixup) {
-        out->code = CST_ABORTED;
-        out->rows_done = command->rows.first_row;
-        return;
-    }
-    out->code = command_execute(executor, command, out);
+    if (!executor->stopped || command->fixup) return true;
+    out->code = CST_ABORTED;
+    out->rows_done = command->rows.first_row;
+    return false;
+}
+
+void csti_cpu_end(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
+                  cst_completion *out) {
+    const cst_command *command = &entry->command;
+
     if (command->table) csti_table_nudge(((csti_cpu_table *)command->table)->image);
     if (!csti_code_stops(out->code) || command->fixup) return;
     out->stopped = true;
     executor->stopped = true;
     executor->stopped_generation = entry->generation;
+}
+
+void csti_cpu_execute(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
+                      cst_completion *out) {
+    if (!csti_cpu_begin(executor, entry, out)) return;
+    out->code = csti_cpu_command(executor, &entry->command, out);
+    csti_cpu_end(executor, entry, out);
 }

@@ -37,6 +37,16 @@ typedef struct csti_cpu_table {
     size_t keys_capacity;
 } csti_cpu_table;
 
+// The two ends of a command, for executors that do its middle themselves. False: the queue is
+// stopped, and *out says that the command was not executed.
+bool csti_cpu_begin(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
+                    cst_completion *out);
+void csti_cpu_end(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
+                  cst_completion *out);
+// The middle.
+cst_code csti_cpu_command(csti_cpu_executor *executor, const cst_command *command,
+                          cst_completion *out);
+
 void csti_cpu_execute(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
                       cst_completion *out);
 

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const csti_device_ops *const backends[] = {&csti_device_cpu, &csti_device_fault};
+static const csti_device_ops *const backends[] = {&csti_device_cpu, &csti_device_sim,
+                                                  &csti_device_fault};
 enum { BACKENDS_COUNT = sizeof backends / sizeof *backends };
 
 // Schemes of the interface whose back ends are not in this build.
-static const char *const absent_schemes[] = {"sim", "opencl", "xrt"};
+static const char *const absent_schemes[] = {"opencl", "xrt"};
 enum { ABSENT_COUNT = sizeof absent_schemes / sizeof *absent_schemes };
 
 const csti_device_ops *csti_device_find(const char *scheme) {
@@ -53,6 +54,11 @@ void cst_device_close(cst_device *device) {
 
 void cst_device_capabilities(const cst_device *device, cst_capabilities *out) {
     *out = device->capabilities;
+}
+
+void cst_device_simulation(const cst_device *device, cst_simulation *out) {
+    *out = (cst_simulation){0};
+    if (device->ops->simulation) device->ops->simulation(device, out);
 }
 
 const char *cst_device_uri(const cst_device *device) {

@@ -196,7 +196,6 @@ const csti_config_refusal csti_config_refusals[] = {
      "jobs keep their state in hash: in this version; lmdb: is there "
      "for programs (constellation/store.h)"},
     {"state", "ttl", NULL, "keys that expire come with a later version"},
-    {"device", "uri", "sim:", "the simulated device comes with a later version: use cpu:"},
     {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},
     {"device", "uri", "xrt:", "XRT comes with a later version: use cpu:"},
     {"device", "policy", NULL,

@@ -25,6 +25,8 @@
 #include "checkpoint/recovery.h"
 #include "server/config.h"
 
+#include <constellation/device.h>
+
 typedef enum csti_until { CSTI_UNTIL_STOPPED, CSTI_UNTIL_CAUGHT_UP } csti_until;
 
 typedef struct csti_job_progress {
@@ -91,6 +93,7 @@ typedef struct csti_job_result {
     // goes back to an older checkpoint, or says why it must not.
     bool damaged;
     csti_recovery_report recovery;
+    cst_simulation simulation; // what its device simulated
 } csti_job_result;
 
 typedef struct csti_job csti_job;

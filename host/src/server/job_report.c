@@ -275,5 +275,6 @@ void csti_job_result_read(csti_job *job, csti_job_result *out) {
     };
     out->recovered_from = job->recovery.chosen_id;
     out->recovery = job->recovery;
+    if (job->device) cst_device_simulation(job->device, &out->simulation);
     if (out->last_checkpoint_id == 0) out->last_checkpoint_id = job->base_id;
 }

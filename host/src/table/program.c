@@ -163,6 +163,28 @@ static bool source_is_null(const cst_source *source, uint32_t row) {
     return source->validity && !(source->validity[row / 8] >> row % 8 & 1);
 }
 
+bool csti_program_operand(const cst_accumulator *accumulator, const cst_source *source,
+                          uint32_t row, uint64_t *word_out) {
+    double number;
+
+    if (source_is_null(source, row)) return false;
+    *word_out = 0;
+    if (accumulator->op == CST_COUNT) return true;
+    switch (accumulator->number) {
+    case CST_U64:
+        *word_out = load_unsigned(source, row);
+        break;
+    case CST_I64:
+        *word_out = (uint64_t)load_signed(source, row);
+        break;
+    default:
+        number = load_double(source, row);
+        memcpy(word_out, &number, sizeof number);
+        break;
+    }
+    return true;
+}
+
 // A u64 of a column without nulls is what most accumulators fold: 35 instructions, not 59.
 static bool is_plain(const cst_accumulator *accumulator, const cst_source *source) {
     if (!source) return true; // a count of rows

@@ -28,6 +28,11 @@ cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uin
 void csti_program_fold_each(const cst_program *program, const cst_rows *rows, uint32_t row,
                             bool fresh, uint64_t *left_out, uint8_t *value);
 
+// The word that accumulator gets of a source's row, as a device is given it: widened, a double's
+// bits; false: null. Not for decimal128.
+bool csti_program_operand(const cst_accumulator *accumulator, const cst_source *source,
+                          uint32_t row, uint64_t *word_out);
+
 // Whether a row with this value is past its time.
 static inline bool csti_program_expired(const cst_program *program, const uint8_t *value,
                                         int64_t now_us) {

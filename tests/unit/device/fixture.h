@@ -9,6 +9,13 @@
 
 enum { FIXTURE_DEPTH = 8, FIXTURE_TIMEOUT_US = 20 * 1000 * 1000, FIXTURE_ROWS_MAX = 8192 };
 
+// Where this build has the simulated card, it keeps the same promises.
+#ifdef CST_HAS_SIM
+#define FIXTURE_SIM , "sim:"
+#else
+#define FIXTURE_SIM
+#endif
+
 typedef struct fixture {
     cst_device *device;
     cst_queue *queue;

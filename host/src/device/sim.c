@@ -1,0 +1,405 @@
+// sim.c: the simulated card as a device: the RTL under Verilator, with the memory of a card.
+#define _GNU_SOURCE 1 // dladdr
+#include "device/sim_internal.h"
+#include "table/image.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char library_name[] = "libconstellation-sim.so";
+enum { PATH_BYTES = 768, CLOCK_MHZ_MIN = 50, CLOCK_MHZ_MAX = 1000, CLOCK_MHZ_DEFAULT = 300 };
+
+// ---- The library --------------------------------------------------------------------------------
+
+// build/release/{bin,lib}/... -> build/release/lib/libconstellation-sim.so; installed: beside the
+// library, or where the loader looks.
+static void *library_open(char *why, size_t why_bytes) {
+    char path[PATH_BYTES];
+    Dl_info info = {0};
+    void *library = NULL;
+    const char *slash;
+
+    if (dladdr(library_name, &info) && info.dli_fname) {
+        slash = strrchr(info.dli_fname, '/');
+        const int folder = slash ? (int)(slash - info.dli_fname) : 1;
+        const char *from = slash ? info.dli_fname : ".";
+
+        (void)snprintf(path, sizeof path, "%.*s/../lib/%s", folder, from, library_name);
+        library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!library) (void)snprintf(path, sizeof path, "%.*s/%s", folder, from, library_name);
+        if (!library) library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    }
+    if (!library) library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
+    if (!library) (void)snprintf(why, why_bytes, "%s", dlerror());
+    return library;
+}
+
+static cst_code library_load(sim_device *device, cst_err *err) {
+    char why[256] = "";
+    csti_sim_card_entry entry;
+    void *symbol;
+
+    device->library = library_open(why, sizeof why);
+    if (!device->library)
+        return cst_fail(err, CST_UNSUPPORTED,
+                        "the simulated card is in %s, which is not there (%s). Build it: install "
+                        "Verilator and configure with -DCST_RTL=ON",
+                        library_name, why);
+    symbol = dlsym(device->library, CSTI_SIM_CARD_ENTRY);
+    if (!symbol)
+        return cst_fail(err, CST_UNSUPPORTED, "%s is of another version: build it again",
+                        library_name);
+    memcpy(&entry, &symbol, sizeof entry); // ISO C has no cast from object to function
+    device->card = entry();
+    if (device->card->version != CSTI_SIM_CARD_VERSION)
+        return cst_fail(err, CST_UNSUPPORTED, "%s is of version %u, not %d: build it again",
+                        library_name, device->card->version, CSTI_SIM_CARD_VERSION);
+    return CST_OK;
+}
+
+// ---- The device ---------------------------------------------------------------------------------
+
+static void capabilities_fill(const sim_device *device, cst_capabilities *can) {
+    *can = (cst_capabilities){
+        .ops = (1u << CST_OPS_COUNT) - 1,
+        .key_bytes_max = SIM_KEY_BYTES_MAX,
+        .entry_bytes_max = SIM_ENTRY_BYTES_MAX,
+        .shares_memory = true,
+        .queue_depth_max = CST_QUEUE_DEPTH_MAX,
+        .batch_rows_max = CST_BATCH_ROWS_MAX,
+        .memory_bytes = CSTI_SIM_CHANNELS * CSTI_SIM_CHANNEL_BYTES,
+        .numa_node = -1,
+    };
+    (void)snprintf(can->name, sizeof can->name,
+                   "simulated card: RTL kernel, 16 channels of %s, %u MHz",
+                   device->config.ddr4 ? "DDR4" : "HBM2", device->config.clock_khz / 1000);
+}
+
+static cst_code memory_take(csti_uri *uri, bool *ddr4_out, cst_err *err) {
+    for (size_t i = 0; i < uri->parameters_count; i++) {
+        if (strcmp(uri->names[i], "memory") != 0) continue;
+        *ddr4_out = strcmp(uri->values[i], "ddr4") == 0;
+        if (!*ddr4_out && strcmp(uri->values[i], "hbm2") != 0)
+            return cst_fail(err, CST_DEVICE_URI, "memory=%s: there are hbm2 and ddr4",
+                            uri->values[i]);
+        uri->parameters_count--;
+        uri->names[i] = uri->names[uri->parameters_count];
+        uri->values[i] = uri->values[uri->parameters_count];
+        return CST_OK;
+    }
+    return CST_OK;
+}
+
+static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
+    uint64_t mhz = CLOCK_MHZ_DEFAULT, channels = CSTI_SIM_CHANNELS, seed = 1;
+    cst_code code = memory_take(uri, &device->config.ddr4, err);
+
+    if (code == CST_OK) code = csti_uri_take_u64(uri, "clock_mhz", CLOCK_MHZ_MAX, &mhz, err);
+    if (code == CST_OK) code = csti_uri_take_u64(uri, "channels", UINT32_MAX, &channels, err);
+    if (code == CST_OK) code = csti_uri_take_u64(uri, "seed", UINT32_MAX, &seed, err);
+    if (code == CST_OK)
+        code = csti_uri_check_empty(uri, "memory=hbm2|ddr4, clock_mhz, channels, seed", err);
+    if (code == CST_OK && uri->path[0])
+        code = cst_fail(err, CST_DEVICE_URI, "sim:%s: only parameters follow sim:", uri->path);
+    if (code == CST_OK && mhz < CLOCK_MHZ_MIN)
+        code = cst_fail(err, CST_DEVICE_URI, "clock_mhz=%u: at least %d", (unsigned)mhz,
+                        CLOCK_MHZ_MIN);
+    if (code == CST_OK && channels != CSTI_SIM_CHANNELS)
+        code = cst_fail(err, CST_DEVICE_URI, "channels=%u: the kernel has %d", (unsigned)channels,
+                        CSTI_SIM_CHANNELS);
+    device->config.clock_khz = (uint32_t)mhz * 1000;
+    device->config.seed = seed;
+    device->config.locate = sim_image_locate;
+    return code;
+}
+
+static void sim_close(cst_device *base) {
+    sim_device *device = (sim_device *)base;
+
+    if (device->library) (void)dlclose(device->library);
+    free(device);
+}
+
+static cst_code sim_open(csti_uri *uri, cst_device **out, cst_err *err) {
+    sim_device *device = calloc(1, sizeof *device);
+    cst_code code;
+
+    if (!device) return cst_fail(err, CST_NO_MEMORY, "device sim:");
+    code = uri_take(device, uri, err);
+    if (code == CST_OK) code = library_load(device, err);
+    if (code != CST_OK) {
+        sim_close(&device->base);
+        return code;
+    }
+    capabilities_fill(device, &device->base.capabilities);
+    *out = &device->base;
+    return CST_OK;
+}
+
+static void sim_simulation(const cst_device *base, cst_simulation *out) {
+    const sim_device *device = (const sim_device *)base;
+
+    *out = (cst_simulation){
+        .simulated = true,
+        .clock_khz = device->config.clock_khz,
+        .clocks = atomic_load_explicit(&device->clocks, memory_order_relaxed),
+        .operations = atomic_load_explicit(&device->operations, memory_order_relaxed),
+    };
+}
+
+// ---- Queues -------------------------------------------------------------------------------------
+
+static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out, cst_err *err) {
+    const sim_device *device = (const sim_device *)base;
+    sim_queue *queue = aligned_alloc(CSTI_SPSC_LINE_BYTES, sizeof *queue);
+    cst_code code;
+
+    if (!queue) return cst_fail(err, CST_NO_MEMORY, "a queue");
+    memset(queue, 0, sizeof *queue);
+    queue->executor.codec = csti_codec_for(CSTI_CPU_SCALAR);
+    queue->ops = device->card;
+    code = csti_spsc_ring_open(&queue->completions, depth, sizeof(cst_completion), err);
+    if (code != CST_OK) {
+        free(queue);
+        return code;
+    }
+    *out = &queue->base;
+    return CST_OK;
+}
+
+static void sim_queue_close(cst_queue *base) {
+    sim_queue *queue = (sim_queue *)base;
+
+    sim_run_close(queue);
+    csti_spsc_ring_close(&queue->completions);
+    free(queue);
+}
+
+static cst_code sim_barrier(sim_queue *queue, sim_table *table, cst_completion *out) {
+    const sim_descriptor barrier = {.op = SIM_OP_BARRIER};
+    sim_completion done;
+    cst_code code = sim_run_load(queue, table);
+
+    if (code == CST_OK) code = sim_run(queue, &barrier, &done);
+    if (code != CST_OK) return code;
+    if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
+    out->delta = (cst_delta){done.epoch - 1, done.from, done.epoch_first * CSTI_LOG_UNIT};
+    return CST_OK;
+}
+
+// Columns for what the caller did not ask for, as long as the command needs.
+static cst_code scratch_make(sim_table *table, const cst_command *command) {
+    const size_t rows = command->rows.rows_count;
+    const size_t keys_bytes = cst_keys_bytes_bound(command->batch) + SIM_KEY_BYTES_MAX;
+    void *grown;
+
+    if (table->keys_capacity < keys_bytes) {
+        grown = realloc(table->keys, keys_bytes);
+        if (!grown) return CST_NO_MEMORY;
+        table->keys = grown;
+        table->keys_capacity = keys_bytes;
+    }
+    if (table->hashes_capacity >= rows + 1) return CST_OK;
+    grown = realloc(table->hashes, (rows + 1) * sizeof *table->hashes);
+    if (!grown) return CST_NO_MEMORY;
+    table->hashes = grown;
+    grown = realloc(table->offsets, (rows + 1) * sizeof *table->offsets);
+    if (!grown) return CST_NO_MEMORY;
+    table->offsets = grown;
+    table->hashes_capacity = rows + 1;
+    return CST_OK;
+}
+
+static cst_code keys_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+    if (sim_keys_fit(command)) return sim_keys_run(queue, command, out);
+    return csti_cpu_command(&queue->executor, command, out);
+}
+
+// Keys or hashes that the caller wants to see too, or that are not the circuit's: made first.
+static cst_code rows_in_steps(sim_queue *queue, sim_table *table, const cst_command *command,
+                              cst_completion *out) {
+    cst_command first = *command, second = *command;
+    cst_keys keys;
+    cst_code code = CST_OK;
+
+    first.ops &= CST_OP_ENCODE | CST_OP_HASH;
+    if (command->ops & CST_OP_ENCODE) {
+        code = scratch_make(table, command);
+        keys = (cst_keys){.bytes = table->keys,
+                          .bytes_capacity = table->keys_capacity,
+                          .offsets = table->offsets};
+        if (table->offsets) table->offsets[0] = 0;
+        first.rows.first_row = command->keys_out ? command->rows.first_row : 0;
+        if (!first.keys_out) first.keys_out = &keys;
+        if (!first.hashes_out) first.hashes_out = table->hashes;
+    }
+    if (code == CST_OK) code = keys_run(queue, &first, out);
+    out->rows_done = command->rows.first_row;
+    if (code != CST_OK) return code;
+    second.ops &= CST_OP_APPLY | CST_OP_LOOKUP;
+    second.rows.hashes = first.hashes_out;
+    if (command->ops & CST_OP_ENCODE) {
+        second.rows.keys = first.keys_out->bytes;
+        second.rows.key_stride = second.rows.key_bytes = first.keys_out->stride;
+        second.rows.key_offsets = first.keys_out->stride ? NULL : first.keys_out->offsets;
+    }
+    return sim_rows_run(queue, table, &second, false, out);
+}
+
+static cst_code rows_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+    sim_table *table = (sim_table *)command->table;
+    const bool encodes = command->ops & CST_OP_ENCODE;
+
+    if (!(command->ops & (CST_OP_APPLY | CST_OP_LOOKUP))) return keys_run(queue, command, out);
+    if (command->keys_out || command->hashes_out || (encodes && !table->encodes))
+        return rows_in_steps(queue, table, command, out);
+    return sim_rows_run(queue, table, command, encodes, out);
+}
+
+static cst_code command_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+    sim_table *table = (sim_table *)command->table;
+    cst_code code;
+
+    switch (command->ops) {
+    case CST_OP_SCAN:
+        return csti_cpu_command(&queue->executor, command, out);
+    case CST_OP_RESTORE:
+    case CST_OP_EXPIRE:
+    case CST_OP_RELEASE:
+        table->loaded = table->placed = false;
+        return csti_cpu_command(&queue->executor, command, out);
+    case CST_OP_GROW:
+        table->loaded = false;
+        return csti_cpu_command(&queue->executor, command, out);
+    default:
+        break;
+    }
+    code = sim_run_open(queue, NULL);
+    if (code != CST_OK) return code;
+    if (command->ops == CST_OP_BARRIER) return sim_barrier(queue, table, out);
+    return rows_run(queue, command, out);
+}
+
+static cst_code sim_submit(cst_queue *base, const csti_entry_in_flight *entry, cst_err *err) {
+    sim_queue *queue = (sim_queue *)base;
+    cst_completion *out;
+
+    if (queue->lost)
+        return cst_fail(err, CST_DEVICE_LOST, "the simulated card is lost until it is reset");
+    out = csti_spsc_ring_slot(&queue->completions); // there is one: no more than `depth` in flight
+    if (csti_cpu_begin(&queue->executor, entry, out)) {
+        out->code = command_run(queue, &entry->command, out);
+        csti_cpu_end(&queue->executor, entry, out);
+    }
+    csti_spsc_ring_publish(&queue->completions);
+    return CST_OK;
+}
+
+static uint32_t sim_poll(cst_queue *base, cst_completion *out, uint32_t count_max) {
+    sim_queue *queue = (sim_queue *)base;
+    uint32_t count = 0;
+
+    while (count < count_max && csti_spsc_ring_pop(&queue->completions, &out[count])) count++;
+    return count;
+}
+
+static cst_code sim_wait(cst_queue *base, uint64_t deadline_ns) {
+    (void)deadline_ns; // a command is done when submit returns
+    return csti_spsc_ring_front(&((sim_queue *)base)->completions) ? CST_OK : CST_AGAIN;
+}
+
+static cst_code sim_reset(cst_device *base, cst_err *err) {
+    for (cst_queue *queue = base->queues; queue; queue = queue->next) {
+        sim_run_reset((sim_queue *)queue);
+        if (((sim_queue *)queue)->lost)
+            return cst_fail(err, CST_DEVICE_LOST, "the simulated card stays busy after a reset");
+    }
+    return CST_OK;
+}
+
+// ---- Buffers: the host's own memory, as the processor's are -------------------------------------
+
+static cst_code sim_buffer_alloc(cst_device *device, size_t bytes, cst_device_buffer *out,
+                                 cst_err *err) {
+    return csti_device_cpu.buffer_alloc(device, bytes, out, err);
+}
+
+static void sim_buffer_free(cst_device *device, cst_device_buffer *buffer) {
+    csti_device_cpu.buffer_free(device, buffer);
+}
+
+static cst_code sim_buffer_sync(cst_device *device, const cst_device_buffer *buffer, size_t offset,
+                                size_t bytes, cst_sync direction, cst_err *err) {
+    return csti_device_cpu.buffer_sync(device, buffer, offset, bytes, direction, err);
+}
+
+// ---- Tables -------------------------------------------------------------------------------------
+
+static void sim_table_close(cst_device_table *base) {
+    sim_table *table = (sim_table *)base;
+
+    if (table->queue->table == table) table->queue->table = NULL;
+    cst_table_close(table->cpu.image);
+    free(table->keys);
+    free(table->hashes);
+    free(table->offsets);
+    free(table);
+}
+
+static cst_code sim_table_open(cst_queue *queue, const cst_table_options *options,
+                               const cst_schema *keys, cst_device_table **out, cst_err *err) {
+    sim_table *table = NULL;
+    cst_code code = sim_image_check(options, err);
+
+    if (code != CST_OK) return code;
+    table = calloc(1, sizeof *table);
+    if (!table) return cst_fail(err, CST_NO_MEMORY, "a table");
+    table->queue = (sim_queue *)queue;
+    code = cst_table_open(options, &table->cpu.image, err);
+    if (code == CST_OK) code = sim_image_place(table, err);
+    if (code != CST_OK) {
+        sim_table_close(&table->cpu.base);
+        return code;
+    }
+    table->key_words = (options->key_bytes + 7) / 8;
+    table->wide = options->program.value_bytes > SIM_NARROW_LANES * sizeof(uint64_t);
+    table->encodes = keys && sim_schema_fits(keys);
+    *out = &table->cpu.base;
+    return CST_OK;
+}
+
+static cst_code sim_table_prepare(cst_device_table *base, cst_err *err) {
+    sim_table *table = (sim_table *)base;
+
+    table->loaded = false; // the card is told what is ready
+    return cst_table_prepare(table->cpu.image, err);
+}
+
+// Whoever asks for the image may change it: the card loads it anew.
+static cst_table *sim_table_image(const cst_device_table *base) {
+    sim_table *table = (sim_table *)base;
+
+    table->loaded = table->placed = false;
+    return table->cpu.image;
+}
+
+const csti_device_ops csti_device_sim = {
+    .scheme = "sim",
+    .open = sim_open,
+    .close = sim_close,
+    .reset = sim_reset,
+    .buffer_alloc = sim_buffer_alloc,
+    .buffer_free = sim_buffer_free,
+    .buffer_sync = sim_buffer_sync,
+    .queue_open = sim_queue_open,
+    .queue_close = sim_queue_close,
+    .table_open = sim_table_open,
+    .table_close = sim_table_close,
+    .table_prepare = sim_table_prepare,
+    .table_image = sim_table_image,
+    .submit = sim_submit,
+    .poll = sim_poll,
+    .wait = sim_wait,
+    .simulation = sim_simulation,
+};

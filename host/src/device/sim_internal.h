@@ -1,0 +1,165 @@
+// sim_internal.h: what the files of the back end sim: share.
+//
+//   sim.c          the device: the library, queues, tables, what runs where
+//   sim_run.c      one queue's card: its run, commands to it, its completions
+//   sim_rows.c     rows into records and back
+//   sim_image.c    a table's image as the card's channels see it; the control block there and back
+//
+// A queue has a card of its own, opened at its first command that needs one. A command is done when
+// submit returns. What the circuit does not do (GROW, RELEASE, SCAN, RESTORE, EXPIRE, and keys that
+// are not its kind) the host does to the same image, while the card is idle: each command ends with
+// a fence. A table whose image the host may have touched is loaded anew.
+//
+// Thread     a queue's.
+// Ring       1: a clock of a simulated card is many of the processor's.
+#ifndef CST_DEVICE_SIM_INTERNAL_H
+#define CST_DEVICE_SIM_INTERNAL_H
+
+#include "base/spsc_ring.h"
+#include "device/cpu_execute.h"
+#include "device/sim_card.h"
+
+enum {
+    SIM_KEY_BYTES_MAX = 16,
+    SIM_VALUE_BYTES_MAX = 64,
+    SIM_ENTRY_BYTES_MAX = 96,
+    SIM_ENTRY_UNIT_BYTES = 32,
+    SIM_LANES = 8,
+    SIM_NARROW_LANES = 4, // of a row's first beat
+    SIM_PLACES_MAX = 4096,
+    SIM_BEAT_BYTES = 64,
+    SIM_TABLE_BYTES = 4 * SIM_BEAT_BYTES,
+    SIM_ROWS_MAX = 1024, // of a command to the card: what a stop passes over is read again
+    SIM_RING_BITS = 4,
+};
+
+// Operations and flags of a command to the card: docs/hardware.md, Kernel.
+enum { SIM_OP_LOAD = 1, SIM_OP_ROWS = 2, SIM_OP_KEYS = 3, SIM_OP_BARRIER = 4, SIM_OP_END = 5 };
+enum { SIM_FLAG_ENCODE = 1, SIM_FLAG_HASH = 2, SIM_FLAG_WIDE = 4, SIM_FLAG_FENCE = 8 };
+enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
+
+typedef struct sim_descriptor {
+    uint32_t number; // written last
+    uint8_t op, flags;
+    uint16_t reserved0;
+    uint32_t count, row;
+    uint64_t address, results;
+    uint64_t reserved1[4];
+} sim_descriptor;
+_Static_assert(sizeof(sim_descriptor) == SIM_BEAT_BYTES, "a command is a beat");
+
+typedef struct sim_completion {
+    uint32_t number;
+    uint8_t code, stopped, faults, busy;
+    uint32_t row, reserved0;
+    uint64_t rows_count, epoch, epoch_first, tail, from;
+    uint16_t frontier, free_first, free_count, reserved1;
+} sim_completion;
+_Static_assert(sizeof(sim_completion) == SIM_BEAT_BYTES, "a completion is a beat");
+
+typedef struct sim_row {
+    uint8_t kind, key_bytes, nulls, reserved0;
+    uint16_t key_nulls, reserved1;
+    uint64_t hash;
+    uint8_t key[SIM_KEY_BYTES_MAX];
+    uint64_t operands[SIM_NARROW_LANES];
+} sim_row;
+_Static_assert(sizeof(sim_row) == SIM_BEAT_BYTES, "a row's first part is a beat");
+
+typedef struct sim_result {
+    uint8_t code, found, key_bytes, reserved0;
+    uint32_t row;
+    uint64_t hash;
+    uint8_t key[SIM_KEY_BYTES_MAX];
+    uint8_t reserved1[32];
+} sim_result;
+_Static_assert(sizeof(sim_result) == SIM_BEAT_BYTES, "a result's first part is a beat");
+
+// Of the batch channel: offsets.
+enum {
+    SIM_RING_AT = 0,
+    SIM_COMPLETIONS_AT = SIM_RING_AT + (SIM_BEAT_BYTES << SIM_RING_BITS),
+    SIM_TABLE_AT = 4096,
+    SIM_ROWS_AT = 65536,
+    SIM_RESULTS_AT = SIM_ROWS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
+    SIM_BATCH_BYTES = SIM_RESULTS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
+};
+
+// One region of the image over the channels, in each from `base` on.
+typedef struct sim_region {
+    uint64_t base, end;
+    uint32_t stripe_bytes;
+} sim_region;
+
+typedef struct sim_queue sim_queue;
+
+typedef struct sim_table {
+    csti_cpu_table cpu; // first: what the host does, it does to this
+    sim_queue *queue;
+    bool loaded;           // the card has what the image says
+    bool placed;           // and the places of the log, which GROW leaves as they are
+    sim_region regions[4]; // directory, index, slots, log
+    uint32_t key_words;
+    bool wide;     // its rows take two beats
+    bool encodes;  // the circuit encodes its keys
+    uint8_t *keys; // a command's, where the processor encodes them
+    uint64_t *hashes;
+    size_t keys_capacity, hashes_capacity;
+    uint32_t *offsets;
+} sim_table;
+
+typedef struct sim_device {
+    cst_device base;
+    void *library;
+    const csti_sim_card_ops *card;
+    csti_sim_card_config config;
+    _Atomic uint64_t clocks, operations; // of all its cards
+} sim_device;
+
+struct sim_queue {
+    cst_queue base;
+    csti_cpu_executor executor;
+    csti_spsc_ring completions;
+    const csti_sim_card_ops *ops;
+    csti_sim_card *card;
+    sim_table *table; // the one that is loaded
+    uint32_t number;  // of the newest command
+    bool lost;
+    uint64_t clocks_told;     // to the device
+    uint32_t operations_told; // the counter's low word
+};
+
+// ---- sim_image.c --------------------------------------------------------------------------------
+cst_code sim_image_check(const cst_table_options *options, cst_err *err);
+// CST_LIMIT: the channels are too small for it, or its log has too many segments.
+CST_CHECK_RESULT cst_code sim_image_place(sim_table *table, cst_err *err);
+uint8_t *sim_image_locate(void *context, uint32_t channel, uint64_t address); // context: a queue
+// The table's block for SIM_OP_LOAD; how many places there are.
+uint32_t sim_image_pack(const sim_table *table, uint8_t *out);
+void sim_columns_pack(const cst_schema *schema, const cst_hash_key *key, uint8_t *out);
+// What a completion says of the control block, into the image. CST_DEVICE_LOST: they do not meet.
+CST_CHECK_RESULT cst_code sim_image_take(sim_table *table, const sim_completion *done);
+
+// ---- sim_run.c ----------------------------------------------------------------------------------
+CST_CHECK_RESULT cst_code sim_run_open(sim_queue *queue, cst_err *err);
+void sim_run_reset(sim_queue *queue);
+void sim_run_close(sim_queue *queue);
+// One command to the card, done when it returns. CST_DEVICE_LOST: no completion came, or it says
+// so. Other codes are the completion's.
+CST_CHECK_RESULT cst_code sim_run(sim_queue *queue, const sim_descriptor *command,
+                                  sim_completion *out);
+// Makes the table the card's, as its image stands.
+CST_CHECK_RESULT cst_code sim_run_load(sim_queue *queue, sim_table *table);
+CST_CHECK_RESULT cst_code sim_run_load_keys(sim_queue *queue, const cst_schema *schema,
+                                            const cst_hash_key *key);
+
+// ---- sim_rows.c ---------------------------------------------------------------------------------
+bool sim_schema_fits(const cst_schema *schema);
+// APPLY or LOOKUP, whose keys are columns for the circuit (`encode`) or stand in command->rows.
+cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *command, bool encode,
+                      cst_completion *out);
+// ENCODE|HASH or HASH on their own, by the circuit.
+bool sim_keys_fit(const cst_command *command);
+cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completion *out);
+
+#endif

@@ -1,0 +1,383 @@
+// The same random commands to the processor and to the simulated card: equal completions, look-ups,
+// deltas and images, whatever stops them; and the circuit's own counter says that it did the rows.
+#include "table_rows.h"
+
+#include <constellation/device.h>
+#include <inttypes.h>
+
+#ifndef CST_HAS_SIM
+TEST(this_build_has_no_simulated_card) {
+    cst_device *device = NULL;
+    cst_err err = {0};
+
+    CHECK_CODE(cst_device_open("sim:", &device, &err), CST_UNSUPPORTED);
+    CHECK(strstr(err.text, "libconstellation-sim.so"));
+}
+#else
+
+enum { SIDES = 2, CPU = 0, SIM = 1, VALUE_BYTES_MAX = 64, STOPS_MAX = 12, DELTAS_MAX = 512 };
+
+static const char *const uris[SIDES] = {"cpu:", "sim:"};
+
+typedef struct side {
+    cst_device *device;
+    cst_queue *queue;
+    cst_device_table *table;
+} side;
+
+typedef struct both {
+    side sides[SIDES];
+    rows_knobs knobs;
+    cst_delta deltas[DELTAS_MAX];
+    uint32_t deltas_count;
+    uint64_t rows_count, stops_count, grows_count;
+} both;
+
+static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
+    for (uint32_t s = 0; s < SIDES; s++) {
+        cst_err err = {0};
+
+        CHECK_OK(cst_device_open(s == SIM ? sim_uri : uris[s], &b->sides[s].device, &err));
+        CHECK_OK(cst_queue_open(b->sides[s].device, NULL, &b->sides[s].queue, NULL));
+        CHECK_OK(cst_device_table_open(b->sides[s].queue, &b->knobs.options, keys,
+                                       &b->sides[s].table, NULL));
+    }
+}
+
+static void both_close(both *b) {
+    for (uint32_t s = 0; s < SIDES; s++) {
+        cst_device_table_close(b->sides[s].table);
+        cst_queue_close(b->sides[s].queue);
+        cst_device_close(b->sides[s].device);
+    }
+}
+
+static void images_compare(const both *b) {
+    cst_err err = {0};
+
+    if (cst_table_compare(cst_device_table_image(b->sides[CPU].table),
+                          cst_device_table_image(b->sides[SIM].table), &err) != CST_OK)
+        TEST_FAIL("images: %s", err.text);
+}
+
+// Runs the command on both sides; what they say of it must be equal.
+static cst_completion both_run(both *b, const cst_command *command) {
+    cst_completion done[SIDES];
+
+    for (uint32_t s = 0; s < SIDES; s++) {
+        cst_command own = *command;
+
+        own.table = b->sides[s].table;
+        CHECK_OK(cst_queue_submit(b->sides[s].queue, &own, NULL, NULL));
+        CHECK_OK(cst_queue_wait(b->sides[s].queue, UINT64_MAX));
+        CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done[s], 1), 1);
+    }
+    if (done[SIM].code != done[CPU].code || done[SIM].rows_done != done[CPU].rows_done)
+        TEST_FAIL("the card: %s at row %u; the processor: %s at row %u",
+                  cst_code_name(done[SIM].code), done[SIM].rows_done, cst_code_name(done[CPU].code),
+                  done[CPU].rows_done);
+    CHECK_EQ(done[SIM].stopped, done[CPU].stopped);
+    CHECK_EQ(done[SIM].hash, done[CPU].hash);
+    CHECK_EQ(done[SIM].count, done[CPU].count);
+    CHECK_EQ(done[SIM].delta.epoch, done[CPU].delta.epoch);
+    CHECK_EQ(done[SIM].delta.from, done[CPU].delta.from);
+    CHECK_EQ(done[SIM].delta.to, done[CPU].delta.to);
+    return done[CPU];
+}
+
+static void fixup(both *b, const cst_command *command) {
+    cst_command marked = *command;
+
+    marked.fixup = true;
+    (void)both_run(b, &marked);
+}
+
+// Makes room for the row at which they stopped, or leaves it out.
+static void go_on(both *b, const cst_completion *stop, cst_rows *rows) {
+    const cst_command grow = {.ops = CST_OP_GROW, .grow_hash = stop->hash};
+
+    rows->first_row = stop->rows_done;
+    b->stops_count++;
+    if (stop->code == CST_TABLE_FULL && rows_chance(95)) {
+        fixup(b, &grow);
+        b->grows_count++;
+    } else if (stop->code == CST_TABLE_BUDGET && b->deltas_count > 0) {
+        fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[--b->deltas_count]});
+        b->deltas_count = 0;
+    } else if (stop->code == CST_TABLE_NOT_READY) {
+        for (uint32_t s = 0; s < SIDES; s++)
+            CHECK_OK(cst_device_table_prepare(b->sides[s].table, NULL));
+    } else {
+        rows->first_row++;
+    }
+    for (uint32_t s = 0; s < SIDES; s++) CHECK_OK(cst_queue_resume(b->sides[s].queue, NULL));
+}
+
+static void apply(both *b, cst_command command) {
+    for (uint32_t stops = 0; stops < STOPS_MAX; stops++) {
+        const cst_completion done = both_run(b, &command);
+
+        b->rows_count += done.rows_done - command.rows.first_row;
+        if (done.code == CST_OK) return;
+        go_on(b, &done, &command.rows);
+    }
+}
+
+static void look_up(both *b, cst_command command) {
+    static uint8_t values[SIDES][ROWS_BATCH_MAX * VALUE_BYTES_MAX], found[SIDES][ROWS_BATCH_MAX];
+    const uint32_t first = command.rows.first_row;
+
+    memset(values, 0, sizeof values);
+    command.ops = (command.ops & ~(uint32_t)CST_OP_APPLY) | CST_OP_LOOKUP;
+    command.values_stride = VALUE_BYTES_MAX;
+    for (uint32_t s = 0; s < SIDES; s++) {
+        cst_command own = command;
+        cst_completion done;
+
+        own.table = b->sides[s].table;
+        own.values_out = values[s];
+        own.found_out = found[s];
+        CHECK_OK(cst_queue_submit(b->sides[s].queue, &own, NULL, NULL));
+        CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done, 1), 1);
+        CHECK_OK(done.code);
+    }
+    CHECK(memcmp(found[SIM] + first, found[CPU] + first, command.rows.rows_count - first) == 0);
+    for (uint32_t r = first; r < command.rows.rows_count; r++)
+        if (found[CPU][r])
+            CHECK(memcmp(values[SIM] + r * VALUE_BYTES_MAX, values[CPU] + r * VALUE_BYTES_MAX,
+                         b->knobs.options.program.value_bytes) == 0);
+}
+
+static void barrier(both *b) {
+    const cst_completion done = both_run(b, &(cst_command){.ops = CST_OP_BARRIER});
+    cst_bytes ranges[SIDES][64];
+    size_t counts[SIDES];
+
+    if (b->deltas_count == DELTAS_MAX) b->deltas_count = 0;
+    b->deltas[b->deltas_count++] = done.delta;
+    for (uint32_t s = 0; s < SIDES; s++)
+        cst_table_delta_ranges(cst_device_table_image(b->sides[s].table), &done.delta, ranges[s],
+                               64, &counts[s]);
+    CHECK_EQ(counts[SIM], counts[CPU]);
+    for (size_t i = 0; i < counts[CPU] && i < 64; i++) {
+        CHECK_EQ(ranges[SIM][i].count, ranges[CPU][i].count);
+        CHECK(memcmp(ranges[SIM][i].data, ranges[CPU][i].data, ranges[CPU][i].count) == 0);
+    }
+}
+
+// The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
+static void work_check(const both *b) {
+    cst_simulation simulation;
+
+    cst_device_simulation(b->sides[SIM].device, &simulation);
+    CHECK(simulation.simulated);
+    CHECK_EQ(simulation.clock_khz, 300000);
+    CHECK(simulation.clocks > b->rows_count);
+    if (simulation.operations < b->rows_count)
+        TEST_FAIL("the circuit did %" PRIu64 " operations for %" PRIu64 " rows",
+                  simulation.operations, b->rows_count);
+}
+
+static void program_draw(cst_program *program) {
+    const uint32_t words = (uint32_t)test_random_below(9);
+    const uint32_t count = (uint32_t)test_random_below(words + 1);
+
+    *program = (cst_program){.value_bytes = words * 8, .presence_offset = CST_NO_OFFSET};
+    if (count == 0) program->value_bytes = (uint32_t)test_random_below(VALUE_BYTES_MAX + 1);
+    if (count > 0 && count < words) program->presence_offset = (uint16_t)(count * 8);
+    program->accumulators_count = (uint16_t)count;
+    for (uint32_t i = 0; i < count; i++) {
+        cst_accumulator *accumulator = &program->accumulators[i];
+
+        accumulator->op = (uint8_t)(CST_COUNT + test_random_below(5));
+        accumulator->number = (uint8_t)(CST_U64 + test_random_below(3));
+        if (accumulator->op == CST_COUNT) accumulator->number = CST_U64;
+        if (accumulator->op == CST_SUM && accumulator->number == CST_F64)
+            accumulator->number = CST_I64;
+        accumulator->value_offset = (uint16_t)(i * 8);
+        accumulator->source = (uint16_t)i;
+        if (accumulator->op == CST_COUNT && rows_chance(50)) accumulator->source = CST_NO_COLUMN;
+    }
+}
+
+static void knobs_draw(rows_knobs *knobs) {
+    *knobs = (rows_knobs){
+        .keys_fixed = rows_chance(50),
+        .keys_count = 1 + (uint32_t)test_random_below(1500),
+        .skew = (rows_skew)test_random_below(ROWS_SKEWS),
+        .hashes = (rows_hashes)test_random_below(ROWS_HASHES),
+        .batch_max = ROWS_BATCH_MAX,
+        .deletes_percent = (uint32_t)test_random_below(40),
+        .extremes_percent = rows_chance(30) ? 2 : 0,
+    };
+    knobs->options = (cst_table_options){
+        .layout = CST_TABLE_INLINE,
+        .key_bytes = (uint32_t)test_random_below(17),
+        .hash_key = {test_random(), test_random()},
+        .budget_bytes = (UINT64_C(1) << 20) + test_random_below(64) * 65536,
+        .log_segment_bytes = 65536,
+        .numa_node = -1,
+    };
+    program_draw(&knobs->options.program);
+    if (knobs->options.program.presence_offset != CST_NO_OFFSET) knobs->nulls_percent = 20;
+    knobs->keys_longest = knobs->options.key_bytes;
+    if (!knobs->keys_fixed && rows_chance(10)) knobs->keys_longest++;
+}
+
+static void sources_draw(const cst_program *program, rows_batch *batch) {
+    static const cst_type types[3][5] = {
+        {CST_TYPE_U8, CST_TYPE_U16, CST_TYPE_U32, CST_TYPE_U64, CST_TYPE_BOOL},
+        {CST_TYPE_I8, CST_TYPE_I16, CST_TYPE_I64, CST_TYPE_DATE, CST_TYPE_TIMESTAMP},
+        {CST_TYPE_F32, CST_TYPE_F64, CST_TYPE_F64, CST_TYPE_F32, CST_TYPE_F64}};
+
+    for (uint32_t i = 0; i < program->accumulators_count; i++)
+        batch->sources[i].type =
+            types[program->accumulators[i].number - CST_U64][test_random_below(5)];
+}
+
+static void stream(both *b, const char *uri, uint32_t steps) {
+    rows_batch *batch = calloc(1, sizeof *batch);
+
+    CHECK(batch);
+    knobs_draw(&b->knobs);
+    sources_draw(&b->knobs.options.program, batch);
+    both_open(b, uri, NULL);
+    for (uint32_t step = 0; step < steps; step++) {
+        cst_command command = {.ops = CST_OP_APPLY};
+
+        rows_draw(&b->knobs, batch, 0);
+        command.rows = batch->rows;
+        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+        apply(b, command);
+        command.rows.first_row = batch->rows.first_row;
+        if (rows_chance(30)) look_up(b, command);
+        if (rows_chance(40)) barrier(b);
+        if (rows_chance(20)) images_compare(b);
+    }
+    barrier(b);
+    images_compare(b);
+    work_check(b);
+    both_close(b);
+    free(batch->keys);
+    free(batch->values);
+    free(batch);
+}
+
+TEST(random_streams_give_equal_completions_deltas_and_images) {
+    uint64_t rows = 0, stops = 0, grows = 0;
+
+    for (uint32_t i = 0; i < 8; i++) {
+        both b = {0};
+
+        stream(&b, i % 4 == 3 ? "sim:?memory=ddr4" : "sim:", 8);
+        rows += b.rows_count;
+        stops += b.stops_count;
+        grows += b.grows_count;
+    }
+    CHECK(rows > 2000);
+    CHECK(stops > 0 && grows > 0);
+}
+
+enum { COLUMN_ROWS = 700 };
+
+// Keys of three columns, one of which may be null, encoded and hashed by the circuit.
+TEST(columns_become_the_same_keys_in_the_circuit) {
+    static uint32_t numbers[COLUMN_ROWS];
+    static uint16_t shorts[COLUMN_ROWS];
+    static int64_t longs[COLUMN_ROWS];
+    static uint8_t present[(COLUMN_ROWS + 7) / 8];
+    const cst_column_data columns[3] = {{.values = {numbers, sizeof numbers}},
+                                        {.values = {shorts, sizeof shorts},
+                                         .validity = {present, sizeof present}},
+                                        {.values = {longs, sizeof longs}}};
+    cst_schema schema;
+    cst_batch batch = {.schema = &schema, .rows_count = COLUMN_ROWS, .columns = columns};
+    both b = {0};
+
+    CHECK_OK(cst_schema_parse("u32,desc nullable u16,i64", &schema, NULL));
+    knobs_draw(&b.knobs);
+    b.knobs.options.key_bytes = 16;
+    b.knobs.options.budget_bytes = UINT64_C(64) << 20;
+    b.knobs.options.program =
+        (cst_program){.value_bytes = 8,
+                      .accumulators_count = 1,
+                      .presence_offset = CST_NO_OFFSET,
+                      .accumulators = {{CST_COUNT, CST_U64, 0, CST_NO_COLUMN, 0}}};
+    both_open(&b, "sim:", &schema);
+    for (uint32_t step = 0; step < 4; step++) {
+        const cst_command command = {.ops = CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY,
+                                     .batch = &batch,
+                                     .rows = {.rows_count = COLUMN_ROWS}};
+
+        for (uint32_t r = 0; r < COLUMN_ROWS; r++) {
+            numbers[r] = (uint32_t)test_random_below(3);
+            shorts[r] = (uint16_t)test_random_below(20);
+            longs[r] = (int64_t)test_random_below(40) - 20;
+        }
+        for (size_t i = 0; i < sizeof present; i++) present[i] = (uint8_t)test_random();
+        CHECK_OK(cst_batch_check(&batch, NULL));
+        apply(&b, command);
+        barrier(&b);
+        images_compare(&b);
+    }
+    CHECK(b.grows_count > 0);
+    work_check(&b);
+    both_close(&b);
+}
+
+// A reset while nothing is lost: the card loads its table anew and goes on.
+TEST(a_reset_card_goes_on_with_the_image) {
+    both b = {0};
+    rows_batch *batch = calloc(1, sizeof *batch);
+
+    CHECK(batch);
+    knobs_draw(&b.knobs);
+    sources_draw(&b.knobs.options.program, batch);
+    both_open(&b, "sim:?clock_mhz=300&channels=16&seed=7", NULL);
+    for (uint32_t step = 0; step < 3; step++) {
+        cst_command command = {.ops = CST_OP_APPLY};
+
+        rows_draw(&b.knobs, batch, 0);
+        command.rows = batch->rows;
+        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+        apply(&b, command);
+        CHECK_OK(cst_device_reset(b.sides[SIM].device, NULL));
+        CHECK_OK(cst_device_reset(b.sides[CPU].device, NULL));
+        images_compare(&b);
+    }
+    both_close(&b);
+    free(batch->keys);
+    free(batch->values);
+    free(batch);
+}
+
+TEST(a_table_that_the_circuit_cannot_hold_is_refused_by_its_shape) {
+    cst_device *device = NULL;
+    cst_queue *queue = NULL;
+    cst_device_table *table = NULL;
+    both b = {0};
+
+    knobs_draw(&b.knobs);
+    CHECK_OK(cst_device_open("sim:", &device, NULL));
+    CHECK_OK(cst_queue_open(device, NULL, &queue, NULL));
+    b.knobs.options.key_bytes = 17;
+    CHECK_CODE(cst_device_table_open(queue, &b.knobs.options, NULL, &table, NULL),
+               CST_KEY_TOO_LONG);
+    b.knobs.options.key_bytes = 0;
+    b.knobs.options.program = (cst_program){.value_bytes = 72, .presence_offset = CST_NO_OFFSET};
+    CHECK_CODE(cst_device_table_open(queue, &b.knobs.options, NULL, &table, NULL),
+               CST_VALUE_TOO_LONG);
+    b.knobs.options.program = (cst_program){.value_bytes = 8,
+                                            .accumulators_count = 1,
+                                            .presence_offset = CST_NO_OFFSET,
+                                            .accumulators = {{CST_SUM, CST_F64, 0, 0, 0}}};
+    CHECK_CODE(cst_device_table_open(queue, &b.knobs.options, NULL, &table, NULL), CST_UNSUPPORTED);
+    cst_queue_close(queue);
+    CHECK_CODE(cst_device_open("sim:?memory=sram", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?channels=8", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:x", &device, NULL), CST_DEVICE_URI);
+    cst_device_close(device);
+}
+#endif
+
+TEST_MAIN
