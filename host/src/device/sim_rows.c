@@ -1,3 +1,4 @@
+#include "codec/batch_read.h"
 #include "device/sim_internal.h"
 #include "table/program.h"
 
@@ -33,9 +34,8 @@ static void columns_pack(const cst_batch *batch, uint32_t row, sim_row *out) {
     for (uint32_t c = 0; c < batch->schema->columns_count; c++) {
         const cst_column_data *data = &batch->columns[c];
         const uint32_t bytes = cst_column_value_bytes(&batch->schema->columns[c]);
-        const uint8_t *validity = data->validity.data;
 
-        if (validity && !(validity[row / 8] >> row % 8 & 1))
+        if (!csti_row_is_valid(&data->validity, row))
             out->key_nulls |= (uint16_t)(1u << c);
         else
             memcpy(out->key + at, (const uint8_t *)data->values.data + (size_t)row * bytes, bytes);
@@ -54,7 +54,8 @@ static void key_pack(const cst_rows *rows, uint32_t row, sim_row *out) {
         key += (size_t)row * rows->key_stride;
     }
     out->key_bytes = (uint8_t)(bytes < UINT8_MAX ? bytes : UINT8_MAX);
-    if (bytes > 0) memcpy(out->key, key, bytes < SIM_KEY_BYTES_MAX ? bytes : SIM_KEY_BYTES_MAX);
+    if (key && bytes > 0)
+        memcpy(out->key, key, bytes < SIM_KEY_BYTES_MAX ? bytes : SIM_KEY_BYTES_MAX);
 }
 
 static void operands_pack(const cst_program *program, const cst_rows *rows, uint32_t row,
