@@ -148,13 +148,13 @@ static uint32_t row_encode(const cst_batch *batch, uint32_t row, uint8_t *key, s
 
     for (uint32_t c = 0; c < batch->schema->columns_count; c++) {
         const uint32_t bytes = cst_column_value_bytes(&batch->schema->columns[c]);
-        const uint8_t *validity = batch->columns[c].validity.data;
-        const bool there = !validity || (validity[row / 8] >> row % 8 & 1);
+        const cst_buffer *validity = &batch->columns[c].validity;
+        const bool there = csti_row_is_valid(validity, row);
 
         columns[c].values =
             (cst_buffer){(const uint8_t *)batch->columns[c].values.data + (size_t)row * bytes,
                          bytes};
-        if (validity) columns[c].validity = (cst_buffer){&present[there], 1};
+        if (validity->bytes > 0) columns[c].validity = (cst_buffer){&present[there], 1};
     }
     const cst_batch one = {.schema = batch->schema, .rows_count = 1, .columns = columns};
 
