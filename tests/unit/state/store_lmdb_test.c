@@ -312,7 +312,7 @@ TEST(a_restore_that_does_not_fit_leaves_the_store_empty) {
     cst_segment *segment;
     cst_err err;
 
-    put_numbers(disk.store, 0, 30000, 1);
+    put_numbers(disk.store, 0, 60000, 1);
     seal(disk.store);
     CHECK_OK(cst_store_write_full(disk.store, sink_write, &full, NULL, NULL));
     segment = open_or_die(&full);
