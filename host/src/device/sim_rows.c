@@ -101,6 +101,19 @@ static void row_pack(const sim_piece *piece, uint32_t row, uint8_t *at) {
     memcpy(at + SIM_BEAT_BYTES, operands + SIM_NARROW_LANES, sizeof record.operands);
 }
 
+// From row `from` on, as many as go at once.
+static sim_piece piece_at(const sim_queue *queue, const sim_table *table,
+                          const cst_command *command, bool encode, uint32_t from) {
+    const uint32_t left = command->rows.rows_count - from;
+
+    return (sim_piece){.command = command,
+                       .table = table,
+                       .encode = encode,
+                       .from = from,
+                       .to = from + (left < SIM_ROWS_MAX ? left : SIM_ROWS_MAX),
+                       .out = queue->ops->memory(queue->card) + SIM_ROWS_AT};
+}
+
 static sim_descriptor piece_pack(const sim_piece *piece) {
     const bool wide = piece->table && piece->table->wide;
     const size_t stride = wide ? 2 * SIM_BEAT_BYTES : SIM_BEAT_BYTES;
@@ -183,7 +196,7 @@ static uint64_t row_hash(const sim_table *table, const sim_piece *piece, uint32_
 cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *command, bool encode,
                       cst_completion *out) {
     const cst_program *program = &table->cpu.base.options.program;
-    uint8_t *memory = queue->ops->memory(queue->card);
+    const uint8_t *memory = queue->ops->memory(queue->card);
     cst_code code = CST_OK;
 
     out->rows_done = command->rows.first_row;
@@ -191,16 +204,10 @@ cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *com
         !csti_program_takes(program, &command->rows))
         return CST_USAGE;
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
-        sim_piece piece = {.command = command,
-                           .table = table,
-                           .encode = encode,
-                           .from = out->rows_done,
-                           .to = command->rows.rows_count,
-                           .out = memory + SIM_ROWS_AT};
+        const sim_piece piece = piece_at(queue, table, command, encode, out->rows_done);
         sim_completion done;
         sim_descriptor rows;
 
-        if (piece.to - piece.from > SIM_ROWS_MAX) piece.to = piece.from + SIM_ROWS_MAX;
         code = sim_run_load(queue, table);
         if (code != CST_OK) return code;
         rows = piece_pack(&piece);
@@ -238,7 +245,7 @@ static cst_code keys_unpack(const sim_piece *piece, const uint8_t *results) {
 cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
     const bool encodes = command->ops & CST_OP_ENCODE;
     const cst_schema *schema = encodes ? command->batch->schema : NULL;
-    uint8_t *memory = queue->ops->memory(queue->card);
+    const uint8_t *memory = queue->ops->memory(queue->card);
     cst_code code =
         sim_run_load_keys(queue, schema,
                           command->table ? &command->table->options.hash_key : &command->hash_key);
@@ -246,15 +253,10 @@ cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completi
     out->rows_done = command->rows.first_row & ~7u;
     if (encodes && command->keys_out) command->keys_out->stride = cst_schema_key_bytes(schema);
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
-        sim_piece piece = {.command = command,
-                           .encode = encodes,
-                           .from = out->rows_done,
-                           .to = command->rows.rows_count,
-                           .out = memory + SIM_ROWS_AT};
+        const sim_piece piece = piece_at(queue, NULL, command, encodes, out->rows_done);
         sim_completion done;
         sim_descriptor rows;
 
-        if (piece.to - piece.from > SIM_ROWS_MAX) piece.to = piece.from + SIM_ROWS_MAX;
         rows = piece_pack(&piece);
         code = sim_run(queue, &rows, &done);
         if (code == CST_OK) code = keys_unpack(&piece, memory + SIM_RESULTS_AT);
