@@ -1,6 +1,7 @@
 #include "base/metrics.h"
 
 #include "base/arena.h"
+#include "base/crc32c.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -14,6 +15,7 @@ enum {
     METRIC_ALIGNMENT = 64,
     BIT_LENGTHS = 36,  // of values up to the last bound
     NUMBER_BYTES = 32, // as text
+    CHAINS = 1024,     // of samples, by their labels
 };
 // Bounds the registry: buckets, names and labels of every metric at their longest.
 #define ARENA_BYTES_MAX ((size_t)CSTI_METRICS_MAX * 4096)
@@ -50,7 +52,9 @@ static const uint8_t first_buckets[BIT_LENGTHS] = {
 typedef struct sample {
     csti_metric metric; // first: what register hands out
     const char *labels;
-    struct sample *next; // of its family
+    const struct family *family;
+    struct sample *next;     // of its family
+    struct sample *in_chain; // next
 } sample;
 
 // The metrics of one name.
@@ -66,6 +70,7 @@ struct csti_metrics {
     pthread_mutex_t lock; // guards all of it but the values
     csti_arena arena;
     family *first, *last;
+    sample *chains[CHAINS];
     uint32_t metrics_count;
 };
 
@@ -224,11 +229,29 @@ static cst_code add_sample(csti_metrics *m, csti_metric_kind kind, const char *l
     return CST_OK;
 }
 
-static sample *find_sample(const family *f, const char *labels) {
-    sample *s = f->first;
+static sample **chain_of(csti_metrics *m, const char *labels) {
+    return &m->chains[csti_crc32c(0, labels, strlen(labels)) % CHAINS];
+}
 
-    while (s && strcmp(s->labels, labels) != 0) s = s->next;
+static sample *find_sample(csti_metrics *m, const family *f, const char *labels) {
+    sample *s = *chain_of(m, labels);
+
+    while (s && (s->family != f || strcmp(s->labels, labels) != 0)) s = s->in_chain;
     return s;
+}
+
+static void put_in_place(csti_metrics *m, family *f, sample *s) {
+    sample **chain = chain_of(m, s->labels);
+
+    s->family = f;
+    s->in_chain = *chain;
+    *chain = s;
+    if (f->last)
+        f->last->next = s;
+    else
+        f->first = s;
+    f->last = s;
+    m->metrics_count++;
 }
 
 // The family gets into the list with its first sample: after an error nothing is there.
@@ -241,7 +264,7 @@ static cst_code register_locked(csti_metrics *m, const family *wanted, const cha
     while (f && strcmp(f->name, wanted->name) != 0) f = f->next;
     if (f && f->kind != wanted->kind)
         return cst_fail(err, CST_USAGE, "metric %s is a %s already", f->name, kind_names[f->kind]);
-    s = f ? find_sample(f, labels) : NULL;
+    s = f ? find_sample(m, f, labels) : NULL;
     if (s) {
         *out = s;
         return CST_OK;
@@ -260,12 +283,7 @@ static cst_code register_locked(csti_metrics *m, const family *wanted, const cha
             m->first = f;
         m->last = f;
     }
-    if (f->last)
-        f->last->next = s;
-    else
-        f->first = s;
-    f->last = s;
-    m->metrics_count++;
+    put_in_place(m, f, s);
     *out = s;
     return CST_OK;
 }

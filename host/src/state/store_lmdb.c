@@ -11,9 +11,9 @@
 //
 // A change that might not fit the map runs in a transaction of its own inside the epoch's, so that
 // failing it undoes nothing else. That costs as much as the epoch has touched pages, so it is done
-// only once the pages left in the map could run out (`pages_left` counts the most that each change
-// can take).
+// only once the pages left in the map could run out (lmdb_room.h).
 #include "base/pages.h"
+#include "state/lmdb_room.h"
 #include "state/record_out.h"
 #include "state/segment.h"
 #include "state/store.h"
@@ -56,7 +56,7 @@ typedef struct lmdb_store {
     MDB_env *env;
     MDB_txn *epoch_txn; // NULL while the store is aborted
     MDB_dbi rows, meta;
-    uint64_t pages_left;
+    csti_lmdb_room room;
     uint32_t page_bytes;
     int owner_file;
     char directory[PATH_BYTES_MAX];
@@ -130,9 +130,9 @@ static int epoch_begin(lmdb_store *store) {
     }
     error = mdb_env_info(store->env, &info);
     pages = info.me_mapsize / store->page_bytes;
-    store->pages_left = pages > info.me_last_pgno + 1 + PAGES_RESERVED
-                            ? pages - info.me_last_pgno - 1 - PAGES_RESERVED
-                            : 0;
+    csti_lmdb_room_begin(&store->room, pages > info.me_last_pgno + 1 + PAGES_RESERVED
+                                           ? pages - info.me_last_pgno - 1 - PAGES_RESERVED
+                                           : 0);
     return error;
 }
 
@@ -143,12 +143,20 @@ static void epoch_abort(lmdb_store *store) {
     store->base.aborted = true;
 }
 
-// The most pages that one change can take: a copy and a split on each level, and the value's own.
-static uint64_t change_pages(lmdb_store *store, size_t value_bytes) {
+// A value so long may lie in pages of its own, and is counted as if it did.
+static uint64_t value_pages(const lmdb_store *store, size_t value_bytes) {
+    return value_bytes > store->page_bytes / 4 ? value_bytes / store->page_bytes + 2 : 0;
+}
+
+// Whether a change surely fits the map: a copy and a split on each level, and the value's own pages.
+static bool fits(lmdb_store *store, size_t value_bytes, uint64_t *pages_out) {
+    const uint64_t own = value_pages(store, value_bytes);
     MDB_stat stat;
 
-    if (mdb_stat(store->epoch_txn, store->rows, &stat) != 0) return UINT64_MAX;
-    return 2 * ((uint64_t)stat.ms_depth + 2) + value_bytes / store->page_bytes + 2;
+    if (mdb_stat(store->epoch_txn, store->rows, &stat) != 0) return false;
+    *pages_out = 2 * ((uint64_t)stat.ms_depth + 2) + own + 2;
+    return csti_lmdb_room_take(&store->room, *pages_out, own,
+                               stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
 }
 
 typedef struct key_buffer {
@@ -171,12 +179,11 @@ static int change_in(lmdb_store *store, MDB_txn *txn, MDB_val *key, MDB_val *val
 }
 
 static cst_code change(lmdb_store *store, MDB_val *key, MDB_val *value) {
-    const uint64_t pages = change_pages(store, value ? value->mv_size : 0);
     MDB_txn *inner = NULL;
+    uint64_t pages = 0;
     int error;
 
-    if (pages <= store->pages_left) {
-        store->pages_left -= pages;
+    if (fits(store, value ? value->mv_size : 0, &pages)) {
         error = change_in(store, store->epoch_txn, key, value);
         if (error != 0) epoch_abort(store);
         return code_of(store, error);
@@ -188,6 +195,7 @@ static cst_code change(lmdb_store *store, MDB_val *key, MDB_val *value) {
             mdb_txn_abort(inner);
         else
             error = mdb_txn_commit(inner);
+        csti_lmdb_room_took_inside(&store->room, pages);
     }
     if (error != 0 && error != MDB_MAP_FULL && error != MDB_TXN_FULL && error != ENOMEM)
         epoch_abort(store);
@@ -586,7 +594,7 @@ static cst_code lmdb_restore(cst_store *base, cst_segment *const *segments, size
     uint64_t bytes_before = 0;
     cst_err ignored;
 
-    store->pages_left = UINT64_MAX; // what does not fit undoes everything anyway
+    csti_lmdb_room_begin(&store->room, UINT64_MAX); // what does not fit undoes everything anyway
     for (size_t i = 0; code == CST_OK && i < segments_count; i++) {
         code = segment_apply(base, segments[i], options, bytes_before, err);
         bytes_before += segments[i]->count;
