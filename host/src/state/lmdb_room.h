@@ -1,14 +1,16 @@
-// lmdb_room.h: how many pages of its map an open LMDB epoch may still take, told without asking LMDB.
+// lmdb_room.h: how many pages of its map an open LMDB epoch may still take, told without asking
+// LMDB.
 //
-//   pages of the map   | committed, or freed by others ... | taken by this epoch | room ............ |
-//   taken is at most   what was granted so far, change by change at its worst
-//   and at most        the largest tree so far + what values of their own pages took + changes made
+//   pages of the map   | committed, or freed by others ... | taken by this epoch | room
+//   ............ | taken is at most   what was granted so far, change by change at its worst and at
+//   most        the largest tree so far + what values of their own pages took + changes made
 //                      in transactions inside
 //
-// LMDB does not tell how many pages a transaction has taken, and running into the end of the map undoes
-// all of it. Each change copies a page of the tree once an epoch and reuses what it loosened, so the
-// tree's own size bounds what changes of it took, far below the sum of their worst cases. Grants are an
-// eighth of the room, so that the tree is looked at often enough to be a bound. Owner thread, ring 1.
+// LMDB does not tell how many pages a transaction has taken, and running into the end of the map
+// undoes all of it. Each change copies a page of the tree once an epoch and reuses what it
+// loosened, so the tree's own size bounds what changes of it took, far below the sum of their worst
+// cases. Grants are an eighth of the room, so that the tree is looked at often enough to be a
+// bound. Owner thread, ring 1.
 #ifndef CST_STATE_LMDB_ROOM_H
 #define CST_STATE_LMDB_ROOM_H
 

@@ -148,7 +148,8 @@ static uint64_t value_pages(const lmdb_store *store, size_t value_bytes) {
     return value_bytes > store->page_bytes / 4 ? value_bytes / store->page_bytes + 2 : 0;
 }
 
-// Whether a change surely fits the map: a copy and a split on each level, and the value's own pages.
+// Whether a change surely fits the map: a copy and a split on each level, and the value's own
+// pages.
 static bool fits(lmdb_store *store, size_t value_bytes, uint64_t *pages_out) {
     const uint64_t own = value_pages(store, value_bytes);
     MDB_stat stat;
