@@ -165,6 +165,18 @@ static void barrier(both *b) {
     }
 }
 
+// A delta and all before it, one of them again, one of an epoch that is open.
+static void release_some(both *b) {
+    const uint32_t last = (uint32_t)test_random_below(b->deltas_count);
+    const cst_delta wrong = {b->deltas[b->deltas_count - 1].epoch + 1, 0, 1024};
+
+    fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = wrong});
+    fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[last]});
+    fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[last / 2]});
+    b->deltas_count -= last + 1;
+    memmove(b->deltas, b->deltas + last + 1, b->deltas_count * sizeof *b->deltas);
+}
+
 // The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
 static void work_check(const both *b) {
     cst_simulation simulation;
@@ -252,6 +264,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
         command.rows.first_row = batch->rows.first_row;
         if (rows_chance(30)) look_up(b, command);
         if (rows_chance(40)) barrier(b);
+        if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
         if (rows_chance(20)) images_compare(b);
     }
     barrier(b);

@@ -169,6 +169,7 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
     put(third, 32, control->log_segments_frontier, 4);
     put(third, 36, control->log_free_first, 4);
     put(third, 40, control->log_free_count, 4);
+    put(third, 48, control->log_floor, 8);
     out += SIM_TABLE_BYTES;
     places_pack(image->log_map, places, out);
     out += (places + 31) / 32 * SIM_BEAT_BYTES;
@@ -200,6 +201,14 @@ static void segment_take(cst_table *image, uint64_t segment) {
         image->nudge = true;
     }
     image->log_map[segment & mask] = place;
+}
+
+cst_code sim_image_release(sim_table *table, const cst_delta *delta, const sim_completion *done) {
+    const cst_code code = cst_table_release(table->cpu.image, delta);
+
+    if (code == CST_OK && done->from != table->cpu.image->control->log_floor)
+        return CST_DEVICE_LOST;
+    return code == CST_OK ? sim_image_take(table, done) : code;
 }
 
 cst_code sim_image_take(sim_table *table, const sim_completion *done) {

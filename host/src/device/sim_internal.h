@@ -6,7 +6,7 @@
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
 //
 // A queue has a card of its own, opened at its first command that needs one. A command is done when
-// submit returns. What the circuit does not do (GROW, RELEASE, SCAN, RESTORE, EXPIRE, and keys that
+// submit returns. What the circuit does not do (GROW, SCAN, RESTORE, EXPIRE, and keys that
 // are not its kind) the host does to the same image, while the card is idle: each command ends with
 // a fence. A table whose image the host may have touched is loaded anew.
 //
@@ -34,7 +34,14 @@ enum {
 };
 
 // Operations and flags of a command to the card: docs/hardware.md, Kernel.
-enum { SIM_OP_LOAD = 1, SIM_OP_ROWS = 2, SIM_OP_KEYS = 3, SIM_OP_BARRIER = 4, SIM_OP_END = 5 };
+enum {
+    SIM_OP_LOAD = 1,
+    SIM_OP_ROWS = 2,
+    SIM_OP_KEYS = 3,
+    SIM_OP_BARRIER = 4,
+    SIM_OP_END = 5,
+    SIM_OP_RELEASE = 6,
+};
 enum { SIM_FLAG_ENCODE = 1, SIM_FLAG_HASH = 2, SIM_FLAG_WIDE = 4, SIM_FLAG_FENCE = 8 };
 enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
 
@@ -44,7 +51,9 @@ typedef struct sim_descriptor {
     uint16_t reserved0;
     uint32_t count, row;
     uint64_t address, results;
-    uint64_t reserved1[4];
+    uint64_t reserved1;
+    uint64_t at, epoch; // RELEASE: the delta's end and epoch
+    uint64_t reserved2;
 } sim_descriptor;
 _Static_assert(sizeof(sim_descriptor) == SIM_BEAT_BYTES, "a command is a beat");
 
@@ -139,6 +148,9 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out);
 void sim_columns_pack(const cst_schema *schema, const cst_hash_key *key, uint8_t *out);
 // What a completion says of the control block, into the image. CST_DEVICE_LOST: they do not meet.
 CST_CHECK_RESULT cst_code sim_image_take(sim_table *table, const sim_completion *done);
+// The same of a RELEASE: the image's ring of free places follows the circuit's.
+CST_CHECK_RESULT cst_code sim_image_release(sim_table *table, const cst_delta *delta,
+                                            const sim_completion *done);
 
 // ---- sim_run.c ----------------------------------------------------------------------------------
 CST_CHECK_RESULT cst_code sim_run_open(sim_queue *queue, cst_err *err);

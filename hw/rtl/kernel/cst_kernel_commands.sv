@@ -9,7 +9,7 @@
 //
 //   ring ─► descriptor ─► check ─┬─ OpLoad: table block ─► config, control block, places
 //     ▲                          ├─ OpRows, OpKeys: rows ─► cst_kernel_rows ─► operations, results
-//     │ read again while its     ├─ OpBarrier, OpEnd                              │
+//     │ read again while its     ├─ OpBarrier, OpRelease, OpEnd                   │
 //     └ number is not the next   └──────────────► completion ◄────────────────────┘
 `default_nettype none
 module cst_kernel_commands #(
@@ -84,6 +84,11 @@ module cst_kernel_commands #(
   output      logic [PlaceBits-1:0] place_index_o,
   output      logic [PlaceBits-1:0] place_o,
   output      logic         resume_o,
+  output      logic         release_o,
+  output      logic [63:0]  release_epoch_o,
+  output      logic [63:0]  release_to_o,
+  input  wire logic         release_done_i,
+  input  wire cst_pkg::code_e release_code_i,
   output      logic         op_valid_o,
   input  wire logic         op_ready_i,
   output      cst_state_pkg::op_t op_o,
@@ -93,7 +98,7 @@ module cst_kernel_commands #(
 );
   typedef enum logic [4:0] {
     Idle, Ready, Poll, Descriptor, Pause, Measure, Check,
-    LoadWait, Load, Loaded, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
+    LoadWait, Load, Loaded, Release, Releasing, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
     CompleteData, CompleteWait, Done
   } stage_e;
 
@@ -136,7 +141,7 @@ module cst_kernel_commands #(
   assign fresh = read.number == number_q;
 
   // ---- A command's sizes and whether it can be --------------------------------------------------
-  logic is_load, is_rows, is_keys, is_barrier, is_end, gives, flag_wrong;
+  logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, gives, flag_wrong;
   logic [BeatsBits-1:0] beats_q, place_beats;
   logic [64:0] address_end_q, results_end_q;
   logic [7:0] check_code;
@@ -146,9 +151,11 @@ module cst_kernel_commands #(
   assign is_keys = command_q.op == cst_kernel_pkg::OpKeys;
   assign is_barrier = command_q.op == cst_kernel_pkg::OpBarrier;
   assign is_end = command_q.op == cst_kernel_pkg::OpEnd;
+  assign is_release = command_q.op == cst_kernel_pkg::OpRelease;
   assign gives = is_keys || (is_rows && command_q.results != '0);
   assign flag_wrong = command_q.flags[7:4] != '0 || command_q.reserved0 != '0 ||
-                      command_q.reserved1 != '0;
+                      command_q.reserved1 != '0 || command_q.reserved2 != '0 ||
+                      (!is_release && (command_q.at != '0 || command_q.epoch != '0));
   assign place_beats = BeatsBits'((command_q.count + 32'd31) >> 5);
 
   always_comb begin
@@ -164,7 +171,7 @@ module cst_kernel_commands #(
                                      : 32'(cst_kernel_pkg::RowsMax)))
         check_code = cst_pkg::CodeLimit;
     end
-    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end)
+    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end && !is_release)
       check_code = cst_pkg::CodeUnsupported;
     if (flag_wrong) check_code = cst_pkg::CodeUsage;
     if (stopped_q && (is_rows || is_barrier)) check_code = cst_pkg::CodeAborted;
@@ -218,6 +225,7 @@ module cst_kernel_commands #(
     control_o.frontier = table2_q[256 +: PlaceBits + 1];
     control_o.free_first = table2_q[288 +: PlaceBits];
     control_o.free_count = table2_q[320 +: PlaceBits + 1];
+    control_o.floor = table2_q[384 +: cst_state_pkg::FloorBits];
     columns_last_o = table1_q[24 +: 4];
     for (int unsigned i = 0; i < cst_pkg::ColumnsMax; i++)
       columns_o[i*cst_pkg::ColumnBits +: cst_pkg::ColumnBits] =
@@ -290,7 +298,7 @@ module cst_kernel_commands #(
     completion.epoch = control_i.epoch;
     completion.epoch_first = 64'(control_i.epoch_first);
     completion.tail = 64'(control_i.tail);
-    completion.from = from_q;
+    completion.from = is_release ? 64'(control_i.floor) : from_q;
     completion.frontier = 16'(control_i.frontier);
     completion.free_first = 16'(control_i.free_first);
     completion.free_count = 16'(control_i.free_count);
@@ -344,10 +352,13 @@ module cst_kernel_commands #(
   assign row_taken = row_valid_i && row_ready_o;
   assign waits_for_unit = stage_q == LoadWait || (stage_q == RowsWait && is_rows) ||
                           stage_q == Last || stage_q == LastWait || stage_q == Durable ||
-                          stage_q == Fence;
+                          stage_q == Release || stage_q == Releasing || stage_q == Fence;
   assign unit_lost = waits_for_unit && unit_fault_i != '0;
   assign rows_start_o = stage_q == Check;
   assign load_o = stage_q == Loaded;
+  assign release_o = stage_q == Release && unit_idle_i;
+  assign release_epoch_o = command_q.epoch;
+  assign release_to_o = command_q.at;
   assign resume_o = stage_q == LoadWait && unit_idle_i && read_ready_i && unit_stopped_i;
 
   always_ff @(posedge clk_i) begin
@@ -442,12 +453,18 @@ module cst_kernel_commands #(
             if (is_keys && command_q.count != '0) stage_q <= Keys;
             if (is_rows) stage_q <= (command_q.count == '0) ? Last : Rows;
             if (is_barrier) stage_q <= Last;
+            if (is_release) stage_q <= Release;
           end
         end
         LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
         Load: if (beat_valid_i && beat_ready_o && load_last) stage_q <= Loaded;
         Loaded: begin
           stopped_q <= 1'b0;
+          stage_q <= Fence;
+        end
+        Release: if (unit_idle_i) stage_q <= Releasing;
+        Releasing: if (release_done_i) begin
+          code_q <= release_code_i;
           stage_q <= Fence;
         end
         Keys: if (write_ready_i) stage_q <= Rows;

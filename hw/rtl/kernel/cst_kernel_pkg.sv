@@ -21,11 +21,15 @@ package cst_kernel_pkg;
     OpRows = 8'd2,     // upserts, deletes, look-ups
     OpKeys = 8'd3,     // keys and hashes, to memory
     OpBarrier = 8'd4,
-    OpEnd = 8'd5       // of the run
+    OpEnd = 8'd5,      // of the run
+    OpRelease = 8'd6   // log segments whose pins ended
   } op_e;
 
   typedef struct packed {
-    logic [255:0] reserved1;
+    logic [63:0] reserved1;
+    logic [63:0] epoch;     // a release's delta: its epoch and its end in the log, in bytes
+    logic [63:0] at;
+    logic [63:0] reserved2;
     logic [63:0] results;
     logic [63:0] address;
     logic [31:0] row;       // number of the first row
@@ -41,7 +45,8 @@ package cst_kernel_pkg;
     logic [15:0] free_count;
     logic [15:0] free_first;
     logic [15:0] frontier;
-    logic [63:0] from;      // a barrier's: the log unit where its epoch began
+    logic [63:0] from;      // a barrier's: the byte of the log where its epoch began; a release's:
+                            // the first one that is not released
     logic [63:0] tail;      // log units
     logic [63:0] epoch_first;
     logic [63:0] epoch;

@@ -578,6 +578,9 @@ module cst_kernel_state #(
   // ---- Commands, rows, the state unit -----------------------------------------------------------
   logic running, stopped, lost, rows_start, rows_encode, rows_hash, rows_wide, row_beat_valid;
   logic row_beat_ready, row_valid, row_ready, unit_idle, unit_stopped, load;
+  logic release_go, release_done;
+  logic [63:0] release_epoch, release_to;
+  cst_pkg::code_e release_code;
   logic place_write, place_ring, resume, op_valid, op_ready, result_valid, result_ready;
   logic [7:0] code, row_code;
   logic [31:0] completed, rows_first;
@@ -613,7 +616,9 @@ module cst_kernel_state #(
     .unit_stopped_i(unit_stopped), .config_o(unit_config), .load_o(load),
     .control_o(control_in), .control_i(control_out), .durable_epoch_i(durable_epoch),
     .place_write_o(place_write), .place_ring_o(place_ring), .place_index_o(place_index),
-    .place_o(place), .resume_o(resume), .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op),
+    .place_o(place), .resume_o(resume), .release_o(release_go), .release_epoch_o(release_epoch),
+    .release_to_o(release_to), .release_done_i(release_done), .release_code_i(release_code),
+    .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op),
     .result_valid_i(result_valid), .result_ready_o(result_ready), .result_i(result)
   );
   cst_kernel_rows u_rows (
@@ -637,7 +642,9 @@ module cst_kernel_state #(
     .soft_reset_i(soft_reset), .fault_o(unit_fault), .config_i(unit_config), .load_i(load),
     .control_i(control_in), .control_o(control_out), .durable_epoch_o(durable_epoch),
     .place_write_i(place_write), .place_ring_i(place_ring), .place_index_i(place_index),
-    .place_i(place), .place_map_o(), .flush_i(load), .resume_i(resume), .stopped_o(unit_stopped),
+    .place_i(place), .place_map_o(), .flush_i(load), .release_i(release_go),
+    .release_epoch_i(release_epoch), .release_to_i(release_to), .release_done_o(release_done),
+    .release_code_o(release_code), .resume_i(resume), .stopped_o(unit_stopped),
     .op_valid_i(op_valid), .op_ready_o(op_ready), .op_i(op), .result_valid_o(result_valid),
     .result_ready_i(result_ready), .result_o(result), .counters_o(counters),
     .ar_valid_o(arv), .ar_ready_i(arr), .ar_address_o(ara), .ar_len_o(arl), .r_valid_i(rv),

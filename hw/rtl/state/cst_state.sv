@@ -2,8 +2,9 @@
 // Promises   image and change log after a stream of operations are those of docs/formats.md, byte
 //            for byte, whatever memory's delays; results come in order of the operations; one
 //            operation a clock but for the waits that counters_o tells. idle_o: all is in memory.
-// Needs      ready_o before the first operation; load_i, places, flush_i and resume_i only while
-//            idle. docs/hardware.md, State unit, has the stages and the hazards.
+// Needs      ready_o before the first operation; load_i, places, flush_i, release_i and resume_i
+//            only while idle; no operation between release_i and release_done_o.
+//            docs/hardware.md, State unit, has the stages and the hazards.
 // Faults     fault_o: 0 a read, 1 a write was answered with an error; 2 an address outside of the
 //            pages of config_i; 3 memory owed something and moved nothing for 2^SilenceBits clocks.
 //            From the first one on no burst is begun and nothing comes on chip: operations are
@@ -54,6 +55,12 @@ module cst_state #(
   input  wire logic [PlaceBits-1:0]            place_i,
   output      logic [PlaceBits-1:0]            place_map_o,
   input  wire logic                            flush_i,      // the directory has changed
+  // RELEASE: of a delta, by its epoch and its end in bytes
+  input  wire logic                            release_i,
+  input  wire logic [63:0]                     release_epoch_i,
+  input  wire logic [63:0]                     release_to_i,
+  output      logic                            release_done_o,
+  output      cst_pkg::code_e                  release_code_o,
   input  wire logic                            resume_i,
   output      logic                            stopped_o,
   input  wire logic                            op_valid_i,
@@ -261,8 +268,13 @@ module cst_state #(
   logic [PlaceBits-1:0] ring_q [1 << PlaceBits];
   logic [PlaceBits-1:0] map_q [1 << PlaceBits];
 
+  logic release_busy, released, released_ring;
+  logic [PlaceBits-1:0] released_segment, released_index, released_place;
+  cst_state_pkg::control_t released_control;
+
   cst_state_execute u_execute (
-    .clk_i, .rst_ni(unit_rst_n), .config_i, .load_i, .control_i, .control_o, .resume_i, .stopped_o,
+    .clk_i, .rst_ni(unit_rst_n), .config_i, .load_i(load_i || released),
+    .control_i(released ? released_control : control_i), .control_o, .resume_i, .stopped_o,
     .op_valid_i(queue_valid), .op_ready_o(queue_ready), .op_i(queued),
     .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .known_valid_i(known_valid), .known_id_i(known_id), .known_i(known),
@@ -294,15 +306,25 @@ module cst_state #(
     .fill_o(result_fill)
   );
 
+  cst_state_release u_release (
+    .clk_i, .rst_ni(unit_rst_n), .config_i, .control_i(control_o),
+    .start_i(release_i), .epoch_i(release_epoch_i), .to_i(release_to_i), .busy_o(release_busy),
+    .done_o(release_done_o), .code_o(release_code_o),
+    .map_segment_o(released_segment), .map_place_i(place_map_o), .ring_write_o(released_ring),
+    .ring_index_o(released_index), .ring_place_o(released_place),
+    .load_o(released), .control_o(released_control)
+  );
+
   logic map_any;
   logic [PlaceBits-1:0] map_index, map_new;
   assign map_any = map_write || (place_write_i && !place_ring_i);
   assign map_index = map_write ? map_segment : place_index_i;
   assign map_new = map_write ? map_place : place_i;
-  assign place_map_o = map_q[place_index_i];
+  assign place_map_o = map_q[release_busy ? released_segment : place_index_i];
   always_ff @(posedge clk_i) begin
     if (map_any) map_q[map_index] <= map_new;
-    if (place_write_i && place_ring_i) ring_q[place_index_i] <= place_i;
+    if (released_ring) ring_q[released_index] <= released_place;
+    else if (place_write_i && place_ring_i) ring_q[place_index_i] <= place_i;
   end
 
   // ---- The life of copies -----------------------------------------------------------------------
@@ -577,7 +599,7 @@ module cst_state #(
 
   assign idle_o = ready_o && fault_q == '0 &&
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
-                  owed_q == '0 && !execute_busy && !save_busy &&
+                  owed_q == '0 && !execute_busy && !save_busy && !release_busy &&
                   busy_read == '0 && busy_write == '0;
 
   always_ff @(posedge clk_i) begin

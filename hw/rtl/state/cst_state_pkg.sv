@@ -17,6 +17,7 @@ package cst_state_pkg;
   localparam int unsigned KeyBytes = 16;
   localparam int unsigned BucketNoBits = 27;
   localparam int unsigned UnitBits = 48;
+  localparam int unsigned FloorBits = UnitBits + 5;  // bytes of the log
   localparam int unsigned PlaceBits = 12;    // log segments in card memory, at most 4096
   localparam int unsigned LineUnits = 32;    // a kibibyte of the log
   localparam int unsigned ReadTagBits = 47;
@@ -125,6 +126,7 @@ package cst_state_pkg;
 
   // The control block's part that operations change.
   typedef struct packed {
+    logic [FloorBits-1:0] floor;      // first byte of the log that is not released
     logic [63:0] rows_count;
     logic [63:0] epoch;
     logic [UnitBits-1:0] epoch_first;

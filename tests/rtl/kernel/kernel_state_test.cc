@@ -26,7 +26,7 @@ enum : uint32_t {
 };
 enum : uint32_t { Running = 1, Stopped = 2, Lost = 4 };
 enum : uint32_t { FaultRead = 1 };
-enum : uint8_t { OpLoad = 1, OpRows = 2, OpBarrier = 4, OpEnd = 5 };
+enum : uint8_t { OpLoad = 1, OpRows = 2, OpBarrier = 4, OpEnd = 5, OpRelease = 6 };
 enum : uint8_t { Fence = 8 };
 
 constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
@@ -50,7 +50,7 @@ struct Command {
     uint16_t reserved0 = 0;
     uint32_t count = 0, row = 0;
     uint64_t address = 0, results = 0;
-    uint64_t reserved1[4] = {};
+    uint64_t now = 0, at = 0, epoch = 0, reserved1 = 0;
 };
 static_assert(sizeof(Command) == BEAT, "a command is a beat");
 
@@ -160,12 +160,23 @@ class Kernel {
         // The directory's one row: chunks 0 to 3. It is stripe 0: channel 0.
         put_at(image_.data(), 0x0400, 2);
         for (uint32_t c = 0; c < 4; c++) put_at(image_.data() + 4 + c * 4, c, 4);
-        Command command;
+        return load_block(1);
+    }
 
-        command.op = OpLoad;
-        command.address = BATCH + TABLE;
-        command.count = 1;
-        return done(command);
+    // The same with two log segments, of which the first is full and sealed as epoch 1.
+    Completion load_full_segment() {
+        uint8_t *at = memory_ + TABLE;
+
+        (void)load();
+        put_at(at + BEAT + 8, 1, 4); // two places
+        put_at(at + BEAT + 12, 2, 4);
+        put_at(at + BEAT + 16, 2, 4);
+        put_at(at + 2 * BEAT + 8, 2, 8); // epoch
+        put_at(at + 2 * BEAT + 16, 2048, 8);
+        put_at(at + 2 * BEAT + 24, 2048, 8);
+        put_at(at + 2 * BEAT + 32, 1, 4); // frontier
+        put_at(at + 2 * BEAT + 48, 1024, 8);
+        return load_block(2);
     }
 
     // Rows of keys 0, 1, ...; what they hash to is made from the number.
@@ -218,6 +229,15 @@ class Kernel {
         CHECK_EQ(sealed.epoch_first, 52);
     }
 
+    Completion release(uint64_t epoch, uint64_t to) {
+        Command command;
+
+        command.op = OpRelease;
+        command.epoch = epoch;
+        command.at = to;
+        return done(command);
+    }
+
     bool answers = true; // else channels have no memory: DECERR
 
     uint32_t number() const { return number_; }
@@ -230,6 +250,14 @@ class Kernel {
 
         if (!kernel->answers || address + BEAT > IMAGE_BYTES) return nullptr;
         return kernel->image_.data() + channel * IMAGE_BYTES + address;
+    }
+    Completion load_block(uint32_t places) {
+        Command command;
+
+        command.op = OpLoad;
+        command.address = BATCH + TABLE;
+        command.count = places;
+        return done(command);
     }
     static void put_at(uint8_t *at, uint64_t value, size_t bytes) { memcpy(at, &value, bytes); }
 
@@ -276,11 +304,13 @@ TEST(a_wrong_command_says_so_and_changes_nothing) {
     };
 
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 0; });
-    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 6; });
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 7; });
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 255; });
     wrong(CST_USAGE, [](Command &c) { c.flags |= 128; });
     wrong(CST_USAGE, [](Command &c) { c.reserved0 = 1; });
-    wrong(CST_USAGE, [](Command &c) { c.reserved1[3] = 1; });
+    wrong(CST_USAGE, [](Command &c) { c.reserved1 = 1; });
+    wrong(CST_USAGE, [](Command &c) { c.at = 1; });
+    wrong(CST_USAGE, [](Command &c) { c.epoch = 1; });
     wrong(CST_USAGE, [](Command &c) { c.address += 8; });
     wrong(CST_USAGE, [](Command &c) { c.address = BATCH - BEAT; });
     wrong(CST_USAGE, [](Command &c) { c.address = BATCH + END - BEAT; });
@@ -324,6 +354,40 @@ TEST(a_row_of_no_kind_stops_the_rows_behind_it) {
     // A look-up without a place for its result.
     CHECK_CODE(cst_code(kernel.done(kernel.rows(5, 2)).code), CST_USAGE);
     kernel.check_works();
+}
+
+TEST(a_release_gives_back_places_and_refuses_what_is_not_sealed) {
+    Kernel kernel;
+
+    CHECK_EQ(kernel.load_full_segment().code, CST_OK);
+    Completion done = kernel.release(1, 65536 - 64);
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.free_count, 0);
+    CHECK_EQ(done.from, 65536 - 64);
+    done = kernel.release(1, 65536);
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.free_count, 1);
+    CHECK_EQ(done.from, 65536);
+    done = kernel.release(1, 65536); // again: nothing
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.free_count, 1);
+    done = kernel.done(kernel.rows(20, 0)); // in the place that is free again
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.frontier, 1);
+    CHECK_EQ(done.free_count, 0);
+    for (const auto &[epoch, to] : std::vector<std::pair<uint64_t, uint64_t>>{
+             {2, 65536}, {UINT64_MAX, 0}, {1, 65536 + 64}, {1, UINT64_MAX}}) {
+        done = kernel.release(epoch, to);
+        CHECK_CODE(cst_code(done.code), CST_EPOCH);
+        CHECK_EQ(done.stopped, 1);
+        CHECK_EQ(done.from, 65536);
+        CHECK_EQ(done.free_count, 0);
+    }
+    // Stopped, and what makes room is done all the same.
+    CHECK_EQ(kernel.release(1, 65536).code, CST_OK);
+    CHECK_CODE(cst_code(kernel.done(kernel.rows(3, 0)).code), CST_ABORTED);
+    CHECK_EQ(kernel.load_full_segment().code, CST_OK);
+    CHECK_EQ(kernel.done(kernel.rows(3, 0)).code, CST_OK);
 }
 
 TEST(arguments_that_cannot_be_end_the_run) {

@@ -38,6 +38,7 @@ static void check_counters(const Seen &seen) {
         if (seen.counters[i] == 0)
             TEST_FAIL("%s: none in %" PRIu64 " streams", names[i], seen.streams);
     CHECK(seen.durable_early > 0);
+    CHECK(seen.releases > 0);
 }
 
 static void check_code(const Seen &seen, cst_code code) {

@@ -28,7 +28,7 @@ struct StreamKnobs {
 
 // What happened in all streams of a test, so that it can ask whether what it is for was there.
 struct Seen {
-    uint64_t streams = 0, applied = 0, durable_early = 0;
+    uint64_t streams = 0, applied = 0, durable_early = 0, releases = 0;
     uint64_t codes[128] = {};
     uint64_t counters[COUNTERS] = {};
 };
@@ -81,6 +81,7 @@ template <class Model> class Stream {
     void round(uint32_t count) {
         std::vector<Op> ops;
 
+        release_some();
         for (uint32_t i = 0; i < count; i++) ops.push_back(draw_op());
         for (uint32_t stops = 0; !ops.empty() && stops < STOPS_MAX; stops++) ops = play(ops);
     }
@@ -331,6 +332,31 @@ template <class Model> class Stream {
 
     // ---- Both -----------------------------------------------------------------------------------
 
+    cst_code release(const cst_delta &delta) {
+        const cst_code code = table_reference_release(table_, &delta);
+
+        CHECK_CODE(unit->release(delta), code);
+        seen_.releases += code == CST_OK;
+        unit->compare();
+        return code;
+    }
+
+    // Deltas of old, one of them again, one that was never sealed, one that ends behind the log.
+    void release_some() {
+        if (deltas_.empty() || test_random_below(3) != 0) return;
+        const size_t last = test_random_below(deltas_.size());
+        cst_delta wrong = deltas_.back();
+
+        wrong.epoch++;
+        CHECK_CODE(release(wrong), CST_EPOCH);
+        wrong = deltas_.back();
+        wrong.to += test_random_below(2) == 0 ? 64 : UINT64_C(1) << 60;
+        CHECK_CODE(release(wrong), CST_EPOCH);
+        CHECK_OK(release(deltas_[last]));
+        CHECK_OK(release(deltas_[test_random_below(last + 1)]));
+        deltas_.erase(deltas_.begin(), deltas_.begin() + long(last) + 1);
+    }
+
     // Returns what the host sends again.
     std::vector<Op> play(const std::vector<Op> &ops) {
         std::vector<Result> wanted;
@@ -416,10 +442,8 @@ template <class Model> class Stream {
                 rest.clear();
                 return rest;
             }
-            for (const cst_delta &delta : deltas_)
-                CHECK_OK(table_reference_release(table_, &delta));
+            CHECK_OK(release(deltas_.back())); // and all before it
             deltas_.clear();
-            unit->load_control();
             return rest;
         default: // its row goes to the error output
             rest.erase(rest.begin());

@@ -119,6 +119,7 @@ template <class Model> class Unit {
         bench->flush_i = 0;
         bench->resume_i = 0;
         bench->soft_reset_i = 0;
+        bench->release_i = 0;
         bench->place_index_i = 0;
         memory.allowed_from = directory_.base / 4096 * 4096;
         memory.allowed_end = (log_.base + room + 4095) / 4096 * 4096;
@@ -231,6 +232,7 @@ template <class Model> class Unit {
             .put(view.epoch_first / 32, 48)
             .put(view.epoch, 64)
             .put(view.rows_count, 64)
+            .put(view.log_floor, 53)
             .copy_to(bench->control_i);
         bench->load_i = 1;
         bench->flush_i = 1;
@@ -252,6 +254,28 @@ template <class Model> class Unit {
         bench->resume_i = 1;
         bench.tick();
         bench->resume_i = 0;
+    }
+
+    // RELEASE of a delta: a segment a clock, and two more.
+    cst_code release(const cst_delta &delta) {
+        const uint64_t segments = delta.to >> table_view_of(table_).log_segment_shift;
+
+        CHECK(bench->idle_o);
+        bench->release_i = 1;
+        bench->release_epoch_i = delta.epoch;
+        bench->release_to_i = delta.to;
+        bench.tick();
+        bench->release_i = 0;
+        CHECK(!bench->idle_o);
+        for (uint64_t i = 0; !bench->release_done_o; i++) {
+            CHECK(i <= segments + 1);
+            bench.tick();
+        }
+        const cst_code code = cst_code(bench->release_code_o);
+
+        bench.tick();
+        CHECK(bench->idle_o);
+        return code;
     }
 
     // Runs until `results` have come and all is in memory; hands the results out.
@@ -278,6 +302,7 @@ template <class Model> class Unit {
         CHECK_EQ(control.get(48) * 32, view.epoch_first);
         CHECK_EQ(control.get(64), view.epoch);
         CHECK_EQ(control.get(64), view.rows_count);
+        CHECK_EQ(control.get(53), view.log_floor);
         CHECK_EQ(bench->durable_epoch_o, view.epoch - 1);
         memory.compare("directory", directory_, view.directory, 0, view.directory_bytes);
         memory.compare("index", index_, view.index, 0, view.index_bytes);
