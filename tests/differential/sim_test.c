@@ -30,7 +30,9 @@ typedef struct both {
     rows_knobs knobs;
     cst_delta deltas[DELTAS_MAX];
     uint32_t deltas_count;
-    uint64_t rows_count, stops_count, grows_count;
+    int64_t now_us;
+    uint64_t bucket; // the next to expire
+    uint64_t rows_count, stops_count, grows_count, expired_count;
 } both;
 
 static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
@@ -79,6 +81,7 @@ static cst_completion both_run(both *b, const cst_command *command) {
     CHECK_EQ(done[SIM].stopped, done[CPU].stopped);
     CHECK_EQ(done[SIM].hash, done[CPU].hash);
     CHECK_EQ(done[SIM].count, done[CPU].count);
+    CHECK_EQ(done[SIM].position, done[CPU].position);
     CHECK_EQ(done[SIM].delta.epoch, done[CPU].delta.epoch);
     CHECK_EQ(done[SIM].delta.from, done[CPU].delta.from);
     CHECK_EQ(done[SIM].delta.to, done[CPU].delta.to);
@@ -177,6 +180,26 @@ static void release_some(both *b) {
     memmove(b->deltas, b->deltas + last + 1, b->deltas_count * sizeof *b->deltas);
 }
 
+// Some buckets, all of them, or more than there are; stopped, it goes on where it stood.
+static void expire(both *b) {
+    uint32_t count = (uint32_t)test_random_below(rows_chance(20) ? 2000 : 100);
+
+    for (uint32_t stops = 0; stops < STOPS_MAX; stops++) {
+        const cst_completion done = both_run(b, &(cst_command){.ops = CST_OP_EXPIRE,
+                                                               .rows = {.now_us = b->now_us},
+                                                               .expire_bucket = b->bucket,
+                                                               .expire_buckets_count = count});
+        cst_rows rows = {0};
+
+        b->bucket = done.position;
+        b->expired_count += done.count;
+        if (done.code == CST_OK) return;
+        count -= done.rows_done;
+        go_on(b, &done, &rows);
+        if (done.code == CST_UNSUPPORTED) return;
+    }
+}
+
 // The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
 static void work_check(const both *b) {
     cst_simulation simulation;
@@ -212,6 +235,16 @@ static void program_draw(cst_program *program) {
     }
 }
 
+// A time is the first word: the latest, or what came last, of a source of timestamps.
+static void ttl_draw(cst_program *program) {
+    if (program->value_bytes < 8 || !rows_chance(40)) return;
+    program->ttl_us = 1000;
+    if (program->accumulators_count == 0) return;
+    program->accumulators[0].op = rows_chance(50) ? CST_MAX : CST_LAST;
+    program->accumulators[0].number = CST_I64;
+    program->accumulators[0].source = 0;
+}
+
 static void knobs_draw(rows_knobs *knobs) {
     *knobs = (rows_knobs){
         .keys_fixed = rows_chance(50),
@@ -231,6 +264,7 @@ static void knobs_draw(rows_knobs *knobs) {
         .numa_node = -1,
     };
     program_draw(&knobs->options.program);
+    ttl_draw(&knobs->options.program);
     if (knobs->options.program.presence_offset != CST_NO_OFFSET) knobs->nulls_percent = 20;
     knobs->keys_longest = knobs->options.key_bytes;
     if (!knobs->keys_fixed && rows_chance(10)) knobs->keys_longest++;
@@ -244,7 +278,9 @@ static void sources_draw(const cst_program *program, rows_batch *batch) {
 
     for (uint32_t i = 0; i < program->accumulators_count; i++)
         batch->sources[i].type =
-            types[program->accumulators[i].number - CST_U64][test_random_below(5)];
+            program->ttl_us && i == 0
+                ? CST_TYPE_TIMESTAMP
+                : types[program->accumulators[i].number - CST_U64][test_random_below(5)];
 }
 
 static void stream(both *b, const char *uri, uint32_t steps) {
@@ -254,10 +290,12 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     knobs_draw(&b->knobs);
     sources_draw(&b->knobs.options.program, batch);
     both_open(b, uri, NULL);
+    b->now_us = 1000000;
     for (uint32_t step = 0; step < steps; step++) {
         cst_command command = {.ops = CST_OP_APPLY};
 
-        rows_draw(&b->knobs, batch, 0);
+        b->now_us += (int64_t)test_random_below(400);
+        rows_draw(&b->knobs, batch, b->now_us);
         command.rows = batch->rows;
         if (!command.rows.hashes) command.ops |= CST_OP_HASH;
         apply(b, command);
@@ -265,6 +303,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
         if (rows_chance(30)) look_up(b, command);
         if (rows_chance(40)) barrier(b);
         if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
+        if (rows_chance(b->knobs.options.program.ttl_us ? 70 : 5)) expire(b);
         if (rows_chance(20)) images_compare(b);
     }
     barrier(b);
@@ -277,7 +316,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
 }
 
 TEST(random_streams_give_equal_completions_deltas_and_images) {
-    uint64_t rows = 0, stops = 0, grows = 0;
+    uint64_t rows = 0, stops = 0, grows = 0, expired = 0;
 
     for (uint32_t i = 0; i < 8; i++) {
         both b = {0};
@@ -286,9 +325,10 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         rows += b.rows_count;
         stops += b.stops_count;
         grows += b.grows_count;
+        expired += b.expired_count;
     }
     CHECK(rows > 2000);
-    CHECK(stops > 0 && grows > 0);
+    CHECK(stops > 0 && grows > 0 && expired > 0);
 }
 
 enum { COLUMN_ROWS = 700 };

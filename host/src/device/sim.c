@@ -188,18 +188,6 @@ static cst_code sim_barrier(sim_queue *queue, sim_table *table, cst_completion *
     return CST_OK;
 }
 
-static cst_code sim_release(sim_queue *queue, sim_table *table, const cst_delta *delta) {
-    const sim_descriptor release = {.op = SIM_OP_RELEASE, .epoch = delta->epoch, .at = delta->to};
-    sim_completion done;
-    cst_code code = sim_run_load(queue, table);
-
-    if (code == CST_OK) code = sim_run(queue, &release, &done);
-    if (code == CST_DEVICE_LOST) return code;
-    table->loaded = code == CST_OK;
-    if (sim_image_release(table, delta, &done) != code) return CST_DEVICE_LOST;
-    return code;
-}
-
 // Columns for what the caller did not ask for, as long as the command needs.
 static cst_code scratch_make(sim_table *table, const cst_command *command) {
     const size_t rows = command->rows.rows_count;
@@ -277,7 +265,6 @@ static cst_code command_run(sim_queue *queue, const cst_command *command, cst_co
     case CST_OP_SCAN:
         return csti_cpu_command(&queue->executor, command, out);
     case CST_OP_RESTORE:
-    case CST_OP_EXPIRE:
         table->loaded = table->placed = false;
         return csti_cpu_command(&queue->executor, command, out);
     case CST_OP_GROW:
@@ -290,6 +277,7 @@ static cst_code command_run(sim_queue *queue, const cst_command *command, cst_co
     if (code != CST_OK) return code;
     if (command->ops == CST_OP_BARRIER) return sim_barrier(queue, table, out);
     if (command->ops == CST_OP_RELEASE) return sim_release(queue, table, &command->release);
+    if (command->ops == CST_OP_EXPIRE) return sim_expire(queue, table, command, out);
     return rows_run(queue, command, out);
 }
 

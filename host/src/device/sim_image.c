@@ -79,8 +79,6 @@ cst_code sim_image_check(const cst_table_options *options, cst_err *err) {
     if (program->value_bytes > SIM_VALUE_BYTES_MAX)
         return cst_fail(err, CST_VALUE_TOO_LONG, "the circuit takes values of %d bytes, not %u",
                         SIM_VALUE_BYTES_MAX, program->value_bytes);
-    if (program->ttl_us != CST_TTL_NONE)
-        return cst_fail(err, CST_UNSUPPORTED, "the circuit has no rows with a time to live");
     for (uint32_t i = 0; i < program->accumulators_count; i++) {
         const cst_accumulator *accumulator = &program->accumulators[i];
 
@@ -157,6 +155,8 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
     out[63] = (uint8_t)image->value_bytes;
     second[0] = (uint8_t)(shift - 5);
     program_pack(&control->program, second);
+    put(second, 48, control->program.ttl_us, 8);
+    put(second, 56, control->program.time_offset / 8u, 1);
     put(second, 8, places - 1, 4);
     put(second, 12,
         at_most(control->log_segments_frontier + (left >> shift), 2 * SIM_PLACES_MAX - 1), 4);
@@ -169,6 +169,7 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
     put(third, 32, control->log_segments_frontier, 4);
     put(third, 36, control->log_free_first, 4);
     put(third, 40, control->log_free_count, 4);
+    put(third, 44, control->chunks_frontier, 4);
     put(third, 48, control->log_floor, 8);
     out += SIM_TABLE_BYTES;
     places_pack(image->log_map, places, out);

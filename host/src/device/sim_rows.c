@@ -125,6 +125,7 @@ static sim_descriptor piece_pack(const sim_piece *piece) {
         .count = piece->to - piece->from,
         .row = piece->from,
         .address = SIM_ROWS_AT,
+        .now = piece->table ? (uint64_t)piece->command->rows.now_us : 0,
     };
 
     if (!piece->table || (piece->command->ops & CST_OP_LOOKUP)) command.results = SIM_RESULTS_AT;

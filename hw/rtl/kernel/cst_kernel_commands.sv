@@ -9,12 +9,14 @@
 //
 //   ring ─► descriptor ─► check ─┬─ OpLoad: table block ─► config, control block, places
 //     ▲                          ├─ OpRows, OpKeys: rows ─► cst_kernel_rows ─► operations, results
+//     │                          ├─ OpExpire: entries of a walk ──────────────────┤
 //     │ read again while its     ├─ OpBarrier, OpRelease, OpEnd                   │
 //     └ number is not the next   └──────────────► completion ◄────────────────────┘
 `default_nettype none
 module cst_kernel_commands #(
   parameter int unsigned PollClocks = 64,
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
+  localparam int unsigned SlotNoBits = cst_state_pkg::SlotNoBits,
   localparam int unsigned BeatsBits = cst_kernel_pkg::BeatsBits,
   localparam int unsigned ColumnsBits = cst_pkg::ColumnsMax * cst_pkg::ColumnBits
 ) (
@@ -89,6 +91,15 @@ module cst_kernel_commands #(
   output      logic [63:0]  release_to_o,
   input  wire logic         release_done_i,
   input  wire cst_pkg::code_e release_code_i,
+  output      logic         walk_o,
+  output      logic [SlotNoBits-1:0] walk_first_o,
+  output      logic [16:0]  walk_buckets_o,
+  output      logic         walk_stop_o,
+  input  wire logic         walk_busy_i,
+  input  wire logic         walk_valid_i,
+  output      logic         walk_ready_o,
+  input  wire logic [16:0]  walk_index_i,
+  input  wire logic [767:0] walk_entry_i,
   output      logic         op_valid_o,
   input  wire logic         op_ready_i,
   output      cst_state_pkg::op_t op_o,
@@ -98,7 +109,7 @@ module cst_kernel_commands #(
 );
   typedef enum logic [4:0] {
     Idle, Ready, Poll, Descriptor, Pause, Measure, Check,
-    LoadWait, Load, Loaded, Release, Releasing, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
+    LoadWait, Load, Loaded, Release, Releasing, Walk, Walking, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
     CompleteData, CompleteWait, Done
   } stage_e;
 
@@ -141,7 +152,9 @@ module cst_kernel_commands #(
   assign fresh = read.number == number_q;
 
   // ---- A command's sizes and whether it can be --------------------------------------------------
-  logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, gives, flag_wrong;
+  logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, is_expire, gives, flag_wrong;
+  logic at_wrong;
+  logic [63:0] buckets_all;
   logic [BeatsBits-1:0] beats_q, place_beats;
   logic [64:0] address_end_q, results_end_q;
   logic [7:0] check_code;
@@ -152,10 +165,15 @@ module cst_kernel_commands #(
   assign is_barrier = command_q.op == cst_kernel_pkg::OpBarrier;
   assign is_end = command_q.op == cst_kernel_pkg::OpEnd;
   assign is_release = command_q.op == cst_kernel_pkg::OpRelease;
+  assign is_expire = command_q.op == cst_kernel_pkg::OpExpire;
+  assign buckets_all = {37'b0, config_o.chunks, 3'b0};
   assign gives = is_keys || (is_rows && command_q.results != '0);
   assign flag_wrong = command_q.flags[7:4] != '0 || command_q.reserved0 != '0 ||
-                      command_q.reserved1 != '0 || command_q.reserved2 != '0 ||
-                      (!is_release && (command_q.at != '0 || command_q.epoch != '0));
+                      command_q.reserved1 != '0 || (!is_release && command_q.epoch != '0) ||
+                      (!is_release && !is_expire && command_q.at != '0) ||
+                      (!is_rows && !is_expire && command_q.now != '0);
+  // Buckets that the image has, each once.
+  assign at_wrong = command_q.at >= buckets_all || 64'(command_q.count) > buckets_all;
   assign place_beats = BeatsBits'((command_q.count + 32'd31) >> 5);
 
   always_comb begin
@@ -171,10 +189,15 @@ module cst_kernel_commands #(
                                      : 32'(cst_kernel_pkg::RowsMax)))
         check_code = cst_pkg::CodeLimit;
     end
-    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end && !is_release)
+    if (is_expire) begin
+      if (at_wrong) check_code = cst_pkg::CodeUsage;
+      if (command_q.count > 32'(cst_kernel_pkg::RowsMax)) check_code = cst_pkg::CodeLimit;
+      if (!has_ttl) check_code = cst_pkg::CodeUnsupported;
+    end
+    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end && !is_release && !is_expire)
       check_code = cst_pkg::CodeUnsupported;
     if (flag_wrong) check_code = cst_pkg::CodeUsage;
-    if (stopped_q && (is_rows || is_barrier)) check_code = cst_pkg::CodeAborted;
+    if (stopped_q && (is_rows || is_barrier || is_expire)) check_code = cst_pkg::CodeAborted;
   end
 
   // ---- The table block --------------------------------------------------------------------------
@@ -193,7 +216,20 @@ module cst_kernel_commands #(
 
   assign key_k0_o = table0_q[63:0];
   assign key_k1_o = table0_q[127:64];
+  // What is past its time now: a row whose time is at or below now less the time to live, unless that
+  // is below all times.
+  logic [64:0] past, past_q;
+  logic has_ttl;
+  logic [62:0] ttl;
+  assign ttl = table1_q[384 +: 63];
+  assign has_ttl = ttl != '0;
+  assign past = {command_q.now[63], command_q.now} - {2'b0, ttl};
+
   always_comb begin
+    config_o.ttl = has_ttl && past_q[64] == past_q[63];
+    config_o.past = past_q[63:0];
+    config_o.time_lane = table1_q[450:448];
+    config_o.chunks = table2_q[352 +: 24];
     config_o.directory_base = table0_q[128 +: cst_state_pkg::AddressBits];
     config_o.index_base = table0_q[192 +: cst_state_pkg::AddressBits];
     config_o.slots_base = table0_q[256 +: cst_state_pkg::AddressBits];
@@ -254,12 +290,34 @@ module cst_kernel_commands #(
   always_comb begin
     op_o = row_op_i;
     op_valid_o = row_goes;
+    if (stage_q == Walking) begin
+      op_valid_o = walk_valid_i && expired;
+      op_o.kind = cst_state_pkg::KindExpire;
+      op_o.row = command_q.row + 32'(walk_index_i);
+      op_o.hash = entry_head.hash;
+      op_o.key_bytes = entry_head.key_bytes;
+      op_o.key = entry_key;
+    end
     if (stage_q == Last) begin
       op_valid_o = 1'b1;
       op_o.kind = is_barrier ? cst_state_pkg::KindBarrier : cst_state_pkg::KindEnd;
       op_o.row = command_q.row + command_q.count;
     end
   end
+
+  // ---- What a walk offers -----------------------------------------------------------------------
+  cst_pkg::entry_head_t entry_head;
+  logic [127:0] entry_key;
+  logic expired;
+  cst_state_entry u_entry (
+    .config_i(config_o), .entry_i(walk_entry_i), .head_o(entry_head), .key_o(entry_key),
+    .value_o(), .expired_o(expired)
+  );
+  assign walk_o = stage_q == Walk && unit_idle_i;
+  assign walk_first_o = {command_q.at[SlotNoBits-5:0], 4'd0};
+  assign walk_buckets_o = command_q.count[16:0];
+  assign walk_stop_o = 1'b0;
+  assign walk_ready_o = stage_q == Walking && (op_ready_i || !expired);
 
   assign is_lookup = result_valid_i && result_i.kind == cst_state_pkg::KindLookup;
   assign lookup_there = is_lookup && (stage_q == RowsWait || stage_q == Last ||
@@ -352,7 +410,8 @@ module cst_kernel_commands #(
   assign row_taken = row_valid_i && row_ready_o;
   assign waits_for_unit = stage_q == LoadWait || (stage_q == RowsWait && is_rows) ||
                           stage_q == Last || stage_q == LastWait || stage_q == Durable ||
-                          stage_q == Release || stage_q == Releasing || stage_q == Fence;
+                          stage_q == Release || stage_q == Releasing || stage_q == Walk ||
+                          stage_q == Walking || stage_q == Fence;
   assign unit_lost = waits_for_unit && unit_fault_i != '0;
   assign rows_start_o = stage_q == Check;
   assign load_o = stage_q == Loaded;
@@ -370,6 +429,7 @@ module cst_kernel_commands #(
         results_end_q <= {1'b0, command_q.results} +
                          (is_keys ? 65'({command_q.count, 6'b0}) : 65'({command_q.count, 7'b0}));
         stop_row_q <= command_q.row;
+        past_q <= past;
         left_q <= command_q.count;
         results_q <= command_q.results;
         from_q <= '0;
@@ -454,6 +514,7 @@ module cst_kernel_commands #(
             if (is_rows) stage_q <= (command_q.count == '0) ? Last : Rows;
             if (is_barrier) stage_q <= Last;
             if (is_release) stage_q <= Release;
+            if (is_expire) stage_q <= Walk;
           end
         end
         LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
@@ -467,6 +528,8 @@ module cst_kernel_commands #(
           code_q <= release_code_i;
           stage_q <= Fence;
         end
+        Walk: if (unit_idle_i) stage_q <= Walking;
+        Walking: if (!walk_busy_i) stage_q <= Last;
         Keys: if (write_ready_i) stage_q <= Rows;
         Rows: if (read_ready_i) stage_q <= RowsWait;
         RowsWait: begin
@@ -512,6 +575,6 @@ module cst_kernel_commands #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, command_q};
+  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, command_q, entry_head};
 endmodule
 `default_nettype wire

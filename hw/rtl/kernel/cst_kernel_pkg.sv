@@ -22,18 +22,19 @@ package cst_kernel_pkg;
     OpKeys = 8'd3,     // keys and hashes, to memory
     OpBarrier = 8'd4,
     OpEnd = 8'd5,      // of the run
-    OpRelease = 8'd6   // log segments whose pins ended
+    OpRelease = 8'd6,  // log segments whose pins ended
+    OpExpire = 8'd7    // rows past their time, of some buckets
   } op_e;
 
   typedef struct packed {
     logic [63:0] reserved1;
     logic [63:0] epoch;     // a release's delta: its epoch and its end in the log, in bytes
-    logic [63:0] at;
-    logic [63:0] reserved2;
+    logic [63:0] at;        // an expiry's: the first bucket
+    logic [63:0] now;       // microseconds, signed: what a row's time is compared with
     logic [63:0] results;
     logic [63:0] address;
     logic [31:0] row;       // number of the first row
-    logic [31:0] count;     // rows, or places
+    logic [31:0] count;     // rows, places, or buckets
     logic [15:0] reserved0;
     logic [7:0] flags;
     logic [7:0] op;

@@ -581,6 +581,10 @@ module cst_kernel_state #(
   logic release_go, release_done;
   logic [63:0] release_epoch, release_to;
   cst_pkg::code_e release_code;
+  logic walk, walk_stop, walk_busy, walk_valid, walk_ready;
+  logic [cst_state_pkg::SlotNoBits-1:0] walk_first;
+  logic [16:0] walk_buckets, walk_index;
+  logic [767:0] walk_entry;
   logic place_write, place_ring, resume, op_valid, op_ready, result_valid, result_ready;
   logic [7:0] code, row_code;
   logic [31:0] completed, rows_first;
@@ -618,6 +622,9 @@ module cst_kernel_state #(
     .place_write_o(place_write), .place_ring_o(place_ring), .place_index_o(place_index),
     .place_o(place), .resume_o(resume), .release_o(release_go), .release_epoch_o(release_epoch),
     .release_to_o(release_to), .release_done_i(release_done), .release_code_i(release_code),
+    .walk_o(walk), .walk_first_o(walk_first), .walk_buckets_o(walk_buckets),
+    .walk_stop_o(walk_stop), .walk_busy_i(walk_busy), .walk_valid_i(walk_valid),
+    .walk_ready_o(walk_ready), .walk_index_i(walk_index), .walk_entry_i(walk_entry),
     .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op),
     .result_valid_i(result_valid), .result_ready_o(result_ready), .result_i(result)
   );
@@ -644,7 +651,10 @@ module cst_kernel_state #(
     .place_write_i(place_write), .place_ring_i(place_ring), .place_index_i(place_index),
     .place_i(place), .place_map_o(), .flush_i(load), .release_i(release_go),
     .release_epoch_i(release_epoch), .release_to_i(release_to), .release_done_o(release_done),
-    .release_code_o(release_code), .resume_i(resume), .stopped_o(unit_stopped),
+    .release_code_o(release_code), .walk_i(walk), .walk_first_i(walk_first),
+    .walk_buckets_i(walk_buckets), .walk_stop_i(walk_stop), .walk_busy_o(walk_busy),
+    .walk_valid_o(walk_valid), .walk_ready_i(walk_ready), .walk_index_o(walk_index),
+    .walk_slot_o(), .walk_entry_o(walk_entry), .resume_i(resume), .stopped_o(unit_stopped),
     .op_valid_i(op_valid), .op_ready_o(op_ready), .op_i(op), .result_valid_o(result_valid),
     .result_ready_i(result_ready), .result_o(result), .counters_o(counters),
     .ar_valid_o(arv), .ar_ready_i(arr), .ar_address_o(ara), .ar_len_o(arl), .r_valid_i(rv),

@@ -2,8 +2,9 @@
 // Promises   image and change log after a stream of operations are those of docs/formats.md, byte
 //            for byte, whatever memory's delays; results come in order of the operations; one
 //            operation a clock but for the waits that counters_o tells. idle_o: all is in memory.
-// Needs      ready_o before the first operation; load_i, places, flush_i, release_i and resume_i
-//            only while idle; no operation between release_i and release_done_o.
+// Needs      ready_o before the first operation; load_i, places, flush_i, release_i, walk_i
+//            and resume_i only while idle; no operation between release_i and release_done_o.
+//            While it walks, operations may change only slots that it has offered.
 //            docs/hardware.md, State unit, has the stages and the hazards.
 // Faults     fault_o: 0 a read, 1 a write was answered with an error; 2 an address outside of the
 //            pages of config_i; 3 memory owed something and moved nothing for 2^SilenceBits clocks.
@@ -34,6 +35,7 @@ module cst_state #(
   localparam int unsigned Channels = cst_state_pkg::Channels,
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
+  localparam int unsigned SlotNoBits = cst_state_pkg::SlotNoBits,
   localparam int unsigned CounterBits = cst_state_pkg::CounterBits,
   localparam int unsigned Counters = 16
 ) (
@@ -61,6 +63,17 @@ module cst_state #(
   input  wire logic [63:0]                     release_to_i,
   output      logic                            release_done_o,
   output      cst_pkg::code_e                  release_code_o,
+  // the entries of a run of buckets (cst_state_walk)
+  input  wire logic                            walk_i,
+  input  wire logic [SlotNoBits-1:0]           walk_first_i,
+  input  wire logic [16:0]                     walk_buckets_i,
+  input  wire logic                            walk_stop_i,
+  output      logic                            walk_busy_o,
+  output      logic                            walk_valid_o,
+  input  wire logic                            walk_ready_i,
+  output      logic [16:0]                     walk_index_o,
+  output      logic [SlotNoBits-1:0]           walk_slot_o,
+  output      logic [767:0]                    walk_entry_o,
   input  wire logic                            resume_i,
   output      logic                            stopped_o,
   input  wire logic                            op_valid_i,
@@ -102,6 +115,8 @@ module cst_state #(
   // Wide items stand at multiples of 32 bits: simulators move them word by word.
   localparam int unsigned RowStride = 288;
   localparam int unsigned LineStride = 544;
+  localparam int unsigned WalkStride = 544;
+  localparam int unsigned WalkTagBits = cst_state_pkg::WalkTagBits;
   localparam int unsigned EntryStride = 832;
   localparam int unsigned AckBits = cst_state_pkg::AckBits;
   localparam int unsigned NoBits = cst_state_pkg::BucketNoBits;
@@ -406,9 +421,28 @@ module cst_state #(
     );
   end
 
+  // ---- The walk ---------------------------------------------------------------------------------
+  logic walk_read_valid, walk_read_ready, walk_beat_valid;
+  cst_state_pkg::place_t walk_read;
+  logic [WalkTagBits-1:0] walk_read_tag;
+  logic [WalkStride-1:0] walk_beat;
+
+  cst_state_walk u_walk (
+    .clk_i, .rst_ni(unit_rst_n), .config_i, .start_i(walk_i), .first_i(walk_first_i),
+    .buckets_i(walk_buckets_i), .stop_i(walk_stop_i), .busy_o(walk_busy_o),
+    .read_valid_o(walk_read_valid), .read_ready_i(walk_read_ready), .read_place_o(walk_read),
+    .read_tag_o(walk_read_tag), .beat_valid_i(walk_beat_valid),
+    .beat_tag_i(walk_beat[512 +: WalkTagBits]), .beat_i(walk_beat[511:0]),
+    .out_valid_o(walk_valid_o), .out_ready_i(walk_ready_i), .out_index_o(walk_index_o),
+    .out_slot_o(walk_slot_o), .out_entry_o(walk_entry_o)
+  );
+
   // ---- Channels ---------------------------------------------------------------------------------
   localparam int unsigned Half = Channels / 2;
-  logic [Channels*3-1:0] read_in_ready, write_in_ready;
+  logic [Channels*4-1:0] read_in_ready;
+  logic [Channels*3-1:0] write_in_ready;
+  logic [Channels-1:0] walk_valids, walk_readies;
+  logic [Channels*WalkStride-1:0] walk_datas;
   logic [Channels-1:0] row_valids, row_readies, entry_valids, entry_readies;
   logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
   logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
@@ -420,7 +454,8 @@ module cst_state #(
 
   for (genvar c = 0; c < Channels; c++) begin : g_channel
     localparam int unsigned H = c % 2;
-    logic [2:0] out_valid, ack_valid;
+    logic [3:0] out_valid;
+    logic [2:0] ack_valid;
     logic [TagBits-1:0] out_tag;
     logic [767:0] out_data;
     logic ar_valid, ar_ready, r_valid, r_ready, aw_valid, aw_ready, w_valid, w_ready;
@@ -458,22 +493,26 @@ module cst_state #(
 
     cst_state_read_port u_read (
       .clk_i, .rst_ni(unit_rst_n), .entry_units_i(config_i.entry_units),
-      .in_valid_i({entry_read_valid && entry_read.channel == 4'(c),
+      .in_valid_i({walk_read_valid && walk_read.channel == 4'(c),
+                   entry_read_valid && entry_read.channel == 4'(c),
                    line_read_valid[H] &&
                        ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
                    row_read_valid && row_read.channel == 4'(c)}),
-      .in_ready_o(read_in_ready[c*3 +: 3]),
-      .in_address_i({entry_read.address, (H == 0) ? even_read.address : odd_read.address,
-                     row_read.address}),
-      .in_tag_i({entry_read_tag, TagBits'(line_id[H*IdBits +: IdBits]), TagBits'(row_read_id)}),
+      .in_ready_o(read_in_ready[c*4 +: 4]),
+      .in_address_i({walk_read.address, entry_read.address, 
+                     (H == 0) ? even_read.address : odd_read.address, row_read.address}),
+      .in_tag_i({TagBits'(walk_read_tag), entry_read_tag,
+                 TagBits'(line_id[H*IdBits +: IdBits]), TagBits'(row_read_id)}),
       .out_valid_o(out_valid),
-      .out_ready_i({entry_readies[c], line_readies[c], row_readies[c]}),
+      .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
       .out_tag_o(out_tag), .out_data_o(out_data),
       .ar_valid_o(ar_valid), .ar_ready_i(ar_ready), .ar_address_o(ar_address), .ar_len_o(ar_len),
       .r_valid_i(r_valid), .r_ready_o(r_ready), .r_data_i(r_data_i[c*512 +: 512]),
       .asked_o(asked_read[c]), .busy_o(busy_read[c])
     );
-    assign {entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
+    assign {walk_valids[c], entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
+    assign walk_datas[c*WalkStride +: WalkStride] = {32'(out_tag[WalkTagBits-1:0]),
+                                                     out_data[511:0]};
     assign row_datas[c*RowStride +: RowStride] = {32'(out_tag[IdBits-1:0]), out_data[255:0]};
     assign line_datas[c*LineStride +: LineStride] = {32'(out_tag[IdBits-1:0]), out_data[511:0]};
     assign entry_datas[c*EntryStride +: EntryStride] = {64'(out_tag), out_data};
@@ -496,10 +535,11 @@ module cst_state #(
     assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
   end
 
-  assign row_read_ready = read_in_ready[32'(row_read.channel)*3];
-  assign line_read_ready = {read_in_ready[32'(odd_read.channel)*3 + 1],
-                            read_in_ready[32'(even_read.channel)*3 + 1]};
-  assign entry_read_ready = read_in_ready[32'(entry_read.channel)*3 + 2];
+  assign row_read_ready = read_in_ready[32'(row_read.channel)*4];
+  assign line_read_ready = {read_in_ready[32'(odd_read.channel)*4 + 1],
+                            read_in_ready[32'(even_read.channel)*4 + 1]};
+  assign entry_read_ready = read_in_ready[32'(entry_read.channel)*4 + 2];
+  assign walk_read_ready = read_in_ready[32'(walk_read.channel)*4 + 3];
   assign entry_out_ready = write_in_ready[32'(entry_out_channel)*3];
   assign record_out_ready = write_in_ready[32'(record_out_channel)*3 + 1];
   assign line_out_ready = {write_in_ready[32'(line_out_channel[7:4])*3 + 2],
@@ -518,6 +558,11 @@ module cst_state #(
     .in_data_i(entry_datas),
     .out_valid_o(entry_valid), .out_ready_i(entry_ready), .out_data_o(entry_filled),
     .out_port_o()
+  );
+  cst_merge #(.Ports(Channels), .Width(WalkStride)) u_walks (
+    .clk_i, .rst_ni(unit_rst_n), .in_valid_i(walk_valids), .in_ready_o(walk_readies),
+    .in_data_i(walk_datas),
+    .out_valid_o(walk_beat_valid), .out_ready_i(1'b1), .out_data_o(walk_beat), .out_port_o()
   );
   assign row_fill = row_filled[255:0];
   assign row_fill_id = row_filled[256 +: IdBits];
@@ -600,6 +645,7 @@ module cst_state #(
   assign idle_o = ready_o && fault_q == '0 &&
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
                   owed_q == '0 && !execute_busy && !save_busy && !release_busy &&
+                  !walk_busy_o &&
                   busy_read == '0 && busy_write == '0;
 
   always_ff @(posedge clk_i) begin
@@ -645,6 +691,6 @@ module cst_state #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled};
+  assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled, walk_beat};
 endmodule
 `default_nettype wire

@@ -35,7 +35,6 @@ module cst_state_check #(
   logic [3:0] b_slot_q;
   logic [31:0] b_left_q;
   logic [767:0] b_entry_q;
-  logic [639:0] body;
   logic [511:0] value;
   logic [127:0] key;
   cst_pkg::entry_head_t head;
@@ -50,21 +49,9 @@ module cst_state_check #(
     .read_i(1'b1), .read_address_i(a_id), .data_o(ident)
   );
 
-  assign head = b_entry_q[127:0];
-  // Behind an entry of 32 bytes may stand another; behind the value are zeros.
-  assign body = (config_i.entry_units == 2'd1) ? {512'b0, b_entry_q[255:128]} : b_entry_q[767:128];
-  always_comb begin
-    key = '0;
-    value = body[511:0];
-    if (config_i.key_words == 2'd1) begin
-      key = {64'b0, body[63:0]};
-      value = body[575:64];
-    end
-    if (config_i.key_words == 2'd2) begin
-      key = body[127:0];
-      value = body[639:128];
-    end
-  end
+  cst_state_entry u_entry (
+    .config_i, .entry_i(b_entry_q), .head_o(head), .key_o(key), .value_o(value), .expired_o()
+  );
   assign same = !b_none_q && head.hash == ident.hash && head.key_bytes == ident.key_bytes &&
                 key == ident.key;
   assign again_valid_o = b_valid_q && !b_none_q && !same && b_left_q != '0;
@@ -88,6 +75,6 @@ module cst_state_check #(
 
   // Log offsets of 2^53 bytes are not reached; the check needs the key of the identity alone.
   logic unused_bits;
-  assign unused_bits = ^{config_i, head.change, ident};
+  assign unused_bits = ^{head.change, ident};
 endmodule
 `default_nettype wire

@@ -56,8 +56,7 @@ module cst_state_directory #(
   logic needs, known, busy, reads, queue_ready, go;
   logic [FillBits-1:0] queue_fill;
 
-  assign needs = op_q.kind == cst_state_pkg::KindUpsert || op_q.kind == cst_state_pkg::KindDelete ||
-                 op_q.kind == cst_state_pkg::KindLookup;
+  assign needs = cst_state_pkg::uses_key(op_q.kind);
   assign known = valid_q[guess_now_q] && holds_q[guess_now_q] == row_q;
   // A number that is far back counts as busy once in 2^12 times: the place is passed over, no harm.
   assign busy = valid_q[oldest_q] &&

@@ -10,10 +10,10 @@
 // 3        all of it                      found; in place or append; place; the new value
 // 4        whether all went well          done: state, lines, log, or nothing and stopped
 //
-// The loops: a value through 3 and the way back into 3 (one carry chain, one mux); a line's slots
-// and the log's tail likewise. 3 works on what 4 has not confirmed; if 4 does not, nothing is
-// written any
-// more and 3 begins anew from what 4 confirmed.
+// A row past its time is there for what takes its slot, and absent for all else.
+// The loops: a value through 3 and the way back into 3 (its time compared, one carry chain, one
+// mux); a line's slots and the log's tail likewise. 3 works on what 4 has not confirmed; if 4 does
+// not, nothing is written any more and 3 begins anew from what 4 confirmed.
 // Waits at 3  for an old record that is not yet out (an append would lose it), and before a barrier
 //             until the barrier before it is done with its answers.
 `default_nettype none
@@ -156,7 +156,7 @@ module cst_state_execute #(
   cst_state_pkg::meta_t s3_even_q, s3_odd_q;
   cst_state_pkg::control_t s3_control_q, s3_control, control_q;
   logic s3_upsert, s3_delete, s3_barrier, s3_live, s3_append, s3_insert, s3_second, s3_full;
-  logic s3_here, s3_odd, s3_pad;
+  logic s3_here, s3_odd, s3_pad, s3_lives;
   logic [3:0] s3_free, s3_slot;
   logic [511:0] s3_value;
   logic [7:0] s3_wrong;
@@ -168,8 +168,12 @@ module cst_state_execute #(
 
   assign s3_live = s3_valid_q && !stopped_q;
   assign s3_upsert = s3_live && s3_op_q.kind == cst_state_pkg::KindUpsert && s3_op_q.uses_key;
-  assign s3_delete = s3_live && s3_op_q.kind == cst_state_pkg::KindDelete && s3_op_q.uses_key &&
-                     s3_state_q.present;
+  assign s3_lives = s3_state_q.present &&
+                    !cst_state_pkg::expired(config_i.ttl, config_i.past,
+                                            s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]);
+  assign s3_delete = s3_live && s3_op_q.uses_key && s3_state_q.present &&
+                     ((s3_op_q.kind == cst_state_pkg::KindDelete && s3_lives) ||
+                      (s3_op_q.kind == cst_state_pkg::KindExpire && !s3_lives));
   assign s3_barrier = s3_live && s3_op_q.kind == cst_state_pkg::KindBarrier;
   assign s3_here = s3_state_q.present && s3_state_q.unit >= s3_control_q.epoch_first;
   assign s3_append = (s3_upsert || s3_delete) && !s3_here;
@@ -177,7 +181,7 @@ module cst_state_execute #(
   assign s3_pad = s3_control_q.tail[0];
 
   cst_state_value u_value (
-    .config_i, .fresh_i(!s3_state_q.present), .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
+    .config_i, .fresh_i(!s3_lives), .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
     .operands_i(s3_op_q.operands), .next_o(s3_value), .wrong_o(s3_wrong),
     .supported_o(s3_supported)
   );
@@ -273,7 +277,7 @@ module cst_state_execute #(
   logic [7:0] code_q;
   logic [31:0] row_q;
   logic [7:0] s4_wrong_q;
-  logic s4_upsert_q, s4_append_q, s4_insert_q, s4_takes_q, s4_done, s4_parity_q;
+  logic s4_upsert_q, s4_append_q, s4_insert_q, s4_takes_q, s4_done, s4_parity_q, s4_lives_q;
   logic [1:0] s4_gap_q;
   logic [UnitBits-1:0] s4_tail_q, s4_unit_q;
   cst_state_pkg::state_t s4_old_q;
@@ -318,7 +322,7 @@ module cst_state_execute #(
     result_o.code = cst_pkg::CodeOk;
     result_o.row = s4_op_q.row;
     result_o.found = s4_op_q.kind == cst_state_pkg::KindLookup && s4_op_q.uses_key &&
-                     s4_old_q.present;
+                     s4_lives_q;
     result_o.value = s4_old_q.value;
     if (stops) result_o.code = (s4_upsert_q && s4_wrong_q != '0 &&
                                 s4_code_q != cst_pkg::CodeUnsupported) ? cst_pkg::CodeSumOverflow
@@ -350,6 +354,7 @@ module cst_state_execute #(
       s4_op_q <= s3_op_q;
       s4_next_q <= s3_next;
       s4_old_q <= s3_state_q;
+      s4_lives_q <= s3_lives;
       s4_even_q <= s3_even_update;
       s4_odd_q <= s3_odd_update;
       s4_code_q <= s3_live ? s3_code : cst_pkg::CodeOk;

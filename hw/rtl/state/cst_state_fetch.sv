@@ -75,9 +75,7 @@ module cst_state_fetch #(
 
   assign a_first_no = {a_chunks_q[32'(a_first_q[5:3]) * 24 +: 24], a_first_q[2:0]};
   assign a_second_no = {a_chunks_q[32'(a_second_q[5:3]) * 24 +: 24], a_second_q[2:0]};
-  assign a_keyed = a_op_q.kind == cst_state_pkg::KindUpsert ||
-                   a_op_q.kind == cst_state_pkg::KindDelete ||
-                   a_op_q.kind == cst_state_pkg::KindLookup;
+  assign a_keyed = cst_state_pkg::uses_key(a_op_q.kind);
 
   // ---- c ----------------------------------------------------------------------------------------
   localparam int unsigned TagBits = 64 + 8 + 128;

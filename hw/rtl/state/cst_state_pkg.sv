@@ -16,11 +16,13 @@ package cst_state_pkg;
   localparam int unsigned Lanes = 8;         // 64-bit words of a value
   localparam int unsigned KeyBytes = 16;
   localparam int unsigned BucketNoBits = 27;
+  localparam int unsigned SlotNoBits = BucketNoBits + 4;  // a slot's, over all chunks
   localparam int unsigned UnitBits = 48;
   localparam int unsigned FloorBits = UnitBits + 5;  // bytes of the log
   localparam int unsigned PlaceBits = 12;    // log segments in card memory, at most 4096
   localparam int unsigned LineUnits = 32;    // a kibibyte of the log
   localparam int unsigned ReadTagBits = 47;
+  localparam int unsigned WalkTagBits = 8;   // a line or a beat, one of four buckets, which beat
   localparam int unsigned CounterBits = 48;
 
   // Widths of the types below: yosys 0.23 has no $bits of a type. Verilator's lint compares them.
@@ -40,7 +42,8 @@ package cst_state_pkg;
     KindDelete = 3'd1,
     KindLookup = 3'd2,
     KindBarrier = 3'd3,
-    KindEnd = 3'd4       // says how far the rows before it came
+    KindEnd = 3'd4,      // says how far the rows before it came
+    KindExpire = 3'd5    // a delete, if the row is past its time
   } kind_e;
 
   // One slot of the stream of operations.
@@ -137,6 +140,10 @@ package cst_state_pkg;
   } control_t;
 
   typedef struct packed {
+    logic ttl;                        // rows have a time, some may be past it:
+    logic [2:0] time_lane;            // the time's word
+    logic [63:0] past;                // it is, up to this one
+    logic [23:0] chunks;              // below the frontier
     logic [PageBits-1:0] first_page;  // of every channel: what the unit may read and write
     logic [PageBits:0] end_page;
     logic [1:0] entry_units;          // of an entry and of its record: 1 to 3
@@ -169,6 +176,16 @@ package cst_state_pkg;
     logic [511:0] value;    // lookup: the value; barrier: epoch, from, to
   } result_t;
 
+  function automatic logic uses_key(input logic [2:0] kind);
+    uses_key = kind != cst_state_pkg::KindBarrier && kind != cst_state_pkg::KindEnd;
+  endfunction
+
+  // A row is past its time: docs/formats.md, Commands.
+  function automatic logic expired(input logic ttl, input logic [63:0] past,
+                                   input logic [63:0] row_time);
+    expired = ttl && $signed(row_time) <= $signed(past);
+  endfunction
+
   // ---- Placement --------------------------------------------------------------------------------
   function automatic logic [3:0] fold(input logic [31:0] number);
     fold = number[3:0] ^ number[7:4] ^ number[11:8] ^ number[15:12] ^ number[19:16] ^
@@ -192,6 +209,11 @@ package cst_state_pkg;
     slot_place = {fold(32'(bucket)),
                   base + (units[1] ? AddressBits'({entry, 6'b0}) : '0) +
                   (units[0] ? AddressBits'({entry, 5'b0}) : '0)};
+  endfunction
+
+  // Which beat of 64 bytes of its bucket's stripe an entry begins in, in its high half if it is odd.
+  function automatic logic [4:0] slot_beat(input logic [3:0] slot, input logic [1:0] units);
+    slot_beat = (units[1] ? {1'b0, slot} : 5'd0) + (units[0] ? {2'b0, slot[3:1]} : 5'd0);
   endfunction
 
   // A directory row: two are a stripe.

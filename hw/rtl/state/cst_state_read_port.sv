@@ -1,5 +1,7 @@
-// cst_state_read_port: one channel's reads: rows of the directory, control lines, entries.
-// Promises   answers in order of the requests; entries are asked for first, then lines, then rows.
+// cst_state_read_port: one channel's reads: rows of the directory, control lines, entries, and the
+// beats of 64 bytes of a walk.
+// Promises   answers in order of the requests; entries are asked for first, then lines, then rows,
+//            a walk's beats last.
 //            At most 64 requests out. No burst crosses 4 KiB. Data is where the request's address
 //            says: bit 0 of data_o is its first byte's.
 `default_nettype none
@@ -10,13 +12,13 @@ module cst_state_read_port #(
   input  wire logic                     clk_i,
   input  wire logic                     rst_ni,
   input  wire logic [1:0]               entry_units_i,
-  // row, line, entry
-  input  wire logic [2:0]               in_valid_i,
-  output      logic [2:0]               in_ready_o,
-  input  wire logic [3*AddressBits-1:0] in_address_i,
-  input  wire logic [3*TagBits-1:0]     in_tag_i,
-  output      logic [2:0]               out_valid_o,
-  input  wire logic [2:0]               out_ready_i,
+  // row, line, entry, walk
+  input  wire logic [3:0]               in_valid_i,
+  output      logic [3:0]               in_ready_o,
+  input  wire logic [4*AddressBits-1:0] in_address_i,
+  input  wire logic [4*TagBits-1:0]     in_tag_i,
+  output      logic [3:0]               out_valid_o,
+  input  wire logic [3:0]               out_ready_i,
   output      logic [TagBits-1:0]       out_tag_o,
   output      logic [767:0]             out_data_o,
   // AXI
@@ -32,14 +34,14 @@ module cst_state_read_port #(
 );
   /* verilator no_inline_module */
   // ---- Requests ---------------------------------------------------------------------------------
-  logic [2:0] want, grant;
-  logic [3*AddressBits-1:0] want_address;
-  logic [3*TagBits-1:0] want_tag;
+  logic [3:0] want, grant;
+  logic [4*AddressBits-1:0] want_address;
+  logic [4*TagBits-1:0] want_tag;
   logic [AddressBits-1:0] address;
   logic [TagBits-1:0] tag;
   logic idle, take, out_room;
 
-  for (genvar k = 0; k < 3; k++) begin : g_kind
+  for (genvar k = 0; k < 4; k++) begin : g_kind
     cst_fifo #(.Width(AddressBits + TagBits), .Depth(4)) u_in (
       .clk_i, .rst_ni,
       .in_valid_i(in_valid_i[k]), .in_ready_o(in_ready_o[k]),
@@ -60,8 +62,12 @@ module cst_state_read_port #(
     end else if (want[1]) begin
       address = want_address[AddressBits +: AddressBits];
       tag = want_tag[TagBits +: TagBits];
+    end else if (!want[0]) begin
+      address = want_address[3*AddressBits +: AddressBits];
+      tag = want_tag[3*TagBits +: TagBits];
     end
     if (idle && out_room) begin
+      grant[3] = want[3] && want[2:0] == '0;
       grant[2] = want[2];
       grant[1] = want[1] && !want[2];
       grant[0] = want[0] && want[2:1] == '0;
@@ -110,13 +116,13 @@ module cst_state_read_port #(
 
   // ---- Answers ----------------------------------------------------------------------------------
   logic head_valid, head_high, second_q, last, out_ready, answer_ready;
-  logic [2:0] head_kind, answer_kind;
+  logic [3:0] head_kind, answer_kind;
   logic [TagBits-1:0] head_tag;
   logic [511:0] first_q;
   logic [767:0] data;
   logic answer_valid;
 
-  cst_fifo #(.Width(TagBits + 4), .Depth(64)) u_out (
+  cst_fifo #(.Width(TagBits + 5), .Depth(64)) u_out (
     .clk_i, .rst_ni,
     .in_valid_i(take), .in_ready_o(out_room), .in_data_i({address[5], grant, tag}),
     .out_valid_o(head_valid), .out_ready_i(r_valid_i && r_ready_o && last),
@@ -131,14 +137,14 @@ module cst_state_read_port #(
       data = head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
   end
 
-  cst_fifo #(.Width(TagBits + 3 + 768), .Depth(2)) u_answer (
+  cst_fifo #(.Width(TagBits + 4 + 768), .Depth(2)) u_answer (
     .clk_i, .rst_ni,
     .in_valid_i(r_valid_i && last), .in_ready_o(answer_ready),
     .in_data_i({head_kind, head_tag, data}),
     .out_valid_o(answer_valid), .out_ready_i(out_ready),
     .out_data_o({answer_kind, out_tag_o, out_data_o}), .fill_o()
   );
-  assign out_valid_o = answer_kind & {3{answer_valid}};
+  assign out_valid_o = answer_kind & {4{answer_valid}};
   assign out_ready = |(answer_kind & out_ready_i);
   assign busy_o = head_valid || ar_valid_q || (|want) || answer_valid;
 

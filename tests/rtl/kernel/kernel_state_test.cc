@@ -26,7 +26,7 @@ enum : uint32_t {
 };
 enum : uint32_t { Running = 1, Stopped = 2, Lost = 4 };
 enum : uint32_t { FaultRead = 1 };
-enum : uint8_t { OpLoad = 1, OpRows = 2, OpBarrier = 4, OpEnd = 5, OpRelease = 6 };
+enum : uint8_t { OpLoad = 1, OpRows = 2, OpBarrier = 4, OpEnd = 5, OpRelease = 6, OpExpire = 7 };
 enum : uint8_t { Fence = 8 };
 
 constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
@@ -157,9 +157,17 @@ class Kernel {
         put_at(at + 2 * BEAT + 8, 1, 8); // epoch
         put_at(at + 2 * BEAT + 16, 32, 8);
         put_at(at + 2 * BEAT + 24, 32, 8);
+        put_at(at + 2 * BEAT + 44, 4, 4); // chunks
         // The directory's one row: chunks 0 to 3. It is stripe 0: channel 0.
         put_at(image_.data(), 0x0400, 2);
         for (uint32_t c = 0; c < 4; c++) put_at(image_.data() + 4 + c * 4, c, 4);
+        return load_block(1);
+    }
+
+    // The same; the value is the row's time, and it lives for 10.
+    Completion load_times() {
+        (void)load();
+        put_at(memory_ + TABLE + BEAT + 48, 10, 8);
         return load_block(1);
     }
 
@@ -228,6 +236,18 @@ class Kernel {
         CHECK_EQ(sealed.from, 1024);
         CHECK_EQ(sealed.epoch_first, 52);
     }
+
+    Command expire(uint64_t bucket, uint32_t count, int64_t now) {
+        Command command;
+
+        command.op = OpExpire;
+        command.at = bucket;
+        command.count = count;
+        command.now = uint64_t(now);
+        return command;
+    }
+
+    const uint8_t *result(uint32_t index) const { return memory_ + RESULTS + index * 2 * BEAT; }
 
     Completion release(uint64_t epoch, uint64_t to) {
         Command command;
@@ -304,7 +324,7 @@ TEST(a_wrong_command_says_so_and_changes_nothing) {
     };
 
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 0; });
-    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 7; });
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 8; });
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 255; });
     wrong(CST_USAGE, [](Command &c) { c.flags |= 128; });
     wrong(CST_USAGE, [](Command &c) { c.reserved0 = 1; });
@@ -388,6 +408,79 @@ TEST(a_release_gives_back_places_and_refuses_what_is_not_sealed) {
     CHECK_CODE(cst_code(kernel.done(kernel.rows(3, 0)).code), CST_ABORTED);
     CHECK_EQ(kernel.load_full_segment().code, CST_OK);
     CHECK_EQ(kernel.done(kernel.rows(3, 0)).code, CST_OK);
+}
+
+TEST(rows_past_their_time_are_absent_and_an_expiry_takes_them) {
+    Kernel kernel;
+
+    CHECK_EQ(kernel.load_times().code, CST_OK);
+    CHECK_EQ(kernel.done(kernel.rows(20, 0)).rows_count, 20); // times 0, 3, ... 57, at time 0
+    for (int64_t now : {INT64_MIN, INT64_C(9), INT64_C(40), INT64_MAX}) {
+        const int64_t gone = now < 10 ? 0 : now == 40 ? 11 : 20;
+        Command look = kernel.rows(20, 2);
+
+        look.results = BATCH + RESULTS;
+        look.now = uint64_t(now);
+        CHECK_EQ(kernel.done(look).code, CST_OK);
+        for (uint32_t r = 0; r < 20; r++) CHECK_EQ(kernel.result(r)[1], r >= gone);
+    }
+    Completion done = kernel.done(kernel.expire(30, 32, 40)); // round the end of the buckets
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.row, 32);
+    CHECK_EQ(done.rows_count, 9);
+    CHECK_EQ(done.tail, 32 + 20); // the records of this epoch became tombstones
+    CHECK_EQ(kernel.done(kernel.expire(0, 0, 40)).rows_count, 9);
+    CHECK_EQ(kernel.done(kernel.expire(31, 32, 40)).rows_count, 9);
+    // A delete of what is past its time does nothing, an upsert begins anew.
+    Command late = kernel.rows(20, 1);
+    late.now = 1000;
+    CHECK_EQ(kernel.done(late).rows_count, 9);
+    late = kernel.rows(20, 0);
+    late.now = 1000;
+    CHECK_EQ(kernel.done(late).rows_count, 20);
+}
+
+TEST(an_expiry_of_what_is_not_there_says_so) {
+    Kernel kernel;
+    struct Wrong {
+        uint64_t bucket;
+        uint32_t count;
+        cst_code code;
+    };
+
+    for (const Wrong &wrong : {Wrong{32, 1, CST_USAGE}, Wrong{UINT64_C(1) << 40, 1, CST_USAGE},
+                               Wrong{UINT64_MAX, 1, CST_USAGE}, Wrong{0, 33, CST_USAGE},
+                               Wrong{0, 65537, CST_LIMIT}, Wrong{0, UINT32_MAX, CST_LIMIT}}) {
+        CHECK_EQ(kernel.load_times().code, CST_OK);
+        CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
+        const Completion done = kernel.done(kernel.expire(wrong.bucket, wrong.count, 1000));
+        CHECK_CODE(cst_code(done.code), wrong.code);
+        CHECK_EQ(done.rows_count, 20);
+        CHECK_CODE(cst_code(kernel.done(kernel.expire(0, 1, 1000)).code), CST_ABORTED);
+    }
+    CHECK_EQ(kernel.load().code, CST_OK);
+    CHECK_CODE(cst_code(kernel.done(kernel.expire(0, 1, 1000)).code), CST_UNSUPPORTED);
+    kernel.check_works();
+}
+
+TEST(a_walk_through_a_memory_that_fails_ends_the_run) {
+    Kernel kernel;
+
+    CHECK_EQ(kernel.load_times().code, CST_OK);
+    CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
+    kernel.answers = false;
+    CHECK_CODE(cst_code(kernel.done(kernel.expire(0, 32, 1000)).code), CST_DEVICE_LOST);
+    kernel.wait_done();
+    kernel.answers = true;
+    kernel.soft_reset();
+    for (uint32_t i = 0; i < 8; i++) { // and a reset in its midst
+        CHECK_EQ(kernel.load_times().code, CST_OK);
+        CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
+        kernel.put(kernel.expire(0, 32, 1000));
+        kernel.run(test_random_below(900));
+        kernel.soft_reset();
+    }
+    kernel.check_works();
 }
 
 TEST(arguments_that_cannot_be_end_the_run) {

@@ -33,6 +33,7 @@ table_view table_view_of(const cst_table *table) {
         .epoch_first = control->epoch_first,
         .log_tail = control->log_tail,
         .log_floor = control->log_floor,
+        .chunks = control->chunks_frontier,
     };
 }
 
@@ -55,6 +56,11 @@ cst_delta table_reference_seal(cst_table *table) {
 
 cst_code table_reference_release(cst_table *table, const cst_delta *delta) {
     return csti_reference_release(table, delta);
+}
+
+cst_code table_reference_expire(cst_table *table, uint64_t *bucket, uint32_t buckets_count,
+                                int64_t now_us, uint32_t *expired_out) {
+    return csti_reference_expire(table, bucket, buckets_count, now_us, expired_out);
 }
 
 cst_code table_reference_grow(cst_table *table, uint64_t hash) {

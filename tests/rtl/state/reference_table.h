@@ -19,6 +19,7 @@ typedef struct table_view {
     uint32_t log_segments_budget; // that the budget pays for, with all else as it is
     uint32_t depth_max, log_segments_frontier, log_free_first, log_free_count;
     uint64_t rows_count, epoch, epoch_first, log_tail, log_floor;
+    uint32_t chunks; // below the frontier
 } table_view;
 
 table_view table_view_of(const cst_table *table);
@@ -29,6 +30,8 @@ cst_code table_reference_lookup(cst_table *table, const cst_rows *keys, uint8_t 
                                 uint32_t values_stride, uint8_t *found_out);
 cst_delta table_reference_seal(cst_table *table);
 cst_code table_reference_release(cst_table *table, const cst_delta *delta);
+cst_code table_reference_expire(cst_table *table, uint64_t *bucket, uint32_t buckets_count,
+                                int64_t now_us, uint32_t *expired_out);
 cst_code table_reference_grow(cst_table *table, uint64_t hash);
 
 #ifdef __cplusplus

@@ -38,7 +38,7 @@ static void check_counters(const Seen &seen) {
         if (seen.counters[i] == 0)
             TEST_FAIL("%s: none in %" PRIu64 " streams", names[i], seen.streams);
     CHECK(seen.durable_early > 0);
-    CHECK(seen.releases > 0);
+    CHECK(seen.releases > 0 && seen.walked > 0 && seen.expired > 0);
 }
 
 static void check_code(const Seen &seen, cst_code code) {
@@ -61,8 +61,10 @@ TEST(random_streams_leave_the_bytes_of_the_reference) {
     Seen seen;
 
     streams<Vstate_small>({}, &seen, 16, 3, 160);
-    // Two keys with one tag in one bucket are rare: of 64 streams some have them.
-    while (seen.counters[FALSE_CANDIDATES] == 0 && seen.streams < 64)
+    // Two keys with one tag in one bucket are rare, and so are rows past their time when an expiry
+    // comes: of 64 streams some have them.
+    while ((seen.counters[FALSE_CANDIDATES] == 0 || seen.expired == 0 || seen.releases == 0) &&
+           seen.streams < 64)
         streams<Vstate_small>({}, &seen, 1, 3, 160);
     check_counters(seen);
 }
@@ -86,6 +88,20 @@ TEST(keys_of_every_length_up_to_sixteen_bytes) {
         streams<Vstate_small>(knobs, &seen, 1, 1, 100);
     }
     check_code(seen, CST_KEY_TOO_LONG);
+}
+
+TEST(rows_past_their_time_are_absent_until_an_expiry_takes_them) {
+    Seen seen;
+
+    for (uint32_t i = 0; i < 6; i++) {
+        StreamKnobs knobs;
+
+        knobs.ttl = true;
+        knobs.keys = 40 + i * 100;
+        knobs.words = 1 + i;
+        streams<Vstate_small>(knobs, &seen, 1, 4, 160);
+    }
+    CHECK(seen.expired > 20);
 }
 
 TEST(every_accumulator_of_every_number) {

@@ -21,6 +21,7 @@ struct StreamKnobs {
     uint32_t edges = 2;        // of 1024 numbers
     uint64_t budget_bytes = 0; // 0: drawn
     uint64_t rows_hint = 0;    // 0: drawn
+    bool ttl = false;          // rows have a time to live; else a third of the tables
     uint32_t log_ready = 0;    // log segments that are, until one is missed; 0: as the table says
     bool quick = false; // neither memory nor ports hold back; numbers stay small; no bent hashes
     cst_program program = {}; // without a value: drawn
@@ -28,7 +29,7 @@ struct StreamKnobs {
 
 // What happened in all streams of a test, so that it can ask whether what it is for was there.
 struct Seen {
-    uint64_t streams = 0, applied = 0, durable_early = 0, releases = 0;
+    uint64_t streams = 0, applied = 0, durable_early = 0, releases = 0, expired = 0, walked = 0;
     uint64_t codes[128] = {};
     uint64_t counters[COUNTERS] = {};
 };
@@ -82,6 +83,9 @@ template <class Model> class Stream {
         std::vector<Op> ops;
 
         release_some();
+        set_now();
+        if (test_random_below(2) == 0) walk();
+        if (options_.program.ttl_us != CST_TTL_NONE && test_random_below(2) == 0) expire();
         for (uint32_t i = 0; i < count; i++) ops.push_back(draw_op());
         for (uint32_t stops = 0; !ops.empty() && stops < STOPS_MAX; stops++) ops = play(ops);
     }
@@ -142,6 +146,7 @@ template <class Model> class Stream {
         if (knobs_.rows_hint) options_.rows_hint = knobs_.rows_hint;
         draw_program();
         if (knobs_.program.value_bytes > 0) options_.program = knobs_.program;
+        draw_ttl();
         options_.budget_bytes = knobs_.budget_bytes ? knobs_.budget_bytes : draw_budget();
     }
 
@@ -153,6 +158,23 @@ template <class Model> class Stream {
         if (test_random_below(2) == 0) return (1u << 20) + test_random_below(16) * 65536;
         return empty + (1 + test_random_below(3)) * options_.log_segment_bytes +
                test_random_below(12) * chunk_bytes;
+    }
+
+    // Any word may be the time; it is small numbers mostly, and whatever the program makes of them.
+    void draw_ttl() {
+        cst_program &program = options_.program;
+
+        if (program.value_bytes < 8 || knobs_.quick) return;
+        if (!knobs_.ttl && test_random_below(3) != 0) return;
+        program.ttl_us = test_random_below(8) == 0 ? INT64_MAX : 1 + test_random_below(100);
+        program.time_offset = uint16_t(test_random_below(program.value_bytes / 8) * 8);
+    }
+
+    int64_t draw_now() const {
+        static const int64_t edges[] = {INT64_MIN, INT64_MAX, -1, 0};
+
+        if (test_random_below(16) == 0) return edges[test_random_below(4)];
+        return int64_t(test_random_below(250));
     }
 
     // Lanes in any order; a presence word in one of them, or none, or the whole replaced.
@@ -288,6 +310,7 @@ template <class Model> class Stream {
                                                               : CST_TYPE_U64;
         }
         rows.rows_count = 1;
+        rows.now_us = now_us_;
         rows.ops = &kind;
         rows.hashes = &op.hash;
         rows.keys = key;
@@ -306,6 +329,7 @@ template <class Model> class Stream {
 
         memcpy(key, op.key, KEY_BYTES);
         rows.rows_count = 1;
+        rows.now_us = now_us_;
         rows.hashes = &op.hash;
         rows.keys = key;
         rows.key_offsets = offsets;
@@ -339,6 +363,93 @@ template <class Model> class Stream {
         seen_.releases += code == CST_OK;
         unit->compare();
         return code;
+    }
+
+    void set_now() {
+        now_us_ = draw_now();
+        unit->set_now(now_us_);
+    }
+
+    uint64_t draw_buckets(uint32_t *count_out) const {
+        const uint64_t all = table_view_of(table_).chunks * UINT64_C(8);
+
+        *count_out = uint32_t(1 + test_random_below(test_random_below(2) == 0 ? all : 6));
+        if (*count_out > all) *count_out = uint32_t(all);
+        return test_random_below(all);
+    }
+
+    // A walk from any slot on: every occupied slot once, in order, as it is in memory.
+    void walk() {
+        const table_view view = table_view_of(table_);
+        const uint32_t bytes = entry_bytes(options_);
+        const uint64_t all = view.chunks * UINT64_C(8);
+        const uint64_t bursts = unit->memory.bursts_count;
+        uint32_t buckets;
+        uint64_t slot = draw_buckets(&buckets) * 16 + test_random_below(16);
+        const uint64_t first = slot;
+        uint64_t seen = 0, here = 0, stop = UINT64_MAX;
+        const auto is_occupied = [&](uint64_t at) {
+            uint16_t occupied;
+
+            memcpy(&occupied, view.index + at / 16 * 64 + 32, 2);
+            return (occupied >> at % 16 & 1) != 0;
+        };
+
+        for (uint64_t at = first, end = (first / 16 + buckets) * 16; at < end; at++)
+            here += is_occupied(at % (all * 16));
+        if (here > 0 && test_random_below(3) == 0) stop = 1 + test_random_below(here);
+        unit->walk(
+            first, buckets,
+            [&](const Walked &item) {
+                for (; !is_occupied(slot % (all * 16)); slot++) {}
+                CHECK_EQ(item.slot, slot % (all * 16));
+                CHECK_EQ(item.index, slot / 16 - first / 16);
+                CHECK_BYTES(item.entry, view.slots + item.slot * bytes, bytes);
+                slot++;
+                seen++;
+            },
+            stop);
+        CHECK_EQ(seen, std::min(here, stop));
+        CHECK(unit->memory.bursts_count - bursts <= buckets * (1 + bytes / 32 * UINT64_C(8)));
+        seen_.walked += seen;
+    }
+
+    // EXPIRE as a kernel does it: a walk, and a conditional delete of each row that it offers.
+    void expire() {
+        uint32_t buckets, expired, expired_all = 0;
+        const uint64_t all = table_view_of(table_).chunks * UINT64_C(8);
+        const uint64_t first = draw_buckets(&buckets);
+        uint64_t bucket = first;
+        uint32_t done = 0;
+        cst_code code = CST_OK;
+        Op end = {};
+
+        unit->walk(first * 16, buckets, [&](const Walked &item) {
+            Op op = {};
+
+            memcpy(&op.hash, item.entry, 8);
+            op.kind = KIND_EXPIRE;
+            op.row = item.index;
+            op.key_bytes = item.entry[8];
+            memcpy(op.key, item.entry + 16, op.key_bytes);
+            unit->push(op);
+        });
+        end.kind = KIND_END;
+        end.row = buckets;
+        unit->push(end);
+        for (; code == CST_OK && done < buckets; done += code == CST_OK) {
+            code = table_reference_expire(table_, &bucket, 1, now_us_, &expired);
+            expired_all += expired;
+        }
+        CHECK_EQ(bucket, (first + done) % all);
+        std::vector<Result> results = unit->run(code == CST_OK ? 1 : 2);
+        CHECK_EQ(results.back().kind, KIND_END);
+        CHECK_CODE(cst_code(results.back().code), code);
+        CHECK_EQ(results.back().row, done);
+        unit->compare();
+        seen_.expired += expired_all;
+        seen_.codes[code]++;
+        if (code != CST_OK) unit->resume();
     }
 
     // Deltas of old, one of them again, one that was never sealed, one that ends behind the log.
@@ -459,6 +570,7 @@ template <class Model> class Stream {
     std::vector<cst_delta> deltas_;
     size_t log_ready_ = 0; // what the table said
     bool skewed_ = false;
+    int64_t now_us_ = 0;
 };
 
 #endif

@@ -22,6 +22,7 @@ enum {
     KIND_LOOKUP = 2,
     KIND_BARRIER = 3,
     KIND_END = 4,
+    KIND_EXPIRE = 5,
     QUIET_CLOCKS_MAX = 20000,
     CLOCKS_MAX = 1000000, // of a stream
 };
@@ -76,6 +77,18 @@ struct Op {
     uint8_t operands[VALUE_BYTES];
 };
 
+// What a walk offers: an entry, where it stands.
+struct Walked {
+    uint32_t index = 0;
+    uint64_t slot = 0;
+    uint8_t entry[96] = {};
+
+    bool operator==(const Walked &other) const {
+        return index == other.index && slot == other.slot &&
+               memcmp(entry, other.entry, sizeof entry) == 0;
+    }
+};
+
 struct Result {
     uint8_t kind = 0, code = 0;
     uint32_t row = 0;
@@ -104,6 +117,9 @@ template <class Model> class Unit {
           sink_(
               bench, bench->result_valid_o, bench->result_ready_i, [this] { return result(); },
               stalls ? Stalls::drawn("result") : Stalls::none()),
+          walk_sink_(
+              bench, bench->walk_valid_o, bench->walk_ready_i, [this] { return walked(); },
+              stalls ? Stalls::drawn("walk") : Stalls::none()),
           watch_(*this) {
         // Regions begin anywhere on 64 bytes, so that bursts meet the lines of 4 KiB everywhere.
         const uint64_t room = region_room(options.budget_bytes);
@@ -120,6 +136,8 @@ template <class Model> class Unit {
         bench->resume_i = 0;
         bench->soft_reset_i = 0;
         bench->release_i = 0;
+        bench->walk_i = 0;
+        bench->walk_stop_i = 0;
         bench->place_index_i = 0;
         memory.allowed_from = directory_.base / 4096 * 4096;
         memory.allowed_end = (log_.base + room + 4095) / 4096 * 4096;
@@ -130,6 +148,7 @@ template <class Model> class Unit {
     void reset() {
         source_.clear();
         sink_.items.clear();
+        walk_sink_.items.clear();
         watch_.deltas.clear();
         memory.clear();
         bench.reset();
@@ -162,6 +181,8 @@ template <class Model> class Unit {
         bench->soft_reset_i = 0;
         sink_.idle();
         sink_.items.clear();
+        walk_sink_.idle();
+        walk_sink_.items.clear();
         CHECK(!bench->ready_o);
     }
 
@@ -256,6 +277,38 @@ template <class Model> class Unit {
         bench->resume_i = 0;
     }
 
+    // What the clock is for the next operations. Needs the unit idle.
+    void set_now(int64_t us) {
+        now_us_ = us;
+        configure(table_view_of(table_));
+    }
+
+    // Buckets from a slot on, all that is occupied; `take` sees an entry when it is offered. Ends
+    // when nothing is under way any more, or after `entries_max` entries.
+    template <class Take>
+    void walk(uint64_t first, uint32_t buckets, Take take, uint64_t entries_max = UINT64_MAX) {
+        uint64_t entries = 0;
+
+        CHECK(bench->idle_o);
+        bench->walk_i = 1;
+        bench->walk_first_i = IData(first);
+        bench->walk_buckets_i = IData(buckets);
+        bench.tick();
+        bench->walk_i = 0;
+        CHECK(bench->walk_busy_o);
+        while (bench->walk_busy_o || !source_.empty()) {
+            tick();
+            for (const Walked &item : walk_sink_.items) {
+                CHECK(++entries <= entries_max);
+                walked_count_++;
+                take(item);
+                if (entries == entries_max) bench->walk_stop_i = 1;
+            }
+            walk_sink_.items.clear();
+        }
+        bench->walk_stop_i = 0;
+    }
+
     // RELEASE of a delta: a segment a clock, and two more.
     cst_code release(const cst_delta &delta) {
         const uint64_t segments = delta.to >> table_view_of(table_).log_segment_shift;
@@ -346,7 +399,7 @@ template <class Model> class Unit {
     }
 
     uint64_t moves_count() const {
-        return source_.taken_count + sink_.items.size() + memory.bursts_count;
+        return source_.taken_count + sink_.items.size() + memory.bursts_count + walked_count_;
     }
 
     // Compares a delta's bytes in the clock in which its epoch is said to be durable.
@@ -403,6 +456,8 @@ template <class Model> class Unit {
             indexes |= uint64_t(i) << lane * 4;
         }
         const bool has_presence = program.presence_offset != CST_NO_OFFSET;
+        int64_t past = 0;
+        const bool below_all = __builtin_sub_overflow(now_us_, int64_t(program.ttl_us), &past);
         Bits()
             .put(indexes, 32)
             .put(sources, 8)
@@ -426,6 +481,10 @@ template <class Model> class Unit {
             .put(entry_bytes(options_) / 32, 2)
             .put(memory.allowed_end / 4096, ADDRESS_BITS - 12 + 1)
             .put(memory.allowed_from / 4096, ADDRESS_BITS - 12)
+            .put(view.chunks, 24)
+            .put(uint64_t(past), 64)
+            .put(program.time_offset / 8, 3)
+            .put(program.ttl_us != CST_TTL_NONE && !below_all, 1)
             .copy_to(bench->config_i);
     }
 
@@ -455,13 +514,25 @@ template <class Model> class Unit {
         return out;
     }
 
+    Walked walked() {
+        Walked out;
+
+        out.index = bench->walk_index_o;
+        out.slot = bench->walk_slot_o;
+        memcpy(out.entry, &bench->walk_entry_o[0], sizeof out.entry);
+        return out;
+    }
+
     cst_table *table_;
     const cst_table_options &options_;
     Region directory_, index_, slots_, log_;
     Source<Op> source_;
     Sink<Result> sink_;
+    Sink<Walked> walk_sink_;
     Watch watch_;
     uint32_t quiet_clocks_ = 0;
+    int64_t now_us_ = 0;
+    uint64_t walked_count_ = 0;
 };
 
 #endif

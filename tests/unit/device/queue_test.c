@@ -320,7 +320,6 @@ TEST(scan_gives_what_restore_takes) {
 
 TEST(expire_says_how_many_and_where_it_stands) {
     for (size_t uri = 0; uri < URIS_COUNT; uri++) {
-        if (strcmp(uris[uri], "sim:") == 0) continue; // it refuses rows with a time to live
         cst_table_options options = fixture_options();
         fixture_rows *rows = fixture_rows_make(100, 0);
         fixture f;
