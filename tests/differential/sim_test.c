@@ -196,7 +196,6 @@ static void expire(both *b) {
         if (done.code == CST_OK) return;
         count -= done.rows_done;
         go_on(b, &done, &rows);
-        if (done.code == CST_UNSUPPORTED) return;
     }
 }
 
@@ -303,7 +302,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
         if (rows_chance(30)) look_up(b, command);
         if (rows_chance(40)) barrier(b);
         if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
-        if (rows_chance(b->knobs.options.program.ttl_us ? 70 : 5)) expire(b);
+        if (b->knobs.options.program.ttl_us && rows_chance(70)) expire(b);
         if (rows_chance(20)) images_compare(b);
     }
     barrier(b);
@@ -315,10 +314,14 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     free(batch);
 }
 
+enum { STREAMS_MIN = 8, STREAMS_MAX = 32 };
+
+// What is drawn may leave something out: of 32 streams some have it.
 TEST(random_streams_give_equal_completions_deltas_and_images) {
     uint64_t rows = 0, stops = 0, grows = 0, expired = 0;
+    bool all = false;
 
-    for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t i = 0; i < STREAMS_MIN || (!all && i < STREAMS_MAX); i++) {
         both b = {0};
 
         stream(&b, i % 4 == 3 ? "sim:?memory=ddr4" : "sim:", 8);
@@ -326,9 +329,10 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         stops += b.stops_count;
         grows += b.grows_count;
         expired += b.expired_count;
+        all = stops > 0 && grows > 0 && expired > 0;
     }
     CHECK(rows > 2000);
-    CHECK(stops > 0 && grows > 0 && expired > 0);
+    CHECK(all);
 }
 
 enum { COLUMN_ROWS = 700 };

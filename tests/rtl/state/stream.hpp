@@ -166,7 +166,7 @@ template <class Model> class Stream {
 
         if (program.value_bytes < 8 || knobs_.quick) return;
         if (!knobs_.ttl && test_random_below(3) != 0) return;
-        program.ttl_us = test_random_below(8) == 0 ? INT64_MAX : 1 + test_random_below(100);
+        program.ttl_us = test_random_below(8) == 0 ? INT64_MAX : 1 + test_random_below(40);
         program.time_offset = uint16_t(test_random_below(program.value_bytes / 8) * 8);
     }
 
@@ -374,7 +374,7 @@ template <class Model> class Stream {
         const uint64_t all = table_view_of(table_).chunks * UINT64_C(8);
 
         *count_out = uint32_t(1 + test_random_below(test_random_below(2) == 0 ? all : 6));
-        if (*count_out > all) *count_out = uint32_t(all);
+        if (*count_out > all || test_random_below(3) == 0) *count_out = uint32_t(all);
         return test_random_below(all);
     }
 
