@@ -32,7 +32,7 @@ typedef struct both {
     uint32_t deltas_count;
     int64_t now_us;
     uint64_t bucket; // the next to expire
-    uint64_t rows_count, stops_count, grows_count, expired_count;
+    uint64_t rows_count, stops_count, grows_count, expired_count, scanned_count;
 } both;
 
 static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
@@ -199,6 +199,40 @@ static void expire(both *b) {
     }
 }
 
+enum { SCAN_BYTES_MAX = 20000 };
+
+// All rows, in buffers of one size that may hold less than a record.
+static void scan(both *b) {
+    static uint8_t records[SIDES][SCAN_BYTES_MAX];
+    const size_t bytes = test_random_below(rows_chance(50) ? 300 : SCAN_BYTES_MAX);
+    cst_scan scans[SIDES] = {{.now_us = b->now_us}, {.now_us = b->now_us}};
+    cst_completion done[SIDES];
+
+    do {
+        memset(records, 0xee, sizeof records);
+        for (uint32_t s = 0; s < SIDES; s++) {
+            const cst_command command = {.ops = CST_OP_SCAN,
+                                         .table = b->sides[s].table,
+                                         .scan = &scans[s],
+                                         .scan_out = records[s],
+                                         .scan_bytes = bytes};
+
+            CHECK_OK(cst_queue_submit(b->sides[s].queue, &command, NULL, NULL));
+            CHECK_OK(cst_queue_wait(b->sides[s].queue, UINT64_MAX));
+            CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done[s], 1), 1);
+        }
+        CHECK_EQ(done[SIM].code, done[CPU].code);
+        CHECK_EQ(done[SIM].count, done[CPU].count);
+        CHECK_EQ(done[SIM].position, done[CPU].position);
+        CHECK_EQ(scans[SIM].position, scans[CPU].position);
+        CHECK_EQ(scans[SIM].grows, scans[CPU].grows);
+        CHECK(memcmp(records[SIM], records[CPU], sizeof records[CPU]) == 0);
+        b->scanned_count += done[CPU].count;
+    } while (done[CPU].code == CST_OK && done[CPU].count > 0);
+    for (uint32_t s = 0; s < SIDES; s++)
+        if (done[s].stopped) CHECK_OK(cst_queue_resume(b->sides[s].queue, NULL));
+}
+
 // The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
 static void work_check(const both *b) {
     cst_simulation simulation;
@@ -303,8 +337,10 @@ static void stream(both *b, const char *uri, uint32_t steps) {
         if (rows_chance(40)) barrier(b);
         if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
         if (b->knobs.options.program.ttl_us && rows_chance(70)) expire(b);
+        if (rows_chance(20)) scan(b);
         if (rows_chance(20)) images_compare(b);
     }
+    scan(b);
     barrier(b);
     images_compare(b);
     work_check(b);
@@ -318,7 +354,7 @@ enum { STREAMS_MIN = 8, STREAMS_MAX = 32 };
 
 // What is drawn may leave something out: of 32 streams some have it.
 TEST(random_streams_give_equal_completions_deltas_and_images) {
-    uint64_t rows = 0, stops = 0, grows = 0, expired = 0;
+    uint64_t rows = 0, stops = 0, grows = 0, expired = 0, scanned = 0;
     bool all = false;
 
     for (uint32_t i = 0; i < STREAMS_MIN || (!all && i < STREAMS_MAX); i++) {
@@ -329,7 +365,8 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         stops += b.stops_count;
         grows += b.grows_count;
         expired += b.expired_count;
-        all = stops > 0 && grows > 0 && expired > 0;
+        scanned += b.scanned_count;
+        all = stops > 0 && grows > 0 && expired > 0 && scanned > 0;
     }
     CHECK(rows > 2000);
     CHECK(all);

@@ -7,7 +7,7 @@
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
 //
 // A queue has a card of its own, opened at its first command that needs one. A command is done when
-// submit returns. What the circuit does not do (GROW, SCAN, RESTORE, and keys that
+// submit returns. What the circuit does not do (GROW, RESTORE, and keys that
 // are not its kind) the host does to the same image, while the card is idle: each command ends with
 // a fence. A table whose image the host may have touched is loaded anew.
 //
@@ -43,6 +43,7 @@ enum {
     SIM_OP_END = 5,
     SIM_OP_RELEASE = 6,
     SIM_OP_EXPIRE = 7,
+    SIM_OP_SCAN = 8,
 };
 enum { SIM_FLAG_ENCODE = 1, SIM_FLAG_HASH = 2, SIM_FLAG_WIDE = 4, SIM_FLAG_FENCE = 8 };
 enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
@@ -51,10 +52,10 @@ typedef struct sim_descriptor {
     uint32_t number; // written last
     uint8_t op, flags;
     uint16_t reserved0;
-    uint32_t count, row;
+    uint32_t count, row; // SCAN: buckets, and at most so many rows
     uint64_t address, results;
-    uint64_t now;       // rows, EXPIRE: microseconds
-    uint64_t at, epoch; // RELEASE: the delta's end and epoch; EXPIRE: the first bucket
+    uint64_t now;       // rows, EXPIRE, SCAN: microseconds
+    uint64_t at, epoch; // RELEASE: the delta's end and epoch; EXPIRE: the first bucket; SCAN: slot
     uint64_t reserved1;
 } sim_descriptor;
 _Static_assert(sizeof(sim_descriptor) == SIM_BEAT_BYTES, "a command is a beat");
@@ -180,5 +181,7 @@ cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completi
 cst_code sim_release(sim_queue *queue, sim_table *table, const cst_delta *delta);
 cst_code sim_expire(sim_queue *queue, sim_table *table, const cst_command *command,
                     cst_completion *out);
+cst_code sim_scan(sim_queue *queue, sim_table *table, const cst_command *command,
+                  cst_completion *out);
 
 #endif

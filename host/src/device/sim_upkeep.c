@@ -46,9 +46,60 @@ cst_code sim_expire(sim_queue *queue, sim_table *table, const cst_command *comma
 
     out->position = command->expire_bucket;
     if (command->expire_buckets_count == 0) return CST_OK;
-    if (control->program.ttl_us == CST_TTL_NONE) return CST_UNSUPPORTED;
     if (out->position >= buckets_all) out->position = 0;
     while (code == CST_OK && out->rows_done < command->expire_buckets_count)
         code = expire_piece(queue, table, command, buckets_all, out);
+    return code;
+}
+
+// One command to the card: rows from command->scan on, until its results are full, or its buckets
+// done. A row is a record in one beat or two; the caller gets them without what lies between.
+static cst_code scan_piece(sim_queue *queue, sim_table *table, const cst_command *command,
+                           uint64_t buckets_all, uint64_t rows_max, cst_completion *out) {
+    const uint32_t bytes = table->cpu.image->entry_bytes;
+    const uint32_t stride = bytes > SIM_BEAT_BYTES ? 2 * SIM_BEAT_BYTES : SIM_BEAT_BYTES;
+    const uint8_t *results = queue->ops->memory(queue->card) + SIM_RESULTS_AT;
+    cst_scan *scan = command->scan;
+    const uint64_t buckets_left = buckets_all - scan->position / CSTI_BUCKET_SLOTS;
+    const sim_descriptor descriptor = {
+        .op = SIM_OP_SCAN,
+        .count = (uint32_t)(buckets_left < SIM_ROWS_MAX ? buckets_left : SIM_ROWS_MAX),
+        .row = (uint32_t)(rows_max < SIM_ROWS_MAX ? rows_max : SIM_ROWS_MAX),
+        .results = SIM_RESULTS_AT,
+        .now = (uint64_t)scan->now_us,
+        .at = scan->position,
+    };
+    sim_completion done;
+    cst_code code = sim_run_load(queue, table);
+
+    if (code == CST_OK) code = sim_run(queue, &descriptor, &done);
+    if (code != CST_OK) return code;
+    if (done.row > descriptor.row || done.from < scan->position) return CST_DEVICE_LOST;
+    for (uint32_t i = 0; i < done.row; i++)
+        memcpy(command->scan_out + out->position + (size_t)i * bytes, results + (size_t)i * stride,
+               bytes);
+    out->position += (uint64_t)done.row * bytes;
+    out->count += done.row;
+    scan->position = done.from;
+    return CST_OK;
+}
+
+cst_code sim_scan(sim_queue *queue, sim_table *table, const cst_command *command,
+                  cst_completion *out) {
+    const csti_control *control = table->cpu.image->control;
+    const uint64_t buckets_all = (uint64_t)control->chunks_frontier * CSTI_CHUNK_BUCKETS;
+    cst_scan *scan = command->scan;
+    cst_code code = CST_OK;
+
+    while (code == CST_OK) {
+        const uint64_t rows_max =
+            (command->scan_bytes - out->position) / table->cpu.image->entry_bytes;
+
+        if (rows_max == 0) return out->count ? CST_OK : CST_LIMIT;
+        if (scan->position == 0) scan->grows = control->grows_count;
+        if (scan->grows != control->grows_count) return CST_AGAIN;
+        if (scan->position >= buckets_all * CSTI_BUCKET_SLOTS) return CST_OK;
+        code = scan_piece(queue, table, command, buckets_all, rows_max, out);
+    }
     return code;
 }

@@ -9,7 +9,8 @@
 //
 //   ring ─► descriptor ─► check ─┬─ OpLoad: table block ─► config, control block, places
 //     ▲                          ├─ OpRows, OpKeys: rows ─► cst_kernel_rows ─► operations, results
-//     │                          ├─ OpExpire: entries of a walk ──────────────────┤
+//     │                          ├─ OpExpire: entries of a walk ─► operations     │
+//     │                          ├─ OpScan:   entries of a walk ─► records        │
 //     │ read again while its     ├─ OpBarrier, OpRelease, OpEnd                   │
 //     └ number is not the next   └──────────────► completion ◄────────────────────┘
 `default_nettype none
@@ -99,6 +100,7 @@ module cst_kernel_commands #(
   input  wire logic         walk_valid_i,
   output      logic         walk_ready_o,
   input  wire logic [16:0]  walk_index_i,
+  input  wire logic [SlotNoBits-1:0] walk_slot_i,
   input  wire logic [767:0] walk_entry_i,
   output      logic         op_valid_o,
   input  wire logic         op_ready_i,
@@ -152,7 +154,8 @@ module cst_kernel_commands #(
   assign fresh = read.number == number_q;
 
   // ---- A command's sizes and whether it can be --------------------------------------------------
-  logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, is_expire, gives, flag_wrong;
+  logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, is_expire;
+  logic is_scan, gives, flag_wrong;
   logic at_wrong;
   logic [63:0] buckets_all;
   logic [BeatsBits-1:0] beats_q, place_beats;
@@ -166,14 +169,16 @@ module cst_kernel_commands #(
   assign is_end = command_q.op == cst_kernel_pkg::OpEnd;
   assign is_release = command_q.op == cst_kernel_pkg::OpRelease;
   assign is_expire = command_q.op == cst_kernel_pkg::OpExpire;
+  assign is_scan = command_q.op == cst_kernel_pkg::OpScan;
   assign buckets_all = {37'b0, config_o.chunks, 3'b0};
-  assign gives = is_keys || (is_rows && command_q.results != '0);
+  assign gives = is_keys || is_scan || (is_rows && command_q.results != '0);
   assign flag_wrong = command_q.flags[7:4] != '0 || command_q.reserved0 != '0 ||
                       command_q.reserved1 != '0 || (!is_release && command_q.epoch != '0) ||
-                      (!is_release && !is_expire && command_q.at != '0) ||
-                      (!is_rows && !is_expire && command_q.now != '0);
-  // Buckets that the image has, each once.
-  assign at_wrong = command_q.at >= buckets_all || 64'(command_q.count) > buckets_all;
+                      (!is_release && !is_expire && !is_scan && command_q.at != '0) ||
+                      (!is_rows && !is_expire && !is_scan && command_q.now != '0);
+  // Buckets that the image has, each once; a scan ends with the last.
+  assign at_wrong = is_expire ? command_q.at >= buckets_all || 64'(command_q.count) > buckets_all
+                              : 65'(command_q.at[63:4]) + 65'(command_q.count) > 65'(buckets_all);
   assign place_beats = BeatsBits'((command_q.count + 32'd31) >> 5);
 
   always_comb begin
@@ -182,19 +187,22 @@ module cst_kernel_commands #(
       if (command_q.address < first_byte || address_end_q > end_byte ||
           command_q.address[5:0] != '0)
         check_code = cst_pkg::CodeUsage;
-      if (gives && (command_q.results < first_byte || results_end_q > end_byte ||
-                    command_q.results[5:0] != '0))
-        check_code = cst_pkg::CodeUsage;
       if (command_q.count > (is_load ? 32'(cst_kernel_pkg::PlacesMax)
                                      : 32'(cst_kernel_pkg::RowsMax)))
         check_code = cst_pkg::CodeLimit;
     end
-    if (is_expire) begin
+    if (gives && (command_q.results < first_byte || results_end_q > end_byte ||
+                  command_q.results[5:0] != '0) && check_code == cst_pkg::CodeOk)
+      check_code = cst_pkg::CodeUsage;
+    if (is_expire || is_scan) begin
       if (at_wrong) check_code = cst_pkg::CodeUsage;
-      if (command_q.count > 32'(cst_kernel_pkg::RowsMax)) check_code = cst_pkg::CodeLimit;
-      if (!has_ttl) check_code = cst_pkg::CodeUnsupported;
+      if (command_q.count > 32'(cst_kernel_pkg::RowsMax) ||
+          (is_scan && command_q.row > 32'(cst_kernel_pkg::RowsMax)))
+        check_code = cst_pkg::CodeLimit;
+      if (is_expire && !has_ttl) check_code = cst_pkg::CodeUnsupported;
     end
-    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end && !is_release && !is_expire)
+    if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end && !is_release && !is_expire &&
+        !is_scan)
       check_code = cst_pkg::CodeUnsupported;
     if (flag_wrong) check_code = cst_pkg::CodeUsage;
     if (stopped_q && (is_rows || is_barrier || is_expire)) check_code = cst_pkg::CodeAborted;
@@ -291,7 +299,7 @@ module cst_kernel_commands #(
     op_o = row_op_i;
     op_valid_o = row_goes;
     if (stage_q == Walking) begin
-      op_valid_o = walk_valid_i && expired;
+      op_valid_o = is_expire && walk_valid_i && expired;
       op_o.kind = cst_state_pkg::KindExpire;
       op_o.row = command_q.row + 32'(walk_index_i);
       op_o.hash = entry_head.hash;
@@ -313,11 +321,34 @@ module cst_kernel_commands #(
     .config_i(config_o), .entry_i(walk_entry_i), .head_o(entry_head), .key_o(entry_key),
     .value_o(), .expired_o(expired)
   );
+
+  // A row of a scan is the record that RESTORE takes: one beat, or two. The rows that it may still
+  // give are left_q, the slot behind what it has seen is next_q.
+  logic record_there, record_over, two_beats, scan_full;
+  logic [SlotNoBits:0] next_q, scan_end;
+  cst_pkg::record_head_t record_head;
+  assign two_beats = !is_scan || config_o.entry_units == 2'd3;
+  assign scan_full = left_q == '0;
+  assign record_there = stage_q == Walking && is_scan && walk_valid_i && !expired && !scan_full;
+  assign record_over = is_scan && data_ready_i &&
+                       (result_q == SecondBeat || (result_q == FirstBeat && !two_beats));
+  assign scan_end = (SlotNoBits+1)'({command_q.at[SlotNoBits:4] + (SlotNoBits-3)'(command_q.count),
+                                     4'd0});
+  always_comb begin
+    record_head = '0;
+    record_head.hash = entry_head.hash;
+    record_head.key_bytes = 16'(entry_head.key_bytes);
+    record_head.units = 16'(config_o.entry_units);
+    record_head.value_bytes = 24'(config_o.value_bytes);
+    record_head.present = 1'b1;
+  end
   assign walk_o = stage_q == Walk && unit_idle_i;
-  assign walk_first_o = {command_q.at[SlotNoBits-5:0], 4'd0};
+  assign walk_first_o = is_scan ? command_q.at[SlotNoBits-1:0]
+                                : {command_q.at[SlotNoBits-5:0], 4'd0};
   assign walk_buckets_o = command_q.count[16:0];
-  assign walk_stop_o = 1'b0;
-  assign walk_ready_o = stage_q == Walking && (op_ready_i || !expired);
+  assign walk_stop_o = stage_q == Walking && is_scan && scan_full;
+  assign walk_ready_o = stage_q == Walking &&
+                        (is_scan ? expired || record_over : op_ready_i || !expired);
 
   assign is_lookup = result_valid_i && result_i.kind == cst_state_pkg::KindLookup;
   assign lookup_there = is_lookup && (stage_q == RowsWait || stage_q == Last ||
@@ -357,6 +388,7 @@ module cst_kernel_commands #(
     completion.epoch_first = 64'(control_i.epoch_first);
     completion.tail = 64'(control_i.tail);
     completion.from = is_release ? 64'(control_i.floor) : from_q;
+    if (is_scan) completion.from = 64'(next_q);
     completion.frontier = 16'(control_i.frontier);
     completion.free_first = 16'(control_i.free_first);
     completion.free_count = 16'(control_i.free_count);
@@ -371,12 +403,12 @@ module cst_kernel_commands #(
                         (stage_q == Load && (!places_on || place_q == '1)) ||
                         (stage_q == RowsWait && row_beat_ready_i);
 
-  assign lookup_asks = lookup_there && result_q == NoResult;
+  assign lookup_asks = (lookup_there || record_there) && result_q == NoResult;
   assign write_taken = write_valid_o && write_ready_i;
   always_comb begin
     write_valid_o = lookup_asks || stage_q == Complete;
     write_address_o = results_q;
-    write_beats_o = BeatsBits'(2);
+    write_beats_o = two_beats ? BeatsBits'(2) : BeatsBits'(1);
     if (stage_q == Complete) begin
       write_address_o = completions_i + slot_offset;
       write_beats_o = BeatsBits'(1);
@@ -392,6 +424,8 @@ module cst_kernel_commands #(
     if (result_q != NoResult) begin
       data_valid_o = 1'b1;
       data_o = (result_q == FirstBeat) ? lookup_result : result_i.value;
+      if (is_scan) data_o = (result_q == FirstBeat) ? {walk_entry_i[511:128], record_head}
+                                                    : {256'b0, walk_entry_i[767:512]};
     end
     if (stage_q == CompleteData) begin
       data_valid_o = 1'b1;
@@ -427,10 +461,14 @@ module cst_kernel_commands #(
         beats_q <= beats;
         address_end_q <= {1'b0, command_q.address} + 65'({beats, 6'b0});
         results_end_q <= {1'b0, command_q.results} +
-                         (is_keys ? 65'({command_q.count, 6'b0}) : 65'({command_q.count, 7'b0}));
+                         (is_scan ? (two_beats ? 65'({command_q.row, 7'b0})
+                                               : 65'({command_q.row, 6'b0}))
+                          : is_keys ? 65'({command_q.count, 6'b0})
+                                    : 65'({command_q.count, 7'b0}));
         stop_row_q <= command_q.row;
         past_q <= past;
-        left_q <= command_q.count;
+        left_q <= is_scan ? command_q.row : command_q.count;
+        next_q <= command_q.at[SlotNoBits:0];
         results_q <= command_q.results;
         from_q <= '0;
         load_q <= '0;
@@ -458,9 +496,17 @@ module cst_kernel_commands #(
           if (is_barrier) from_q <= result_i.value[127:64];
         end
       end
+      Walking: if (is_scan) begin
+        if (record_over) left_q <= left_q - 32'd1;
+        if (walk_valid_i && walk_ready_o && !scan_full) next_q <= {1'b0, walk_slot_i} + 1'b1;
+        if (!walk_busy_i) begin
+          stop_row_q <= command_q.row - left_q;
+          if (!scan_full) next_q <= scan_end;
+        end
+      end
       default: ;
     endcase
-    if (lookup_asks && write_ready_i) results_q <= results_q + 64'd128;
+    if (lookup_asks && write_ready_i) results_q <= results_q + (two_beats ? 64'd128 : 64'd64);
   end
 
   always_ff @(posedge clk_i) begin
@@ -479,7 +525,7 @@ module cst_kernel_commands #(
       writes_q <= writes_q + 16'(write_taken) - 16'(written_i);
       unique case (result_q)
         NoResult: if (lookup_asks && write_ready_i) result_q <= FirstBeat;
-        FirstBeat: if (data_ready_i) result_q <= SecondBeat;
+        FirstBeat: if (data_ready_i) result_q <= two_beats ? SecondBeat : NoResult;
         default: if (data_ready_i) result_q <= NoResult;
       endcase
       unique case (stage_q)
@@ -514,7 +560,7 @@ module cst_kernel_commands #(
             if (is_rows) stage_q <= (command_q.count == '0) ? Last : Rows;
             if (is_barrier) stage_q <= Last;
             if (is_release) stage_q <= Release;
-            if (is_expire) stage_q <= Walk;
+            if (is_expire || is_scan) stage_q <= Walk;
           end
         end
         LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
@@ -529,7 +575,7 @@ module cst_kernel_commands #(
           stage_q <= Fence;
         end
         Walk: if (unit_idle_i) stage_q <= Walking;
-        Walking: if (!walk_busy_i) stage_q <= Last;
+        Walking: if (!walk_busy_i) stage_q <= is_scan ? Fence : Last;
         Keys: if (write_ready_i) stage_q <= Rows;
         Rows: if (read_ready_i) stage_q <= RowsWait;
         RowsWait: begin

@@ -23,17 +23,18 @@ package cst_kernel_pkg;
     OpBarrier = 8'd4,
     OpEnd = 8'd5,      // of the run
     OpRelease = 8'd6,  // log segments whose pins ended
-    OpExpire = 8'd7    // rows past their time, of some buckets
+    OpExpire = 8'd7,   // rows past their time, of some buckets
+    OpScan = 8'd8      // rows of some buckets, to memory
   } op_e;
 
   typedef struct packed {
     logic [63:0] reserved1;
     logic [63:0] epoch;     // a release's delta: its epoch and its end in the log, in bytes
-    logic [63:0] at;        // an expiry's: the first bucket
+    logic [63:0] at;        // an expiry's: the first bucket; a scan's: the first slot
     logic [63:0] now;       // microseconds, signed: what a row's time is compared with
     logic [63:0] results;
     logic [63:0] address;
-    logic [31:0] row;       // number of the first row
+    logic [31:0] row;       // number of the first row; a scan's: at most so many rows
     logic [31:0] count;     // rows, places, or buckets
     logic [15:0] reserved0;
     logic [7:0] flags;
@@ -47,7 +48,7 @@ package cst_kernel_pkg;
     logic [15:0] free_first;
     logic [15:0] frontier;
     logic [63:0] from;      // a barrier's: the byte of the log where its epoch began; a release's:
-                            // the first one that is not released
+                            // the first one that is not released; a scan's: the next slot
     logic [63:0] tail;      // log units
     logic [63:0] epoch_first;
     logic [63:0] epoch;

@@ -582,7 +582,7 @@ module cst_kernel_state #(
   logic [63:0] release_epoch, release_to;
   cst_pkg::code_e release_code;
   logic walk, walk_stop, walk_busy, walk_valid, walk_ready;
-  logic [cst_state_pkg::SlotNoBits-1:0] walk_first;
+  logic [cst_state_pkg::SlotNoBits-1:0] walk_first, walk_slot;
   logic [16:0] walk_buckets, walk_index;
   logic [767:0] walk_entry;
   logic place_write, place_ring, resume, op_valid, op_ready, result_valid, result_ready;
@@ -624,7 +624,8 @@ module cst_kernel_state #(
     .release_to_o(release_to), .release_done_i(release_done), .release_code_i(release_code),
     .walk_o(walk), .walk_first_o(walk_first), .walk_buckets_o(walk_buckets),
     .walk_stop_o(walk_stop), .walk_busy_i(walk_busy), .walk_valid_i(walk_valid),
-    .walk_ready_o(walk_ready), .walk_index_i(walk_index), .walk_entry_i(walk_entry),
+    .walk_ready_o(walk_ready), .walk_index_i(walk_index), .walk_slot_i(walk_slot),
+    .walk_entry_i(walk_entry),
     .op_valid_o(op_valid), .op_ready_i(op_ready), .op_o(op),
     .result_valid_i(result_valid), .result_ready_o(result_ready), .result_i(result)
   );
@@ -654,7 +655,7 @@ module cst_kernel_state #(
     .release_code_o(release_code), .walk_i(walk), .walk_first_i(walk_first),
     .walk_buckets_i(walk_buckets), .walk_stop_i(walk_stop), .walk_busy_o(walk_busy),
     .walk_valid_o(walk_valid), .walk_ready_i(walk_ready), .walk_index_o(walk_index),
-    .walk_slot_o(), .walk_entry_o(walk_entry), .resume_i(resume), .stopped_o(unit_stopped),
+    .walk_slot_o(walk_slot), .walk_entry_o(walk_entry), .resume_i(resume), .stopped_o(unit_stopped),
     .op_valid_i(op_valid), .op_ready_o(op_ready), .op_i(op), .result_valid_o(result_valid),
     .result_ready_i(result_ready), .result_o(result), .counters_o(counters),
     .ar_valid_o(arv), .ar_ready_i(arr), .ar_address_o(ara), .ar_len_o(arl), .r_valid_i(rv),

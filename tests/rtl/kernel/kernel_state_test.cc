@@ -26,7 +26,15 @@ enum : uint32_t {
 };
 enum : uint32_t { Running = 1, Stopped = 2, Lost = 4 };
 enum : uint32_t { FaultRead = 1 };
-enum : uint8_t { OpLoad = 1, OpRows = 2, OpBarrier = 4, OpEnd = 5, OpRelease = 6, OpExpire = 7 };
+enum : uint8_t {
+    OpLoad = 1,
+    OpRows = 2,
+    OpBarrier = 4,
+    OpEnd = 5,
+    OpRelease = 6,
+    OpExpire = 7,
+    OpScan = 8
+};
 enum : uint8_t { Fence = 8 };
 
 constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
@@ -247,6 +255,21 @@ class Kernel {
         return command;
     }
 
+    // Rows from a slot on: their records, a beat each.
+    Command scan(uint64_t slot, uint32_t buckets, uint32_t rows_max, int64_t now) {
+        Command command;
+
+        memset(memory_ + RESULTS, 0xee, 32 * BEAT);
+        command.op = OpScan;
+        command.at = slot;
+        command.count = buckets;
+        command.row = rows_max;
+        command.now = uint64_t(now);
+        command.results = BATCH + RESULTS;
+        return command;
+    }
+    const uint8_t *record(uint32_t index) const { return memory_ + RESULTS + index * BEAT; }
+
     const uint8_t *result(uint32_t index) const { return memory_ + RESULTS + index * 2 * BEAT; }
 
     Completion release(uint64_t epoch, uint64_t to) {
@@ -324,7 +347,7 @@ TEST(a_wrong_command_says_so_and_changes_nothing) {
     };
 
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 0; });
-    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 8; });
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 9; });
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 255; });
     wrong(CST_USAGE, [](Command &c) { c.flags |= 128; });
     wrong(CST_USAGE, [](Command &c) { c.reserved0 = 1; });
@@ -460,6 +483,71 @@ TEST(an_expiry_of_what_is_not_there_says_so) {
     }
     CHECK_EQ(kernel.load().code, CST_OK);
     CHECK_CODE(cst_code(kernel.done(kernel.expire(0, 1, 1000)).code), CST_UNSUPPORTED);
+    kernel.check_works();
+}
+
+TEST(a_scan_gives_each_row_once_and_says_where_it_stands) {
+    Kernel kernel;
+
+    CHECK_EQ(kernel.load_times().code, CST_OK);
+    CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
+    for (uint32_t rows_max : {1u, 3u, 20u, 32u}) {
+        uint64_t slot = 0, rows = 0, keys = 0;
+
+        while (slot < 512) { // 32 buckets of 16
+            const uint32_t buckets = uint32_t(1 + test_random_below(32 - slot / 16));
+            const Completion done = kernel.done(kernel.scan(slot, buckets, rows_max, 40));
+
+            CHECK_EQ(done.code, CST_OK);
+            CHECK(done.row <= rows_max);
+            CHECK(done.from >= slot && done.from <= (slot / 16 + buckets) * 16);
+            CHECK(done.row == rows_max || done.from == (slot / 16 + buckets) * 16);
+            for (uint32_t r = 0; r < done.row; r++) {
+                uint64_t words[4];
+
+                memcpy(words, kernel.record(r), sizeof words);
+                CHECK(words[2] > 10 && words[2] < 20 && !(keys >> words[2] & 1));
+                keys |= UINT64_C(1) << words[2];
+                CHECK_EQ(words[0], (words[2] + 1) * UINT64_C(0x9e3779b97f4a7c15));
+                CHECK_EQ(words[1], UINT64_C(0x8000000800010008)); // a row of 8 and 8 bytes
+                CHECK_EQ(words[3], words[2] * 3);
+            }
+            CHECK_EQ(kernel.record(done.row)[0], 0xee);
+            rows += done.row;
+            slot = done.from;
+        }
+        CHECK_EQ(rows, 9); // the others are past their time
+    }
+    const Completion none = kernel.done(kernel.scan(17, 5, 0, 0));
+    CHECK_EQ(none.code, CST_OK);
+    CHECK_EQ(none.row, 0);
+    CHECK_EQ(none.from, 17);
+    CHECK_EQ(kernel.done(kernel.scan(512, 0, 9, 0)).from, 512);
+}
+
+TEST(a_scan_of_what_is_not_there_says_so) {
+    Kernel kernel;
+    std::vector<std::pair<Command, cst_code>> wrongs = {
+        {kernel.scan(512, 1, 9, 0), CST_USAGE},
+        {kernel.scan(0, 33, 9, 0), CST_USAGE},
+        {kernel.scan(UINT64_MAX, 1, 9, 0), CST_USAGE},
+        {kernel.scan(UINT64_C(1) << 40, 0, 9, 0), CST_USAGE},
+        {kernel.scan(0, 65537, 9, 0), CST_LIMIT},
+        {kernel.scan(0, 1, 65537, 0), CST_LIMIT},
+        {kernel.scan(0, 1, 9, 0), CST_USAGE},
+        {kernel.scan(0, 1, 9, 0), CST_USAGE},
+        {kernel.scan(0, 1, 9, 0), CST_USAGE}};
+
+    wrongs[6].first.results += 8;
+    wrongs[7].first.results = BATCH + END - 8 * BEAT;
+    wrongs[8].first.results = 0;
+    for (const auto &[command, code] : wrongs) {
+        CHECK_EQ(kernel.load().code, CST_OK);
+        CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
+        const Completion done = kernel.done(command);
+        CHECK_CODE(cst_code(done.code), code);
+        CHECK_EQ(kernel.record(0)[0], 0xee);
+    }
     kernel.check_works();
 }
 
