@@ -32,7 +32,7 @@ typedef struct both {
     uint32_t deltas_count;
     int64_t now_us;
     uint64_t bucket; // the next to expire
-    uint64_t rows_count, stops_count, grows_count, expired_count, scanned_count;
+    uint64_t rows_count, stops_count, grows_count, expired_count, scanned_count, restored_count;
 } both;
 
 static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
@@ -233,6 +233,46 @@ static void scan(both *b) {
         if (done[s].stopped) CHECK_OK(cst_queue_resume(b->sides[s].queue, NULL));
 }
 
+// Records of whatever lies in `bytes`; where a row has no place its segment grows.
+static void restore_bytes(both *b, const uint8_t *bytes, size_t count) {
+    size_t from = 0;
+
+    for (uint32_t stops = 0; stops < STOPS_MAX; stops++) {
+        const cst_completion done = both_run(b, &(cst_command){.ops = CST_OP_RESTORE,
+                                                               .restore = bytes + from,
+                                                               .restore_bytes = count - from});
+        cst_rows rows = {0};
+
+        b->restored_count += done.position;
+        from += done.position;
+        if (done.code == CST_OK) return;
+        go_on(b, &done, &rows);
+        if (done.code != CST_TABLE_FULL) return;
+    }
+}
+
+// The log's newest epoch, its gaps and tombstones too: as it is, cut, or with one bit wrong.
+static void restore(both *b) {
+    static uint64_t words[1 << 17];
+    const cst_delta *delta = &b->deltas[b->deltas_count - 1];
+    uint8_t *bytes = (uint8_t *)words;
+    size_t count = 0, ranges_count;
+    cst_bytes ranges[64];
+
+    cst_table_delta_ranges(cst_device_table_image(b->sides[CPU].table), delta, ranges, 64,
+                           &ranges_count);
+    for (size_t i = 0; i < ranges_count && i < 64; i++) {
+        if (count + ranges[i].count > sizeof words) break;
+        memcpy(bytes + count, ranges[i].data, ranges[i].count);
+        count += ranges[i].count;
+    }
+    if (count == 0) return;
+    if (rows_chance(30)) count = test_random_below(count + 1);
+    if (rows_chance(40) && count > 0)
+        bytes[test_random_below(count)] ^= (uint8_t)(1u << test_random_below(8));
+    restore_bytes(b, bytes, count);
+}
+
 // The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
 static void work_check(const both *b) {
     cst_simulation simulation;
@@ -337,6 +377,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
         if (rows_chance(40)) barrier(b);
         if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
         if (b->knobs.options.program.ttl_us && rows_chance(70)) expire(b);
+        if (b->deltas_count > 0 && rows_chance(30)) restore(b);
         if (rows_chance(20)) scan(b);
         if (rows_chance(20)) images_compare(b);
     }
@@ -354,7 +395,7 @@ enum { STREAMS_MIN = 8, STREAMS_MAX = 32 };
 
 // What is drawn may leave something out: of 32 streams some have it.
 TEST(random_streams_give_equal_completions_deltas_and_images) {
-    uint64_t rows = 0, stops = 0, grows = 0, expired = 0, scanned = 0;
+    uint64_t rows = 0, stops = 0, grows = 0, expired = 0, scanned = 0, restored = 0;
     bool all = false;
 
     for (uint32_t i = 0; i < STREAMS_MIN || (!all && i < STREAMS_MAX); i++) {
@@ -366,7 +407,8 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         grows += b.grows_count;
         expired += b.expired_count;
         scanned += b.scanned_count;
-        all = stops > 0 && grows > 0 && expired > 0 && scanned > 0;
+        restored += b.restored_count;
+        all = stops > 0 && grows > 0 && expired > 0 && scanned > 0 && restored > 0;
     }
     CHECK(rows > 2000);
     CHECK(all);

@@ -262,9 +262,6 @@ static cst_code command_run(sim_queue *queue, const cst_command *command, cst_co
     cst_code code;
 
     switch (command->ops) {
-    case CST_OP_RESTORE:
-        table->loaded = table->placed = false;
-        return csti_cpu_command(&queue->executor, command, out);
     case CST_OP_GROW:
         table->loaded = false;
         return csti_cpu_command(&queue->executor, command, out);
@@ -275,6 +272,7 @@ static cst_code command_run(sim_queue *queue, const cst_command *command, cst_co
     if (code != CST_OK) return code;
     if (command->ops == CST_OP_BARRIER) return sim_barrier(queue, table, out);
     if (command->ops == CST_OP_RELEASE) return sim_release(queue, table, &command->release);
+    if (command->ops == CST_OP_RESTORE) return sim_restore(queue, table, command, out);
     if (command->ops == CST_OP_SCAN) return sim_scan(queue, table, command, out);
     if (command->ops == CST_OP_EXPIRE) return sim_expire(queue, table, command, out);
     return rows_run(queue, command, out);

@@ -7,8 +7,8 @@
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
 //
 // A queue has a card of its own, opened at its first command that needs one. A command is done when
-// submit returns. What the circuit does not do (GROW, RESTORE, and keys that
-// are not its kind) the host does to the same image, while the card is idle: each command ends with
+// submit returns. What the circuit does not do (GROW, and keys that are not
+// its kind) the host does to the same image, while the card is idle: each command ends with
 // a fence. A table whose image the host may have touched is loaded anew.
 //
 // Thread     a queue's.
@@ -30,7 +30,8 @@ enum {
     SIM_PLACES_MAX = 4096,
     SIM_BEAT_BYTES = 64,
     SIM_TABLE_BYTES = 4 * SIM_BEAT_BYTES,
-    SIM_ROWS_MAX = 1024, // of a command to the card: what a stop passes over is read again
+    SIM_ROWS_MAX = 1024,   // of a command to the card: what a stop passes over is read again
+    SIM_UNITS_MAX = 65536, // of a command of records: more than any record has
     SIM_RING_BITS = 4,
 };
 
@@ -44,8 +45,15 @@ enum {
     SIM_OP_RELEASE = 6,
     SIM_OP_EXPIRE = 7,
     SIM_OP_SCAN = 8,
+    SIM_OP_RESTORE = 9,
 };
-enum { SIM_FLAG_ENCODE = 1, SIM_FLAG_HASH = 2, SIM_FLAG_WIDE = 4, SIM_FLAG_FENCE = 8 };
+enum {
+    SIM_FLAG_ENCODE = 1,
+    SIM_FLAG_HASH = 2,
+    SIM_FLAG_WIDE = 4,
+    SIM_FLAG_FENCE = 8,
+    SIM_FLAG_MORE = 16
+};
 enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
 
 typedef struct sim_descriptor {
@@ -94,7 +102,8 @@ enum {
     SIM_TABLE_AT = 4096,
     SIM_ROWS_AT = 65536,
     SIM_RESULTS_AT = SIM_ROWS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
-    SIM_BATCH_BYTES = SIM_RESULTS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
+    SIM_RECORDS_AT = SIM_RESULTS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
+    SIM_BATCH_BYTES = SIM_RECORDS_AT + SIM_UNITS_MAX * SIM_ENTRY_UNIT_BYTES,
 };
 
 // One region of the image over the channels, in each from `base` on.
@@ -183,5 +192,7 @@ cst_code sim_expire(sim_queue *queue, sim_table *table, const cst_command *comma
                     cst_completion *out);
 cst_code sim_scan(sim_queue *queue, sim_table *table, const cst_command *command,
                   cst_completion *out);
+cst_code sim_restore(sim_queue *queue, sim_table *table, const cst_command *command,
+                     cst_completion *out);
 
 #endif

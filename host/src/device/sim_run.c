@@ -98,7 +98,8 @@ cst_code sim_run(sim_queue *queue, const sim_descriptor *command, sim_completion
 
     *place = *command;
     place->flags |= SIM_FLAG_FENCE;
-    if (command->op == SIM_OP_ROWS || command->op == SIM_OP_KEYS || command->op == SIM_OP_LOAD)
+    if (command->op == SIM_OP_ROWS || command->op == SIM_OP_KEYS || command->op == SIM_OP_LOAD ||
+        command->op == SIM_OP_RESTORE)
         place->address = batch_address(command->address);
     if (command->results) place->results = batch_address(command->results);
     place->number = number;

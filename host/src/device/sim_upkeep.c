@@ -103,3 +103,41 @@ cst_code sim_scan(sim_queue *queue, sim_table *table, const cst_command *command
     }
     return code;
 }
+
+// One command to the card: whole units from out->position on. A record that they cut is left for
+// the next command.
+static cst_code restore_piece(sim_queue *queue, sim_table *table, const cst_command *command,
+                              cst_completion *out) {
+    const size_t units_left = (command->restore_bytes - out->position) / SIM_ENTRY_UNIT_BYTES;
+    const uint32_t units = units_left < SIM_UNITS_MAX ? (uint32_t)units_left : SIM_UNITS_MAX;
+    const sim_descriptor restore = {.op = SIM_OP_RESTORE,
+                                    .flags = units < units_left ? SIM_FLAG_MORE : 0,
+                                    .count = units,
+                                    .address = SIM_RECORDS_AT};
+    sim_completion done;
+    cst_code code = sim_run_load(queue, table);
+
+    if (code != CST_OK) return code;
+    memcpy(queue->ops->memory(queue->card) + SIM_RECORDS_AT, command->restore + out->position,
+           (size_t)units * SIM_ENTRY_UNIT_BYTES);
+    code = sim_run(queue, &restore, &done);
+    if (code == CST_DEVICE_LOST) return code;
+    table->loaded = code == CST_OK;
+    if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
+    if (done.row > units || (code == CST_OK && done.row == 0)) return CST_DEVICE_LOST;
+    out->position += (uint64_t)done.row * SIM_ENTRY_UNIT_BYTES;
+    return code;
+}
+
+cst_code sim_restore(sim_queue *queue, sim_table *table, const cst_command *command,
+                     cst_completion *out) {
+    cst_code code = CST_OK;
+
+    if ((uintptr_t)command->restore % 8 != 0) return CST_USAGE;
+    while (code == CST_OK && command->restore_bytes - out->position >= SIM_ENTRY_UNIT_BYTES)
+        code = restore_piece(queue, table, command, out);
+    if (code == CST_TABLE_FULL)
+        memcpy(&out->hash, command->restore + out->position, sizeof out->hash);
+    if (code == CST_OK && out->position < command->restore_bytes) code = CST_SEGMENT_RECORD;
+    return code;
+}

@@ -9,6 +9,7 @@
 //
 //   ring ─► descriptor ─► check ─┬─ OpLoad: table block ─► config, control block, places
 //     ▲                          ├─ OpRows, OpKeys: rows ─► cst_kernel_rows ─► operations, results
+//     │                          ├─ OpRestore: records ─► cst_kernel_records ─► operations
 //     │                          ├─ OpExpire: entries of a walk ─► operations     │
 //     │                          ├─ OpScan:   entries of a walk ─► records        │
 //     │ read again while its     ├─ OpBarrier, OpRelease, OpEnd                   │
@@ -72,6 +73,17 @@ module cst_kernel_commands #(
   output      logic         row_ready_o,
   input  wire cst_state_pkg::op_t row_op_i,
   input  wire logic [7:0]   row_code_i,
+  // records: of as many units as `rows_count_o`
+  output      logic [31:0]  rows_count_o,
+  output      logic         rows_more_o,
+  output      logic         record_beat_valid_o,
+  input  wire logic         record_beat_ready_i,
+  input  wire logic         record_valid_i,
+  output      logic         record_ready_o,
+  input  wire cst_state_pkg::op_t record_op_i,
+  input  wire logic [7:0]   record_code_i,
+  input  wire logic         records_over_i,
+  input  wire logic [31:0]  records_end_i,
   // the state unit
   input  wire logic         unit_ready_i,
   input  wire logic         unit_idle_i,
@@ -111,7 +123,8 @@ module cst_kernel_commands #(
 );
   typedef enum logic [4:0] {
     Idle, Ready, Poll, Descriptor, Pause, Measure, Check,
-    LoadWait, Load, Loaded, Release, Releasing, Walk, Walking, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
+    LoadWait, Load, Loaded, Release, Releasing, Walk, Walking,
+    Restore, Restoring, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
     CompleteData, CompleteWait, Done
   } stage_e;
 
@@ -155,7 +168,7 @@ module cst_kernel_commands #(
 
   // ---- A command's sizes and whether it can be --------------------------------------------------
   logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, is_expire;
-  logic is_scan, gives, flag_wrong;
+  logic is_scan, is_restore, gives, flag_wrong;
   logic at_wrong;
   logic [63:0] buckets_all;
   logic [BeatsBits-1:0] beats_q, place_beats;
@@ -170,9 +183,11 @@ module cst_kernel_commands #(
   assign is_release = command_q.op == cst_kernel_pkg::OpRelease;
   assign is_expire = command_q.op == cst_kernel_pkg::OpExpire;
   assign is_scan = command_q.op == cst_kernel_pkg::OpScan;
+  assign is_restore = command_q.op == cst_kernel_pkg::OpRestore;
   assign buckets_all = {37'b0, config_o.chunks, 3'b0};
   assign gives = is_keys || is_scan || (is_rows && command_q.results != '0);
-  assign flag_wrong = command_q.flags[7:4] != '0 || command_q.reserved0 != '0 ||
+  assign flag_wrong = command_q.flags[7:5] != '0 ||
+                      (!is_restore && command_q.flags[cst_kernel_pkg::FlagMore]) || command_q.reserved0 != '0 ||
                       command_q.reserved1 != '0 || (!is_release && command_q.epoch != '0) ||
                       (!is_release && !is_expire && !is_scan && command_q.at != '0) ||
                       (!is_rows && !is_expire && !is_scan && command_q.now != '0);
@@ -183,7 +198,7 @@ module cst_kernel_commands #(
 
   always_comb begin
     check_code = cst_pkg::CodeOk;
-    if (is_load || is_rows || is_keys) begin
+    if (is_load || is_rows || is_keys || is_restore) begin
       if (command_q.address < first_byte || address_end_q > end_byte ||
           command_q.address[5:0] != '0)
         check_code = cst_pkg::CodeUsage;
@@ -202,10 +217,10 @@ module cst_kernel_commands #(
       if (is_expire && !has_ttl) check_code = cst_pkg::CodeUnsupported;
     end
     if (!is_load && !is_rows && !is_keys && !is_barrier && !is_end && !is_release && !is_expire &&
-        !is_scan)
+        !is_scan && !is_restore)
       check_code = cst_pkg::CodeUnsupported;
     if (flag_wrong) check_code = cst_pkg::CodeUsage;
-    if (stopped_q && (is_rows || is_barrier || is_expire)) check_code = cst_pkg::CodeAborted;
+    if (stopped_q && (is_rows || is_barrier || is_expire || is_restore)) check_code = cst_pkg::CodeAborted;
   end
 
   // ---- The table block --------------------------------------------------------------------------
@@ -306,12 +321,26 @@ module cst_kernel_commands #(
       op_o.key_bytes = entry_head.key_bytes;
       op_o.key = entry_key;
     end
+    if (stage_q == Restoring) begin
+      op_valid_o = record_goes;
+      op_o = record_op_i;
+    end
     if (stage_q == Last) begin
       op_valid_o = 1'b1;
       op_o.kind = is_barrier ? cst_state_pkg::KindBarrier : cst_state_pkg::KindEnd;
-      op_o.row = command_q.row + command_q.count;
+      op_o.row = is_restore ? records_end_i : command_q.row + command_q.count;
     end
   end
+
+  // ---- Records ----------------------------------------------------------------------------------
+  logic record_wrong, record_goes, record_taken;
+  assign rows_count_o = command_q.count;
+  assign rows_more_o = command_q.flags[cst_kernel_pkg::FlagMore];
+  assign record_beat_valid_o = stage_q == Restoring && beat_valid_i;
+  assign record_wrong = record_code_i != cst_pkg::CodeOk;
+  assign record_goes = record_valid_i && !record_wrong && !bad_q;
+  assign record_ready_o = stage_q == Restoring && (record_wrong || bad_q || op_ready_i);
+  assign record_taken = record_valid_i && record_ready_o;
 
   // ---- What a walk offers -----------------------------------------------------------------------
   cst_pkg::entry_head_t entry_head;
@@ -396,12 +425,14 @@ module cst_kernel_commands #(
 
   // ---- Memory's ports ---------------------------------------------------------------------------
   logic write_taken, lookup_asks;
-  assign read_valid_o = stage_q == Poll || stage_q == Rows || (stage_q == LoadWait && unit_idle_i);
+  assign read_valid_o = stage_q == Poll || stage_q == Rows ||
+                        ((stage_q == LoadWait || stage_q == Restore) && unit_idle_i);
   assign read_address_o = (stage_q == Poll) ? ring_i + slot_offset : command_q.address;
   assign read_beats_o = (stage_q == Poll) ? BeatsBits'(1) : beats_q;
   assign beat_ready_o = stage_q == Descriptor ||
                         (stage_q == Load && (!places_on || place_q == '1)) ||
-                        (stage_q == RowsWait && row_beat_ready_i);
+                        (stage_q == RowsWait && row_beat_ready_i) ||
+                        (stage_q == Restoring && record_beat_ready_i);
 
   assign lookup_asks = (lookup_there || record_there) && result_q == NoResult;
   assign write_taken = write_valid_o && write_ready_i;
@@ -439,13 +470,15 @@ module cst_kernel_commands #(
 
   assign beats = is_load ? BeatsBits'(cst_kernel_pkg::TableBeats) +
                                {place_beats[BeatsBits-2:0], 1'b0}
+               : is_restore ? BeatsBits'((command_q.count + 32'd1) >> 1)
                : rows_wide_o ? {command_q.count[BeatsBits-2:0], 1'b0}
                              : command_q.count[BeatsBits-1:0];
   assign row_taken = row_valid_i && row_ready_o;
   assign waits_for_unit = stage_q == LoadWait || (stage_q == RowsWait && is_rows) ||
                           stage_q == Last || stage_q == LastWait || stage_q == Durable ||
                           stage_q == Release || stage_q == Releasing || stage_q == Walk ||
-                          stage_q == Walking || stage_q == Fence;
+                          stage_q == Walking || stage_q == Restore || stage_q == Restoring ||
+                          stage_q == Fence;
   assign unit_lost = waits_for_unit && unit_fault_i != '0;
   assign rows_start_o = stage_q == Check;
   assign load_o = stage_q == Loaded;
@@ -495,6 +528,10 @@ module cst_kernel_commands #(
           stop_row_q <= (result_i.code == cst_pkg::CodeOk && bad_q) ? bad_row_q : result_i.row;
           if (is_barrier) from_q <= result_i.value[127:64];
         end
+      end
+      Restoring: if (record_taken && record_wrong && !bad_q) begin
+        bad_code_q <= record_code_i;
+        bad_row_q <= record_op_i.row;
       end
       Walking: if (is_scan) begin
         if (record_over) left_q <= left_q - 32'd1;
@@ -561,6 +598,7 @@ module cst_kernel_commands #(
             if (is_barrier) stage_q <= Last;
             if (is_release) stage_q <= Release;
             if (is_expire || is_scan) stage_q <= Walk;
+            if (is_restore) stage_q <= (command_q.count == '0) ? Last : Restore;
           end
         end
         LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
@@ -576,6 +614,11 @@ module cst_kernel_commands #(
         end
         Walk: if (unit_idle_i) stage_q <= Walking;
         Walking: if (!walk_busy_i) stage_q <= is_scan ? Fence : Last;
+        Restore: if (unit_idle_i && read_ready_i) stage_q <= Restoring;
+        Restoring: begin
+          if (record_taken && record_wrong) bad_q <= 1'b1;
+          if (records_over_i) stage_q <= Last;
+        end
         Keys: if (write_ready_i) stage_q <= Rows;
         Rows: if (read_ready_i) stage_q <= RowsWait;
         RowsWait: begin

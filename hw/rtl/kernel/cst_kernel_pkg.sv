@@ -15,6 +15,7 @@ package cst_kernel_pkg;
   localparam int unsigned FlagHash = 1;
   localparam int unsigned FlagWide = 2;
   localparam int unsigned FlagFence = 3;
+  localparam int unsigned FlagMore = 4;
 
   typedef enum logic [7:0] {
     OpLoad = 8'd1,     // the table: config, control block, columns, places
@@ -24,7 +25,8 @@ package cst_kernel_pkg;
     OpEnd = 8'd5,      // of the run
     OpRelease = 8'd6,  // log segments whose pins ended
     OpExpire = 8'd7,   // rows past their time, of some buckets
-    OpScan = 8'd8      // rows of some buckets, to memory
+    OpScan = 8'd8,     // rows of some buckets, to memory
+    OpRestore = 8'd9   // records become rows
   } op_e;
 
   typedef struct packed {
@@ -35,7 +37,7 @@ package cst_kernel_pkg;
     logic [63:0] results;
     logic [63:0] address;
     logic [31:0] row;       // number of the first row; a scan's: at most so many rows
-    logic [31:0] count;     // rows, places, or buckets
+    logic [31:0] count;     // rows, places, buckets, or units of records
     logic [15:0] reserved0;
     logic [7:0] flags;
     logic [7:0] op;

@@ -587,7 +587,10 @@ module cst_kernel_state #(
   logic [767:0] walk_entry;
   logic place_write, place_ring, resume, op_valid, op_ready, result_valid, result_ready;
   logic [7:0] code, row_code;
-  logic [31:0] completed, rows_first;
+  logic [31:0] completed, rows_first, rows_count, records_end;
+  logic rows_more, record_beat_valid, record_beat_ready, record_valid, record_ready, records_over;
+  logic [7:0] record_code;
+  cst_state_pkg::op_t record_op;
   logic [63:0] key_k0, key_k1, durable_epoch;
   logic [cst_pkg::ColumnsMax*cst_pkg::ColumnBits-1:0] columns;
   logic [3:0] columns_last, unit_fault;
@@ -616,6 +619,10 @@ module cst_kernel_state #(
     .columns_o(columns), .columns_last_o(columns_last), .row_beat_valid_o(row_beat_valid),
     .row_beat_ready_i(row_beat_ready), .row_valid_i(row_valid), .row_ready_o(row_ready),
     .row_op_i(row_op), .row_code_i(row_code),
+    .rows_count_o(rows_count), .rows_more_o(rows_more), .record_beat_valid_o(record_beat_valid),
+    .record_beat_ready_i(record_beat_ready), .record_valid_i(record_valid),
+    .record_ready_o(record_ready), .record_op_i(record_op), .record_code_i(record_code),
+    .records_over_i(records_over), .records_end_i(records_end),
     .unit_ready_i(unit_ready), .unit_idle_i(unit_idle), .unit_fault_i(unit_fault),
     .unit_stopped_i(unit_stopped), .config_o(unit_config), .load_o(load),
     .control_o(control_in), .control_i(control_out), .durable_epoch_i(durable_epoch),
@@ -635,6 +642,14 @@ module cst_kernel_state #(
     .key_k1_i(key_k1), .columns_i(columns), .columns_last_i(columns_last),
     .beat_valid_i(row_beat_valid), .beat_ready_o(row_beat_ready), .beat_i(beat),
     .out_valid_o(row_valid), .out_ready_i(row_ready), .out_op_o(row_op), .out_code_o(row_code)
+  );
+
+  cst_kernel_records u_records (
+    .clk_i(ap_clk), .rst_ni(run_rst_n), .config_i(unit_config), .start_i(rows_start),
+    .units_i(rows_count), .more_i(rows_more), .beat_valid_i(record_beat_valid),
+    .beat_ready_o(record_beat_ready), .beat_i(beat), .out_valid_o(record_valid),
+    .out_ready_i(record_ready), .out_op_o(record_op), .out_code_o(record_code),
+    .over_o(records_over), .end_o(records_end)
   );
 
   logic [Channels-1:0] arv, arr, rv, rr, rl, awv, awr, wv, wr, wl, bv, br;

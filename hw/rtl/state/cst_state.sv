@@ -392,6 +392,8 @@ module cst_state #(
   logic entry_out_valid, entry_out_ready, record_out_valid, record_out_ready, save_busy;
   logic [3:0] entry_out_channel, record_out_channel;
   cst_state_pkg::write_t entry_out, record_out;
+  logic record_none_valid, record_none_ready;
+  cst_state_pkg::ack_t record_none;
   logic [1:0] line_out_valid, line_out_ready;
   logic [7:0] line_out_channel;
   logic [2*WriteBits-1:0] line_out;
@@ -408,7 +410,9 @@ module cst_state #(
     .entry_valid_o(entry_out_valid), .entry_ready_i(entry_out_ready),
     .entry_channel_o(entry_out_channel), .entry_o(entry_out),
     .record_valid_o(record_out_valid), .record_ready_i(record_out_ready),
-    .record_channel_o(record_out_channel), .record_o(record_out), .busy_o(save_busy)
+    .record_channel_o(record_out_channel), .record_o(record_out),
+    .none_valid_o(record_none_valid), .none_ready_i(record_none_ready), .none_o(record_none),
+    .busy_o(save_busy)
   );
   for (genvar h = 0; h < 2; h++) begin : g_line_save
     cst_state_save_line u_save_line (
@@ -608,9 +612,9 @@ module cst_state #(
     .out_valid_o(entry_ack_valid), .out_ready_i(key_ack_ready[0]), .out_data_o(entry_ack),
     .out_port_o()
   );
-  cst_merge #(.Ports(Channels), .Width(AckBits)) u_record_acks (
-    .clk_i, .rst_ni(unit_rst_n),
-    .in_valid_i(record_acks), .in_ready_o(record_ack_readies), .in_data_i(acks),
+  cst_merge #(.Ports(Channels + 1), .Width(AckBits)) u_record_acks (
+    .clk_i, .rst_ni(unit_rst_n), .in_valid_i({record_none_valid, record_acks}),
+    .in_ready_o({record_none_ready, record_ack_readies}), .in_data_i({record_none, acks}),
     .out_valid_o(record_ack_valid), .out_ready_i(record_ack_ready), .out_data_o(record_ack),
     .out_port_o()
   );

@@ -10,6 +10,7 @@
 // 3        all of it                      found; in place or append; place; the new value
 // 4        whether all went well          done: state, lines, log, or nothing and stopped
 //
+// What RESTORE brings has no record: its unit is 0, and that of a row that was there is forgotten.
 // A row past its time is there for what takes its slot, and absent for all else.
 // The loops: a value through 3 and the way back into 3 (its time compared, one carry chain, one
 // mux); a line's slots and the log's tail likewise. 3 works on what 4 has not confirmed; if 4 does
@@ -156,7 +157,7 @@ module cst_state_execute #(
   cst_state_pkg::meta_t s3_even_q, s3_odd_q;
   cst_state_pkg::control_t s3_control_q, s3_control, control_q;
   logic s3_upsert, s3_delete, s3_barrier, s3_live, s3_append, s3_insert, s3_second, s3_full;
-  logic s3_here, s3_odd, s3_pad, s3_lives;
+  logic s3_here, s3_odd, s3_pad, s3_lives, s3_put, s3_drop;
   logic [3:0] s3_free, s3_slot;
   logic [511:0] s3_value;
   logic [7:0] s3_wrong;
@@ -167,16 +168,19 @@ module cst_state_execute #(
   cst_state_pkg::line_update_t s3_even_update, s3_odd_update;
 
   assign s3_live = s3_valid_q && !stopped_q;
-  assign s3_upsert = s3_live && s3_op_q.kind == cst_state_pkg::KindUpsert && s3_op_q.uses_key;
+  assign s3_put = s3_op_q.kind == cst_state_pkg::KindPut;
+  assign s3_drop = s3_op_q.kind == cst_state_pkg::KindDrop;
+  assign s3_upsert = s3_live && s3_op_q.uses_key &&
+                     (s3_op_q.kind == cst_state_pkg::KindUpsert || s3_put);
   assign s3_lives = s3_state_q.present &&
                     !cst_state_pkg::expired(config_i.ttl, config_i.past,
                                             s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]);
   assign s3_delete = s3_live && s3_op_q.uses_key && s3_state_q.present &&
                      ((s3_op_q.kind == cst_state_pkg::KindDelete && s3_lives) ||
-                      (s3_op_q.kind == cst_state_pkg::KindExpire && !s3_lives));
+                      (s3_op_q.kind == cst_state_pkg::KindExpire && !s3_lives) || s3_drop);
   assign s3_barrier = s3_live && s3_op_q.kind == cst_state_pkg::KindBarrier;
   assign s3_here = s3_state_q.present && s3_state_q.unit >= s3_control_q.epoch_first;
-  assign s3_append = (s3_upsert || s3_delete) && !s3_here;
+  assign s3_append = (s3_upsert || s3_delete) && !s3_put && !s3_drop && !s3_here;
   assign s3_insert = s3_upsert && !s3_state_q.present;
   assign s3_pad = s3_control_q.tail[0];
 
@@ -204,10 +208,11 @@ module cst_state_execute #(
       s3_next.present = 1'b1;
       s3_next.odd = s3_odd;
       s3_next.slot = s3_slot;
-      s3_next.value = s3_value;
+      s3_next.value = s3_put ? s3_op_q.operands : s3_value;
     end
     if (s3_delete) s3_next.present = 1'b0;
     if (s3_append) s3_next.unit = s3_unit;
+    if (s3_put || s3_drop) s3_next.unit = '0;
   end
 
   // A row in its second bucket leaves a bit in its first one's filter.
@@ -237,7 +242,7 @@ module cst_state_execute #(
     s3_code = cst_pkg::CodeOk;
     if (s3_append) s3_code = s3_log_code;
     if (s3_insert && s3_full) s3_code = cst_pkg::CodeTableFull;
-    if (s3_upsert && !s3_supported) s3_code = cst_pkg::CodeUnsupported;
+    if (s3_upsert && !s3_put && !s3_supported) s3_code = cst_pkg::CodeUnsupported;
     if (s3_op_q.too_long && (s3_op_q.kind == cst_state_pkg::KindUpsert ||
                              s3_op_q.kind == cst_state_pkg::KindDelete))
       s3_code = cst_pkg::CodeKeyTooLong;
@@ -358,7 +363,7 @@ module cst_state_execute #(
       s4_even_q <= s3_even_update;
       s4_odd_q <= s3_odd_update;
       s4_code_q <= s3_live ? s3_code : cst_pkg::CodeOk;
-      s4_wrong_q <= s3_wrong;
+      s4_wrong_q <= s3_put ? '0 : s3_wrong;
       s4_upsert_q <= s3_upsert;
       s4_append_q <= s3_append;
       s4_insert_q <= s3_insert;

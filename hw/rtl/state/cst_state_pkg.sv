@@ -43,7 +43,9 @@ package cst_state_pkg;
     KindLookup = 3'd2,
     KindBarrier = 3'd3,
     KindEnd = 3'd4,      // says how far the rows before it came
-    KindExpire = 3'd5    // a delete, if the row is past its time
+    KindExpire = 3'd5,   // a delete, if the row is past its time
+    KindPut = 3'd6,      // of RESTORE: the operands are the row's value; the log stays as it is
+    KindDrop = 3'd7      // of RESTORE: a delete that the log does not see
   } kind_e;
 
   // One slot of the stream of operations.

@@ -1,5 +1,6 @@
 // cst_state_save: key states and gaps on their way to memory: each state is written to its slot and
 // to its record.
+// A state whose record's unit is 0 has none: its answer comes from here.
 // Promises   in order of the queue; a state leaves as it is when it is popped. A key that is not
 //            present leaves zeros in its last slot and a tombstone in its record.
 //
@@ -44,6 +45,9 @@ module cst_state_save #(
   input  wire logic                    record_ready_i,
   output      logic [3:0]              record_channel_o,
   output      cst_state_pkg::write_t   record_o,
+  output      logic                    none_valid_o,   // answers for records that there are none of
+  input  wire logic                    none_ready_i,
+  output      cst_state_pkg::ack_t     none_o,
   output      logic                    busy_o
 );
   // ---- a ----------------------------------------------------------------------------------------
@@ -86,7 +90,7 @@ module cst_state_save #(
   assign b_segment = PlaceBits'(b_unit >> config_i.log_shift) & config_i.log_mask;
 
   // ---- c ----------------------------------------------------------------------------------------
-  logic c_valid_q, c_gap_q, c_parity_q, c_entry_gone_q, c_record_gone_q, c_go;
+  logic c_valid_q, c_gap_q, c_parity_q, c_entry_gone_q, c_record_gone_q, c_go, c_none;
   logic [IdBits-1:0] c_id_q;
   logic [1:0] c_gap_units_q;
   logic [UnitBits-1:0] c_unit_q;
@@ -108,8 +112,14 @@ module cst_state_save #(
       (32'(c_place) << config_i.log_shift) | 32'(below), config_i.log_base);
 
   assign entry_valid_o = c_valid_q && !c_gap_q && !c_entry_gone_q;
-  assign record_valid_o = c_valid_q && !c_record_gone_q;
-  assign c_go = (!entry_valid_o || entry_ready_i) && (!record_valid_o || record_ready_i);
+  assign record_valid_o = c_valid_q && !c_record_gone_q && !c_none;
+  assign c_none = !c_gap_q && c_unit_q == '0;
+  assign none_valid_o = c_valid_q && !c_record_gone_q && c_none;
+  assign none_o.id = c_id_q;
+  assign none_o.counts = 1'b1;
+  assign none_o.parity = c_parity_q;
+  assign c_go = (!entry_valid_o || entry_ready_i) && (!record_valid_o || record_ready_i) &&
+                (!none_valid_o || none_ready_i);
   assign moves = !c_valid_q || c_go;
   assign entry_channel_o = c_slot_q.channel;
   assign record_channel_o = c_record.channel;
@@ -192,7 +202,8 @@ module cst_state_save #(
         c_record_gone_q <= 1'b0;
       end else begin
         if (entry_valid_o && entry_ready_i) c_entry_gone_q <= 1'b1;
-        if (record_valid_o && record_ready_i) c_record_gone_q <= 1'b1;
+        if ((record_valid_o && record_ready_i) || (none_valid_o && none_ready_i))
+          c_record_gone_q <= 1'b1;
       end
     end
   end

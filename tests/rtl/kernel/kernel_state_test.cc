@@ -33,9 +33,10 @@ enum : uint8_t {
     OpEnd = 5,
     OpRelease = 6,
     OpExpire = 7,
-    OpScan = 8
+    OpScan = 8,
+    OpRestore = 9
 };
-enum : uint8_t { Fence = 8 };
+enum : uint8_t { Fence = 8, More = 16 };
 
 constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
 constexpr uint64_t CLOCKS_MAX = 400000;
@@ -255,6 +256,24 @@ class Kernel {
         return command;
     }
 
+    // Records of 32 bytes: present, tombstone or gap; keys 0, 1, ... as those of rows().
+    uint8_t *record_at(uint32_t unit) { return memory_ + ROWS + unit * 32; }
+    void put_record(uint32_t unit, uint64_t key, uint64_t value) {
+        const uint64_t words[4] = {(key + 1) * UINT64_C(0x9e3779b97f4a7c15),
+                                   UINT64_C(0x8000000800010008), key, value};
+
+        memcpy(record_at(unit), words, sizeof words);
+    }
+    Command restore(uint32_t units, uint8_t flags = 0) {
+        Command command;
+
+        command.op = OpRestore;
+        command.flags = flags;
+        command.count = units;
+        command.address = BATCH + ROWS;
+        return command;
+    }
+
     // Rows from a slot on: their records, a beat each.
     Command scan(uint64_t slot, uint32_t buckets, uint32_t rows_max, int64_t now) {
         Command command;
@@ -347,11 +366,12 @@ TEST(a_wrong_command_says_so_and_changes_nothing) {
     };
 
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 0; });
-    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 9; });
+    wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 10; });
     wrong(CST_UNSUPPORTED, [](Command &c) { c.op = 255; });
     wrong(CST_USAGE, [](Command &c) { c.flags |= 128; });
     wrong(CST_USAGE, [](Command &c) { c.reserved0 = 1; });
     wrong(CST_USAGE, [](Command &c) { c.reserved1 = 1; });
+    wrong(CST_USAGE, [](Command &c) { c.flags |= More; });
     wrong(CST_USAGE, [](Command &c) { c.at = 1; });
     wrong(CST_USAGE, [](Command &c) { c.epoch = 1; });
     wrong(CST_USAGE, [](Command &c) { c.address += 8; });
@@ -548,6 +568,85 @@ TEST(a_scan_of_what_is_not_there_says_so) {
         CHECK_CODE(cst_code(done.code), code);
         CHECK_EQ(kernel.record(0)[0], 0xee);
     }
+    kernel.check_works();
+}
+
+TEST(records_become_rows_that_the_log_does_not_see) {
+    Kernel kernel;
+
+    CHECK_EQ(kernel.load().code, CST_OK);
+    for (uint32_t r = 0; r < 20; r++) kernel.put_record(r < 7 ? r : r + 3, r, r * 3);
+    const uint64_t gap[12] = {0, UINT64_C(0x2000000000030000)}; // three units
+    memcpy(kernel.record_at(7), gap, sizeof gap);
+    Completion done = kernel.done(kernel.restore(23));
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.row, 23);
+    CHECK_EQ(done.rows_count, 20);
+    CHECK_EQ(done.tail, 32); // nothing was logged
+    Command look = kernel.rows(21, 2);
+    look.results = BATCH + RESULTS;
+    CHECK_EQ(kernel.done(look).code, CST_OK);
+    for (uint32_t r = 0; r < 21; r++) {
+        uint64_t value;
+
+        memcpy(&value, kernel.result(r) + BEAT, 8);
+        CHECK_EQ(kernel.result(r)[1], r < 20);
+        if (r < 20) CHECK_EQ(value, r * 3);
+    }
+    // A tombstone of a row that is there, and of one that is not; a row again.
+    kernel.put_record(0, 4, 0);
+    kernel.put_record(1, 40, 0);
+    for (uint32_t r = 0; r < 2; r++) {
+        kernel.record_at(r)[12] = 0;
+        kernel.record_at(r)[15] = 0x40;
+    }
+    kernel.put_record(2, 5, 77);
+    done = kernel.done(kernel.restore(3));
+    CHECK_EQ(done.code, CST_OK);
+    CHECK_EQ(done.rows_count, 19);
+    CHECK_EQ(done.tail, 32);
+    // The first touch of an epoch logs what was restored.
+    done = kernel.done(kernel.rows(20, 0));
+    CHECK_EQ(done.rows_count, 20);
+    CHECK_EQ(done.tail, 32 + 20);
+}
+
+TEST(a_record_that_breaks_a_rule_ends_a_restore_at_its_unit) {
+    Kernel kernel;
+    const std::vector<std::pair<uint32_t, uint8_t>> spoils = {{8, 9},     {9, 1},     {10, 2},
+                                                              {10, 0},    {12, 7},    {12, 9},
+                                                              {15, 0},    {15, 0xc0}, {15, 0xe0},
+                                                              {15, 0x81}, {14, 1},    {15, 0x40},
+                                                              {15, 0x20}, {8, 7}};
+
+    for (const auto &[byte, value] : spoils) {
+        CHECK_EQ(kernel.load().code, CST_OK);
+        for (uint32_t r = 0; r < 20; r++) kernel.put_record(r, 0x0101010101010101 * (r + 1), 1);
+        kernel.record_at(11)[byte] = value;
+        const Completion done = kernel.done(kernel.restore(20));
+        CHECK_CODE(cst_code(done.code), CST_SEGMENT_RECORD);
+        CHECK_EQ(done.row, 11);
+        CHECK_EQ(done.rows_count, 11);
+    }
+    // A gap that is not zeros, one that goes on behind the end, and the same with more to come.
+    const uint64_t gap[4] = {0, UINT64_C(0x2000000000050000)};
+    for (uint32_t i = 0; i < 3; i++) {
+        CHECK_EQ(kernel.load().code, CST_OK);
+        memset(kernel.record_at(11), 0, 256);
+        memcpy(kernel.record_at(11), gap, sizeof gap);
+        if (i == 0) kernel.record_at(11)[32 * 4 + 31] = 1;
+        const Completion done = kernel.done(kernel.restore(i == 0 ? 20 : 15, i == 2 ? More : 0));
+        CHECK_CODE(cst_code(done.code), i == 2 ? CST_OK : CST_SEGMENT_RECORD);
+        CHECK_EQ(done.row, 11);
+        CHECK_EQ(done.rows_count, 11);
+    }
+    CHECK_EQ(kernel.load().code, CST_OK);
+    CHECK_CODE(cst_code(kernel.done(kernel.restore(65537)).code), CST_LIMIT);
+    CHECK_CODE(cst_code(kernel.done(kernel.restore(1)).code), CST_ABORTED);
+    CHECK_EQ(kernel.load().code, CST_OK);
+    Command outside = kernel.restore(8);
+    outside.address = BATCH + END - 3 * BEAT;
+    CHECK_CODE(cst_code(kernel.done(outside).code), CST_USAGE);
     kernel.check_works();
 }
 

@@ -63,6 +63,11 @@ cst_code table_reference_expire(cst_table *table, uint64_t *bucket, uint32_t buc
     return csti_reference_expire(table, bucket, buckets_count, now_us, expired_out);
 }
 
+cst_code table_reference_restore(cst_table *table, const uint8_t *bytes, size_t count,
+                                 size_t *used_out) {
+    return csti_reference_restore_records(table, bytes, count, used_out);
+}
+
 cst_code table_reference_grow(cst_table *table, uint64_t hash) {
     return csti_reference_grow(table, hash);
 }

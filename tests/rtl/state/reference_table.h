@@ -32,6 +32,8 @@ cst_delta table_reference_seal(cst_table *table);
 cst_code table_reference_release(cst_table *table, const cst_delta *delta);
 cst_code table_reference_expire(cst_table *table, uint64_t *bucket, uint32_t buckets_count,
                                 int64_t now_us, uint32_t *expired_out);
+cst_code table_reference_restore(cst_table *table, const uint8_t *bytes, size_t count,
+                                 size_t *used_out);
 cst_code table_reference_grow(cst_table *table, uint64_t hash);
 
 #ifdef __cplusplus

@@ -39,7 +39,7 @@ static void check_counters(const Seen &seen) {
             TEST_FAIL("%s: none in %" PRIu64 " streams", names[i], seen.streams);
     CHECK(seen.durable_early > 0);
     CHECK(seen.releases > 0);
-    CHECK(seen.walked > 0);
+    CHECK(seen.walked > 0 && seen.restored > 0);
 }
 
 static void check_code(const Seen &seen, cst_code code) {
@@ -232,6 +232,12 @@ TEST(a_memory_that_falls_silent_is_told_and_may_come_back) {
     repeat(4, [] {
         StreamKnobs knobs;
         Seen seen;
+
+        // Keys for every channel.
+        knobs.keys = 300;
+        knobs.tags = 4096;
+        knobs.buckets = 64;
+        knobs.rows_hint = 2000;
         Stream<Vstate_small> stream(knobs, &seen);
 
         stream.round(50);
@@ -308,6 +314,30 @@ static double clocks_each(uint32_t keys, uint32_t ops) {
     const double clocks = stream.unit->clocks_each();
     printf("%u keys %.3f; ", keys, clocks);
     return clocks;
+}
+
+TEST(a_walk_reads_ahead_of_what_it_offers) {
+    for (uint32_t words : {1u, 4u, 8u}) { // entries of 32, 64 and 96 bytes
+        StreamKnobs knobs;
+        Seen seen;
+
+        knobs.keys = 2000;
+        knobs.quick = true;
+        knobs.key_bytes = words == 1 ? 8 : KEY_BYTES;
+        knobs.words = words;
+        knobs.deletes = knobs.too_long = 0;
+        knobs.budget_bytes = 8u << 20;
+        knobs.rows_hint = 2000;
+        knobs.program = program_of(CST_LAST, CST_U64, 1, false);
+        knobs.program.value_bytes = words * 8;
+        Stream<Vstate> stream(knobs, &seen);
+
+        stream.round(4000);
+        const double clocks = stream.walk_rate();
+        printf("%u words %.1f; ", words, clocks);
+        // A bucket is two reads behind each other, of at most 80 clocks each; four are under way.
+        CHECK(clocks < 64);
+    }
 }
 
 TEST(one_operation_a_clock_however_few_the_keys) {

@@ -30,6 +30,7 @@ struct StreamKnobs {
 // What happened in all streams of a test, so that it can ask whether what it is for was there.
 struct Seen {
     uint64_t streams = 0, applied = 0, durable_early = 0, releases = 0, expired = 0, walked = 0;
+    uint64_t restored = 0;
     uint64_t codes[128] = {};
     uint64_t counters[COUNTERS] = {};
 };
@@ -87,7 +88,23 @@ template <class Model> class Stream {
         if (test_random_below(2) == 0) walk();
         if (options_.program.ttl_us != CST_TTL_NONE && test_random_below(2) == 0) expire();
         for (uint32_t i = 0; i < count; i++) ops.push_back(draw_op());
+        // What RESTORE brings comes while all is in memory, and may be changed at once.
+        if (test_random_below(3) == 0)
+            for (uint32_t i = 0; i < count / 2; i++) draw_restored(&ops[i]);
         for (uint32_t stops = 0; !ops.empty() && stops < STOPS_MAX; stops++) ops = play(ops);
+    }
+
+    // All of it, in a memory that answers within 60 to 80 clocks; clocks a bucket.
+    double walk_rate() {
+        const table_view view = table_view_of(table_);
+        uint64_t entries = 0;
+
+        unit->memory.knobs.latency_min = 60;
+        unit->memory.knobs.latency_spread = 20;
+        unit->walk(0, view.chunks * 8, [&](const Walked &) { entries++; });
+        CHECK_EQ(entries, view.rows_count);
+        CHECK(entries > 500);
+        return double(unit->walk_clocks()) / (view.chunks * 8);
     }
 
     // The same operations to the unit alone, which is reset after some clocks of them.
@@ -269,6 +286,13 @@ template <class Model> class Stream {
         return op;
     }
 
+    void draw_restored(Op *op) const {
+        if (op->key_bytes > options_.key_bytes) return;
+        if (op->kind == KIND_UPSERT) op->kind = KIND_PUT;
+        if (op->kind == KIND_DELETE) op->kind = KIND_DROP;
+        op->nulls = 0;
+    }
+
     // Small numbers, rarely ones at the ends of a range, and doubles of every kind.
     uint64_t draw_number() const {
         static const uint64_t edges[] = {0,
@@ -289,7 +313,24 @@ template <class Model> class Stream {
 
     // ---- The reference --------------------------------------------------------------------------
 
+    // A record of the row, or its tombstone.
+    cst_code restore(const Op &op) {
+        const uint32_t bytes = entry_bytes(options_), value_bytes = options_.program.value_bytes;
+        const bool present = op.kind == KIND_PUT;
+        const uint32_t flags = present ? UINT32_C(1) << 31 | value_bytes : UINT32_C(1) << 30;
+        uint64_t record[12] = {op.hash,
+                               op.key_bytes | uint64_t(bytes / 32) << 16 | uint64_t(flags) << 32};
+        uint8_t *body = reinterpret_cast<uint8_t *>(record + 2);
+        size_t used;
+
+        memcpy(body, op.key, op.key_bytes);
+        if (present) memcpy(body + (options_.key_bytes + 7) / 8 * 8, op.operands, value_bytes);
+        seen_.restored++;
+        return table_reference_restore(table_, reinterpret_cast<uint8_t *>(record), bytes, &used);
+    }
+
     cst_code apply(const Op &op) {
+        if (op.kind == KIND_PUT || op.kind == KIND_DROP) return restore(op);
         const uint8_t kind = op.kind == KIND_DELETE ? CST_ROW_DELETE : CST_ROW_UPSERT;
         const uint32_t offsets[2] = {0, op.key_bytes};
         uint8_t key[256] = {}, validity[LANES];

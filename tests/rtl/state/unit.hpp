@@ -23,6 +23,8 @@ enum {
     KIND_BARRIER = 3,
     KIND_END = 4,
     KIND_EXPIRE = 5,
+    KIND_PUT = 6,
+    KIND_DROP = 7,
     QUIET_CLOCKS_MAX = 20000,
     CLOCKS_MAX = 1000000, // of a stream
 };
@@ -300,6 +302,8 @@ template <class Model> class Unit {
             tick();
             for (const Walked &item : walk_sink_.items) {
                 CHECK(++entries <= entries_max);
+                if (entries == 1) walk_first_clock_ = bench.clock();
+                walk_last_clock_ = bench.clock();
                 walked_count_++;
                 take(item);
                 if (entries == entries_max) bench->walk_stop_i = 1;
@@ -308,6 +312,9 @@ template <class Model> class Unit {
         }
         bench->walk_stop_i = 0;
     }
+
+    // From the first entry of the last walk to its last.
+    uint64_t walk_clocks() const { return walk_last_clock_ - walk_first_clock_; }
 
     // RELEASE of a delta: a segment a clock, and two more.
     cst_code release(const cst_delta &delta) {
@@ -532,7 +539,7 @@ template <class Model> class Unit {
     Watch watch_;
     uint32_t quiet_clocks_ = 0;
     int64_t now_us_ = 0;
-    uint64_t walked_count_ = 0;
+    uint64_t walked_count_ = 0, walk_first_clock_ = 0, walk_last_clock_ = 0;
 };
 
 #endif

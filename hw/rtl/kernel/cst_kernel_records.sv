@@ -1,0 +1,156 @@
+// cst_kernel_records: records of rows, as a change log and RESTORE have them, become operations.
+// Promises   an item a row or tombstone, in order, with the unit it begins at; gaps are passed over;
+//            a unit of 32 bytes a clock. The first record that breaks a rule of docs/formats.md,
+//            RESTORE, comes out as CodeSegmentRecord; nothing of what follows does, and it is taken
+//            all the same. A record that ends behind the last unit breaks one too, or with more_i is
+//            left for the next command. over_o: all units are taken and nothing is on its way out;
+//            end_o then is the unit behind the last record that was whole.
+// Needs      all inputs but the beats stand still while units are under way; start_i before them.
+`default_nettype none
+module cst_kernel_records (
+  input  wire logic                   clk_i,
+  input  wire logic                   rst_ni,
+  input  wire cst_state_pkg::config_t config_i,
+  input  wire logic                   start_i,
+  input  wire logic [31:0]            units_i,
+  input  wire logic                   more_i,
+  input  wire logic                   beat_valid_i,
+  output      logic                   beat_ready_o,
+  input  wire logic [511:0]           beat_i,
+  output      logic                   out_valid_o,
+  input  wire logic                   out_ready_i,
+  output      cst_state_pkg::op_t     out_op_o,
+  output      logic [7:0]             out_code_o,
+  output      logic                   over_o,
+  output      logic [31:0]            end_o
+);
+  // ---- Units ------------------------------------------------------------------------------------
+  logic high_q, unit_valid, unit_taken, out_valid_q, out_wrong_q;
+  logic [31:0] unit_q;      // number of the unit that comes
+  logic [255:0] unit;
+
+  assign unit = high_q ? beat_i[511:256] : beat_i[255:0];
+  assign unit_valid = beat_valid_i && unit_q != units_i;
+  assign unit_taken = unit_valid && (!out_valid_q || out_ready_i);
+  assign beat_ready_o = unit_taken && (high_q || unit_q + 32'd1 == units_i);
+
+  // ---- A record's head --------------------------------------------------------------------------
+  cst_pkg::record_head_t head, record;
+  logic [15:0] left_q;      // units of the record that are still to come
+  logic first, gap_q, wrong_q, cut_q, gap_wrong, row_wrong, head_wrong, cut, one_kind;
+  logic [31:0] begin_q;
+  logic [767:0] record_q;
+  logic last, whole;
+
+  assign head = unit[127:0];
+  assign first = left_q == '0;
+  assign one_kind = (head.present ^ head.tombstone ^ head.gap) &&
+                    !(head.present && head.tombstone && head.gap);
+  assign gap_wrong = head.hash != '0 || head.key_bytes != '0 || head.value_bytes != '0;
+  assign row_wrong = head.units != 16'(config_i.entry_units) ||
+                     head.key_bytes > 16'(config_i.key_bytes) ||
+                     head.value_bytes != (head.present ? 24'(config_i.value_bytes) : 24'd0);
+  assign head_wrong = !one_kind || head.reserved != '0 || head.units == '0 ||
+                      (head.gap ? gap_wrong || unit[255:128] != '0 : row_wrong);
+  assign cut = 32'(head.units) > units_i - unit_q;
+  assign last = first ? head.units == 16'd1 : left_q == 16'd1;
+
+  // ---- A whole one: zeros where nothing is ------------------------------------------------------
+  logic [639:0] body;
+  logic [511:0] value;
+  logic [127:0] key;
+  logic [127:0] key_used;
+  logic [511:0] value_used;
+  logic padded;
+
+  assign record = record_q[127:0];
+  assign body = (config_i.entry_units == 2'd1) ? {512'b0, record_q[255:128]} :
+                (config_i.entry_units == 2'd2) ? {256'b0, record_q[511:128]} : record_q[767:128];
+  always_comb begin
+    key = '0;
+    value = body[511:0];
+    padded = body[639:512] == '0;
+    if (config_i.key_words == 2'd1) begin
+      key = {64'b0, body[63:0]};
+      value = body[575:64];
+      padded = body[639:576] == '0;
+    end
+    if (config_i.key_words == 2'd2) begin
+      key = body[127:0];
+      value = body[639:128];
+      padded = 1'b1;
+    end
+  end
+  always_comb begin
+    for (int unsigned i = 0; i < 16; i++) key_used[i*8 +: 8] = {8{16'(i) < record.key_bytes}};
+    for (int unsigned i = 0; i < 64; i++) value_used[i*8 +: 8] = {8{24'(i) < record.value_bytes}};
+  end
+
+  assign out_valid_o = out_valid_q;
+  assign out_code_o = (out_wrong_q || !padded || (key & ~key_used) != '0 ||
+                       (value & ~value_used) != '0) ? cst_pkg::CodeSegmentRecord : cst_pkg::CodeOk;
+  always_comb begin
+    out_op_o = '0;
+    out_op_o.kind = record.present ? cst_state_pkg::KindPut : cst_state_pkg::KindDrop;
+    out_op_o.row = begin_q;
+    out_op_o.hash = record.hash;
+    out_op_o.key_bytes = record.key_bytes[7:0];
+    out_op_o.key = key;
+    out_op_o.operands = value;
+  end
+  assign over_o = unit_q == units_i && !out_valid_q;
+  assign end_o = cut_q ? begin_q : units_i;
+
+  // An item stands in record_q and begin_q until it is taken: the unit behind it waits.
+  always_ff @(posedge clk_i) begin
+    if (unit_taken) begin
+      if (first) begin
+        record_q[255:0] <= unit;
+        begin_q <= (wrong_q || cut_q) ? begin_q : unit_q;
+        gap_q <= head.gap;
+      end else begin
+        if (left_q == 16'd1 && config_i.entry_units == 2'd3) record_q[767:512] <= unit;
+        else record_q[511:256] <= unit;
+      end
+    end
+  end
+
+  // A gap's units are zeros behind its head.
+  assign whole = unit_taken && !wrong_q && !cut_q &&
+                 (first ? head_wrong || (cut && !more_i) || (last && !head.gap)
+                        : gap_q ? unit != '0 : last);
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni || start_i) begin
+      high_q <= 1'b0;
+      unit_q <= '0;
+      left_q <= '0;
+      wrong_q <= 1'b0;
+      cut_q <= 1'b0;
+      out_valid_q <= 1'b0;
+      out_wrong_q <= 1'b0;
+    end else begin
+      if (unit_taken) begin
+        high_q <= !high_q;
+        unit_q <= unit_q + 32'd1;
+        if (first) left_q <= (head_wrong || cut || wrong_q || cut_q) ? '0 : head.units - 16'd1;
+        else left_q <= (gap_q && unit != '0) ? '0 : left_q - 16'd1;
+        if (!wrong_q && !cut_q) begin
+          if (first && !head_wrong && cut && more_i) cut_q <= 1'b1;
+          if (whole && (first ? head_wrong || cut : gap_q)) wrong_q <= 1'b1;
+        end
+      end
+      if (whole) begin
+        out_valid_q <= 1'b1;
+        out_wrong_q <= first ? head_wrong || cut : gap_q;
+      end else if (out_ready_i) begin
+        out_valid_q <= 1'b0;
+      end
+    end
+  end
+
+  // A record's head says more than an operation holds; the rest of the configuration is not here.
+  logic unused_bits;
+  assign unused_bits = ^{config_i, record};
+endmodule
+`default_nettype wire
