@@ -15,7 +15,8 @@
 //            writes the gaps. args_o is what stood in the arguments when the start was taken, until
 //            the next is taken: software may write the next set from ready on. A completion waits
 //            (done_ready_o) until the one before it was acknowledged by continue. Every AXI output
-//            is a register. soft_reset_o is 1 for one clock. Auto-restart (bit 7) is not there.
+//            is a register. soft_reset_o is 1 for one clock, and takes start, done, ready and ISR
+//            back with it: nothing of the run before it is left. Auto-restart (bit 7) is not there.
 `default_nettype none
 module cst_axil_control #(
   parameter int unsigned ArgWords = 8,
@@ -112,14 +113,11 @@ module cst_axil_control #(
       end
     end
     soft_reset_q <= rst_ni && write && aw_word_q == Ctrl && w_strobe_q[1] && w_data_q[8];
-    if (!rst_ni) begin
+    if (!rst_ni || soft_reset_q) begin
       start_q <= 1'b0;
       done_q <= 1'b0;
       ready_q <= 1'b0;
-      gie_q <= 1'b0;
-      ier_q <= '0;
       isr_q <= '0;
-      args_q <= '0;
     end else begin
       if (started) start_q <= 1'b0;
       else if (low && aw_word_q == Ctrl && w_data_q[0]) start_q <= 1'b1;
@@ -127,11 +125,17 @@ module cst_axil_control #(
       else if (low && aw_word_q == Ctrl && w_data_q[4]) done_q <= 1'b0;
       if (started) ready_q <= 1'b1;
       else if (clear) ready_q <= 1'b0;
-      if (low && aw_word_q == Gie) gie_q <= w_data_q[0];
-      if (low && aw_word_q == Ier) ier_q <= w_data_q[1:0];
       if (low && aw_word_q == Isr) isr_q <= isr_q ^ w_data_q[1:0];
       if (finished && ier_q[0]) isr_q[0] <= 1'b1;
       if (started && ier_q[1]) isr_q[1] <= 1'b1;
+    end
+    if (!rst_ni) begin
+      gie_q <= 1'b0;
+      ier_q <= '0;
+      args_q <= '0;
+    end else begin
+      if (low && aw_word_q == Gie) gie_q <= w_data_q[0];
+      if (low && aw_word_q == Ier) ier_q <= w_data_q[1:0];
     end
   end
 

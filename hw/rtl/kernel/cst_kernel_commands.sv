@@ -28,9 +28,11 @@ module cst_kernel_commands #(
   output      logic         start_ready_o,
   input  wire logic [63:0]  ring_i,          // descriptors, completions: 2^ring_bits_i of each
   input  wire logic [63:0]  completions_i,
-  input  wire logic [4:0]   ring_bits_i,
+  input  wire logic [31:0]  ring_bits_i,
   input  wire logic [51:0]  first_page_i,    // of what it may read and write
   input  wire logic [52:0]  end_page_i,
+  input  wire logic [63:0]  image_i,         // of channel 0; the others' by the stride
+  input  wire logic [63:0]  stride_i,
   output      logic         done_valid_o,
   input  wire logic         done_ready_i,
   output      logic         idle_o,
@@ -156,13 +158,14 @@ module cst_kernel_commands #(
   logic [31:0] slot;
   assign first_byte = {first_page_i, 12'b0};
   assign end_byte = {end_page_i, 12'b0};
-  assign ring_end = ring_i + (64'd64 << ring_bits_i);
-  assign completions_end = completions_i + (64'd64 << ring_bits_i);
-  assign argument_wrong = ring_i[5:0] != '0 || completions_i[5:0] != '0 || ring_bits_i > 5'd16 ||
+  assign ring_end = ring_i + (64'd64 << ring_bits_i[4:0]);
+  assign completions_end = completions_i + (64'd64 << ring_bits_i[4:0]);
+  assign argument_wrong = ring_i[5:0] != '0 || completions_i[5:0] != '0 || ring_bits_i > 32'd16 ||
+                          image_i[11:0] != '0 || stride_i[11:0] != '0 ||
                           ring_i < first_byte || {1'b0, ring_end} > end_byte || ring_end < ring_i ||
                           completions_i < first_byte || {1'b0, completions_end} > end_byte ||
                           completions_end < completions_i;
-  assign slot = (number_q - 32'd1) & ((32'd1 << ring_bits_i) - 32'd1);
+  assign slot = (number_q - 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
   assign slot_offset = {26'b0, slot, 6'b0};
   assign fresh = read.number == number_q;
 
@@ -236,6 +239,25 @@ module cst_kernel_commands #(
                                      (place_ring_o ? 9'(place_beats) : 9'd0), place_q});
   assign place_o = beat_i[{place_q, 4'b0} +: PlaceBits];
   assign load_last = BeatsBits'(load_q) + 1'b1 == beats_q;
+
+  // A region that begins between beats, a channel that reaches into the next one's, or, of a table
+  // with memory, sizes that are not each other's: what the unit relies on.
+  logic table_wrong, sizes_wrong;
+  logic [7:0] table_key_bytes, table_units, table_key_words, table_value_bytes;
+  logic [31:0] table_end_page;
+  logic [8:0] entry_bytes;
+
+  assign {table_value_bytes, table_key_words, table_units, table_key_bytes} = table0_q[480 +: 32];
+  assign table_end_page = table0_q[416 +: 32];
+  assign entry_bytes = 9'd16 + {4'b0, table_key_words[1:0], 3'b0} + {2'b0, table_value_bytes[6:0]};
+  assign sizes_wrong = table_key_bytes > 8'(cst_kernel_pkg::KeyBytes) ||
+                       table_key_words != (table_key_bytes + 8'd7) >> 3 ||
+                       table_value_bytes > 8'(cst_state_pkg::Lanes * 8) ||
+                       table_units != 8'((entry_bytes + 9'd31) >> 5);
+  assign table_wrong = table0_q[128 +: 6] != '0 || table0_q[192 +: 6] != '0 ||
+                       table0_q[256 +: 6] != '0 || table0_q[320 +: 6] != '0 ||
+                       {20'b0, table_end_page} > stride_i[63:12] ||
+                       (table_end_page != '0 && sizes_wrong);
 
   assign key_k0_o = table0_q[63:0];
   assign key_k1_o = table0_q[127:64];
@@ -481,7 +503,7 @@ module cst_kernel_commands #(
                           stage_q == Fence;
   assign unit_lost = waits_for_unit && unit_fault_i != '0;
   assign rows_start_o = stage_q == Check;
-  assign load_o = stage_q == Loaded;
+  assign load_o = stage_q == Loaded && !table_wrong;
   assign release_o = stage_q == Release && unit_idle_i;
   assign release_epoch_o = command_q.epoch;
   assign release_to_o = command_q.at;
@@ -604,7 +626,8 @@ module cst_kernel_commands #(
         LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
         Load: if (beat_valid_i && beat_ready_o && load_last) stage_q <= Loaded;
         Loaded: begin
-          stopped_q <= 1'b0;
+          stopped_q <= table_wrong;
+          if (table_wrong) code_q <= cst_pkg::CodeUsage;
           stage_q <= Fence;
         end
         Release: if (unit_idle_i) stage_q <= Releasing;
@@ -664,6 +687,7 @@ module cst_kernel_commands #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, command_q, entry_head};
+  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, command_q, entry_head,
+                         image_i};
 endmodule
 `default_nettype wire

@@ -476,10 +476,12 @@ module cst_kernel_state #(
 
   // ---- Reset, control ---------------------------------------------------------------------------
   logic rst_n, run_rst_n, soft_reset, soft_q, start_valid, start_ready, done_valid, done_ready;
-  logic idle, unit_ready;
+  logic idle, unit_ready, starts;
   logic [32*ArgWords-1:0] args;
   logic [32*StatusWords-1:0] status;
 
+  // What stands behind it sees no clock without a reset before the first one.
+  initial rst_n = 1'b0;
   always_ff @(posedge ap_clk) rst_n <= ap_rst_n;
 
   cst_axil_control #(.ArgWords(ArgWords), .StatusWords(StatusWords)) u_control (
@@ -493,10 +495,12 @@ module cst_kernel_state #(
     .s_araddr_i(s_axi_control_ARADDR), .s_rvalid_o(s_axi_control_RVALID),
     .s_rready_i(s_axi_control_RREADY), .s_rdata_o(s_axi_control_RDATA),
     .s_rresp_o(s_axi_control_RRESP),
-    .start_valid_o(start_valid), .start_ready_i(start_ready && !soft_q), .args_o(args),
-    .done_valid_i(done_valid), .done_ready_o(done_ready), .idle_i(idle && !soft_q && unit_ready),
+    .start_valid_o(start_valid), .start_ready_i(start_ready && starts), .args_o(args),
+    .done_valid_i(done_valid && !soft_q), .done_ready_o(done_ready), .idle_i(idle && starts),
     .status_i(status), .soft_reset_o(soft_reset), .interrupt_o(interrupt)
   );
+
+  assign starts = !soft_q && unit_ready;  // else it waits, for what memory owes to the run before
 
   // ---- The batch port: its guards outlive a soft reset ------------------------------------------
   logic stop, read_quiet, write_quiet, read_error, write_error, read_outside, write_outside;
@@ -602,9 +606,10 @@ module cst_kernel_state #(
   logic [Counters*CounterBits-1:0] counters;
 
   cst_kernel_commands #(.PollClocks(PollClocks)) u_commands (
-    .clk_i(ap_clk), .rst_ni(run_rst_n), .start_valid_i(start_valid && !soft_q),
+    .clk_i(ap_clk), .rst_ni(run_rst_n), .start_valid_i(start_valid && starts),
     .start_ready_o(start_ready), .ring_i(args[0 +: 64]), .completions_i(args[64 +: 64]),
-    .ring_bits_i(args[128 +: 5]), .first_page_i(first_page), .end_page_i(end_page),
+    .ring_bits_i(args[128 +: 32]), .first_page_i(first_page), .end_page_i(end_page),
+    .image_i(args[10*32 +: 64]), .stride_i(args[12*32 +: 64]),
     .done_valid_o(done_valid), .done_ready_i(done_ready), .idle_o(idle), .running_o(running),
     .stopped_o(stopped), .lost_o(lost), .code_o(code), .completed_o(completed),
     .fault_i(fault_q != '0),
