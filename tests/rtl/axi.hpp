@@ -75,7 +75,39 @@ template <class Data, class Strobe> struct AxiWires {
         (WIRES).bresp = &(TOP)->PREFIX##bresp_i;                                                   \
     } while (0)
 
+// As the top of a kernel has them: PREFIX ARVALID and so on.
+#define AXI_KERNEL_WIRES(WIRES, TOP, PREFIX)                                                       \
+    do {                                                                                           \
+        (WIRES).arvalid = &(TOP)->PREFIX##ARVALID;                                                 \
+        (WIRES).arready = &(TOP)->PREFIX##ARREADY;                                                 \
+        (WIRES).araddr = &(TOP)->PREFIX##ARADDR;                                                   \
+        (WIRES).arlen = &(TOP)->PREFIX##ARLEN;                                                     \
+        (WIRES).arsize = &(TOP)->PREFIX##ARSIZE;                                                   \
+        (WIRES).arburst = &(TOP)->PREFIX##ARBURST;                                                 \
+        (WIRES).rvalid = &(TOP)->PREFIX##RVALID;                                                   \
+        (WIRES).rready = &(TOP)->PREFIX##RREADY;                                                   \
+        (WIRES).rdata = &(TOP)->PREFIX##RDATA;                                                     \
+        (WIRES).rresp = &(TOP)->PREFIX##RRESP;                                                     \
+        (WIRES).rlast = &(TOP)->PREFIX##RLAST;                                                     \
+        (WIRES).awvalid = &(TOP)->PREFIX##AWVALID;                                                 \
+        (WIRES).awready = &(TOP)->PREFIX##AWREADY;                                                 \
+        (WIRES).awaddr = &(TOP)->PREFIX##AWADDR;                                                   \
+        (WIRES).awlen = &(TOP)->PREFIX##AWLEN;                                                     \
+        (WIRES).awsize = &(TOP)->PREFIX##AWSIZE;                                                   \
+        (WIRES).awburst = &(TOP)->PREFIX##AWBURST;                                                 \
+        (WIRES).wvalid = &(TOP)->PREFIX##WVALID;                                                   \
+        (WIRES).wready = &(TOP)->PREFIX##WREADY;                                                   \
+        (WIRES).wdata = &(TOP)->PREFIX##WDATA;                                                     \
+        (WIRES).wstrb = &(TOP)->PREFIX##WSTRB;                                                     \
+        (WIRES).wlast = &(TOP)->PREFIX##WLAST;                                                     \
+        (WIRES).bvalid = &(TOP)->PREFIX##BVALID;                                                   \
+        (WIRES).bready = &(TOP)->PREFIX##BREADY;                                                   \
+        (WIRES).bresp = &(TOP)->PREFIX##BRESP;                                                     \
+    } while (0)
+
 enum : uint8_t { AxiOkay = 0, AxiSlverr = 2, AxiDecerr = 3 };
+// Handshakes of a memory that never come.
+enum : uint32_t { SilentAr = 1, SilentR = 2, SilentAw = 4, SilentW = 8, SilentB = 16 };
 
 // A channel's VALID must stand still, with what goes with it, until READY.
 class AxiHold {
@@ -253,7 +285,10 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
 
     std::unordered_map<uint64_t, uint8_t> bytes;
     std::function<uint8_t(uint64_t address, bool write)> on_access; // NULL: all OKAY
+    // Where a beat lies, if not in `bytes`; only bytes whose strobe is set are written there.
+    std::function<uint8_t *(uint64_t address, bool write)> place;
     bool never_take = false, never_answer = false;
+    uint32_t silent = 0;
 
     uint8_t byte(uint64_t address) const {
         const auto found = bytes.find(address);
@@ -302,14 +337,15 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
     }
 
     void drive_reads() {
-        *wires_.arready = !ar_.now() && !never_take;
+        *wires_.arready = !ar_.now() && !never_take && !(silent & SilentAr);
         if (!offered_r_ && !reads_.empty() && bench_.clock() >= reads_.front().ready_clock &&
-            !never_answer && !r_.now()) {
+            !never_answer && !(silent & SilentR) && !r_.now()) {
             const Burst &front = reads_.front();
             const uint64_t address = front.address + uint64_t(front.at) * DataBytes;
             uint8_t *data = reinterpret_cast<uint8_t *>(wires_.rdata);
 
-            for (uint32_t i = 0; i < DataBytes; i++) data[i] = byte(address + i);
+            if (place) memcpy(data, place(address, false), DataBytes);
+            for (uint32_t i = 0; i < DataBytes && !place; i++) data[i] = byte(address + i);
             *wires_.rresp = respond(address, false);
             *wires_.rlast = front.at == front.length;
             offered_r_ = true;
@@ -327,10 +363,10 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
     }
 
     void drive_writes() {
-        *wires_.awready = !aw_.now() && !never_take;
-        *wires_.wready = !w_.now() && !never_take;
+        *wires_.awready = !aw_.now() && !never_take && !(silent & SilentAw);
+        *wires_.wready = !w_.now() && !never_take && !(silent & SilentW);
         if (!offered_b_ && !answers_.empty() && bench_.clock() >= answers_.front().ready_clock &&
-            !never_answer && !b_.now()) {
+            !never_answer && !(silent & SilentB) && !b_.now()) {
             *wires_.bresp = answers_.front().response;
             offered_b_ = true;
         }
@@ -356,7 +392,8 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
 
         if (response != AxiOkay) front.response = response;
         for (uint32_t i = 0; i < DataBytes && response == AxiOkay; i++)
-            if (strobe[i / 8] >> (i % 8) & 1) bytes[address + i] = data[i];
+            if (strobe[i / 8] >> (i % 8) & 1)
+                (place ? place(address, true)[i] : bytes[address + i]) = data[i];
         if (front.at++ != front.length) return;
         front.ready_clock = bench_.clock() + latency_.clocks_min;
         answers_.push_back(front);

@@ -350,9 +350,13 @@ template <std::size_t Words> void wide_noise(VlWide<Words> &port, uint32_t bits)
     if (bits % 32) port[Words - 1] &= (EData(1) << bits % 32) - 1;
 }
 
-// Random cases are run this often, each from numbers of their own.
+// Random cases are run this often, each from numbers of their own; CST_ROUNDS times as often where
+// there is time (scripts/soak).
 template <class Case> void repeat(uint32_t times, Case run) {
-    for (uint32_t i = 0; i < times; i++) run();
+    const char *rounds = getenv("CST_ROUNDS");
+    const uint32_t count = times * (rounds ? uint32_t(strtoul(rounds, nullptr, 10)) : 1);
+
+    for (uint32_t i = 0; i < count; i++) run();
 }
 
 #endif

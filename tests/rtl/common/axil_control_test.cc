@@ -218,4 +218,35 @@ TEST(a_soft_reset_is_one_clock_long) {
     CHECK_EQ(run.read(Ctrl), Idle);
 }
 
+TEST(a_soft_reset_takes_start_done_ready_and_interrupts_back) {
+    repeat(20, [] {
+        ControlRun run;
+
+        run.write(Gie, 1);
+        run.write(Ier, 3);
+        run.write(Args, 77);
+        run.write(Ctrl, Start);
+        run.take();
+        CHECK(run.complete(10));
+        run.write(Ctrl, Start); // the next one waits
+        run.bench.run(4);
+        CHECK_EQ(run.bench->interrupt_o, 1);
+        run.write(Ctrl, SoftReset | Start); // a start with it is of the run before
+        run.bench.run(4);
+        CHECK_EQ(run.bench->interrupt_o, 0);
+        CHECK_EQ(run.bench->start_valid_o, 0);
+        CHECK_EQ(run.read(Ctrl), Idle);
+        CHECK_EQ(run.read(Isr), 0);
+        // What the host has set stays.
+        CHECK_EQ(run.read(Gie), 1);
+        CHECK_EQ(run.read(Ier), 3);
+        CHECK_EQ(run.read(Args), 77);
+        run.write(Ctrl, Start);
+        run.take();
+        CHECK(run.complete(10));
+        run.bench.run(4);
+        CHECK_EQ(run.bench->interrupt_o, 1);
+    });
+}
+
 TEST_MAIN
