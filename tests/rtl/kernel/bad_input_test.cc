@@ -1,6 +1,7 @@
+// model: kernel
 // What is wrong reaches the kernel by every way there is, and each time: the status register and
 // the batch's completion say so, it does not hang, nothing is written outside of what it was given,
-// and after a soft reset it works. model: kernel
+// and after a soft reset it works.
 #include "kernel.hpp"
 
 namespace {

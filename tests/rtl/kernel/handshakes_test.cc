@@ -1,6 +1,6 @@
+// model: kernel
 // ap_ctrl_chain and the interrupt, at the kernel's own registers: a start is taken once, done waits
 // for continue, the next run may begin before that, and nothing of it is left after a soft reset.
-// model: kernel
 #include "kernel.hpp"
 
 namespace {
