@@ -695,6 +695,7 @@ module cst_state #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled, walk_beat};
+  assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled,
+                         walk_beat};
 endmodule
 `default_nettype wire

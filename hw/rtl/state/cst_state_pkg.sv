@@ -213,7 +213,8 @@ package cst_state_pkg;
                   (units[0] ? AddressBits'({entry, 5'b0}) : '0)};
   endfunction
 
-  // Which beat of 64 bytes of its bucket's stripe an entry begins in, in its high half if it is odd.
+  // Which beat of 64 bytes of its bucket's stripe an entry begins in; an odd one of 1 or 3 units
+  // begins in its high half.
   function automatic logic [4:0] slot_beat(input logic [3:0] slot, input logic [1:0] units);
     slot_beat = (units[1] ? {1'b0, slot} : 5'd0) + (units[0] ? {2'b0, slot[3:1]} : 5'd0);
   endfunction

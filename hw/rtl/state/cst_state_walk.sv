@@ -1,9 +1,9 @@
 // cst_state_walk: the entries of a run of buckets, in order of bucket and slot, as memory has them.
 // Promises   every occupied slot from first_i on once; at most 1 + 8 * units reads of 64 bytes a
-//            bucket, up to four buckets ahead; an entry every two clocks (of three units: three), and
-//            two a bucket, behind the first, which comes two reads after start_i. Behind the last bucket of the image comes the
-//            first. No read waits for out_ready_i. busy_o until all that was asked for has come.
-//            stop_i: nothing more is asked for or offered.
+//            bucket, up to four buckets ahead; an entry every two clocks (of three units: three),
+//            and two a bucket, behind the first, which comes two reads after start_i. Behind the
+//            last bucket of the image comes the first. No beat waits for out_ready_i. busy_o until
+//            all that was asked for has come. stop_i: nothing more is asked for or offered.
 // Needs      memory that holds the image's newest bytes of what is still to be read, and start_i
 //            while not busy_o; first_i within the image, no more buckets than it has.
 //
