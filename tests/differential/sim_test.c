@@ -414,6 +414,51 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
     CHECK(all);
 }
 
+enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
+
+// Each epoch rewrites many rows and is released when the next one is sealed: the log runs through
+// more segments than the budget pays for, in places that the circuit chose.
+TEST(the_log_goes_on_in_places_that_were_released) {
+    rows_batch *batch = calloc(1, sizeof *batch);
+    both b = {0};
+
+    CHECK(batch);
+    b.knobs = (rows_knobs){.keys_fixed = true,
+                           .keys_count = 700,
+                           .keys_longest = 16,
+                           .batch_max = ROWS_BATCH_MAX};
+    b.knobs.options =
+        (cst_table_options){.layout = CST_TABLE_INLINE,
+                            .key_bytes = 16,
+                            .hash_key = {test_random(), test_random()},
+                            .program = {.value_bytes = 64, .presence_offset = CST_NO_OFFSET},
+                            .rows_hint = 700,
+                            .budget_bytes = 12 * LOG_SEGMENT_BYTES,
+                            .log_segment_bytes = LOG_SEGMENT_BYTES,
+                            .numa_node = -1};
+    both_open(&b, "sim:", NULL);
+    for (uint32_t step = 0; step < LOG_EPOCHS * LOG_BATCHES; step++) {
+        cst_command command = {.ops = CST_OP_APPLY};
+
+        rows_draw(&b.knobs, batch, 0);
+        command.rows = batch->rows;
+        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+        apply(&b, command);
+        if (step % LOG_BATCHES != 0) continue;
+        barrier(&b);
+        if (b.deltas_count < 2) continue;
+        fixup(&b, &(cst_command){.ops = CST_OP_RELEASE, .release = b.deltas[b.deltas_count - 2]});
+        b.deltas[0] = b.deltas[b.deltas_count - 1];
+        b.deltas_count = 1;
+    }
+    images_compare(&b);
+    CHECK(b.deltas[0].to > b.knobs.options.budget_bytes);
+    both_close(&b);
+    free(batch->keys);
+    free(batch->values);
+    free(batch);
+}
+
 enum { COLUMN_ROWS = 700 };
 
 // Keys of three columns, one of which may be null, encoded and hashed by the circuit.
