@@ -4,6 +4,7 @@
 #include "memory/axi_port.hpp"
 
 #include <Vkernel.h>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <vector>
@@ -59,6 +60,7 @@ struct csti_sim_card {
         const cst_code code = cst_sim_memory_open(&memory, &opened, err);
         if (code != CST_OK) return code;
         memory_.reset(opened);
+        if (config_.error != CSTI_SIM_ERROR_NONE) inject();
         context_.threads(1); // no threads of its own
         context_.randReset(2);
         context_.randSeed(int(config_.seed & 0x7fffffff) | 1);
@@ -112,6 +114,21 @@ struct csti_sim_card {
     uint64_t clocks() const { return clocks_; }
 
   private:
+    // Of a memory that was just opened: there is room for a rule.
+    void inject() {
+        static const cst_sim_fault_kind kinds[] = {CST_SIM_FAULT_SLVERR, CST_SIM_FAULT_SLVERR,
+                                                   CST_SIM_FAULT_DECERR, CST_SIM_FAULT_CORRUPT,
+                                                   CST_SIM_FAULT_SILENT};
+        cst_sim_fault fault = {};
+
+        fault.kind = kinds[config_.error];
+        fault.reads = fault.writes = true;
+        fault.port = config_.error_port;
+        fault.skip = config_.error_after;
+        fault.count = 1;
+        if (cst_sim_memory_inject(memory_.get(), &fault, nullptr) != CST_OK) abort();
+    }
+
     static uint8_t *locate(void *context, uint64_t address) {
         csti_sim_card *card = static_cast<csti_sim_card *>(context);
         const uint32_t channel = uint32_t(address / CSTI_SIM_CHANNEL_BYTES);

@@ -16,7 +16,7 @@ import unittest
 
 PROGRAM = ""
 ROWS = 400_000
-DONE, FAILED, INPUT, FENCED = 0, 1, 3, 6
+DONE, FAILED, INPUT, DEVICE, FENCED = 0, 1, 3, 5, 6
 PATIENCE_S = 60
 
 JOB = """
@@ -466,6 +466,21 @@ class Simulated(Jobs):
         self.assertTrue(done["simulated"])
         self.assertEqual(done["clock_mhz"], 300)
         self.assertGreater(done["cycles"], self.ROWS)
+
+    def test_a_card_whose_memory_fails_says_so_and_what_was_committed_goes_on(self):
+        self.job(rows=self.ROWS, every="500 rows")
+        self.assertGreater(self.run_json("--rows", "2000", "--device", "sim:")[-1]
+                           ["checkpoints"], 0)
+        for kind, why in (("slverr", "was answered with an error"),
+                          ("silent", "it does not answer")):
+            device = f"sim:?error={kind}&error_after=4000"
+            _, err = self.finish(self.start("--quiet", "--device", device), DEVICE)
+            self.assertIn(f"{device}: memory of the ", err)
+            self.assertIn(why, err)
+            self.assertIn("CST_DEVICE_LOST", err)
+        self.assertGreater(self.run_json("--until-caught-up", "--device", "sim:")[-1]
+                           ["recovered_from"], 0)
+        self.assertEqual(self.result(), expected(self.ROWS))
 
     def test_killed_half_way_it_goes_on(self):
         self.job(rows=self.ROWS, every="500 rows")

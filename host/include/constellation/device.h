@@ -211,6 +211,8 @@ CST_API CST_CHECK_RESULT cst_code cst_queue_wait(cst_queue *queue, uint64_t time
 // What is submitted from now on runs again. CST_USAGE: no stop has been polled; what is in flight
 // and not polled may still hold one.
 CST_API CST_CHECK_RESULT cst_code cst_queue_resume(cst_queue *queue, cst_err *err);
+// CST_DEVICE_LOST, and which device that is and why: after a completion or a submit that said so.
+CST_API cst_code cst_queue_lost(const cst_queue *queue, cst_err *err);
 CST_API uint32_t cst_queue_in_flight(const cst_queue *queue);
 CST_API uint32_t cst_queue_depth(const cst_queue *queue);
 CST_API cst_device *cst_queue_device(const cst_queue *queue);

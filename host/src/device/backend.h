@@ -68,6 +68,8 @@ struct cst_device {
     atomic_flag queues_busy;
 };
 
+enum { CSTI_LOST_BYTES_MAX = 192 };
+
 struct cst_queue {
     cst_device *device;
     cst_queue *next;
@@ -78,6 +80,9 @@ struct cst_queue {
     uint64_t generation;
     bool stop_seen; // a stop was polled and not yet resumed
     uint32_t tables_count;
+    // Why the device is lost, as its back end knows it; written before a completion or a submit
+    // says CST_DEVICE_LOST, by the thread that polls or submits.
+    char lost_why[CSTI_LOST_BYTES_MAX];
 };
 
 struct cst_device_table {

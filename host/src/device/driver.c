@@ -77,6 +77,8 @@ static cst_code stop_cure(cst_queue *queue, cst_device_table *table, const cst_c
         if (done.code == CST_OK) return CST_OK;
         if (done.code == CST_TABLE_NOT_READY)
             code = cst_device_table_prepare(table, err);
+        else if (done.code == CST_DEVICE_LOST)
+            code = cst_queue_lost(queue, err);
         else if (done.code != CST_AGAIN)
             code = done.code;
         if (code != CST_OK) return code;
@@ -132,8 +134,10 @@ cst_code cst_device_run(cst_queue *queue, const cst_command *command, cst_comple
         *out = stop;
         completion_fill(&work, out);
         out->ticket = stop.ticket;
+        if (stop.code == CST_DEVICE_LOST) return cst_queue_lost(queue, err);
         if (!stop.stopped) break;
         code = stop_cure(queue, work.command.table, &stop, err);
+        if (code == CST_DEVICE_LOST) return code;
         if (cst_queue_resume(queue, err) != CST_OK) return CST_INTERNAL;
         if (code != CST_OK) break;
         (void)work_advance(&work, &stop, 0);
@@ -220,8 +224,7 @@ cst_code cst_driver_submit(cst_driver *driver, const cst_command *command, uint6
     cst_code code = csti_command_check(driver->queue, command, err);
 
     if (code != CST_OK) return code;
-    if (driver->state == DRIVER_LOST)
-        return cst_fail(err, CST_DEVICE_LOST, "%s is lost", driver->queue->device->uri);
+    if (driver->state == DRIVER_LOST) return cst_queue_lost(driver->queue, err);
     if (driver->state == DRIVER_HALTED && command->fixup) {
         if (driver->ready_count == driver->depth) return CST_AGAIN;
         code = fixup_run(driver, command, driver->ticket + 1, err);
@@ -275,7 +278,7 @@ static cst_code completion_take(cst_driver *driver, cst_completion *out, bool *o
     if (cst_queue_poll(driver->queue, &done, 1) != 1) return CST_OK;
     if (done.code == CST_DEVICE_LOST) {
         driver->state = DRIVER_LOST;
-        return cst_fail(err, CST_DEVICE_LOST, "%s is lost", driver->queue->device->uri);
+        return cst_queue_lost(driver->queue, err);
     }
     if (driver->state == DRIVER_RUNNING && !done.stopped) {
         completion_fill(work_at(driver, 0), &done);
@@ -309,8 +312,7 @@ cst_code cst_driver_poll(cst_driver *driver, uint64_t timeout_us, cst_completion
     uint32_t count = ready_take(driver, out, count_max);
 
     *count_out = count;
-    if (driver->state == DRIVER_LOST)
-        return cst_fail(err, CST_DEVICE_LOST, "%s is lost", driver->queue->device->uri);
+    if (driver->state == DRIVER_LOST) return cst_queue_lost(driver->queue, err);
     // Ends: each turn takes a completion, or nothing is left to wait for.
     while (count < count_max && driver->state != DRIVER_HALTED) {
         bool ready = false;

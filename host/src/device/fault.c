@@ -16,6 +16,7 @@
 
 #include "base/park.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,7 +206,8 @@ static cst_code fault_submit(cst_queue *base, const csti_entry_in_flight *entry,
     fault_note note = {.ticket = entry->ticket, .tag = entry->command.tag};
     cst_code code;
 
-    if (atomic_load(&device->lost)) return cst_fail(err, CST_DEVICE_LOST, "lost by fail");
+    if (atomic_load(&device->lost))
+        return cst_fail(err, CST_DEVICE_LOST, "%s: lost by fail", device->base.uri);
     if (number == device->plan.fail_submit)
         return cst_fail(err, CST_DEVICE_LOST, "submit %llu fails by fail_submit",
                         (unsigned long long)number);
@@ -242,7 +244,10 @@ static bool completion_next(fault_queue *queue, cst_completion *out) {
     number = atomic_fetch_add(&device->completions_count, 1) + 1;
     if (note->flip) *note->flip ^= 1;
     if (number == device->plan.fail) atomic_store(&device->lost, true);
-    if (atomic_load(&device->lost)) {
+    if (out->code == CST_DEVICE_LOST)
+        memcpy(queue->base.lost_why, queue->inner->lost_why, sizeof queue->base.lost_why);
+    else if (atomic_load(&device->lost)) {
+        (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why, "lost by fail");
         out->code = CST_DEVICE_LOST;
         out->stopped = true;
     }

@@ -168,6 +168,7 @@ cst_code cst_queue_open(cst_device *device, const cst_queue_options *options, cs
     if (code != CST_OK) return code;
     queue->device = device;
     queue->depth = depth;
+    queue->lost_why[0] = 0;
     queues_lock(device);
     queue->next = device->queues;
     device->queues = queue;
@@ -236,6 +237,11 @@ cst_code cst_queue_resume(cst_queue *queue, cst_err *err) {
     queue->stop_seen = false;
     queue->generation++;
     return CST_OK;
+}
+
+cst_code cst_queue_lost(const cst_queue *queue, cst_err *err) {
+    return cst_fail(err, CST_DEVICE_LOST, "%s: %s", queue->device->uri,
+                    queue->lost_why[0] ? queue->lost_why : cst_code_text(CST_DEVICE_LOST));
 }
 
 uint32_t cst_queue_in_flight(const cst_queue *queue) {

@@ -98,8 +98,12 @@ static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
     if (code == CST_OK) code = csti_uri_take_u64(uri, "clock_mhz", CLOCK_MHZ_MAX, &mhz, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "channels", UINT32_MAX, &channels, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "seed", UINT32_MAX, &seed, err);
+    if (code == CST_OK) code = sim_error_take(uri, &device->config, err);
     if (code == CST_OK)
-        code = csti_uri_check_empty(uri, "memory=hbm2|ddr4, clock_mhz, channels, seed", err);
+        code = csti_uri_check_empty(uri,
+                                    "memory=hbm2|ddr4, clock_mhz, channels, seed, error, "
+                                    "error_after, error_port",
+                                    err);
     if (code == CST_OK && uri->path[0])
         code = cst_fail(err, CST_DEVICE_URI, "sim:%s: only parameters follow sim:", uri->path);
     if (code == CST_OK && mhz < CLOCK_MHZ_MIN)
@@ -282,8 +286,7 @@ static cst_code sim_submit(cst_queue *base, const csti_entry_in_flight *entry, c
     sim_queue *queue = (sim_queue *)base;
     cst_completion *out;
 
-    if (queue->lost)
-        return cst_fail(err, CST_DEVICE_LOST, "the simulated card is lost until it is reset");
+    if (queue->lost) return cst_queue_lost(base, err);
     out = csti_spsc_ring_slot(&queue->completions); // there is one: no more than `depth` in flight
     if (csti_cpu_begin(&queue->executor, entry, out)) {
         out->code = command_run(queue, &entry->command, out);

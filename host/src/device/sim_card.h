@@ -24,13 +24,22 @@ extern "C" {
 #endif
 
 enum {
-    CSTI_SIM_CARD_VERSION = 1,
+    CSTI_SIM_CARD_VERSION = 2,
     CSTI_SIM_CHANNELS = 16,     // that images lie over
     CSTI_SIM_BATCH_CHANNEL = 16 // of 32: commands, rows, results
 };
 #define CSTI_SIM_CHANNEL_BYTES (UINT64_C(512) << 20) // of a U55C
 
 typedef struct csti_sim_card csti_sim_card;
+
+// What memory does wrong, once: sim/memory/memory.h, Faults.
+typedef enum csti_sim_error {
+    CSTI_SIM_ERROR_NONE,
+    CSTI_SIM_ERROR_SLVERR,
+    CSTI_SIM_ERROR_DECERR,
+    CSTI_SIM_ERROR_CORRUPT,
+    CSTI_SIM_ERROR_SILENT,
+} csti_sim_error;
 
 typedef struct csti_sim_card_config {
     bool ddr4; // else HBM2
@@ -39,6 +48,9 @@ typedef struct csti_sim_card_config {
     // Where 64 bytes of an image's channels lie; NULL: nowhere (the card answers DECERR).
     uint8_t *(*locate)(void *context, uint32_t channel, uint64_t address);
     void *locate_context;
+    csti_sim_error error;
+    uint64_t error_after; // so many beats, read or written, are well
+    int32_t error_port;   // -1: any; CSTI_SIM_CHANNELS: the batches'
 } csti_sim_card_config;
 
 typedef struct csti_sim_card_ops {

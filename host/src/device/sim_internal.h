@@ -4,6 +4,7 @@
 //   sim_run.c      one queue's card: its run, commands to it, its completions
 //   sim_rows.c     rows into records and back
 //   sim_upkeep.c   commands on a whole table
+//   sim_error.c    errors it is told to have; why it is lost
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
 //
 // A queue has a card of its own, opened at its first command that needs one. A command is done when
@@ -176,6 +177,14 @@ CST_CHECK_RESULT cst_code sim_run(sim_queue *queue, const sim_descriptor *comman
 CST_CHECK_RESULT cst_code sim_run_load(sim_queue *queue, sim_table *table);
 CST_CHECK_RESULT cst_code sim_run_load_keys(sim_queue *queue, const cst_schema *schema,
                                             const cst_hash_key *key);
+
+// ---- sim_error.c --------------------------------------------------------------------------------
+// error=KIND, error_after=BEATS, error_port=PORT.
+CST_CHECK_RESULT cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err);
+// Runs until the word is `number`; false: the run was lost without it, or so many clocks went by.
+bool sim_completes(sim_queue *queue, const uint32_t *word, uint32_t number, uint64_t clocks_max);
+// Notes why the card is lost, as its status has it. CST_DEVICE_LOST.
+cst_code sim_lost(sim_queue *queue, uint32_t number);
 
 // ---- sim_rows.c ---------------------------------------------------------------------------------
 bool sim_schema_fits(const cst_schema *schema);

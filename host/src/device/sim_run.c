@@ -103,11 +103,11 @@ cst_code sim_run(sim_queue *queue, const sim_descriptor *command, sim_completion
         place->address = batch_address(command->address);
     if (command->results) place->results = batch_address(command->results);
     place->number = number;
-    completed = queue->ops->run(queue->card, &done->number, number,
-                                CLOCKS_MAX + command->count * CLOCKS_A_ROW_MAX);
+    completed =
+        sim_completes(queue, &done->number, number, CLOCKS_MAX + command->count * CLOCKS_A_ROW_MAX);
     counts_tell(queue);
     queue->lost = !completed || done->code == CST_DEVICE_LOST || done->busy;
-    if (queue->lost) return CST_DEVICE_LOST;
+    if (queue->lost) return sim_lost(queue, number);
     *out = *done;
     return (cst_code)done->code;
 }

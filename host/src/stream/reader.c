@@ -384,6 +384,7 @@ static cst_code encode_end(csti_reader *reader, cst_err *err) {
     cst_code code;
 
     if (cst_queue_poll(reader->options.queue, &done, 1) == 0) return CST_AGAIN;
+    if (done.code == CST_DEVICE_LOST) return cst_queue_lost(reader->options.queue, err);
     code = done.code == CST_OK
                ? keys_check(reader, err)
                : cst_fail(err, done.code, "encoding %u keys", reader->batch.rows_count);

@@ -98,4 +98,78 @@ TEST(a_known_key_has_the_bytes_of_the_format_and_their_hash) {
     CHECK_EQ(cst_hash(&HASH_KEY, KEY, sizeof KEY), UINT64_C(0x1595e2ee33ee0e2c));
 }
 
+// At every completion, those of commands that make room for a row among them.
+TEST(a_device_that_is_lost_anywhere_is_named_with_why) {
+    cst_code code = CST_DEVICE_LOST;
+    uint32_t fail = 0;
+
+    while (code != CST_OK) {
+        char uri[64];
+        cst_device *device = NULL;
+        cst_err err = {0};
+
+        fail++;
+        (void)snprintf(uri, sizeof uri, "fault:cpu:?fail=%u", fail);
+        CHECK_OK(cst_device_open(uri, &device, &err));
+        code = cst_device_selftest(device, &err);
+        if (code != CST_OK) {
+            CHECK_CODE(code, CST_DEVICE_LOST);
+            if (!strstr(err.text, uri) || !strstr(err.text, "lost by fail"))
+                TEST_FAIL("%s: %s", uri, err.text);
+        }
+        cst_device_close(device);
+    }
+    CHECK(fail > 6);
+}
+
+#ifdef CST_HAS_SIM
+// Errors of the simulated card's memory: the self-test names the device, and what is wrong with it.
+TEST(a_card_whose_memory_fails_does_not_pass) {
+    static const struct {
+        const char *uri, *why;
+    } cards[] = {
+        {"sim:?error=slverr&error_after=300&error_port=16", "memory of the batch: a "},
+        {"sim:?error=decerr&error_after=20&error_port=3", "memory of the image: a "},
+        {"sim:?error=silent&error_after=20&error_port=0",
+         "memory of the image: it does not answer"},
+        {"fault:sim:?error=silent&error_after=300&error_port=16",
+         "memory of the batch: it does not answer"},
+    };
+
+    for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
+        cst_device *device = NULL;
+        cst_err err = {0};
+
+        CHECK_OK(cst_device_open(cards[i].uri, &device, &err));
+        CHECK_CODE(cst_device_selftest(device, &err), CST_DEVICE_LOST);
+        if (!strstr(err.text, cards[i].uri) || !strstr(err.text, cards[i].why))
+            TEST_FAIL("%s: %s", cards[i].uri, err.text);
+        cst_device_close(device);
+    }
+}
+
+// One wrong bit of what the circuit reads is a wrong answer, not a lost device, wherever it counts.
+TEST(a_card_with_a_wrong_bit_does_not_pass) {
+    cst_device *device = NULL;
+    cst_err err = {0};
+    uint32_t noticed = 0;
+
+    for (uint32_t seed = 1; seed < 4; seed++) { // which bit of the beat
+        char uri[96];
+
+        (void)snprintf(uri, sizeof uri, "sim:?error=corrupt&error_after=300&error_port=16&seed=%u",
+                       seed);
+        CHECK_OK(cst_device_open(uri, &device, &err));
+        const cst_code code = cst_device_selftest(device, &err);
+        if (code != CST_OK) CHECK_CODE(code, CST_DEVICE_SELFTEST);
+        noticed += code != CST_OK;
+        cst_device_close(device);
+    }
+    CHECK(noticed > 0);
+    CHECK_CODE(cst_device_open("sim:?error=loud", &device, &err), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?error_after=1", &device, &err), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?error=slverr&error_port=17", &device, &err), CST_DEVICE_URI);
+}
+#endif
+
 TEST_MAIN

@@ -1,0 +1,81 @@
+// sim_error.c: errors that a simulated card is told to have, and what is said of one that is lost.
+#include "device/sim_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { REGISTER_STATUS = 0x800 }; // docs/hardware.md, Kernel
+enum { STATUS_RUNNING = 1, STATUS_LOST = 4 };
+enum { LOOK_CLOCKS = 100000 }; // more than a command takes, but for one that waits for a watchdog
+enum { STATUS_UNIT_SHIFT = 8, STATUS_BATCH_SHIFT = 12, FAULTS_MASK = 15 };
+
+static const char *const kinds[] = {"", "slverr", "decerr", "corrupt", "silent"};
+enum { KINDS_COUNT = sizeof kinds / sizeof *kinds };
+
+static cst_code kind_take(csti_uri *uri, csti_sim_error *kind_out, cst_err *err) {
+    for (size_t i = 0; i < uri->parameters_count; i++) {
+        if (strcmp(uri->names[i], "error") != 0) continue;
+        for (size_t kind = 1; kind < KINDS_COUNT; kind++)
+            if (strcmp(uri->values[i], kinds[kind]) == 0) *kind_out = (csti_sim_error)kind;
+        if (*kind_out == CSTI_SIM_ERROR_NONE)
+            return cst_fail(err, CST_DEVICE_URI,
+                            "error=%s: there are slverr, decerr, corrupt and silent",
+                            uri->values[i]);
+        uri->parameters_count--;
+        uri->names[i] = uri->names[uri->parameters_count];
+        uri->values[i] = uri->values[uri->parameters_count];
+        return CST_OK;
+    }
+    return CST_OK;
+}
+
+cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err) {
+    uint64_t port = CSTI_SIM_CHANNELS, after = 0;
+    cst_code code = kind_take(uri, &config->error, err);
+
+    config->error_port = -1;
+    if (code == CST_OK && config->error == CSTI_SIM_ERROR_NONE) return CST_OK;
+    for (size_t i = 0; i < uri->parameters_count; i++)
+        if (strcmp(uri->names[i], "error_port") == 0) config->error_port = 0;
+    if (code == CST_OK) code = csti_uri_take_u64(uri, "error_after", UINT32_MAX, &after, err);
+    if (code == CST_OK) code = csti_uri_take_u64(uri, "error_port", CSTI_SIM_CHANNELS, &port, err);
+    if (config->error_port == 0) config->error_port = (int32_t)port;
+    config->error_after = after;
+    return code;
+}
+
+// Bits of a fault register, in order.
+static void faults_tell(uint32_t faults, const char *where, char *out, size_t bytes) {
+    static const char *const texts[] = {"a read was answered with an error",
+                                        "a write was answered with an error",
+                                        "an address is outside of its memory",
+                                        "it does not answer"};
+    size_t used = strlen(out);
+
+    for (uint32_t bit = 0; bit < sizeof texts / sizeof *texts; bit++) {
+        if (!(faults >> bit & 1)) continue;
+        (void)snprintf(out + used, bytes - used, "%s%s: %s", used ? "; " : "", where, texts[bit]);
+        used = strlen(out);
+    }
+}
+
+bool sim_completes(sim_queue *queue, const uint32_t *word, uint32_t number, uint64_t clocks_max) {
+    for (uint64_t clocks = 0; clocks < clocks_max; clocks += LOOK_CLOCKS) {
+        if (queue->ops->run(queue->card, word, number, LOOK_CLOCKS)) return true;
+        const uint32_t status = queue->ops->read(queue->card, REGISTER_STATUS);
+        if ((status & (STATUS_LOST | STATUS_RUNNING)) == STATUS_LOST) break;
+    }
+    return *word == number;
+}
+
+cst_code sim_lost(sim_queue *queue, uint32_t number) {
+    const uint32_t status = queue->ops->read(queue->card, REGISTER_STATUS);
+    char why[CSTI_LOST_BYTES_MAX] = "";
+
+    faults_tell(status >> STATUS_UNIT_SHIFT & FAULTS_MASK, "memory of the image", why, sizeof why);
+    faults_tell(status >> STATUS_BATCH_SHIFT & FAULTS_MASK, "memory of the batch", why, sizeof why);
+    (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why,
+                   "%.96s (command %u, status 0x%08x)", *why ? why : "the kernel does not end",
+                   number, status);
+    return CST_DEVICE_LOST;
+}
