@@ -190,7 +190,8 @@ module cst_kernel_commands #(
   assign buckets_all = {37'b0, config_o.chunks, 3'b0};
   assign gives = is_keys || is_scan || (is_rows && command_q.results != '0);
   assign flag_wrong = command_q.flags[7:5] != '0 ||
-                      (!is_restore && command_q.flags[cst_kernel_pkg::FlagMore]) || command_q.reserved0 != '0 ||
+                      (!is_restore && command_q.flags[cst_kernel_pkg::FlagMore]) ||
+                      command_q.reserved0 != '0 ||
                       command_q.reserved1 != '0 || (!is_release && command_q.epoch != '0) ||
                       (!is_release && !is_expire && !is_scan && command_q.at != '0) ||
                       (!is_rows && !is_expire && !is_scan && command_q.now != '0);
@@ -223,7 +224,8 @@ module cst_kernel_commands #(
         !is_scan && !is_restore)
       check_code = cst_pkg::CodeUnsupported;
     if (flag_wrong) check_code = cst_pkg::CodeUsage;
-    if (stopped_q && (is_rows || is_barrier || is_expire || is_restore)) check_code = cst_pkg::CodeAborted;
+    if (stopped_q && (is_rows || is_barrier || is_expire || is_restore))
+      check_code = cst_pkg::CodeAborted;
   end
 
   // ---- The table block --------------------------------------------------------------------------
@@ -261,8 +263,8 @@ module cst_kernel_commands #(
 
   assign key_k0_o = table0_q[63:0];
   assign key_k1_o = table0_q[127:64];
-  // What is past its time now: a row whose time is at or below now less the time to live, unless that
-  // is below all times.
+  // Past its time is a row whose time is at or below now less the time to live, unless that is
+  // below all times.
   logic [64:0] past, past_q;
   logic has_ttl;
   logic [62:0] ttl;
@@ -557,7 +559,11 @@ module cst_kernel_commands #(
       end
       Walking: if (is_scan) begin
         if (record_over) left_q <= left_q - 32'd1;
+`ifdef CST_RTL_MISTAKE_SCAN
+        if (walk_valid_i && walk_ready_o && !scan_full) next_q <= {1'b0, walk_slot_i};
+`else
         if (walk_valid_i && walk_ready_o && !scan_full) next_q <= {1'b0, walk_slot_i} + 1'b1;
+`endif
         if (!walk_busy_i) begin
           stop_row_q <= command_q.row - left_q;
           if (!scan_full) next_q <= scan_end;

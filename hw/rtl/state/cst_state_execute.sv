@@ -172,9 +172,16 @@ module cst_state_execute #(
   assign s3_drop = s3_op_q.kind == cst_state_pkg::KindDrop;
   assign s3_upsert = s3_live && s3_op_q.uses_key &&
                      (s3_op_q.kind == cst_state_pkg::KindUpsert || s3_put);
+`ifdef CST_RTL_MISTAKE_TIME
+  assign s3_lives = s3_state_q.present &&
+                    !(s3_op_q.kind != cst_state_pkg::KindDelete &&
+                      cst_state_pkg::expired(config_i.ttl, config_i.past,
+                                             s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]));
+`else
   assign s3_lives = s3_state_q.present &&
                     !cst_state_pkg::expired(config_i.ttl, config_i.past,
                                             s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]);
+`endif
   assign s3_delete = s3_live && s3_op_q.uses_key && s3_state_q.present &&
                      ((s3_op_q.kind == cst_state_pkg::KindDelete && s3_lives) ||
                       (s3_op_q.kind == cst_state_pkg::KindExpire && !s3_lives) || s3_drop);
@@ -212,7 +219,9 @@ module cst_state_execute #(
     end
     if (s3_delete) s3_next.present = 1'b0;
     if (s3_append) s3_next.unit = s3_unit;
+`ifndef CST_RTL_MISTAKE_RESTORE
     if (s3_put || s3_drop) s3_next.unit = '0;
+`endif
   end
 
   // A row in its second bucket leaves a bit in its first one's filter.

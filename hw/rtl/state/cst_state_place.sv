@@ -20,7 +20,7 @@ module cst_state_place (
       second_count = second_count + 5'(second_i[i]);
     end
   end
-`ifdef CST_RTL_MISTAKE
+`ifdef CST_RTL_MISTAKE_PLACE
   // Planted: what the differential tests are worth (hw/CMakeLists.txt).
   assign second_o = first_count > 5'(cst_pkg::FirstUntil) && second_count < first_count;
 `else
