@@ -269,17 +269,18 @@ class Kernel {
         return channels_.data() + c * CHANNEL_BYTES + offset;
     }
     uint64_t at(uint64_t offset) const { return batch_address_ + offset; }
-    std::vector<uint8_t> bytes() const {
+    // From completions on; the channels' too, or the batch's memory alone.
+    std::vector<uint8_t> bytes(bool channels = true) const {
         std::vector<uint8_t> all(batch_.begin() + COMPLETIONS, batch_.end());
 
-        all.insert(all.end(), channels_.begin(), channels_.end());
+        if (channels) all.insert(all.end(), channels_.begin(), channels_.end());
         return all;
     }
-    uint64_t bursts() const {
+    uint64_t bursts(bool channels = true) const {
         uint64_t count = 0;
 
-        for (const std::unique_ptr<AxiChecker<Data>> &checker : checkers_)
-            count += checker->read_bursts + checker->write_bursts;
+        for (uint32_t port = channels ? 0 : BATCH_PORT; port < PORTS; port++)
+            count += checkers_[port]->read_bursts + checkers_[port]->write_bursts;
         return count;
     }
     // Until no port has offered anything for some clocks; one that is silent may offer for ever.
