@@ -81,6 +81,33 @@ class Bench(unittest.TestCase):
                 self.assertFalse([line for line in found
                                   if "peer" in line and "::" in line["peer"]], name)
 
+    def test_the_circuit_says_what_takes_how_many_cycles(self):
+        found = [line for line in small("rtl") if line["impl"] == "circuit"]
+        if not found:
+            self.skipTest("built without the simulated card")
+        rates = {"rtl.encode": ("keys_per_clock", "keys"),
+                 "rtl.update": ("updates_per_clock", "rows")}
+        for line in found:
+            self.assertTrue(line["simulated"], line)
+            self.assertEqual(line["clock_mhz"], 300, line)
+            self.assertIn("UG1393", line["clock_source"])
+            if line["bench"] in rates:
+                rate, count = rates[line["bench"]]
+                self.assertAlmostEqual(line[rate], line["params"][count] / line["cycles"], delta=1e-3)
+        updates = [line for line in found if line["bench"] == "rtl.update"]
+        self.assertEqual({(line["params"]["workload"], line["params"]["entry_bytes"])
+                          for line in updates},
+                         {(workload, size) for size in (64, 96)
+                          for workload in ("uniform", "zipf", "one-key", "two-keys")})
+        for line in updates:
+            # An operation a row, and an end a command; so short a run is filling and draining too.
+            self.assertGreaterEqual(line["done"], line["params"]["rows"])
+            self.assertGreater(line["updates_per_clock"], 0.4, line)
+        barriers = [line for line in found if line["bench"] == "rtl.barrier"]
+        self.assertEqual(len(barriers), 2)
+        for line in barriers:
+            self.assertLessEqual(line["min"], line["max"])
+
     def test_a_part_of_a_benchmark_can_be_named(self):
         found = {line["bench"] for line in lines("state.miss", *SMALL)}
         self.assertEqual(found, {"state.miss"})

@@ -281,6 +281,8 @@ static void work_check(const both *b) {
     CHECK(simulation.simulated);
     CHECK_EQ(simulation.clock_khz, 300000);
     CHECK(simulation.clocks > b->rows_count);
+    // A start alone takes the host 52 us; a transfer of rows more than 13.
+    CHECK(simulation.transfer_ns > 52000 + 13000);
     if (simulation.operations < b->rows_count)
         TEST_FAIL("the circuit did %" PRIu64 " operations for %" PRIu64 " rows",
                   simulation.operations, b->rows_count);
@@ -304,6 +306,9 @@ static void program_draw(cst_program *program) {
             accumulator->number = CST_I64;
         accumulator->value_offset = (uint16_t)(i * 8);
         accumulator->source = (uint16_t)i;
+        if (i > 0 && accumulator->number == accumulator[-1].number &&
+            accumulator[-1].source != CST_NO_COLUMN && rows_chance(50))
+            accumulator->source = accumulator[-1].source;
         if (accumulator->op == CST_COUNT && rows_chance(50)) accumulator->source = CST_NO_COLUMN;
     }
 }
@@ -458,6 +463,83 @@ TEST(the_log_goes_on_in_places_that_were_released) {
     free(batch->keys);
     free(batch->values);
     free(batch);
+}
+
+// ---- Several in flight --------------------------------------------------------------------------
+
+enum { FLIGHT_BATCHES = 4, FLIGHT_COMMANDS = 6 };
+
+// Batches with barriers among them, none waited for before all are submitted: rows, rows, barrier,
+// rows, rows, barrier.
+static void flight_submit(both *b, rows_batch *const *batches, cst_command *commands) {
+    for (uint32_t i = 0, batch = 0; i < FLIGHT_COMMANDS; i++) {
+        commands[i] = (cst_command){.ops = CST_OP_BARRIER, .tag = i};
+        if (i % 3 < 2) {
+            commands[i].rows = batches[batch++]->rows;
+            commands[i].ops = CST_OP_APPLY | (commands[i].rows.hashes ? 0 : CST_OP_HASH);
+        }
+        for (uint32_t s = 0; s < SIDES; s++) {
+            commands[i].table = b->sides[s].table;
+            CHECK_OK(cst_queue_submit(b->sides[s].queue, &commands[i], NULL, NULL));
+        }
+    }
+}
+
+static void flight_take(both *b, cst_command *commands) {
+    cst_completion stop = {0};
+
+    for (uint32_t i = 0; i < FLIGHT_COMMANDS; i++) {
+        cst_completion done[SIDES];
+
+        for (uint32_t s = 0; s < SIDES; s++) {
+            CHECK_OK(cst_queue_wait(b->sides[s].queue, UINT64_MAX));
+            CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done[s], 1), 1);
+            CHECK_EQ(done[s].tag, i);
+        }
+        CHECK_CODE(done[SIM].code, done[CPU].code);
+        CHECK_EQ(done[SIM].rows_done, done[CPU].rows_done);
+        CHECK_EQ(done[SIM].stopped, done[CPU].stopped);
+        CHECK_EQ(done[SIM].hash, done[CPU].hash);
+        CHECK_EQ(done[SIM].delta.from, done[CPU].delta.from);
+        CHECK_EQ(done[SIM].delta.to, done[CPU].delta.to);
+        CHECK_EQ(done[SIM].delta.epoch, done[CPU].delta.epoch);
+        if (i % 3 < 2) b->rows_count += done[CPU].rows_done - commands[i].rows.first_row;
+        if (done[CPU].stopped) stop = done[CPU];
+    }
+    images_compare(b);
+    if (stop.stopped) go_on(b, &stop, &commands[stop.tag].rows);
+}
+
+TEST(commands_in_flight_complete_as_one_after_the_other) {
+    rows_batch *batches[FLIGHT_BATCHES];
+    uint64_t stops = 0;
+
+    for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) CHECK(batches[i] = calloc(1, sizeof **batches));
+    for (uint32_t table = 0; table < 4; table++) {
+        both b = {0};
+
+        knobs_draw(&b.knobs);
+        b.knobs.options.budget_bytes = UINT64_C(16) << 20; // nothing is released
+        for (uint32_t i = 0; i < FLIGHT_BATCHES; i++)
+            sources_draw(&b.knobs.options.program, batches[i]);
+        both_open(&b, "sim:", NULL);
+        for (uint32_t round = 0; round < 6; round++) {
+            cst_command commands[FLIGHT_COMMANDS];
+
+            for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) rows_draw(&b.knobs, batches[i], 0);
+            flight_submit(&b, batches, commands);
+            flight_take(&b, commands);
+        }
+        work_check(&b);
+        stops += b.stops_count;
+        both_close(&b);
+    }
+    CHECK(stops > 0);
+    for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) {
+        free(batches[i]->keys);
+        free(batches[i]->values);
+        free(batches[i]);
+    }
 }
 
 enum { COLUMN_ROWS = 700 };

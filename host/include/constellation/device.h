@@ -92,11 +92,22 @@ CST_API const char *cst_device_uri(const cst_device *device);
 // A simulated device counts the clocks of what it models. Any thread.
 typedef struct cst_simulation {
     bool simulated;
-    uint32_t clock_khz;  // modelled
-    uint64_t clocks;     // of all its queues' cards, since it was opened
-    uint64_t operations; // done by them, as they count: rows, look-ups, barriers, ends
+    uint32_t clock_khz;   // modelled
+    uint64_t clocks;      // of all its queues' cards, since it was opened
+    uint64_t operations;  // done by them, as they count: rows, look-ups, barriers, ends
+    uint64_t transfer_ns; // what rows, results and starts took over PCIe, as modelled, one after
+                          // the other: beside the clocks, a card does both at once
 } cst_simulation;
 CST_API void cst_device_simulation(const cst_device *device, cst_simulation *out);
+// What the circuit of a queue's own card counts, and where its clocks went; *count_out of them, at
+// most `capacity` written, none where there is no such card. Nothing is in flight; they begin anew
+// with a reset. The queue's thread.
+typedef struct cst_counter {
+    const char *name;
+    uint64_t value;
+} cst_counter;
+CST_API void cst_queue_counters(cst_queue *queue, cst_counter *out, size_t capacity,
+                                size_t *count_out);
 // Whether a table of this shape can live here, decided once for the whole table.
 // CST_UNSUPPORTED, CST_KEY_TOO_LONG, CST_VALUE_TOO_LONG name the limit.
 CST_API CST_CHECK_RESULT cst_code cst_device_check_table(const cst_device *device,
@@ -197,6 +208,7 @@ typedef struct cst_completion {
     uint64_t count;     // LOOKUP found · SCAN rows (0: the end) · EXPIRE expired
     uint64_t position;  // EXPIRE the next bucket · SCAN bytes written · RESTORE bytes used
     cst_delta delta;    // BARRIER
+    uint64_t clocks;    // of the queue's simulated card until then; 0: it has none
 } cst_completion;
 
 // CST_AGAIN: `depth` commands are in flight, poll first. CST_USAGE, CST_UNSUPPORTED,

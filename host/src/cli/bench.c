@@ -28,7 +28,8 @@ static const bench_group groups[] = {
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
     {"job", bench_job, "a whole job, two partitions and checkpoints, beside the bare table"},
     {"checkpoint", bench_checkpoint_cost, "what a checkpoint every second costs a whole job"},
-    {"rtl", bench_rtl, "models of card memory and PCIe: parameters, figures with --calibrate"},
+    {"rtl", bench_rtl,
+     "the circuit in cycles; models of memory and PCIe, figures with --calibrate"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
 

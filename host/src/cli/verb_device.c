@@ -39,15 +39,19 @@ static int device_list(int argc, char **argv) {
 
 void cli_simulation_json(const cst_simulation *simulation) {
     if (!simulation->simulated) return;
-    printf(",\"simulated\":true,\"clock_mhz\":%" PRIu32 ",\"cycles\":%" PRIu64,
-           simulation->clock_khz / 1000, simulation->clocks);
+    printf(",\"simulated\":true,\"clock_mhz\":%" PRIu32 ",\"cycles\":%" PRIu64
+           ",\"transfer_us\":%" PRIu64,
+           simulation->clock_khz / 1000, simulation->clocks, simulation->transfer_ns / 1000);
 }
 
 void cli_simulation_print(FILE *out, const char *label, const cst_simulation *simulation) {
     if (!simulation->simulated) return;
-    fprintf(out, "%s%" PRIu64 " cycles, %.6f s of a card at %" PRIu32 " MHz\n", label,
-            simulation->clocks, (double)simulation->clocks / ((double)simulation->clock_khz * 1000),
-            simulation->clock_khz / 1000);
+    fprintf(out,
+            "%s%" PRIu64 " cycles, %.6f s of a card at %" PRIu32
+            " MHz; %.6f s of transfers over PCIe\n",
+            label, simulation->clocks,
+            (double)simulation->clocks / ((double)simulation->clock_khz * 1000),
+            simulation->clock_khz / 1000, (double)simulation->transfer_ns / 1e9);
 }
 
 static const char *const op_names[CST_OPS_COUNT] = {"encode",  "hash",   "apply",   "lookup",

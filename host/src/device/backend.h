@@ -54,6 +54,8 @@ typedef struct csti_device_ops {
     cst_code (*wait)(cst_queue *queue, uint64_t deadline_ns);
     // NULL: it is no simulation.
     void (*simulation)(const cst_device *device, cst_simulation *out);
+    // NULL: it counts nothing.
+    void (*counters)(cst_queue *queue, cst_counter *out, size_t capacity, size_t *count_out);
 } csti_device_ops;
 
 extern const csti_device_ops csti_device_cpu;

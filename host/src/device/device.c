@@ -61,6 +61,11 @@ void cst_device_simulation(const cst_device *device, cst_simulation *out) {
     if (device->ops->simulation) device->ops->simulation(device, out);
 }
 
+void cst_queue_counters(cst_queue *queue, cst_counter *out, size_t capacity, size_t *count_out) {
+    *count_out = 0;
+    if (queue->device->ops->counters) queue->device->ops->counters(queue, out, capacity, count_out);
+}
+
 const char *cst_device_uri(const cst_device *device) {
     return device->uri;
 }

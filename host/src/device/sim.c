@@ -149,7 +149,24 @@ static void sim_simulation(const cst_device *base, cst_simulation *out) {
         .clock_khz = device->config.clock_khz,
         .clocks = atomic_load_explicit(&device->clocks, memory_order_relaxed),
         .operations = atomic_load_explicit(&device->operations, memory_order_relaxed),
+        .transfer_ns = atomic_load_explicit(&device->transfer_ns, memory_order_relaxed),
     };
+}
+
+// docs/hardware.md, Counters.
+static const char *const counter_names[SIM_COUNTERS] = {
+    "done",     "hits",        "appends",         "inserts",          "wait_fetch",  "wait_match",
+    "wait_key", "wait_record", "directory_reads", "false_candidates", "states_sent", "even_sent",
+    "odd_sent", "gaps",        "memory_reads",    "memory_writes"};
+
+static void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
+    sim_queue *queue = (sim_queue *)base;
+    uint64_t values[SIM_COUNTERS];
+
+    if (!sim_run_counters(queue, values)) return;
+    *count_out = SIM_COUNTERS;
+    for (size_t i = 0; i < SIM_COUNTERS && i < capacity; i++)
+        out[i] = (cst_counter){counter_names[i], values[i]};
 }
 
 // ---- Queues -------------------------------------------------------------------------------------
@@ -164,7 +181,9 @@ static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out
     queue->executor.codec = csti_codec_for(CSTI_CPU_SCALAR);
     queue->ops = device->card;
     code = csti_spsc_ring_open(&queue->completions, depth, sizeof(cst_completion), err);
+    if (code == CST_OK) code = sim_entries_open(queue, depth, err);
     if (code != CST_OK) {
+        csti_spsc_ring_close(&queue->completions);
         free(queue);
         return code;
     }
@@ -176,20 +195,9 @@ static void sim_queue_close(cst_queue *base) {
     sim_queue *queue = (sim_queue *)base;
 
     sim_run_close(queue);
+    sim_entries_close(queue);
     csti_spsc_ring_close(&queue->completions);
     free(queue);
-}
-
-static cst_code sim_barrier(sim_queue *queue, sim_table *table, cst_completion *out) {
-    const sim_descriptor barrier = {.op = SIM_OP_BARRIER};
-    sim_completion done;
-    cst_code code = sim_run_load(queue, table);
-
-    if (code == CST_OK) code = sim_run(queue, &barrier, &done);
-    if (code != CST_OK) return code;
-    if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
-    out->delta = (cst_delta){done.epoch - 1, done.from, done.epoch_first * CSTI_LOG_UNIT};
-    return CST_OK;
 }
 
 // Columns for what the caller did not ask for, as long as the command needs.
@@ -261,7 +269,14 @@ static cst_code rows_run(sim_queue *queue, const cst_command *command, cst_compl
     return sim_rows_run(queue, table, command, encodes, out);
 }
 
-static cst_code command_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+bool sim_rows_stream(const cst_command *command) {
+    const sim_table *table = (const sim_table *)command->table;
+
+    if (!(command->ops & CST_OP_APPLY) || command->keys_out || command->hashes_out) return false;
+    return !(command->ops & CST_OP_ENCODE) || table->encodes;
+}
+
+cst_code sim_command_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
     sim_table *table = (sim_table *)command->table;
     cst_code code;
 
@@ -274,7 +289,6 @@ static cst_code command_run(sim_queue *queue, const cst_command *command, cst_co
     }
     code = sim_run_open(queue, NULL);
     if (code != CST_OK) return code;
-    if (command->ops == CST_OP_BARRIER) return sim_barrier(queue, table, out);
     if (command->ops == CST_OP_RELEASE) return sim_release(queue, table, &command->release);
     if (command->ops == CST_OP_RESTORE) return sim_restore(queue, table, command, out);
     if (command->ops == CST_OP_SCAN) return sim_scan(queue, table, command, out);
@@ -284,33 +298,33 @@ static cst_code command_run(sim_queue *queue, const cst_command *command, cst_co
 
 static cst_code sim_submit(cst_queue *base, const csti_entry_in_flight *entry, cst_err *err) {
     sim_queue *queue = (sim_queue *)base;
-    cst_completion *out;
 
     if (queue->lost) return cst_queue_lost(base, err);
-    out = csti_spsc_ring_slot(&queue->completions); // there is one: no more than `depth` in flight
-    if (csti_cpu_begin(&queue->executor, entry, out)) {
-        out->code = command_run(queue, &entry->command, out);
-        csti_cpu_end(&queue->executor, entry, out);
-    }
-    csti_spsc_ring_publish(&queue->completions);
+    sim_entries_put(queue, entry);
     return CST_OK;
 }
 
+// The card has no time but the host's: its clocks run here and in wait.
 static uint32_t sim_poll(cst_queue *base, cst_completion *out, uint32_t count_max) {
     sim_queue *queue = (sim_queue *)base;
     uint32_t count = 0;
 
+    if (count_max > 0 && !csti_spsc_ring_front(&queue->completions)) sim_entries_run(queue);
     while (count < count_max && csti_spsc_ring_pop(&queue->completions, &out[count])) count++;
     return count;
 }
 
 static cst_code sim_wait(cst_queue *base, uint64_t deadline_ns) {
-    (void)deadline_ns; // a command is done when submit returns
-    return csti_spsc_ring_front(&((sim_queue *)base)->completions) ? CST_OK : CST_AGAIN;
+    sim_queue *queue = (sim_queue *)base;
+
+    (void)deadline_ns; // a clock of the card is not one of the host's
+    if (!csti_spsc_ring_front(&queue->completions)) sim_entries_run(queue);
+    return csti_spsc_ring_front(&queue->completions) ? CST_OK : CST_AGAIN;
 }
 
 static cst_code sim_reset(cst_device *base, cst_err *err) {
     for (cst_queue *queue = base->queues; queue; queue = queue->next) {
+        sim_entries_end((sim_queue *)queue);
         sim_run_reset((sim_queue *)queue);
         if (((sim_queue *)queue)->lost)
             return cst_fail(err, CST_DEVICE_LOST, "the simulated card stays busy after a reset");
@@ -347,6 +361,37 @@ static void sim_table_close(cst_device_table *base) {
     free(table);
 }
 
+// Accumulators that read the same column as the same number share a word of the row; a count looks
+// at its nulls alone.
+static bool word_shared(const cst_accumulator *own, const cst_accumulator *other) {
+    if (other->source != own->source) return false;
+    return own->op == CST_COUNT || (other->op != CST_COUNT && other->number == own->number);
+}
+
+static void word_find(sim_table *table, const cst_program *program, uint32_t index) {
+    const cst_accumulator *own = &program->accumulators[index];
+    uint32_t word = 0;
+
+    if (own->source == CST_NO_COLUMN) return;
+    while (word < table->words_count &&
+           !word_shared(own, &program->accumulators[table->packs[word]]))
+        word++;
+    if (word == table->words_count) table->packs[table->words_count++] = (uint8_t)index;
+    table->words[own->value_offset / 8u] = (uint8_t)word;
+}
+
+static void words_share(sim_table *table, const cst_program *program) {
+    if (program->accumulators_count == 0) {
+        table->words_count = (program->value_bytes + 7) / 8;
+        for (uint32_t w = 0; w < SIM_LANES; w++) table->words[w] = (uint8_t)w;
+        return;
+    }
+    for (uint32_t i = 0; i < program->accumulators_count; i++)
+        if (program->accumulators[i].op != CST_COUNT) word_find(table, program, i);
+    for (uint32_t i = 0; i < program->accumulators_count; i++)
+        if (program->accumulators[i].op == CST_COUNT) word_find(table, program, i);
+}
+
 static cst_code sim_table_open(cst_queue *queue, const cst_table_options *options,
                                const cst_schema *keys, cst_device_table **out, cst_err *err) {
     sim_table *table = NULL;
@@ -363,7 +408,7 @@ static cst_code sim_table_open(cst_queue *queue, const cst_table_options *option
         return code;
     }
     table->key_words = (options->key_bytes + 7) / 8;
-    table->wide = options->program.value_bytes > SIM_NARROW_LANES * sizeof(uint64_t);
+    words_share(table, &options->program);
     table->encodes = keys && sim_schema_fits(keys);
     *out = &table->cpu.base;
     return CST_OK;
@@ -402,4 +447,5 @@ const csti_device_ops csti_device_sim = {
     .poll = sim_poll,
     .wait = sim_wait,
     .simulation = sim_simulation,
+    .counters = sim_counters,
 };

@@ -41,6 +41,14 @@ typedef enum csti_sim_error {
     CSTI_SIM_ERROR_SILENT,
 } csti_sim_error;
 
+// What crosses PCIe: DMA each way, a word of the kernel's to the host, the start of a run.
+typedef enum csti_sim_way {
+    CSTI_SIM_TO_CARD,
+    CSTI_SIM_FROM_CARD,
+    CSTI_SIM_NOTICE,
+    CSTI_SIM_LAUNCH,
+} csti_sim_way;
+
 typedef struct csti_sim_card_config {
     bool ddr4; // else HBM2
     uint32_t clock_khz;
@@ -65,6 +73,9 @@ typedef struct csti_sim_card_ops {
     // Runs until the word is `value`; false: it is not after so many clocks.
     bool (*run)(csti_sim_card *card, const uint32_t *word, uint32_t value, uint64_t clocks_max);
     uint64_t (*clocks)(const csti_sim_card *card);
+    // Adds a transfer to those before it, as the model of PCIe has it, one after the other; what
+    // all of them took, in nanoseconds. The card's clocks know nothing of it.
+    uint64_t (*transfer)(csti_sim_card *card, csti_sim_way way, uint64_t bytes);
 } csti_sim_card_ops;
 
 // The one symbol of the library.

@@ -100,7 +100,7 @@ static void put(uint8_t *out, size_t at, uint64_t value, size_t bytes) {
     memcpy(out + at, &value, bytes);
 }
 
-static void program_pack(const cst_program *program, uint8_t *out) {
+static void program_pack(const cst_program *program, const uint8_t *words, uint8_t *out) {
     const bool has_presence = program->presence_offset != CST_NO_OFFSET;
 
     out[1] = (uint8_t)((program->accumulators_count == 0) | has_presence << 1);
@@ -114,6 +114,8 @@ static void program_pack(const cst_program *program, uint8_t *out) {
         out[32 + lane] = accumulator->number;
         out[40 + lane] = (uint8_t)i;
     }
+    for (uint32_t lane = 0; lane < SIM_LANES; lane++)
+        out[20 + lane / 2] |= (uint8_t)(words[lane] << lane % 2 * 4);
 }
 
 void sim_columns_pack(const cst_schema *schema, const cst_hash_key *key, uint8_t *out) {
@@ -154,7 +156,7 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
     out[62] = (uint8_t)table->key_words;
     out[63] = (uint8_t)image->value_bytes;
     second[0] = (uint8_t)(shift - 5);
-    program_pack(&control->program, second);
+    program_pack(&control->program, table->words, second);
     put(second, 48, control->program.ttl_us, 8);
     put(second, 56, control->program.time_offset / 8u, 1);
     put(second, 8, places - 1, 4);

@@ -2,15 +2,22 @@
 //
 //   sim.c          the device: the library, queues, tables, what runs where
 //   sim_run.c      one queue's card: its run, commands to it, its completions
+//   sim_queue.c    commands in flight: which the card has, what becomes of them
 //   sim_rows.c     rows into records and back
 //   sim_upkeep.c   commands on a whole table
 //   sim_error.c    errors it is told to have; why it is lost
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
 //
-// A queue has a card of its own, opened at its first command that needs one. A command is done when
-// submit returns. What the circuit does not do (GROW, and keys that are not
-// its kind) the host does to the same image, while the card is idle: each command ends with
-// a fence. A table whose image the host may have touched is loaded anew.
+//   submit ─► [entry | entry | entry] ─► pieces ─► ring of the card ─► completions, in order
+//               host's: alone, when     of 4,096     [x x x . .]
+//               nothing is before it    rows
+//
+// A queue has a card of its own, opened at its first command that needs one. The card's clocks run
+// while the host polls or waits. Commands that only change the table (APPLY, BARRIER) are in its
+// ring as soon as there is room, and it goes from one to the next. All others wait until nothing is
+// before them, and end with a fence. What the circuit does not do (GROW, and keys that are not its
+// kind) the host does to the same image, while the card is idle. A table whose image the host may
+// have touched is loaded anew.
 //
 // Thread     a queue's.
 // Ring       1: a clock of a simulated card is many of the processor's.
@@ -31,9 +38,14 @@ enum {
     SIM_PLACES_MAX = 4096,
     SIM_BEAT_BYTES = 64,
     SIM_TABLE_BYTES = 4 * SIM_BEAT_BYTES,
-    SIM_ROWS_MAX = 1024,   // of a command to the card: what a stop passes over is read again
+    SIM_ROWS_MAX = 4096,   // of a command to the card: what a stop passes over is read again
     SIM_UNITS_MAX = 65536, // of a command of records: more than any record has
-    SIM_RING_BITS = 4,
+    SIM_RING_BITS = 3,
+    SIM_RING = 1 << SIM_RING_BITS,
+    SIM_KEYS_MAX = 65536, // rows of a command for keys alone, which has all rows' places
+    SIM_COUNTERS = 16,
+    SIM_COMPACT_WORDS = 2, // of half a beat's row; one where the key has more than 8 bytes
+    SIM_COMPACT_KEY_BYTES = 8,
 };
 
 // Operations and flags of a command to the card: docs/hardware.md, Kernel.
@@ -53,7 +65,9 @@ enum {
     SIM_FLAG_HASH = 2,
     SIM_FLAG_WIDE = 4,
     SIM_FLAG_FENCE = 8,
-    SIM_FLAG_MORE = 16
+    SIM_FLAG_MORE = 16,
+    SIM_FLAG_COMPACT = 32,
+    SIM_FLAG_LONG = 64,
 };
 enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
 
@@ -87,6 +101,15 @@ typedef struct sim_row {
 } sim_row;
 _Static_assert(sizeof(sim_row) == SIM_BEAT_BYTES, "a row's first part is a beat");
 
+// Two of them are a beat.
+typedef struct sim_compact {
+    uint8_t kind, key_bytes, nulls, reserved0;
+    uint16_t key_nulls, reserved1;
+    uint8_t key[SIM_COMPACT_KEY_BYTES];
+    uint64_t words[SIM_COMPACT_WORDS]; // SIM_FLAG_LONG: the key goes on in the second
+} sim_compact;
+_Static_assert(sizeof(sim_compact) == SIM_BEAT_BYTES / 2, "a compact row is half a beat");
+
 typedef struct sim_result {
     uint8_t code, found, key_bytes, reserved0;
     uint32_t row;
@@ -95,17 +118,24 @@ typedef struct sim_result {
     uint8_t reserved1[32];
 } sim_result;
 _Static_assert(sizeof(sim_result) == SIM_BEAT_BYTES, "a result's first part is a beat");
+enum { SIM_COMPACT_RESULT_BYTES = SIM_BEAT_BYTES / 2 }; // its first half is all of it
 
-// Of the batch channel: offsets.
+// Of the batch channel: offsets. Each place of the ring has its rows; results lie in the channel
+// behind, so that reading one and writing the other do not share a bus.
 enum {
     SIM_RING_AT = 0,
     SIM_COMPLETIONS_AT = SIM_RING_AT + (SIM_BEAT_BYTES << SIM_RING_BITS),
     SIM_TABLE_AT = 4096,
     SIM_ROWS_AT = 65536,
-    SIM_RESULTS_AT = SIM_ROWS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
-    SIM_RECORDS_AT = SIM_RESULTS_AT + SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
+    SIM_ROWS_BYTES = SIM_ROWS_MAX * 2 * SIM_BEAT_BYTES,
+    SIM_RESULTS_AT = (int)CSTI_SIM_CHANNEL_BYTES,
+    SIM_RESULTS_BYTES = SIM_KEYS_MAX * SIM_COMPACT_RESULT_BYTES,
+    SIM_RECORDS_AT = SIM_RESULTS_AT + SIM_RESULTS_BYTES,
     SIM_BATCH_BYTES = SIM_RECORDS_AT + SIM_UNITS_MAX * SIM_ENTRY_UNIT_BYTES,
 };
+_Static_assert(SIM_ROWS_BYTES <= SIM_RESULTS_BYTES, "look-ups of a command have their results");
+_Static_assert(SIM_KEYS_MAX *SIM_BEAT_BYTES / 2 <= SIM_RING * SIM_ROWS_BYTES, "keys have places");
+_Static_assert(SIM_ROWS_AT + SIM_RING * SIM_ROWS_BYTES <= SIM_RESULTS_AT, "rows have a channel");
 
 // One region of the image over the channels, in each from `base` on.
 typedef struct sim_region {
@@ -122,7 +152,9 @@ typedef struct sim_table {
     bool placed;           // and the places of the log, which GROW leaves as they are
     sim_region regions[4]; // directory, index, slots, log
     uint32_t key_words;
-    bool wide;     // its rows take two beats
+    uint8_t words[SIM_LANES]; // each lane's word of a row: accumulators share what they read alike
+    uint8_t packs[SIM_LANES]; // the accumulator that says how a word is read
+    uint32_t words_count;
     bool encodes;  // the circuit encodes its keys
     uint8_t *keys; // a command's, where the processor encodes them
     uint64_t *hashes;
@@ -135,8 +167,21 @@ typedef struct sim_device {
     void *library;
     const csti_sim_card_ops *card;
     csti_sim_card_config config;
-    _Atomic uint64_t clocks, operations; // of all its cards
+    _Atomic uint64_t clocks, operations, transfer_ns; // of all its cards
 } sim_device;
+
+// A command that was submitted: its rows up to `issued` are the card's, or were.
+typedef struct sim_entry {
+    csti_entry_in_flight in_flight;
+    bool begun;
+    uint32_t issued;
+} sim_entry;
+
+// A command of the card's ring.
+typedef struct sim_flight {
+    uint32_t number;
+    uint32_t to; // rows done when it is
+} sim_flight;
 
 struct sim_queue {
     cst_queue base;
@@ -147,9 +192,28 @@ struct sim_queue {
     sim_table *table; // the one that is loaded
     uint32_t number;  // of the newest command
     bool lost;
-    uint64_t clocks_told;     // to the device
-    uint32_t operations_told; // the counter's low word
+    bool unfenced;      // of what the card did, not all may be in memory
+    sim_entry *entries; // `depth` of them, a ring
+    uint64_t entries_first, entries_end, entries_issued;
+    sim_flight flights[SIM_RING];                        // a ring, those of the first entry first
+    uint32_t flights_first, flights_count, flights_head; // flights_head: the first entry's
+    uint64_t clocks_told, transfer_told;                 // to the device
+    uint32_t operations_told;                            // the counter's low word
 };
+
+// ---- sim_queue.c --------------------------------------------------------------------------------
+// What sim.c does for a command when nothing is before it.
+cst_code sim_command_run(sim_queue *queue, const cst_command *command, cst_completion *out);
+// The card takes it without the host's part, but for its rows.
+bool sim_rows_stream(const cst_command *command);
+CST_CHECK_RESULT cst_code sim_entries_open(sim_queue *queue, uint32_t depth, cst_err *err);
+void sim_entries_close(sim_queue *queue);
+void sim_entries_put(sim_queue *queue, const csti_entry_in_flight *entry);
+// Runs the card until the first entry has its completion; nothing: there is none.
+void sim_entries_run(sim_queue *queue);
+
+// Runs what is in flight to its end, and the stop of a queue is over.
+void sim_entries_end(sim_queue *queue);
 
 // ---- sim_image.c --------------------------------------------------------------------------------
 cst_code sim_image_check(const cst_table_options *options, cst_err *err);
@@ -168,9 +232,15 @@ CST_CHECK_RESULT cst_code sim_image_release(sim_table *table, const cst_delta *d
 // ---- sim_run.c ----------------------------------------------------------------------------------
 CST_CHECK_RESULT cst_code sim_run_open(sim_queue *queue, cst_err *err);
 void sim_run_reset(sim_queue *queue);
+// False: there is no card, or none that answers. Reading takes clocks that are not told.
+bool sim_run_counters(sim_queue *queue, uint64_t *values);
 void sim_run_close(sim_queue *queue);
-// One command to the card, done when it returns. CST_DEVICE_LOST: no completion came, or it says
-// so. Other codes are the completion's.
+// Puts a command into the ring, which has room; its number. It is the caller's to wait for it.
+uint32_t sim_run_put(sim_queue *queue, const sim_descriptor *command);
+// Waits for the oldest one that was not waited for. As sim_run.
+CST_CHECK_RESULT cst_code sim_run_wait(sim_queue *queue, uint32_t number, sim_completion *out);
+// One command to the card, done and in memory when it returns. CST_DEVICE_LOST: no completion came,
+// or it says so. Other codes are the completion's.
 CST_CHECK_RESULT cst_code sim_run(sim_queue *queue, const sim_descriptor *command,
                                   sim_completion *out);
 // Makes the table the card's, as its image stands.
@@ -188,9 +258,14 @@ cst_code sim_lost(sim_queue *queue, uint32_t number);
 
 // ---- sim_rows.c ---------------------------------------------------------------------------------
 bool sim_schema_fits(const cst_schema *schema);
+size_t sim_row_bytes(uint8_t flags); // of a row in the form of a command's flags
 // APPLY or LOOKUP, whose keys are columns for the circuit (`encode`) or stand in command->rows.
 cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *command, bool encode,
                       cst_completion *out);
+// Puts rows of an APPLY from `from` on into the ring, as many as go at once; the row behind them.
+uint32_t sim_rows_put(sim_queue *queue, const cst_command *command, uint32_t from);
+// The hash that GROW wants of a row that found no place.
+uint64_t sim_row_hash(const sim_queue *queue, const cst_command *command, uint32_t row);
 // ENCODE|HASH or HASH on their own, by the circuit.
 bool sim_keys_fit(const cst_command *command);
 cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completion *out);

@@ -10,7 +10,8 @@ typedef struct sim_piece {
     const sim_table *table; // NULL: keys alone
     bool encode;
     uint32_t from, to;
-    uint8_t *out; // records
+    uint8_t flags; // of its command to the card: the form of its rows is in them
+    uint64_t at;   // of the batch channel: its rows
 } sim_piece;
 
 bool sim_schema_fits(const cst_schema *schema) {
@@ -58,21 +59,43 @@ static void key_pack(const cst_rows *rows, uint32_t row, sim_row *out) {
         memcpy(out->key, key, bytes < SIM_KEY_BYTES_MAX ? bytes : SIM_KEY_BYTES_MAX);
 }
 
-static void operands_pack(const cst_program *program, const cst_rows *rows, uint32_t row,
+static void operands_pack(const sim_table *table, const cst_rows *rows, uint32_t row,
                           uint8_t *nulls, uint64_t *operands) {
+    const cst_program *program = &table->cpu.base.options.program;
+
     if (program->accumulators_count == 0) {
         memcpy(operands, rows->values + (size_t)row * rows->value_stride, program->value_bytes);
         return;
     }
-    for (uint32_t i = 0; i < program->accumulators_count; i++) {
-        const cst_accumulator *accumulator = &program->accumulators[i];
-        const uint32_t lane = accumulator->value_offset / 8u;
+    for (uint32_t word = 0; word < table->words_count; word++) {
+        const cst_accumulator *accumulator = &program->accumulators[table->packs[word]];
 
-        if (accumulator->source == CST_NO_COLUMN) continue;
         if (!csti_program_operand(accumulator, &rows->sources[accumulator->source], row,
-                                  &operands[lane]))
-            *nulls |= (uint8_t)(1u << lane);
+                                  &operands[word]))
+            *nulls |= (uint8_t)(1u << word);
     }
+}
+
+static void record_put(const sim_piece *piece, const sim_row *record, const uint64_t *operands,
+                       uint8_t *at) {
+    if (piece->flags & SIM_FLAG_COMPACT) {
+        sim_compact half = {.kind = record->kind,
+                            .key_bytes = record->key_bytes,
+                            .nulls = record->nulls,
+                            .key_nulls = record->key_nulls,
+                            .words = {operands[0], operands[1]}};
+
+        memcpy(half.key, record->key, sizeof half.key);
+        if (piece->flags & SIM_FLAG_LONG)
+            memcpy(&half.words[1], record->key + sizeof half.key, sizeof half.words[1]);
+        memcpy(at, &half, sizeof half);
+        return;
+    }
+    memcpy(at, record, sizeof *record);
+    memcpy(at + offsetof(sim_row, operands), operands, sizeof record->operands);
+    if (!(piece->flags & SIM_FLAG_WIDE)) return;
+    memset(at + SIM_BEAT_BYTES, 0, SIM_BEAT_BYTES);
+    memcpy(at + SIM_BEAT_BYTES, operands + SIM_NARROW_LANES, sizeof record->operands);
 }
 
 static void row_pack(const sim_piece *piece, uint32_t row, uint8_t *at) {
@@ -91,46 +114,72 @@ static void row_pack(const sim_piece *piece, uint32_t row, uint8_t *at) {
             record.kind = SIM_KIND_DELETE;
         if (!(piece->command->ops & CST_OP_HASH)) record.hash = rows->hashes[row];
         if (record.kind == SIM_KIND_UPSERT)
-            operands_pack(&piece->table->cpu.base.options.program, rows, row, &record.nulls,
-                          operands);
+            operands_pack(piece->table, rows, row, &record.nulls, operands);
     }
-    memcpy(record.operands, operands, sizeof record.operands);
-    memcpy(at, &record, sizeof record);
-    if (!piece->table || !piece->table->wide) return;
-    memset(at + SIM_BEAT_BYTES, 0, SIM_BEAT_BYTES);
-    memcpy(at + SIM_BEAT_BYTES, operands + SIM_NARROW_LANES, sizeof record.operands);
+    record_put(piece, &record, operands, at);
 }
 
-// From row `from` on, as many as go at once.
+// Bytes of a key as its row has it: columns one behind the other, or encoded.
+static uint32_t key_bytes_of(const cst_command *command, bool encode) {
+    uint32_t bytes = 0;
+
+    if (!encode)
+        return command->table ? command->table->options.key_bytes : command->rows.key_bytes;
+    for (uint32_t c = 0; c < command->batch->schema->columns_count; c++)
+        bytes += cst_column_value_bytes(&command->batch->schema->columns[c]);
+    return bytes;
+}
+
+// The smallest form that holds the rows: half a beat, if the circuit hashes; one; or two.
+static uint8_t form_of(const sim_table *table, const cst_command *command, bool encode) {
+    const uint32_t words = table ? table->words_count : 0;
+    const bool is_long = key_bytes_of(command, encode) > SIM_COMPACT_KEY_BYTES;
+    const uint32_t fit = SIM_COMPACT_WORDS - is_long;
+    const bool hashes = (command->ops & CST_OP_HASH) || !table;
+
+    if (words > SIM_NARROW_LANES) return SIM_FLAG_WIDE;
+    if (!hashes || words > fit) return 0;
+    return (uint8_t)(SIM_FLAG_COMPACT | (is_long ? SIM_FLAG_LONG : 0));
+}
+
+size_t sim_row_bytes(uint8_t flags) {
+    if (flags & SIM_FLAG_COMPACT) return SIM_BEAT_BYTES / 2;
+    return flags & SIM_FLAG_WIDE ? 2 * SIM_BEAT_BYTES : SIM_BEAT_BYTES;
+}
+
+// From row `from` on, as many as go at once, for the ring's next place.
 static sim_piece piece_at(const sim_queue *queue, const sim_table *table,
                           const cst_command *command, bool encode, uint32_t from) {
     const uint32_t left = command->rows.rows_count - from;
+    const uint32_t slot = table ? queue->number & (SIM_RING - 1) : 0;
+    const uint32_t most = table ? SIM_ROWS_MAX : SIM_KEYS_MAX;
 
     return (sim_piece){.command = command,
                        .table = table,
                        .encode = encode,
                        .from = from,
-                       .to = from + (left < SIM_ROWS_MAX ? left : SIM_ROWS_MAX),
-                       .out = queue->ops->memory(queue->card) + SIM_ROWS_AT};
+                       .to = from + (left < most ? left : most),
+                       .flags = (uint8_t)(form_of(table, command, encode) |
+                                          (encode ? SIM_FLAG_ENCODE : 0) |
+                                          (command->ops & CST_OP_HASH ? SIM_FLAG_HASH : 0)),
+                       .at = SIM_ROWS_AT + (uint64_t)slot * SIM_ROWS_BYTES};
 }
 
-static sim_descriptor piece_pack(const sim_piece *piece) {
-    const bool wide = piece->table && piece->table->wide;
-    const size_t stride = wide ? 2 * SIM_BEAT_BYTES : SIM_BEAT_BYTES;
+static sim_descriptor piece_pack(const sim_queue *queue, const sim_piece *piece) {
+    uint8_t *rows = queue->ops->memory(queue->card) + piece->at;
+    const size_t stride = sim_row_bytes(piece->flags);
     sim_descriptor command = {
         .op = piece->table ? SIM_OP_ROWS : SIM_OP_KEYS,
-        .flags = (uint8_t)((piece->encode ? SIM_FLAG_ENCODE : 0) |
-                           (piece->command->ops & CST_OP_HASH ? SIM_FLAG_HASH : 0) |
-                           (wide ? SIM_FLAG_WIDE : 0)),
+        .flags = piece->flags,
         .count = piece->to - piece->from,
         .row = piece->from,
-        .address = SIM_ROWS_AT,
+        .address = piece->at,
         .now = piece->table ? (uint64_t)piece->command->rows.now_us : 0,
     };
 
     if (!piece->table || (piece->command->ops & CST_OP_LOOKUP)) command.results = SIM_RESULTS_AT;
     for (uint32_t row = piece->from; row < piece->to; row++)
-        row_pack(piece, row, piece->out + (row - piece->from) * stride);
+        row_pack(piece, row, rows + (row - piece->from) * stride);
     return command;
 }
 
@@ -176,22 +225,31 @@ static uint32_t row_encode(const cst_batch *batch, uint32_t row, uint8_t *key, s
     return keys.stride ? keys.stride : offsets[1];
 }
 
-// The hash that GROW wants: the caller's, or made as the circuit made it.
-static uint64_t row_hash(const sim_table *table, const sim_piece *piece, uint32_t row) {
-    const cst_rows *rows = &piece->command->rows;
+// The caller's, or made as the circuit made it.
+uint64_t sim_row_hash(const sim_queue *queue, const cst_command *command, uint32_t row) {
+    const cst_rows *rows = &command->rows;
     uint8_t key[4 * SIM_KEY_BYTES_MAX];
     sim_row record = {0};
     uint32_t bytes;
 
-    if (!(piece->command->ops & CST_OP_HASH)) return rows->hashes[row];
-    if (piece->encode) {
-        bytes = row_encode(piece->command->batch, row, key, sizeof key);
+    if (!(command->ops & CST_OP_HASH)) return rows->hashes[row];
+    if (command->ops & CST_OP_ENCODE) {
+        bytes = row_encode(command->batch, row, key, sizeof key);
     } else {
         key_pack(rows, row, &record);
         memcpy(key, record.key, sizeof record.key);
         bytes = record.key_bytes;
     }
-    return cst_hash(&table->cpu.base.options.hash_key, key, bytes);
+    return cst_hash(&queue->table->cpu.base.options.hash_key, key, bytes);
+}
+
+uint32_t sim_rows_put(sim_queue *queue, const cst_command *command, uint32_t from) {
+    const sim_table *table = (const sim_table *)command->table;
+    const sim_piece piece = piece_at(queue, table, command, command->ops & CST_OP_ENCODE, from);
+    const sim_descriptor rows = piece_pack(queue, &piece);
+
+    (void)sim_run_put(queue, &rows);
+    return piece.to;
 }
 
 cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *command, bool encode,
@@ -205,19 +263,20 @@ cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *com
         !csti_program_takes(program, &command->rows))
         return CST_USAGE;
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
-        const sim_piece piece = piece_at(queue, table, command, encode, out->rows_done);
         sim_completion done;
         sim_descriptor rows;
 
         code = sim_run_load(queue, table);
         if (code != CST_OK) return code;
-        rows = piece_pack(&piece);
+        const sim_piece piece = piece_at(queue, table, command, encode, out->rows_done);
+
+        rows = piece_pack(queue, &piece);
         code = sim_run(queue, &rows, &done);
         if (code == CST_DEVICE_LOST) return code;
         if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
         table->loaded = code == CST_OK; // a stopped unit goes on when it is loaded
         out->rows_done = code == CST_OK ? piece.to : done.row;
-        if (code == CST_TABLE_FULL) out->hash = row_hash(table, &piece, done.row);
+        if (code == CST_TABLE_FULL) out->hash = sim_row_hash(queue, command, done.row);
         if (code == CST_OK && (command->ops & CST_OP_LOOKUP))
             lookups_unpack(&piece, memory + SIM_RESULTS_AT, out);
     }
@@ -234,7 +293,8 @@ static cst_code keys_unpack(const sim_piece *piece, const uint8_t *results) {
     for (uint32_t row = piece->from; row < piece->to; row++) {
         sim_result result;
 
-        memcpy(&result, results + (size_t)(row - piece->from) * SIM_BEAT_BYTES, sizeof result);
+        memcpy(&result, results + (size_t)(row - piece->from) * SIM_COMPACT_RESULT_BYTES,
+               SIM_COMPACT_RESULT_BYTES);
         if (command->hashes_out) command->hashes_out[row] = result.hash;
         if (!encodes || !keys) continue;
         if ((size_t)(row + 1) * result.key_bytes > keys->bytes_capacity) return CST_LIMIT;
@@ -258,7 +318,7 @@ cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completi
         sim_completion done;
         sim_descriptor rows;
 
-        rows = piece_pack(&piece);
+        rows = piece_pack(queue, &piece);
         code = sim_run(queue, &rows, &done);
         if (code == CST_OK) code = keys_unpack(&piece, memory + SIM_RESULTS_AT);
         if (code == CST_OK) out->rows_done = piece.to;

@@ -31,6 +31,32 @@ static void argument_write(sim_queue *queue, uint32_t word, uint64_t value) {
     queue->ops->write(queue->card, REGISTER_ARGUMENTS + word * 4 + 4, (uint32_t)(value >> 32));
 }
 
+static void transfer_tell(sim_queue *queue, csti_sim_way way, uint64_t bytes) {
+    sim_device *device = (sim_device *)queue->base.device;
+    const uint64_t ns = queue->ops->transfer(queue->card, way, bytes);
+
+    atomic_fetch_add_explicit(&device->transfer_ns, ns - queue->transfer_told,
+                              memory_order_relaxed);
+    queue->transfer_told = ns;
+}
+
+// What a command brings to the card: itself, and rows or a table's block with its places.
+static uint64_t command_bytes(const sim_descriptor *command) {
+    if (command->op == SIM_OP_LOAD)
+        return SIM_BEAT_BYTES + SIM_TABLE_BYTES + (uint64_t)command->count * 4;
+    if (command->op == SIM_OP_RESTORE)
+        return SIM_BEAT_BYTES + (uint64_t)command->count * SIM_ENTRY_UNIT_BYTES;
+    if (command->op != SIM_OP_ROWS && command->op != SIM_OP_KEYS) return SIM_BEAT_BYTES;
+    return SIM_BEAT_BYTES + command->count * sim_row_bytes(command->flags);
+}
+
+static uint64_t results_bytes(const sim_descriptor *command) {
+    if (!command->results) return 0;
+    if (command->op == SIM_OP_SCAN) return (uint64_t)command->row * 2 * SIM_BEAT_BYTES;
+    return (uint64_t)command->count *
+           (command->op == SIM_OP_KEYS ? SIM_COMPACT_RESULT_BYTES : 2 * SIM_BEAT_BYTES);
+}
+
 static void run_start(sim_queue *queue) {
     argument_write(queue, 0, batch_address(SIM_RING_AT));
     argument_write(queue, 2, batch_address(SIM_COMPLETIONS_AT));
@@ -42,6 +68,7 @@ static void run_start(sim_queue *queue) {
     memset(batch_at(queue, 0), 0, SIM_TABLE_AT);
     queue->number = 0;
     queue->ops->write(queue->card, REGISTER_CTRL, CTRL_START);
+    transfer_tell(queue, CSTI_SIM_LAUNCH, 0);
 }
 
 cst_code sim_run_open(sim_queue *queue, cst_err *err) {
@@ -79,37 +106,68 @@ void sim_run_close(sim_queue *queue) {
 // The device's counts are those of all its cards.
 static void counts_tell(sim_queue *queue) {
     sim_device *device = (sim_device *)queue->base.device;
-    const uint32_t operations = queue->ops->read(queue->card, REGISTER_OPERATIONS);
     const uint64_t clocks = queue->ops->clocks(queue->card);
+    uint32_t operations;
 
     atomic_fetch_add_explicit(&device->clocks, clocks - queue->clocks_told, memory_order_relaxed);
     queue->clocks_told = clocks;
+    if (queue->flights_count > 1) return; // reading a register takes clocks: when all is done
+    operations = queue->ops->read(queue->card, REGISTER_OPERATIONS);
     atomic_fetch_add_explicit(&device->operations, operations - queue->operations_told,
                               memory_order_relaxed);
     queue->operations_told = operations;
 }
 
-cst_code sim_run(sim_queue *queue, const sim_descriptor *command, sim_completion *out) {
+bool sim_run_counters(sim_queue *queue, uint64_t *values) {
+    if (!queue->card || queue->lost) return false;
+    for (uint32_t i = 0; i < SIM_COUNTERS; i++) {
+        values[i] = queue->ops->read(queue->card, REGISTER_OPERATIONS + 8 * i);
+        values[i] |= (uint64_t)queue->ops->read(queue->card, REGISTER_OPERATIONS + 8 * i + 4) << 32;
+    }
+    queue->clocks_told = queue->ops->clocks(queue->card);
+    return true;
+}
+
+static uint32_t slot_of(uint32_t number) {
+    return (number - 1) & (SIM_RING - 1);
+}
+
+uint32_t sim_run_put(sim_queue *queue, const sim_descriptor *command) {
     const uint32_t number = ++queue->number;
-    const uint32_t slot = (number - 1) & ((1u << SIM_RING_BITS) - 1);
-    sim_descriptor *place = (sim_descriptor *)batch_at(queue, SIM_RING_AT) + slot;
-    const sim_completion *done = (const sim_completion *)batch_at(queue, SIM_COMPLETIONS_AT) + slot;
-    bool completed;
+    sim_descriptor *place = (sim_descriptor *)batch_at(queue, SIM_RING_AT) + slot_of(number);
 
     *place = *command;
-    place->flags |= SIM_FLAG_FENCE;
     if (command->op == SIM_OP_ROWS || command->op == SIM_OP_KEYS || command->op == SIM_OP_LOAD ||
         command->op == SIM_OP_RESTORE)
         place->address = batch_address(command->address);
     if (command->results) place->results = batch_address(command->results);
     place->number = number;
-    completed =
+    transfer_tell(queue, CSTI_SIM_TO_CARD, command_bytes(command));
+    return number;
+}
+
+cst_code sim_run_wait(sim_queue *queue, uint32_t number, sim_completion *out) {
+    const uint32_t slot = slot_of(number);
+    const sim_completion *done = (const sim_completion *)batch_at(queue, SIM_COMPLETIONS_AT) + slot;
+    const sim_descriptor *command = (const sim_descriptor *)batch_at(queue, SIM_RING_AT) + slot;
+    const bool completed =
         sim_completes(queue, &done->number, number, CLOCKS_MAX + command->count * CLOCKS_A_ROW_MAX);
+
     counts_tell(queue);
-    queue->lost = !completed || done->code == CST_DEVICE_LOST || done->busy;
+    queue->lost = !completed || done->code == CST_DEVICE_LOST ||
+                  ((command->flags & SIM_FLAG_FENCE) && done->busy);
     if (queue->lost) return sim_lost(queue, number);
+    transfer_tell(queue, CSTI_SIM_NOTICE, SIM_BEAT_BYTES);
+    if (command->results) transfer_tell(queue, CSTI_SIM_FROM_CARD, results_bytes(command));
     *out = *done;
     return (cst_code)done->code;
+}
+
+cst_code sim_run(sim_queue *queue, const sim_descriptor *command, sim_completion *out) {
+    sim_descriptor fenced = *command;
+
+    fenced.flags |= SIM_FLAG_FENCE;
+    return sim_run_wait(queue, sim_run_put(queue, &fenced), out);
 }
 
 cst_code sim_run_load(sim_queue *queue, sim_table *table) {

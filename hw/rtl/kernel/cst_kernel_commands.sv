@@ -1,7 +1,10 @@
 // cst_kernel_commands: one run of a kernel: takes commands from a ring in memory, has each done,
 // and writes a completion for each, until one ends the run or something is lost.
-// Promises   commands are done one after the other, each has one completion, written when all its
-//            results are in memory. One that fails (docs/hardware.md, Kernel, says how) changes
+// Promises   commands are done one after the other, each has one completion, in order, written when
+//            all its results are in memory. Rows without results and barriers, if they need no
+//            fence, wait for their completion beside the commands behind them (LateDepth of them),
+//            which are read and begun meanwhile. One that fails (docs/hardware.md, Kernel, says how)
+//            changes
 //            nothing more and stops the run: OpRows and OpBarrier complete as CodeAborted until an
 //            OpLoad. fault_i: nothing is asked of memory any more, the run ends; unit_fault_i: the
 //            command completes as CodeDeviceLost, and the run ends. lost_o until reset.
@@ -62,6 +65,10 @@ module cst_kernel_commands #(
   // rows
   output      logic         rows_start_o,
   output      logic [31:0]  rows_first_o,
+  output      logic [31:0]  rows_count_o,
+  output      logic         rows_compact_o,
+  output      logic         rows_long_o,
+  output      logic [23:0]  rows_words_o,
   output      logic         rows_encode_o,
   output      logic         rows_hash_o,
   output      logic         rows_wide_o,
@@ -76,7 +83,6 @@ module cst_kernel_commands #(
   input  wire cst_state_pkg::op_t row_op_i,
   input  wire logic [7:0]   row_code_i,
   // records: of as many units as `rows_count_o`
-  output      logic [31:0]  rows_count_o,
   output      logic         rows_more_o,
   output      logic         record_beat_valid_o,
   input  wire logic         record_beat_ready_i,
@@ -133,11 +139,15 @@ module cst_kernel_commands #(
   // A row's result on its way: its two beats.
   typedef enum logic [1:0] { NoResult, FirstBeat, SecondBeat } result_e;
 
+  // The oldest command whose completion is late.
+  typedef enum logic [1:0] { LateWait, LateAsk, LateData, LateWritten } late_e;
+  localparam int unsigned LateDepth = 4;
+
   stage_e stage_q;
   result_e result_q;
   logic lost_q, stopped_q, argument_wrong, fresh, bad_q;
   logic [31:0] number_q, left_q, bad_row_q, stop_row_q;
-  logic [7:0] code_q, bad_code_q;
+  logic [7:0] code_q, bad_code_q, status_q;
   logic [15:0] pause_q, writes_q;
   logic [63:0] slot_offset, ring_end, completions_end, results_q, from_q;
   cst_kernel_pkg::descriptor_t command_q, read;
@@ -150,12 +160,12 @@ module cst_kernel_commands #(
   assign done_valid_o = stage_q == Done;
   assign stopped_o = stopped_q;
   assign lost_o = lost_q;
-  assign code_o = code_q;
+  assign code_o = status_q;
 
   // ---- Arguments, where the slots of the ring are -----------------------------------------------
   logic [63:0] first_byte;
   logic [64:0] end_byte;
-  logic [31:0] slot;
+  logic [31:0] slot, slot_behind;
   assign first_byte = {first_page_i, 12'b0};
   assign end_byte = {end_page_i, 12'b0};
   assign ring_end = ring_i + (64'd64 << ring_bits_i[4:0]);
@@ -166,12 +176,13 @@ module cst_kernel_commands #(
                           completions_i < first_byte || {1'b0, completions_end} > end_byte ||
                           completions_end < completions_i;
   assign slot = (number_q - 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
+  assign slot_behind = number_q & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
   assign slot_offset = {26'b0, slot, 6'b0};
   assign fresh = read.number == number_q;
 
   // ---- A command's sizes and whether it can be --------------------------------------------------
   logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, is_expire;
-  logic is_scan, is_restore, gives, flag_wrong;
+  logic is_scan, is_restore, gives, flag_wrong, overlaps, compact;
   logic at_wrong;
   logic [63:0] buckets_all;
   logic [BeatsBits-1:0] beats_q, place_beats;
@@ -189,7 +200,15 @@ module cst_kernel_commands #(
   assign is_restore = command_q.op == cst_kernel_pkg::OpRestore;
   assign buckets_all = {37'b0, config_o.chunks, 3'b0};
   assign gives = is_keys || is_scan || (is_rows && command_q.results != '0);
-  assign flag_wrong = command_q.flags[7:5] != '0 ||
+  assign compact = command_q.flags[cst_kernel_pkg::FlagCompact];
+  // Its completion may be late: nothing of it is written to the batch's memory, no fence, and what
+  // is past its time is the same for what is under way.
+  assign overlaps = ((is_rows && !gives && !has_ttl) || is_barrier) &&
+                    !command_q.flags[cst_kernel_pkg::FlagFence];
+  assign flag_wrong = command_q.flags[7] ||
+                      (command_q.flags[cst_kernel_pkg::FlagLong] && !compact) ||
+                      (compact && (command_q.flags[cst_kernel_pkg::FlagWide] ||
+                                   (is_rows && !command_q.flags[cst_kernel_pkg::FlagHash]))) ||
                       (!is_restore && command_q.flags[cst_kernel_pkg::FlagMore]) ||
                       command_q.reserved0 != '0 ||
                       command_q.reserved1 != '0 || (!is_release && command_q.epoch != '0) ||
@@ -224,7 +243,7 @@ module cst_kernel_commands #(
         !is_scan && !is_restore)
       check_code = cst_pkg::CodeUnsupported;
     if (flag_wrong) check_code = cst_pkg::CodeUsage;
-    if (stopped_q && (is_rows || is_barrier || is_expire || is_restore))
+    if ((stopped_q || unit_stopped_i) && (is_rows || is_barrier || is_expire || is_restore))
       check_code = cst_pkg::CodeAborted;
   end
 
@@ -317,12 +336,20 @@ module cst_kernel_commands #(
 
   // ---- Rows, and results of look-ups ------------------------------------------------------------
   logic row_goes, row_wrong, is_lookup, looks_up, key_goes, lookup_there, rows_over;
+  logic key_held, key_half_q, late_takes;
+  logic [255:0] key_first_q;
   cst_kernel_pkg::result_t key_result, lookup_result;
 
   assign rows_encode_o = command_q.flags[cst_kernel_pkg::FlagEncode];
   assign rows_hash_o = command_q.flags[cst_kernel_pkg::FlagHash];
   assign rows_wide_o = command_q.flags[cst_kernel_pkg::FlagWide];
   assign rows_first_o = command_q.row;
+  assign rows_count_o = command_q.count;
+  assign rows_compact_o = compact;
+  assign rows_long_o = command_q.flags[cst_kernel_pkg::FlagLong];
+  for (genvar i = 0; i < cst_state_pkg::Lanes; i++) begin : g_word
+    assign rows_words_o[i*3 +: 3] = table1_q[160 + i*4 +: 3];
+  end
   assign row_beat_valid_o = stage_q == RowsWait && beat_valid_i;
 
   // A row that is wrong, and all behind it, go nowhere; a command for keys says which it was.
@@ -331,7 +358,9 @@ module cst_kernel_commands #(
   assign row_goes = stage_q == RowsWait && is_rows && row_valid_i && !row_wrong && !bad_q;
   assign key_goes = stage_q == RowsWait && is_keys && row_valid_i;
   assign row_ready_o = stage_q == RowsWait &&
-                       (is_keys ? data_ready_i : row_wrong || bad_q || op_ready_i);
+                       (is_keys ? key_held || data_ready_i : row_wrong || bad_q || op_ready_i);
+  // Compact results: two a beat; the first of them is held.
+  assign key_held = compact && !key_half_q && left_q != 32'd1;
   assign rows_over = left_q == '0;
 
   always_comb begin
@@ -350,7 +379,7 @@ module cst_kernel_commands #(
       op_o = record_op_i;
     end
     if (stage_q == Last) begin
-      op_valid_o = 1'b1;
+      op_valid_o = (overlaps && !bad_q) ? late_room : late_none;
       op_o.kind = is_barrier ? cst_state_pkg::KindBarrier : cst_state_pkg::KindEnd;
       op_o.row = is_restore ? records_end_i : command_q.row + command_q.count;
     end
@@ -358,7 +387,6 @@ module cst_kernel_commands #(
 
   // ---- Records ----------------------------------------------------------------------------------
   logic record_wrong, record_goes, record_taken;
-  assign rows_count_o = command_q.count;
   assign rows_more_o = command_q.flags[cst_kernel_pkg::FlagMore];
   assign record_beat_valid_o = stage_q == Restoring && beat_valid_i;
   assign record_wrong = record_code_i != cst_pkg::CodeOk;
@@ -411,7 +439,7 @@ module cst_kernel_commands #(
     if (is_lookup) result_ready_o = result_q == SecondBeat && data_ready_i;
     if (result_valid_i && (result_i.kind == cst_state_pkg::KindBarrier ||
                            result_i.kind == cst_state_pkg::KindEnd))
-      result_ready_o = stage_q == LastWait;
+      result_ready_o = late_none ? stage_q == LastWait : late_takes;
   end
 
   always_comb begin
@@ -427,32 +455,92 @@ module cst_kernel_commands #(
     key_result.key = row_op_i.key;
   end
 
+  // ---- Completions that are late ----------------------------------------------------------------
+  late_e late_q;
+  logic late_put, late_room, late_there, late_none, late_done, late_lost, late_barrier;
+  logic late_asks;
+  logic [31:0] late_number, late_first, late_row_q, late_slot;
+  logic [7:0] late_code_q;
+  logic [63:0] late_from_q, late_epoch_q;
+  logic [cst_state_pkg::UnitBits-1:0] late_to_q;
+
+  assign late_put = stage_q == Last && overlaps && !bad_q && op_ready_i && late_room;
+  assign late_none = !late_there;
+  assign late_done = late_q == LateWritten && writes_q == '0;
+  cst_fifo #(.Width(65), .Depth(LateDepth)) u_late (
+    .clk_i, .rst_ni,
+    .in_valid_i(late_put), .in_ready_o(late_room),
+    .in_data_i({is_barrier, command_q.row, number_q}),
+    .out_valid_o(late_there), .out_ready_i(late_done),
+    .out_data_o({late_barrier, late_first, late_number}), .fill_o()
+  );
+  assign late_takes = late_q == LateWait && running_o;
+  assign late_lost = late_q == LateWait && late_there && unit_fault_i != '0;
+  assign late_slot = (late_number - 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
+
+  always_ff @(posedge clk_i) begin
+    if (late_q == LateWait) begin
+      late_code_q <= unit_fault_i != '0 ? cst_pkg::CodeDeviceLost :
+                     stopped_q ? cst_pkg::CodeAborted : result_i.code;
+      late_row_q <= stopped_q ? late_first : result_i.row;
+      late_from_q <= (late_barrier && !stopped_q) ? result_i.value[127:64] : '0;
+      late_epoch_q <= result_i.value[63:0];
+      late_to_q <= result_i.value[128+5 +: cst_state_pkg::UnitBits];
+    end
+    if (!rst_ni || fault_i || !running_o) begin
+      late_q <= LateWait;
+    end else begin
+      unique case (late_q)
+        LateWait: if (late_there && (late_lost ||
+                      (result_valid_i && (result_i.kind == cst_state_pkg::KindBarrier ||
+                                          result_i.kind == cst_state_pkg::KindEnd))))
+          late_q <= LateAsk;
+        // A barrier's is written when its epoch is in memory.
+        LateAsk: if (write_ready_i && late_asks) late_q <= LateData;
+        LateData: if (data_ready_i) late_q <= LateWritten;
+        default: if (late_done) late_q <= LateWait;
+      endcase
+    end
+  end
+  assign late_asks = late_q == LateAsk && (!late_barrier || late_code_q != cst_pkg::CodeOk ||
+                                           durable_epoch_i >= late_epoch_q);
+
   // ---- The completion ---------------------------------------------------------------------------
   always_comb begin
     completion = '0;
-    completion.number = number_q;
-    completion.code = code_q;
-    completion.stopped = 8'(stopped_q);
+    completion.number = late_none ? number_q : late_number;
+    completion.code = late_none ? code_q : late_code_q;
+    completion.stopped = 8'(stopped_q || (!late_none && late_code_q != cst_pkg::CodeOk));
     completion.faults = 8'(unit_fault_i);
     completion.busy = 8'(!unit_idle_i);
-    completion.row = stop_row_q;
+    completion.row = late_none ? stop_row_q : late_row_q;
     completion.rows_count = control_i.rows_count;
     completion.epoch = control_i.epoch;
     completion.epoch_first = 64'(control_i.epoch_first);
     completion.tail = 64'(control_i.tail);
-    completion.from = is_release ? 64'(control_i.floor) : from_q;
-    if (is_scan) completion.from = 64'(next_q);
+    completion.from = is_release ? 64'(control_i.floor) : is_scan ? 64'(next_q) : from_q;
+    // What is behind a late one, or was in its place of the ring before, says nothing of it.
+    if (!late_none) completion.from = late_from_q;
     completion.frontier = 16'(control_i.frontier);
     completion.free_first = 16'(control_i.free_first);
     completion.free_count = 16'(control_i.free_count);
+    // The epoch that it began, though a barrier behind it may have begun the next one.
+    if (!late_none && late_barrier && late_code_q == cst_pkg::CodeOk) begin
+      completion.epoch = late_epoch_q + 64'd1;
+      completion.epoch_first = 64'(late_to_q);
+    end
   end
 
   // ---- Memory's ports ---------------------------------------------------------------------------
   logic write_taken, lookup_asks;
-  assign read_valid_o = stage_q == Poll || stage_q == Rows ||
+  // While rows come, the command behind them is asked for: its beat follows theirs.
+  logic asks_ahead, asked_q;
+  assign asks_ahead = stage_q == RowsWait && overlaps && !asked_q;
+  assign read_valid_o = stage_q == Poll || stage_q == Rows || asks_ahead ||
                         ((stage_q == LoadWait || stage_q == Restore) && unit_idle_i);
-  assign read_address_o = (stage_q == Poll) ? ring_i + slot_offset : command_q.address;
-  assign read_beats_o = (stage_q == Poll) ? BeatsBits'(1) : beats_q;
+  assign read_address_o = asks_ahead ? ring_i + {26'b0, slot_behind, 6'b0} :
+                          (stage_q == Poll) ? ring_i + slot_offset : command_q.address;
+  assign read_beats_o = (stage_q == Poll || asks_ahead) ? BeatsBits'(1) : beats_q;
   assign beat_ready_o = stage_q == Descriptor ||
                         (stage_q == Load && (!places_on || place_q == '1)) ||
                         (stage_q == RowsWait && row_beat_ready_i) ||
@@ -461,7 +549,7 @@ module cst_kernel_commands #(
   assign lookup_asks = (lookup_there || record_there) && result_q == NoResult;
   assign write_taken = write_valid_o && write_ready_i;
   always_comb begin
-    write_valid_o = lookup_asks || stage_q == Complete;
+    write_valid_o = lookup_asks || stage_q == Complete || late_asks;
     write_address_o = results_q;
     write_beats_o = two_beats ? BeatsBits'(2) : BeatsBits'(1);
     if (stage_q == Complete) begin
@@ -470,19 +558,25 @@ module cst_kernel_commands #(
     end
     if (stage_q == Keys) begin
       write_valid_o = 1'b1;
-      write_beats_o = BeatsBits'(command_q.count);
+      write_beats_o = key_beats;
+    end
+    if (late_asks) begin
+      write_address_o = completions_i + {26'b0, late_slot, 6'b0};
+      write_beats_o = BeatsBits'(1);
     end
   end
   always_comb begin
-    data_valid_o = key_goes;
+    data_valid_o = key_goes && !key_held;
     data_o = key_result;
+    if (compact) data_o = {256'b0, key_result[255:0]};
+    if (compact && key_half_q) data_o = {key_result[255:0], key_first_q};
     if (result_q != NoResult) begin
       data_valid_o = 1'b1;
       data_o = (result_q == FirstBeat) ? lookup_result : result_i.value;
       if (is_scan) data_o = (result_q == FirstBeat) ? {walk_entry_i[511:128], record_head}
                                                     : {256'b0, walk_entry_i[767:512]};
     end
-    if (stage_q == CompleteData) begin
+    if (stage_q == CompleteData || late_q == LateData) begin
       data_valid_o = 1'b1;
       data_o = completion;
     end
@@ -490,11 +584,13 @@ module cst_kernel_commands #(
 
   // ---- Stage by stage ---------------------------------------------------------------------------
   logic row_taken, unit_lost, waits_for_unit;
-  logic [BeatsBits-1:0] beats;
+  logic [BeatsBits-1:0] beats, key_beats;
 
+  assign key_beats = compact ? BeatsBits'((command_q.count + 32'd1) >> 1)
+                             : BeatsBits'(command_q.count);
   assign beats = is_load ? BeatsBits'(cst_kernel_pkg::TableBeats) +
                                {place_beats[BeatsBits-2:0], 1'b0}
-               : is_restore ? BeatsBits'((command_q.count + 32'd1) >> 1)
+               : is_restore || compact ? BeatsBits'((command_q.count + 32'd1) >> 1)
                : rows_wide_o ? {command_q.count[BeatsBits-2:0], 1'b0}
                              : command_q.count[BeatsBits-1:0];
   assign row_taken = row_valid_i && row_ready_o;
@@ -503,7 +599,7 @@ module cst_kernel_commands #(
                           stage_q == Release || stage_q == Releasing || stage_q == Walk ||
                           stage_q == Walking || stage_q == Restore || stage_q == Restoring ||
                           stage_q == Fence;
-  assign unit_lost = waits_for_unit && unit_fault_i != '0;
+  assign unit_lost = waits_for_unit && unit_fault_i != '0 && late_none;
   assign rows_start_o = stage_q == Check;
   assign load_o = stage_q == Loaded && !table_wrong;
   assign release_o = stage_q == Release && unit_idle_i;
@@ -520,6 +616,8 @@ module cst_kernel_commands #(
         results_end_q <= {1'b0, command_q.results} +
                          (is_scan ? (two_beats ? 65'({command_q.row, 7'b0})
                                                : 65'({command_q.row, 6'b0}))
+                          : is_keys && compact
+                              ? {32'b0, 33'({1'b0, command_q.count} + 33'd1) >> 1} << 6
                           : is_keys ? 65'({command_q.count, 6'b0})
                                     : 65'({command_q.count, 7'b0}));
         stop_row_q <= command_q.row;
@@ -541,6 +639,7 @@ module cst_kernel_commands #(
       end
       RowsWait: begin
         if (row_taken) left_q <= left_q - 32'd1;
+        if (row_taken) key_first_q <= key_result[255:0];
         if (row_taken && row_wrong && !bad_q) begin
           bad_code_q <= (row_code_i != cst_pkg::CodeOk) ? row_code_i : cst_pkg::CodeUsage;
           bad_row_q <= row_op_i.row;
@@ -584,9 +683,16 @@ module cst_kernel_commands #(
       number_q <= 32'd1;
       completed_o <= '0;
       code_q <= cst_pkg::CodeOk;
+      status_q <= cst_pkg::CodeOk;
       pause_q <= '0;
       writes_q <= '0;
+      asked_q <= 1'b0;
+      key_half_q <= 1'b0;
     end else begin
+      if (stage_q == Descriptor) asked_q <= 1'b0;
+      else if (asks_ahead && read_ready_i) asked_q <= 1'b1;
+      if (stage_q == Check) key_half_q <= 1'b0;
+      else if (row_taken) key_half_q <= key_held;
       writes_q <= writes_q + 16'(write_taken) - 16'(written_i);
       unique case (result_q)
         NoResult: if (lookup_asks && write_ready_i) result_q <= FirstBeat;
@@ -614,7 +720,7 @@ module cst_kernel_commands #(
           pause_q <= (pause_q == 16'(PollClocks)) ? '0 : pause_q + 16'd1;
           if (pause_q == 16'(PollClocks)) stage_q <= Poll;
         end
-        Measure: stage_q <= Check;
+        Measure: if (overlaps || late_none) stage_q <= Check;
         Check: begin
           bad_q <= 1'b0;
           code_q <= check_code;
@@ -655,7 +761,12 @@ module cst_kernel_commands #(
           if (rows_over) stage_q <= is_keys ? Fence : Last;
           if (rows_over && is_keys && bad_q) code_q <= bad_code_q;
         end
-        Last: if (op_ready_i) stage_q <= LastWait;
+        Last: if (late_put) begin
+          number_q <= number_q + 32'd1;
+          stage_q <= asked_q ? Descriptor : Poll;
+        end else if (op_ready_i && op_valid_o) begin
+          stage_q <= LastWait;
+        end
         LastWait: if (result_valid_i && result_ready_o && !is_lookup &&
                       (result_i.kind == cst_state_pkg::KindBarrier ||
                        result_i.kind == cst_state_pkg::KindEnd)) begin
@@ -667,15 +778,17 @@ module cst_kernel_commands #(
         Fence: if (unit_idle_i || (code_q == cst_pkg::CodeOk && !is_end &&
                                    !command_q.flags[cst_kernel_pkg::FlagFence])) stage_q <= Drain;
         Drain: begin
-          if (code_q != cst_pkg::CodeOk) stopped_q <= 1'b1;
-          if (writes_q == '0 && result_q == NoResult) stage_q <= Complete;
+          // Those before it are not stopped by it.
+          if (code_q != cst_pkg::CodeOk && late_none) stopped_q <= 1'b1;
+          if (writes_q == '0 && result_q == NoResult && late_none) stage_q <= Complete;
         end
         Complete: if (write_ready_i) stage_q <= CompleteData;
         CompleteData: if (data_ready_i) stage_q <= CompleteWait;
         CompleteWait: if (writes_q == '0) begin
           number_q <= number_q + 32'd1;
           completed_o <= number_q;
-          stage_q <= (lost_q || (is_end && code_q == cst_pkg::CodeOk)) ? Done : Poll;
+          stage_q <= (lost_q || (is_end && code_q == cst_pkg::CodeOk)) ? Done :
+                     asked_q ? Descriptor : Poll;
         end
         default: if (done_ready_i) stage_q <= Idle;
       endcase
@@ -683,6 +796,18 @@ module cst_kernel_commands #(
         lost_q <= 1'b1;
         code_q <= cst_pkg::CodeDeviceLost;
         stage_q <= Drain;
+      end
+      if (late_done) begin
+        completed_o <= late_number;
+        status_q <= late_code_q;
+        if (late_code_q != cst_pkg::CodeOk) stopped_q <= 1'b1;
+      end else if (stage_q == Ready || stage_q == CompleteWait || stage_q == Done) begin
+        status_q <= code_q;
+      end
+      if (late_done && late_code_q == cst_pkg::CodeDeviceLost) begin
+        lost_q <= 1'b1;
+        code_q <= cst_pkg::CodeDeviceLost;
+        stage_q <= Done;
       end
       if (fault_i && running_o) begin
         lost_q <= 1'b1;

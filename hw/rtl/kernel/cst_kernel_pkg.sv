@@ -16,6 +16,8 @@ package cst_kernel_pkg;
   localparam int unsigned FlagWide = 2;
   localparam int unsigned FlagFence = 3;
   localparam int unsigned FlagMore = 4;
+  localparam int unsigned FlagCompact = 5;
+  localparam int unsigned FlagLong = 6;
 
   typedef enum logic [7:0] {
     OpLoad = 8'd1,     // the table: config, control block, columns, places
@@ -77,7 +79,21 @@ package cst_kernel_pkg;
     logic [7:0] kind;         // cst_state_pkg::kind_e up to KindLookup
   } row_t;
 
-  // The first beat of a result; a look-up's second one is the value.
+  // Half a beat: a row of at most two words whose key is hashed here.
+  typedef struct packed {
+    logic [63:0] last;        // word 1; FlagLong: bytes 8 to 15 of the key
+    logic [63:0] word;        // word 0
+    logic [63:0] key;
+    logic [15:0] reserved1;
+    logic [15:0] key_nulls;
+    logic [7:0] reserved0;
+    logic [7:0] nulls;
+    logic [7:0] key_bytes;
+    logic [7:0] kind;
+  } compact_t;
+
+  // The first beat of a result; a look-up's second one is the value. Of a compact command's keys
+  // the lower half alone is written.
   typedef struct packed {
     logic [255:0] reserved1;
     logic [127:0] key;

@@ -3,6 +3,8 @@
 // Promises   an item a row, in order, numbered from first_row_i on; a row a clock whose key comes
 //            encoded or has one column, else a clock a column. A row that is wrong says so in
 //            out_code_o: a kind there is none of (CodeUsage), a column that cannot be encoded.
+//            rows_i rows are taken, of one beat, of two (wide_i) or two of a beat (compact_i; the
+//            last one's other half is nobody's), and no beat behind them.
 // Needs      all inputs but the beats stand still while rows are under way; start_i before the
 //            first beat of a command, when none are.
 //
@@ -18,9 +20,13 @@ module cst_kernel_rows #(
   input  wire logic         rst_ni,
   input  wire logic         start_i,
   input  wire logic [31:0]  first_row_i,
+  input  wire logic [31:0]  rows_i,
   input  wire logic         encode_i,
   input  wire logic         hash_i,
   input  wire logic         wide_i,      // two beats a row
+  input  wire logic         compact_i,   // two rows a beat
+  input  wire logic         long_i,      // compact: the key goes on in the place of word 1
+  input  wire logic [23:0]  words_i,     // each lane's word of the row
   input  wire logic [63:0]  key_k0_i,
   input  wire logic [63:0]  key_k1_i,
   input  wire logic [ColumnsMax*ColumnBits-1:0] columns_i,
@@ -37,20 +43,48 @@ module cst_kernel_rows #(
   localparam int unsigned RestBits = 1 + 3 + 64 + 8 + 512;
 
   // ---- Rows -------------------------------------------------------------------------------------
-  logic second_q, row_valid, row_taken, rest_ready, key_ready;
+  // second_q: a wide row's second beat, a beat's second row.
+  logic second_q, row_valid, row_taken, rest_ready, key_ready, more;
+  logic [31:0] left_q;
   logic [511:0] first_q;
   cst_kernel_pkg::row_t row;
-  logic [511:0] operands;
+  cst_kernel_pkg::compact_t half;
+  logic [511:0] words, operands;
+  logic [7:0] nulls;
 
-  assign row = wide_i ? first_q : beat_i;
-  assign operands = {wide_i ? beat_i[255:0] : 256'b0, row.operands};
-  assign row_valid = beat_valid_i && (!wide_i || second_q);
-  assign beat_ready_o = row_valid ? row_taken : wide_i;
+  assign more = left_q != '0;
+  assign half = second_q ? beat_i[511:256] : beat_i[255:0];
+  always_comb begin
+    row = wide_i ? first_q : beat_i;
+    if (compact_i) begin
+      row = '0;
+      row.kind = half.kind;
+      row.key_bytes = half.key_bytes;
+      row.nulls = half.nulls;
+      row.key_nulls = half.key_nulls;
+      row.key = {long_i ? half.last : 64'b0, half.key};
+      row.operands = {128'b0, long_i ? 64'b0 : half.last, half.word};
+    end
+  end
+  assign words = {wide_i ? beat_i[255:0] : 256'b0, row.operands};
+  always_comb begin
+    for (int unsigned i = 0; i < cst_state_pkg::Lanes; i++) begin
+      operands[i*64 +: 64] = words[{words_i[i*3 +: 3], 6'b0} +: 64];
+      nulls[i] = row.nulls[words_i[i*3 +: 3]];
+    end
+  end
+  assign row_valid = beat_valid_i && more && (!wide_i || second_q);
+  assign beat_ready_o = !row_valid ? wide_i && more
+                                   : row_taken && (!compact_i || second_q || left_q == 32'd1);
 
   always_ff @(posedge clk_i) begin
     if (beat_valid_i && !second_q) first_q <= beat_i;
     if (!rst_ni || start_i) second_q <= 1'b0;
+    else if (compact_i && row_valid && row_taken) second_q <= !second_q;
     else if (beat_valid_i && beat_ready_o && wide_i) second_q <= !second_q;
+    if (start_i) left_q <= rows_i;
+    else if (!rst_ni) left_q <= '0;
+    else if (row_valid && row_taken) left_q <= left_q - 32'd1;
   end
 
   // ---- Its columns, one a clock -----------------------------------------------------------------
@@ -118,7 +152,7 @@ module cst_kernel_rows #(
   // ---- The rest of the row, until its hash is there ---------------------------------------------
   logic rest_valid, rest_take, unknown;
   logic [2:0] kind;
-  logic [7:0] nulls;
+  logic [7:0] rest_nulls;
   logic [63:0] given_hash;
   logic [511:0] rest_operands;
   logic [31:0] row_q;
@@ -127,15 +161,15 @@ module cst_kernel_rows #(
   cst_fifo #(.Width(RestBits), .Depth(64)) u_rest (
     .clk_i, .rst_ni,
     .in_valid_i(row_valid && row_taken), .in_ready_o(rest_ready),
-    .in_data_i({row.kind > 8'(cst_state_pkg::KindLookup), row.kind[2:0], row.hash, row.nulls,
+    .in_data_i({row.kind > 8'(cst_state_pkg::KindLookup), row.kind[2:0], row.hash, nulls,
                 operands}),
     .out_valid_o(rest_valid), .out_ready_i(rest_take),
-    .out_data_o({unknown, kind, given_hash, nulls, rest_operands}), .fill_o()
+    .out_data_o({unknown, kind, given_hash, rest_nulls, rest_operands}), .fill_o()
   );
   assign out_valid_o = hash_valid && rest_valid;
   assign hash_ready = out_ready_i && rest_valid;
   assign rest_take = out_ready_i && hash_valid;
-  assign out_op_o = {kind, row_q, hash_i ? hash : given_hash, hash_bytes, hash_key, nulls,
+  assign out_op_o = {kind, row_q, hash_i ? hash : given_hash, hash_bytes, hash_key, rest_nulls,
                      rest_operands};
   assign out_code_o = unknown ? cst_pkg::CodeUsage : hash_code;
 
@@ -145,6 +179,6 @@ module cst_kernel_rows #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{row.reserved0, row.reserved1, beat_i, encoded_key, column};
+  assign unused_bits = ^{row.reserved0, row.reserved1, half, beat_i, encoded_key, column};
 endmodule
 `default_nettype wire

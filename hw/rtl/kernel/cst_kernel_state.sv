@@ -534,7 +534,7 @@ module cst_kernel_state #(
   logic [511:0] beat, data, w_data;
   logic [7:0] ar_len, aw_len;
 
-  cst_axi_read #(.BurstBeats(16), .BufferBeats(64), .BeatsBits(BeatsBits)) u_read (
+  cst_axi_read #(.BurstBeats(16), .BufferBeats(128), .BeatsBits(BeatsBits)) u_read (
     .clk_i(ap_clk), .rst_ni(run_rst_n),
     .command_valid_i(read_valid), .command_ready_o(read_ready), .command_address_i(read_address),
     .command_beats_i(read_beats), .out_valid_o(beat_valid), .out_ready_i(beat_ready),
@@ -595,6 +595,8 @@ module cst_kernel_state #(
   logic rows_more, record_beat_valid, record_beat_ready, record_valid, record_ready, records_over;
   logic [7:0] record_code;
   cst_state_pkg::op_t record_op;
+  logic rows_compact, rows_long;
+  logic [23:0] rows_words;
   logic [63:0] key_k0, key_k1, durable_epoch;
   logic [cst_pkg::ColumnsMax*cst_pkg::ColumnBits-1:0] columns;
   logic [3:0] columns_last, unit_fault;
@@ -619,7 +621,9 @@ module cst_kernel_state #(
     .write_valid_o(write_valid), .write_ready_i(write_ready), .write_address_o(write_address),
     .write_beats_o(write_beats), .data_valid_o(data_valid), .data_ready_i(data_ready),
     .data_o(data), .written_i(written),
-    .rows_start_o(rows_start), .rows_first_o(rows_first), .rows_encode_o(rows_encode),
+    .rows_start_o(rows_start), .rows_first_o(rows_first),
+    .rows_compact_o(rows_compact), .rows_long_o(rows_long), .rows_words_o(rows_words),
+    .rows_encode_o(rows_encode),
     .rows_hash_o(rows_hash), .rows_wide_o(rows_wide), .key_k0_o(key_k0), .key_k1_o(key_k1),
     .columns_o(columns), .columns_last_o(columns_last), .row_beat_valid_o(row_beat_valid),
     .row_beat_ready_i(row_beat_ready), .row_valid_i(row_valid), .row_ready_o(row_ready),
@@ -643,6 +647,7 @@ module cst_kernel_state #(
   );
   cst_kernel_rows u_rows (
     .clk_i(ap_clk), .rst_ni(run_rst_n), .start_i(rows_start), .first_row_i(rows_first),
+    .rows_i(rows_count), .compact_i(rows_compact), .long_i(rows_long), .words_i(rows_words),
     .encode_i(rows_encode), .hash_i(rows_hash), .wide_i(rows_wide), .key_k0_i(key_k0),
     .key_k1_i(key_k1), .columns_i(columns), .columns_last_i(columns_last),
     .beat_valid_i(row_beat_valid), .beat_ready_o(row_beat_ready), .beat_i(beat),

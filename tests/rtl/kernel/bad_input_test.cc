@@ -84,7 +84,12 @@ uint64_t not_aligned(uint64_t address) {
 const std::vector<Wrong> wrong_rows = {
     {CST_UNSUPPORTED, [](Kernel &, Command &c) { c.op = 0; }},
     {CST_UNSUPPORTED, [](Kernel &, Command &c) { c.op = uint8_t(64 + test_random_below(192)); }},
-    {CST_USAGE, [](Kernel &, Command &c) { c.flags |= uint8_t(16 << test_random_below(4)); }},
+    {CST_USAGE,
+     [](Kernel &, Command &c) {
+         // Another command's, a long key in a form that has none, nobody's.
+         const uint8_t flags[] = {16, 64, 128};
+         c.flags |= flags[test_random_below(3)];
+     }},
     {CST_USAGE, [](Kernel &, Command &c) { c.reserved0 = uint16_t(1 << test_random_below(16)); }},
     {CST_USAGE,
      [](Kernel &, Command &c) {
@@ -113,7 +118,7 @@ const std::vector<Wrong> wrong_loads = {
     {CST_USAGE, [](Kernel &k, Command &c) { c.address = k.at(END) - 5 * BEAT; }},
     {CST_USAGE, [](Kernel &k, Command &c) { c.address = k.at(END) - 6 * BEAT, c.count = 33; }},
     {CST_USAGE, [](Kernel &k, Command &c) { c.address = k.at(0) - BEAT; }},
-    {CST_USAGE, [](Kernel &, Command &c) { c.flags = 32; }},
+    {CST_USAGE, [](Kernel &, Command &c) { c.flags = 128; }},
     {CST_LIMIT, [](Kernel &, Command &c) { c.count = 4097; }},
 };
 

@@ -79,6 +79,41 @@ TEST(completions_come_in_order_with_ticket_and_tag) {
     }
 }
 
+#ifdef CST_HAS_SIM
+static uint64_t clocks_of(const fixture *f) {
+    cst_simulation simulation;
+
+    cst_device_simulation(f->device, &simulation);
+    return simulation.clocks;
+}
+
+// Cycles, not time: the card goes on with what is in its ring.
+TEST(a_card_takes_fewer_clocks_for_commands_in_flight) {
+    fixture_rows *rows = fixture_rows_make(100, 1000);
+    fixture f;
+    cst_command command;
+    uint64_t alone, before;
+
+    fixture_open(&f, "sim:");
+    command = fixture_apply(&f, rows);
+    (void)fixture_run(&f, &command); // opens the card, loads the table
+    before = clocks_of(&f);
+    for (int i = 0; i < FIXTURE_DEPTH; i++) (void)fixture_run(&f, &command);
+    alone = clocks_of(&f) - before;
+    before = clocks_of(&f);
+    for (int i = 0; i < FIXTURE_DEPTH; i++) fixture_submit(&f, &command);
+    for (int i = 0; i < FIXTURE_DEPTH; i++) {
+        const cst_completion done = fixture_next(&f);
+
+        CHECK_OK(done.code);
+        CHECK_EQ(done.rows_done, 100);
+    }
+    CHECK(2 * (clocks_of(&f) - before) < alone);
+    free(rows);
+    fixture_close(&f);
+}
+#endif
+
 TEST(a_full_queue_says_again) {
     FOR_EACH_DEVICE(f) {
         const cst_command barrier = {.ops = CST_OP_BARRIER, .table = f.table};

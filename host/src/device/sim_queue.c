@@ -1,0 +1,226 @@
+// sim_queue.c: what a queue has taken and not yet completed.
+//
+//   entries   [first ........ issued ...... end)      in order of submission
+//               begun: pieces     not begun
+//               are the card's
+//   flights   commands in the card's ring: the first entry's (flights_head), then the next ones'
+#include "device/sim_internal.h"
+#include "table/program.h"
+
+#include <stdlib.h>
+
+cst_code sim_entries_open(sim_queue *queue, uint32_t depth, cst_err *err) {
+    queue->entries = calloc(depth, sizeof *queue->entries);
+    return queue->entries ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a queue");
+}
+
+void sim_entries_close(sim_queue *queue) {
+    free(queue->entries);
+}
+
+static sim_entry *entry_at(const sim_queue *queue, uint64_t index, uint32_t depth) {
+    return &queue->entries[index % depth];
+}
+
+static bool entry_streams(const sim_entry *entry) {
+    const cst_command *command = &entry->in_flight.command;
+
+    return command->ops == CST_OP_BARRIER || sim_rows_stream(command);
+}
+
+// ---- The card's ring ----------------------------------------------------------------------------
+
+static void flight_put(sim_queue *queue, const sim_entry *entry) {
+    sim_flight *flight =
+        &queue->flights[(queue->flights_first + queue->flights_count) & (SIM_RING - 1)];
+
+    queue->unfenced = true;
+    *flight = (sim_flight){queue->number, entry->issued};
+    queue->flights_count++;
+}
+
+// A piece of the entry, or its barrier.
+static void piece_put(sim_queue *queue, sim_entry *entry) {
+    const cst_command *command = &entry->in_flight.command;
+    const sim_descriptor barrier = {.op = SIM_OP_BARRIER};
+
+    if (!entry->begun) entry->issued = command->rows.first_row;
+    entry->begun = true;
+    if (command->ops == CST_OP_BARRIER)
+        (void)sim_run_put(queue, &barrier);
+    else
+        entry->issued = sim_rows_put(queue, command, entry->issued);
+    flight_put(queue, entry);
+}
+
+static bool entry_issued(const sim_entry *entry) {
+    const cst_command *command = &entry->in_flight.command;
+
+    return entry->begun &&
+           (command->ops == CST_OP_BARRIER || entry->issued == command->rows.rows_count);
+}
+
+// Fills the ring, in order, with what streams to the table that the card has loaded.
+static void ring_fill(sim_queue *queue) {
+    const uint32_t depth = queue->base.depth;
+
+    while (queue->entries_issued < queue->entries_end && queue->flights_count < SIM_RING) {
+        sim_entry *entry = entry_at(queue, queue->entries_issued, depth);
+        const sim_table *table = (const sim_table *)entry->in_flight.command.table;
+
+        if (queue->lost || queue->executor.stopped || !queue->table) return;
+        if (!entry_streams(entry) || table != queue->table || !table->loaded) return;
+        piece_put(queue, entry);
+        if (queue->entries_issued == queue->entries_first) queue->flights_head++;
+        if (entry_issued(entry)) queue->entries_issued++;
+    }
+}
+
+static cst_code flight_wait(sim_queue *queue, uint32_t *to_out, sim_completion *done) {
+    const sim_flight *flight = &queue->flights[queue->flights_first];
+    const cst_code code = sim_run_wait(queue, flight->number, done);
+
+    *to_out = flight->to;
+    queue->flights_first = (queue->flights_first + 1) & (SIM_RING - 1);
+    queue->flights_count--;
+    queue->flights_head--;
+    return code;
+}
+
+// ---- The first entry ----------------------------------------------------------------------------
+
+// What is left of the entry in the ring does nothing: the card has stopped.
+static void flights_drop(sim_queue *queue) {
+    sim_completion done;
+    uint32_t to;
+
+    while (queue->flights_head > 0) {
+        if (queue->lost) {
+            queue->flights_first = (queue->flights_first + 1) & (SIM_RING - 1);
+            queue->flights_count--;
+            queue->flights_head--;
+            continue;
+        }
+        (void)!flight_wait(queue, &to, &done);
+    }
+}
+
+static cst_code barrier_take(sim_table *table, const sim_completion *done, cst_completion *out) {
+    const uint64_t to = done->epoch_first * CSTI_LOG_UNIT;
+
+    out->delta = (cst_delta){done->epoch - 1, done->from, to};
+    return sim_image_take(table, done);
+}
+
+// Waits for the entry's pieces, one after the other, and fills the ring behind them.
+static cst_code pieces_take(sim_queue *queue, sim_entry *entry, cst_completion *out) {
+    const cst_command *command = &entry->in_flight.command;
+    sim_table *table = (sim_table *)command->table;
+
+    while (queue->flights_head > 0 || !entry_issued(entry)) {
+        sim_completion done;
+        uint32_t to;
+        cst_code code = CST_OK;
+
+        // The host has had the image in its hands: the card loads it anew.
+        if (queue->flights_head == 0) code = sim_run_load(queue, table);
+        if (code != CST_OK) return code;
+        ring_fill(queue);
+        code = flight_wait(queue, &to, &done);
+        if (code == CST_DEVICE_LOST) return code;
+        if (command->ops == CST_OP_BARRIER) {
+            if (code == CST_OK && barrier_take(table, &done, out) != CST_OK) return CST_DEVICE_LOST;
+        } else {
+            if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
+            out->rows_done = code == CST_OK ? to : done.row;
+        }
+        if (code == CST_TABLE_FULL) out->hash = sim_row_hash(queue, command, done.row);
+        if (code != CST_OK) {
+            table->loaded = false; // a stopped unit goes on when it is loaded
+            return code;
+        }
+        ring_fill(queue);
+    }
+    return CST_OK;
+}
+
+static cst_code entry_stream(sim_queue *queue, sim_entry *entry, cst_completion *out) {
+    const cst_command *command = &entry->in_flight.command;
+    const cst_program *program = &command->table->options.program;
+
+    out->rows_done = command->ops == CST_OP_BARRIER ? 0 : command->rows.first_row;
+    if ((command->ops & CST_OP_APPLY) && program->accumulators_count > 0 &&
+        !csti_program_takes(program, &command->rows))
+        return CST_USAGE;
+    if (!entry->begun) {
+        const cst_code code = sim_run_open(queue, NULL);
+
+        if (code != CST_OK) return code;
+    }
+    return pieces_take(queue, entry, out);
+}
+
+// A queue that has nothing in flight has all in memory, where the host may look at it.
+static void fence(sim_queue *queue) {
+    const sim_descriptor rows = {.op = SIM_OP_ROWS, .address = SIM_ROWS_AT};
+    sim_completion done;
+
+    if (!queue->unfenced || queue->lost) return;
+    queue->unfenced = false;
+    (void)!sim_run(queue, &rows, &done); // CST_ABORTED, where the card has stopped
+}
+
+static void entry_finish(sim_queue *queue) {
+    const uint32_t depth = queue->base.depth;
+
+    flights_drop(queue);
+    queue->entries_first++;
+    if (queue->entries_issued < queue->entries_first) queue->entries_issued = queue->entries_first;
+    // The next one's pieces are those that are still there.
+    if (queue->entries_first < queue->entries_end) {
+        const sim_entry *next = entry_at(queue, queue->entries_first, depth);
+        const bool barrier = next->in_flight.command.ops == CST_OP_BARRIER;
+        uint32_t rows = next->issued - next->in_flight.command.rows.first_row;
+
+        queue->flights_head = 0;
+        if (next->begun) // no rows are a piece, too
+            queue->flights_head = barrier || !rows ? 1 : (rows + SIM_ROWS_MAX - 1) / SIM_ROWS_MAX;
+    }
+}
+
+static cst_code host_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+    fence(queue);
+    return queue->lost ? CST_DEVICE_LOST : sim_command_run(queue, command, out);
+}
+
+void sim_entries_put(sim_queue *queue, const csti_entry_in_flight *entry) {
+    *entry_at(queue, queue->entries_end++, queue->base.depth) = (sim_entry){.in_flight = *entry};
+    ring_fill(queue);
+}
+
+void sim_entries_run(sim_queue *queue) {
+    sim_entry *entry;
+    cst_completion *out;
+
+    if (queue->entries_first == queue->entries_end) return;
+    entry = entry_at(queue, queue->entries_first, queue->base.depth);
+    out = csti_spsc_ring_slot(&queue->completions); // there is one: no more than `depth` in flight
+    if (csti_cpu_begin(&queue->executor, &entry->in_flight, out)) {
+        if (queue->lost)
+            out->code = CST_DEVICE_LOST;
+        else if (entry_streams(entry))
+            out->code = entry_stream(queue, entry, out);
+        else
+            out->code = host_run(queue, &entry->in_flight.command, out);
+        csti_cpu_end(&queue->executor, &entry->in_flight, out);
+    }
+    if (queue->card) out->clocks = queue->ops->clocks(queue->card);
+    entry_finish(queue);
+    if (queue->entries_first == queue->entries_end) fence(queue);
+    csti_spsc_ring_publish(&queue->completions);
+}
+
+void sim_entries_end(sim_queue *queue) {
+    while (queue->entries_first != queue->entries_end) sim_entries_run(queue);
+    queue->executor.stopped = false;
+}
