@@ -3,11 +3,11 @@
 // Promises   commands are done one after the other, each has one completion, in order, written when
 //            all its results are in memory. Rows without results and barriers, if they need no
 //            fence, wait for their completion beside the commands behind them (LateDepth of them),
-//            which are read and begun meanwhile. One that fails (docs/hardware.md, Kernel, says how)
-//            changes
-//            nothing more and stops the run: OpRows and OpBarrier complete as CodeAborted until an
-//            OpLoad. fault_i: nothing is asked of memory any more, the run ends; unit_fault_i: the
-//            command completes as CodeDeviceLost, and the run ends. lost_o until reset.
+//            which are read and begun meanwhile. One that fails (docs/hardware.md, Kernel, says
+//            how) changes nothing more and stops the run: OpRows and OpBarrier complete as
+//            CodeAborted until an OpLoad. fault_i: nothing is asked of memory any more, the run
+//            ends; unit_fault_i: the command completes as CodeDeviceLost, and the run ends. lost_o
+//            until reset.
 // Needs      arguments stand still from start to done. Behind lost_o: reset.
 //
 //   ring ─► descriptor ─► check ─┬─ OpLoad: table block ─► config, control block, places
