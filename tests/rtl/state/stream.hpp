@@ -291,6 +291,19 @@ template <class Model> class Stream {
         if (op->kind == KIND_UPSERT) op->kind = KIND_PUT;
         if (op->kind == KIND_DELETE) op->kind = KIND_DROP;
         op->nulls = 0;
+        // A record holds what an accumulator left: of doubles one NaN and one zero.
+        for (uint32_t i = 0; i < options_.program.accumulators_count; i++)
+            if (options_.program.accumulators[i].number == CST_F64)
+                make_canonical(op->operands + options_.program.accumulators[i].value_offset);
+    }
+
+    static void make_canonical(uint8_t *bytes) {
+        uint64_t bits;
+
+        memcpy(&bits, bytes, 8);
+        if ((bits << 1) > UINT64_C(0xffe0000000000000)) bits = UINT64_C(0x7ff8000000000000);
+        if ((bits << 1) == 0) bits = 0;
+        memcpy(bytes, &bits, 8);
     }
 
     // Small numbers, rarely ones at the ends of a range, and doubles of every kind.

@@ -26,7 +26,7 @@ enum {
     KIND_PUT = 6,
     KIND_DROP = 7,
     QUIET_CLOCKS_MAX = 20000,
-    CLOCKS_MAX = 1000000, // of a stream
+    CLOCKS_MAX = 8000000, // of a stream: slow memory and a slow port take 250 an operation
 };
 
 // Bits from the lowest on, as a packed struct has them from its last field.
