@@ -107,6 +107,7 @@ class Bench(unittest.TestCase):
         self.assertEqual(len(barriers), 2)
         for line in barriers:
             self.assertLessEqual(line["min"], line["max"])
+        self.assertLess(barriers[0]["max"], 300)
 
     def test_a_part_of_a_benchmark_can_be_named(self):
         found = {line["bench"] for line in lines("state.miss", *SMALL)}

@@ -118,6 +118,7 @@ module cst_state #(
   localparam int unsigned WalkStride = 544;
   localparam int unsigned WalkTagBits = cst_state_pkg::WalkTagBits;
   localparam int unsigned EntryStride = 832;
+  localparam int unsigned WriteStride = 832;
   localparam int unsigned AckBits = cst_state_pkg::AckBits;
   localparam int unsigned NoBits = cst_state_pkg::BucketNoBits;
   localparam int unsigned UnitBits = cst_state_pkg::UnitBits;
@@ -396,7 +397,7 @@ module cst_state #(
   cst_state_pkg::ack_t record_none;
   logic [1:0] line_out_valid, line_out_ready;
   logic [7:0] line_out_channel;
-  logic [2*WriteBits-1:0] line_out;
+  logic [2*WriteStride-1:0] line_out;
 
   cst_state_save u_save (
     .clk_i, .rst_ni(unit_rst_n), .config_i,
@@ -421,8 +422,9 @@ module cst_state #(
       .head_parity_i(line_head_parity[h]), .pop_o(line_pop[h]), .line_read_o(line_save_read[h]),
       .line_i(line_saved[h*512 +: 512]), .line_no_i(line_saved_no[h*NoBits +: NoBits]),
       .out_valid_o(line_out_valid[h]), .out_ready_i(line_out_ready[h]),
-      .out_channel_o(line_out_channel[h*4 +: 4]), .out_o(line_out[h*WriteBits +: WriteBits])
+      .out_channel_o(line_out_channel[h*4 +: 4]), .out_o(line_out[h*WriteStride +: WriteBits])
     );
+    assign line_out[h*WriteStride+WriteBits +: WriteStride-WriteBits] = '0;
   end
 
   // ---- The walk ---------------------------------------------------------------------------------
@@ -455,6 +457,15 @@ module cst_state #(
   logic [Channels*LineStride-1:0] line_datas;
   logic [Channels*AckBits-1:0] acks;
   logic [Channels-1:0] asked_read, asked_write, busy_read, busy_write;
+
+  // What each kind asks for, the same at every port.
+  localparam int unsigned AskBits = AddressBits + TagBits;
+  logic [AskBits-1:0] row_ask, even_ask, odd_ask, entry_ask, walk_ask;
+  assign row_ask = {row_read.address, TagBits'(row_read_id)};
+  assign even_ask = {even_read.address, TagBits'(line_id[0 +: IdBits])};
+  assign odd_ask = {odd_read.address, TagBits'(line_id[IdBits +: IdBits])};
+  assign entry_ask = {entry_read.address, entry_read_tag};
+  assign walk_ask = {walk_read.address, TagBits'(walk_read_tag)};
 
   for (genvar c = 0; c < Channels; c++) begin : g_channel
     localparam int unsigned H = c % 2;
@@ -503,10 +514,8 @@ module cst_state #(
                        ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
                    row_read_valid && row_read.channel == 4'(c)}),
       .in_ready_o(read_in_ready[c*4 +: 4]),
-      .in_address_i({walk_read.address, entry_read.address, 
-                     (H == 0) ? even_read.address : odd_read.address, row_read.address}),
-      .in_tag_i({TagBits'(walk_read_tag), entry_read_tag,
-                 TagBits'(line_id[H*IdBits +: IdBits]), TagBits'(row_read_id)}),
+      .in_row_i(row_ask), .in_line_i((H == 0) ? even_ask : odd_ask), .in_entry_i(entry_ask),
+      .in_walk_i(walk_ask),
       .out_valid_o(out_valid),
       .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
       .out_tag_o(out_tag), .out_data_o(out_data),
@@ -527,7 +536,8 @@ module cst_state #(
                    record_out_valid && record_out_channel == 4'(c),
                    entry_out_valid && entry_out_channel == 4'(c)}),
       .in_ready_o(write_in_ready[c*3 +: 3]),
-      .in_i({line_out[H*WriteBits +: WriteBits], record_out, entry_out}),
+      .in_entry_i(entry_out), .in_record_i(record_out),
+      .in_line_i(line_out[H*WriteStride +: WriteBits]),
       .ack_valid_o(ack_valid),
       .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
       .ack_o(acks[c*AckBits +: AckBits]),
@@ -696,6 +706,6 @@ module cst_state #(
 
   logic unused_bits;
   assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled,
-                         walk_beat};
+                         walk_beat, line_out};
 endmodule
 `default_nettype wire

@@ -127,8 +127,17 @@ module cst_state_pins #(
       .out_valid_o(look_valid[a]), .out_ready_i(look_ready[a]),
       .out_data_o(look_id[a*IdBits +: IdBits]), .fill_o()
     );
-    // This port has answered all that was sent; the others may have, or do in this clock.
-    assign answered_last[a] = answer_valid_i[a] && after[a*2 +: 2] == sent_q[id] && !waits_q[id];
+    // This port has answered all that was sent, and so have the others: one look a copy, or looks
+    // would be as many as answers. Of those that do in the same clock, the first looks.
+    logic [Answers-1:0] with_it, done_before, others;
+    for (genvar b = 0; b < Answers; b++) begin : g_other
+      assign with_it[b] = answered[b] && answer_id_i[b*IdBits +: IdBits] == id &&
+                          after[b*2 +: 2] == sent_q[id];
+      assign done_before[b] = g_answer[b].answered_q[id] == sent_q[id];
+      assign others[b] = (b == a) || done_before[b] || (b > a && with_it[b]);
+    end
+    assign answered_last[a] = answer_valid_i[a] && after[a*2 +: 2] == sent_q[id] &&
+                              !waits_q[id] && (&others);
   end
 
   logic [4:0] leave_fill;

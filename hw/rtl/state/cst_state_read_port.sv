@@ -7,7 +7,8 @@
 `default_nettype none
 module cst_state_read_port #(
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
-  localparam int unsigned TagBits = cst_state_pkg::ReadTagBits
+  localparam int unsigned TagBits = cst_state_pkg::ReadTagBits,
+  localparam int unsigned AskBits = AddressBits + TagBits
 ) (
   input  wire logic                     clk_i,
   input  wire logic                     rst_ni,
@@ -15,8 +16,10 @@ module cst_state_read_port #(
   // row, line, entry, walk
   input  wire logic [3:0]               in_valid_i,
   output      logic [3:0]               in_ready_o,
-  input  wire logic [4*AddressBits-1:0] in_address_i,
-  input  wire logic [4*TagBits-1:0]     in_tag_i,
+  input  wire logic [AskBits-1:0]       in_row_i,     // address, tag
+  input  wire logic [AskBits-1:0]       in_line_i,
+  input  wire logic [AskBits-1:0]       in_entry_i,
+  input  wire logic [AskBits-1:0]       in_walk_i,
   output      logic [3:0]               out_valid_o,
   input  wire logic [3:0]               out_ready_i,
   output      logic [TagBits-1:0]       out_tag_o,
@@ -32,40 +35,35 @@ module cst_state_read_port #(
   output      logic                     asked_o,
   output      logic                     busy_o
 );
-  /* verilator no_inline_module */
   // ---- Requests ---------------------------------------------------------------------------------
   logic [3:0] want, grant;
-  logic [4*AddressBits-1:0] want_address;
-  logic [4*TagBits-1:0] want_tag;
+  logic [AskBits-1:0] want_row, want_line, want_entry, want_walk;
   logic [AddressBits-1:0] address;
   logic [TagBits-1:0] tag;
   logic idle, take, out_room;
 
-  for (genvar k = 0; k < 4; k++) begin : g_kind
-    cst_fifo #(.Width(AddressBits + TagBits), .Depth(4)) u_in (
-      .clk_i, .rst_ni,
-      .in_valid_i(in_valid_i[k]), .in_ready_o(in_ready_o[k]),
-      .in_data_i({in_address_i[k*AddressBits +: AddressBits], in_tag_i[k*TagBits +: TagBits]}),
-      .out_valid_o(want[k]), .out_ready_i(grant[k]),
-      .out_data_o({want_address[k*AddressBits +: AddressBits], want_tag[k*TagBits +: TagBits]}),
-      .fill_o()
-    );
-  end
+  cst_fifo #(.Width(AskBits), .Depth(4)) u_row (
+    .clk_i, .rst_ni, .in_valid_i(in_valid_i[0]), .in_ready_o(in_ready_o[0]), .in_data_i(in_row_i),
+    .out_valid_o(want[0]), .out_ready_i(grant[0]), .out_data_o(want_row), .fill_o()
+  );
+  cst_fifo #(.Width(AskBits), .Depth(4)) u_line (
+    .clk_i, .rst_ni, .in_valid_i(in_valid_i[1]), .in_ready_o(in_ready_o[1]), .in_data_i(in_line_i),
+    .out_valid_o(want[1]), .out_ready_i(grant[1]), .out_data_o(want_line), .fill_o()
+  );
+  cst_fifo #(.Width(AskBits), .Depth(4)) u_entry (
+    .clk_i, .rst_ni, .in_valid_i(in_valid_i[2]), .in_ready_o(in_ready_o[2]),
+    .in_data_i(in_entry_i),
+    .out_valid_o(want[2]), .out_ready_i(grant[2]), .out_data_o(want_entry), .fill_o()
+  );
+  cst_fifo #(.Width(AskBits), .Depth(4)) u_walk (
+    .clk_i, .rst_ni, .in_valid_i(in_valid_i[3]), .in_ready_o(in_ready_o[3]), .in_data_i(in_walk_i),
+    .out_valid_o(want[3]), .out_ready_i(grant[3]), .out_data_o(want_walk), .fill_o()
+  );
 
   always_comb begin
     grant = '0;
-    address = want_address[0 +: AddressBits];
-    tag = want_tag[0 +: TagBits];
-    if (want[2]) begin
-      address = want_address[2*AddressBits +: AddressBits];
-      tag = want_tag[2*TagBits +: TagBits];
-    end else if (want[1]) begin
-      address = want_address[AddressBits +: AddressBits];
-      tag = want_tag[TagBits +: TagBits];
-    end else if (!want[0]) begin
-      address = want_address[3*AddressBits +: AddressBits];
-      tag = want_tag[3*TagBits +: TagBits];
-    end
+    {address, tag} = want[2] ? want_entry : want[1] ? want_line :
+                     want[0] ? want_row : want_walk;
     if (idle && out_room) begin
       grant[3] = want[3] && want[2:0] == '0;
       grant[2] = want[2];
@@ -119,7 +117,8 @@ module cst_state_read_port #(
   logic [3:0] head_kind, answer_kind;
   logic [TagBits-1:0] head_tag;
   logic [511:0] first_q;
-  logic [767:0] data;
+  logic [767:0] data0_q, data1_q;  // of the two answers that wait
+  logic put_q, got, joins;
   logic answer_valid;
 
   cst_fifo #(.Width(TagBits + 5), .Depth(64)) u_out (
@@ -130,20 +129,32 @@ module cst_state_read_port #(
   );
   assign last = !head_kind[2] || !three || second_q;
   assign r_ready_o = answer_ready;
-  always_comb begin
-    data = {256'b0, r_data_i};
-    if (!(head_kind[2] && three) && head_high) data = {512'b0, r_data_i[511:256]};
-    if (head_kind[2] && three)
-      data = head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
-  end
+  assign joins = head_kind[2] && three;
 
-  cst_fifo #(.Width(TagBits + 4 + 768), .Depth(2)) u_answer (
+  // Data stands still but when it moves: a simulator that runs 16 of these looks at it only then.
+  cst_fifo #(.Width(TagBits + 5), .Depth(2)) u_answer (
     .clk_i, .rst_ni,
     .in_valid_i(r_valid_i && last), .in_ready_o(answer_ready),
-    .in_data_i({head_kind, head_tag, data}),
+    .in_data_i({put_q, head_kind, head_tag}),
     .out_valid_o(answer_valid), .out_ready_i(out_ready),
-    .out_data_o({answer_kind, out_tag_o, out_data_o}), .fill_o()
+    .out_data_o({got, answer_kind, out_tag_o}), .fill_o()
   );
+  assign out_data_o = got ? data1_q : data0_q;
+  always_ff @(posedge clk_i) begin
+    if (r_valid_i && last && answer_ready) begin
+      if (put_q) begin
+        if (joins) data1_q <= head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
+        else if (head_high) data1_q <= {512'b0, r_data_i[511:256]};
+        else data1_q <= {256'b0, r_data_i};
+      end else begin
+        if (joins) data0_q <= head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
+        else if (head_high) data0_q <= {512'b0, r_data_i[511:256]};
+        else data0_q <= {256'b0, r_data_i};
+      end
+    end
+    if (!rst_ni) put_q <= 1'b0;
+    else if (r_valid_i && last && answer_ready) put_q <= !put_q;
+  end
   assign out_valid_o = answer_kind & {4{answer_valid}};
   assign out_ready = |(answer_kind & out_ready_i);
   assign busy_o = head_valid || ar_valid_q || (|want) || answer_valid;

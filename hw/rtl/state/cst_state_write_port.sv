@@ -12,7 +12,9 @@ module cst_state_write_port #(
   // entry, record, line
   input  wire logic [2:0]             in_valid_i,
   output      logic [2:0]             in_ready_o,
-  input  wire logic [3*WriteBits-1:0] in_i,
+  input  wire logic [WriteBits-1:0]   in_entry_i,
+  input  wire logic [WriteBits-1:0]   in_record_i,
+  input  wire logic [WriteBits-1:0]   in_line_i,
   output      logic [2:0]             ack_valid_o,
   input  wire logic [2:0]             ack_ready_i,
   output      cst_state_pkg::ack_t    ack_o,
@@ -30,79 +32,99 @@ module cst_state_write_port #(
   output      logic                   asked_o,
   output      logic                   busy_o
 );
-  /* verilator no_inline_module */
   // ---- One queue; of two that come at once, a line goes first, then a record --------------------
-  logic queue_ready, turn_valid, turn_ready;
-  logic [2:0] chosen, turn_kind;
-  cst_state_pkg::write_t in, next;
+  // A log line's records come one behind the other to one channel: the queue holds a line of them.
+  // Data stands still but when it moves: a simulator that runs 16 of these looks at it only then.
+  localparam int unsigned PlaceBits = 5;
+  localparam int unsigned Places = 1 << PlaceBits;
+  localparam int unsigned DataBits = 768;
+  localparam int unsigned HeadBits = WriteBits - DataBits;  // what stands above a write's data
+  logic take, room, data_room, address_there, address_next, data_there, data_next;
+  logic [2:0] chosen, kind;
+  logic [PlaceBits-1:0] put_q, address_place, data_place;
+  logic [HeadBits-1:0] heads_q [Places];
+  logic [DataBits-1:0] memory_q [Places];
 
   assign chosen[2] = in_valid_i[2];
   assign chosen[1] = in_valid_i[1] && !in_valid_i[2];
   assign chosen[0] = in_valid_i[0] && in_valid_i[2:1] == '0;
-  assign in = chosen[2] ? in_i[2*WriteBits +: WriteBits] :
-              chosen[1] ? in_i[WriteBits +: WriteBits] : in_i[0 +: WriteBits];
-  assign in_ready_o = chosen & {3{queue_ready}};
-  cst_fifo #(.Width(WriteBits + 3), .Depth(8)) u_in (
-    .clk_i, .rst_ni,
-    .in_valid_i(|in_valid_i), .in_ready_o(queue_ready), .in_data_i({chosen, in}),
-    .out_valid_o(turn_valid), .out_ready_i(turn_ready), .out_data_o({turn_kind, next}), .fill_o()
+  assign in_ready_o = chosen & {3{room && data_room}};
+  assign take = in_valid_i != '0 && room && data_room;
+  // Addresses go ahead of their data, so a place is free when both have left it.
+  cst_fifo #(.Width(PlaceBits + 3), .Depth(Places)) u_address (
+    .clk_i, .rst_ni, .in_valid_i(take), .in_ready_o(room), .in_data_i({chosen, put_q}),
+    .out_valid_o(address_there), .out_ready_i(address_next), .out_data_o({kind, address_place}),
+    .fill_o()
   );
-
-  // ---- Address and data, beat by beat -----------------------------------------------------------
-  cst_state_pkg::write_t now_q;
-  logic full_q, aw_left_q, aw_second_q, w_left_q, split_q, two_q, beat_q;
-  logic aw_moves, aw_final, w_moves, order_room;
-  logic [2:0] kind_q;
-  logic [2:0] next_span;
-  logic [3:0] strobe;
-  logic [1023:0] shifted;
-
-  assign next_span = {2'b0, next.address[5]} + {1'b0, next.atoms};
-  assign turn_ready = !full_q;
-
-  // The burst is one, or two where its beats part at 4 KiB; the order keeps one item a burst.
-  assign aw_valid_o = full_q && aw_left_q && order_room;
-  assign aw_address_o = {now_q.address[AddressBits-1:6], 6'b0} +
-                        ((two_q && split_q && aw_second_q) ? AddressBits'(64) : '0);
-  assign aw_len_o = {7'b0, two_q && !split_q};
-  assign aw_final = !(two_q && split_q) || aw_second_q;
-  assign aw_moves = aw_valid_o && aw_ready_i;
-
-  assign strobe = 4'((5'd1 << now_q.atoms) - 5'd1) << now_q.address[5];
-  assign shifted = now_q.address[5] ? {now_q.data, 256'b0} : {256'b0, now_q.data};
-  assign w_valid_o = full_q && w_left_q;
-  assign w_data_o = beat_q ? shifted[1023:512] : shifted[511:0];
-  assign w_strb_o = beat_q ? {{32{strobe[3]}}, {32{strobe[2]}}}
-                           : {{32{strobe[1]}}, {32{strobe[0]}}};
-  assign w_moves = w_valid_o && w_ready_i;
-  assign asked_o = turn_valid && turn_ready;
-
+  cst_fifo #(.Width(PlaceBits), .Depth(Places)) u_data (
+    .clk_i, .rst_ni, .in_valid_i(take), .in_ready_o(data_room), .in_data_i(put_q),
+    .out_valid_o(data_there), .out_ready_i(data_next), .out_data_o(data_place), .fill_o()
+  );
   always_ff @(posedge clk_i) begin
-    if (asked_o) begin
-      now_q <= next;
-      kind_q <= turn_kind;
-      two_q <= next_span > 3'd2;
-      split_q <= next.address[11:6] == '1;
-      beat_q <= 1'b0;
-      aw_second_q <= 1'b0;
-    end else begin
-      if (aw_moves) aw_second_q <= 1'b1;
-      if (w_moves) beat_q <= 1'b1;
+    if (take) begin
+      if (chosen[2]) {heads_q[put_q], memory_q[put_q]} <= in_line_i;
+      else if (chosen[1]) {heads_q[put_q], memory_q[put_q]} <= in_record_i;
+      else {heads_q[put_q], memory_q[put_q]} <= in_entry_i;
     end
-    if (!rst_ni) begin
-      full_q <= 1'b0;
-      aw_left_q <= 1'b0;
-      w_left_q <= 1'b0;
-    end else if (asked_o) begin
-      full_q <= 1'b1;
-      aw_left_q <= 1'b1;
-      w_left_q <= 1'b1;
-    end else begin
-      if (aw_moves && aw_final) aw_left_q <= 1'b0;
-      if (w_moves && (!two_q || beat_q)) w_left_q <= 1'b0;
-      if ((!aw_left_q || (aw_moves && aw_final)) &&
-          (!w_left_q || (w_moves && (!two_q || beat_q)))) full_q <= 1'b0;
+    if (!rst_ni) put_q <= '0;
+    else if (take) put_q <= put_q + 1'b1;
+  end
+
+  // ---- Addresses: a burst, or two where its beats part at 4 KiB; the order keeps each burst -----
+  logic [HeadBits-1:0] head_now;
+  logic [AddressBits-1:0] address;
+  logic [1:0] atoms;
+  logic [2:0] span;
+  logic two, split, second_q, aw_moves, aw_final, order_room;
+
+  assign head_now = heads_q[address_place];
+  assign address = head_now[HeadBits-1 -: AddressBits];
+  assign atoms = head_now[HeadBits-AddressBits-1 -: 2];
+  assign span = {2'b0, address[5]} + {1'b0, atoms};
+  assign two = span > 3'd2;
+  assign split = two && address[11:6] == '1;
+  assign aw_valid_o = address_there && order_room;
+  assign aw_address_o = {address[AddressBits-1:6], 6'b0} +
+                        (second_q ? AddressBits'(64) : '0);
+  assign aw_len_o = {7'b0, two && !split};
+  assign aw_final = !split || second_q;
+  assign aw_moves = aw_valid_o && aw_ready_i;
+  assign address_next = aw_moves && aw_final;
+  assign asked_o = address_next;
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) second_q <= 1'b0;
+    else if (aw_moves) second_q <= !aw_final;
+  end
+
+  // ---- Data, beat by beat, from the beat's begin on ----------------------------------------------
+  logic [HeadBits-1:0] data_head;
+  logic full_q, more_q, high;
+  logic [1:0] data_atoms;
+  logic [3:0] strobe, strobe_q;
+  logic [511:0] low_q, high_q;
+
+  assign data_head = heads_q[data_place];
+  assign high = data_head[HeadBits-AddressBits+5];
+  assign data_atoms = data_head[HeadBits-AddressBits-1 -: 2];
+  assign strobe = 4'((5'd1 << data_atoms) - 5'd1) << high;
+  assign w_valid_o = full_q;
+  assign w_data_o = low_q;
+  assign w_strb_o = {{32{strobe_q[1]}}, {32{strobe_q[0]}}};
+  assign data_next = data_there && (!full_q || (w_ready_i && !more_q));
+  always_ff @(posedge clk_i) begin
+    if (data_next) begin
+      if (high) {high_q, low_q} <= {memory_q[data_place], 256'b0};
+      else {high_q, low_q} <= {256'b0, memory_q[data_place]};
+      strobe_q <= strobe;
+      more_q <= strobe[3:2] != '0;
+    end else if (w_ready_i) begin
+      if (more_q) low_q <= high_q;
+      strobe_q <= {2'b0, strobe_q[3:2]};
+      more_q <= 1'b0;
     end
+    if (!rst_ni) full_q <= 1'b0;
+    else if (data_next) full_q <= 1'b1;
+    else if (w_ready_i && !more_q) full_q <= 1'b0;
   end
 
   // ---- Answers ----------------------------------------------------------------------------------
@@ -113,7 +135,7 @@ module cst_state_write_port #(
   cst_fifo #(.Width(AckBits + 4), .Depth(64)) u_order (
     .clk_i, .rst_ni,
     .in_valid_i(aw_moves), .in_ready_o(order_room),
-    .in_data_i({aw_final, kind_q, now_q.id, now_q.counts, now_q.parity}),
+    .in_data_i({aw_final, kind, head_now[AckBits-1:0]}),
     .out_valid_o(head_valid), .out_ready_i(b_valid_i && b_ready_o),
     .out_data_o({head_final, head_kind, head}), .fill_o()
   );
@@ -126,7 +148,11 @@ module cst_state_write_port #(
   );
   assign ack_valid_o = ack_kind & {3{ack_valid}};
   assign ack_o = ack;
-  assign busy_o = turn_valid || full_q || head_valid || ack_valid;
+  assign busy_o = address_there || data_there || full_q || head_valid || ack_valid;
+
+  // Writes begin at atoms.
+  logic unused_bits;
+  assign unused_bits = ^{address[4:0], data_head};
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin
