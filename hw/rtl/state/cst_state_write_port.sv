@@ -96,7 +96,7 @@ module cst_state_write_port #(
     else if (aw_moves) second_q <= !aw_final;
   end
 
-  // ---- Data, beat by beat, from the beat's begin on ----------------------------------------------
+  // ---- Data, beat by beat, from the beat's begin on -------------------------------------------
   logic [HeadBits-1:0] data_head;
   logic full_q, more_q, high;
   logic [1:0] data_atoms;
