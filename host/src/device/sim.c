@@ -76,25 +76,13 @@ static void capabilities_fill(const sim_device *device, cst_capabilities *can) {
                    device->config.ddr4 ? "DDR4" : "HBM2", device->config.clock_khz / 1000);
 }
 
-static cst_code memory_take(csti_uri *uri, bool *ddr4_out, cst_err *err) {
-    for (size_t i = 0; i < uri->parameters_count; i++) {
-        if (strcmp(uri->names[i], "memory") != 0) continue;
-        *ddr4_out = strcmp(uri->values[i], "ddr4") == 0;
-        if (!*ddr4_out && strcmp(uri->values[i], "hbm2") != 0)
-            return cst_fail(err, CST_DEVICE_URI, "memory=%s: there are hbm2 and ddr4",
-                            uri->values[i]);
-        uri->parameters_count--;
-        uri->names[i] = uri->names[uri->parameters_count];
-        uri->values[i] = uri->values[uri->parameters_count];
-        return CST_OK;
-    }
-    return CST_OK;
-}
-
 static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
+    static const char *const memories[] = {"hbm2", "ddr4"};
     uint64_t mhz = CLOCK_MHZ_DEFAULT, channels = CSTI_SIM_CHANNELS, seed = 1;
-    cst_code code = memory_take(uri, &device->config.ddr4, err);
+    size_t memory = 0;
+    cst_code code = csti_uri_take_word(uri, "memory", memories, 2, &memory, err);
 
+    device->config.ddr4 = memory == 1;
     if (code == CST_OK) code = csti_uri_take_u64(uri, "clock_mhz", CLOCK_MHZ_MAX, &mhz, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "channels", UINT32_MAX, &channels, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "seed", UINT32_MAX, &seed, err);

@@ -9,38 +9,22 @@ enum { STATUS_RUNNING = 1, STATUS_LOST = 4 };
 enum { LOOK_CLOCKS = 100000 }; // more than a command takes, but for one that waits for a watchdog
 enum { STATUS_UNIT_SHIFT = 8, STATUS_BATCH_SHIFT = 12, FAULTS_MASK = 15 };
 
-static const char *const kinds[] = {"", "slverr", "decerr", "corrupt", "silent"};
-enum { KINDS_COUNT = sizeof kinds / sizeof *kinds };
-
-static cst_code kind_take(csti_uri *uri, csti_sim_error *kind_out, cst_err *err) {
-    for (size_t i = 0; i < uri->parameters_count; i++) {
-        if (strcmp(uri->names[i], "error") != 0) continue;
-        for (size_t kind = 1; kind < KINDS_COUNT; kind++)
-            if (strcmp(uri->values[i], kinds[kind]) == 0) *kind_out = (csti_sim_error)kind;
-        if (*kind_out == CSTI_SIM_ERROR_NONE)
-            return cst_fail(err, CST_DEVICE_URI,
-                            "error=%s: there are slverr, decerr, corrupt and silent",
-                            uri->values[i]);
-        uri->parameters_count--;
-        uri->names[i] = uri->names[uri->parameters_count];
-        uri->values[i] = uri->values[uri->parameters_count];
-        return CST_OK;
-    }
-    return CST_OK;
-}
-
 cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err) {
-    uint64_t port = CSTI_SIM_CHANNELS, after = 0;
-    cst_code code = kind_take(uri, &config->error, err);
+    static const char *const kinds[] = {"slverr", "decerr", "corrupt", "silent"};
+    static const csti_sim_error errors[] = {CSTI_SIM_ERROR_SLVERR, CSTI_SIM_ERROR_DECERR,
+                                            CSTI_SIM_ERROR_CORRUPT, CSTI_SIM_ERROR_SILENT};
+    const size_t none = sizeof kinds / sizeof *kinds;
+    uint64_t port = UINT64_MAX, after = 0;
+    size_t kind = none;
+    cst_code code = csti_uri_take_word(uri, "error", kinds, none, &kind, err);
 
-    config->error_port = -1;
-    if (code == CST_OK && config->error == CSTI_SIM_ERROR_NONE) return CST_OK;
-    for (size_t i = 0; i < uri->parameters_count; i++)
-        if (strcmp(uri->names[i], "error_port") == 0) config->error_port = 0;
-    if (code == CST_OK) code = csti_uri_take_u64(uri, "error_after", UINT32_MAX, &after, err);
+    config->error_port = -1; // any
+    if (code != CST_OK || kind == none) return code;
+    code = csti_uri_take_u64(uri, "error_after", UINT32_MAX, &after, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "error_port", CSTI_SIM_CHANNELS, &port, err);
-    if (config->error_port == 0) config->error_port = (int32_t)port;
+    config->error = errors[kind];
     config->error_after = after;
+    if (port != UINT64_MAX) config->error_port = (int32_t)port;
     return code;
 }
 

@@ -82,6 +82,33 @@ cst_code csti_uri_take_u64(csti_uri *uri, const char *name, uint64_t max, uint64
     return CST_OK;
 }
 
+static cst_code fail_word(const char *name, const char *value, const char *const *words,
+                          size_t words_count, cst_err *err) {
+    char known[128];
+    size_t used = 0;
+
+    for (size_t i = 0; i < words_count && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i > 0 ? ", " : "",
+                                 words[i]);
+    return cst_fail(err, CST_DEVICE_URI, "device parameter %s=%s: not one of %s", name, value,
+                    known);
+}
+
+cst_code csti_uri_take_word(csti_uri *uri, const char *name, const char *const *words,
+                            size_t words_count, size_t *out, cst_err *err) {
+    for (size_t i = 0; i < uri->parameters_count; i++) {
+        size_t word = 0;
+
+        if (strcmp(uri->names[i], name) != 0) continue;
+        while (word < words_count && strcmp(uri->values[i], words[word]) != 0) word++;
+        if (word == words_count) return fail_word(name, uri->values[i], words, words_count, err);
+        *out = word;
+        parameter_remove(uri, i);
+        return CST_OK;
+    }
+    return CST_OK;
+}
+
 cst_code csti_uri_check_empty(const csti_uri *uri, const char *known, cst_err *err) {
     if (uri->parameters_count == 0) return CST_OK;
     return cst_fail(err, CST_DEVICE_URI, "%s: has no parameter '%s': there is %s", uri->scheme,

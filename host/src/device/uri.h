@@ -34,6 +34,10 @@ CST_CHECK_RESULT cst_code csti_uri_parse(const char *text, csti_uri *out, cst_er
 // above `max`.
 CST_CHECK_RESULT cst_code csti_uri_take_u64(csti_uri *uri, const char *name, uint64_t max,
                                             uint64_t *out, cst_err *err);
+// The same for one that is one of `words`; *out is its place there.
+CST_CHECK_RESULT cst_code csti_uri_take_word(csti_uri *uri, const char *name,
+                                             const char *const *words, size_t words_count,
+                                             size_t *out, cst_err *err);
 // CST_DEVICE_URI if a parameter is left; `known` names those there are.
 CST_CHECK_RESULT cst_code csti_uri_check_empty(const csti_uri *uri, const char *known,
                                                cst_err *err);

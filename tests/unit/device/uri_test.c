@@ -56,4 +56,22 @@ TEST(parameters_are_numbers_in_range) {
     }
 }
 
+TEST(a_word_is_one_of_those_there_are) {
+    static const char *const words[] = {"one", "two"};
+    csti_uri uri;
+    size_t place = 7;
+    cst_err err = {0};
+
+    CHECK_OK(csti_uri_parse("c:?a=1&w=two", &uri, NULL));
+    CHECK_OK(csti_uri_take_word(&uri, "v", words, 2, &place, NULL));
+    CHECK_EQ(place, 7);
+    CHECK_OK(csti_uri_take_word(&uri, "w", words, 2, &place, NULL));
+    CHECK_EQ(place, 1);
+    CHECK_EQ(uri.parameters_count, 1);
+    CHECK_OK(csti_uri_parse("c:?w=three", &uri, NULL));
+    CHECK_CODE(csti_uri_take_word(&uri, "w", words, 2, &place, &err), CST_DEVICE_URI);
+    CHECK(strstr(err.text, "w=three: not one of one, two"));
+    CHECK_EQ(place, 1);
+}
+
 TEST_MAIN
