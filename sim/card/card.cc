@@ -11,6 +11,11 @@
 #include <new>
 #include <vector>
 #include <verilated.h>
+#if VM_TRACE
+#include <mutex>
+#include <string>
+#include <verilated_fst_c.h>
+#endif
 
 namespace {
 
@@ -31,6 +36,70 @@ auto clock_falls(Root *root, int) -> decltype(root->__Vtrigrprev__TOP__ap_clk) {
 template <class Root> uint8_t clock_falls(Root *, long) {
     return 0;
 }
+
+#if VM_TRACE
+// The waves of a card. Cards that live at once each have a file; a later one takes the place, and
+// the file, of one that is gone. A program that ends with cards open leaves whole files.
+class Waves {
+  public:
+    static void prepare(VerilatedContext &context) { context.traceEverOn(true); }
+    ~Waves() {
+        const std::lock_guard<std::mutex> lock(open_files().mutex);
+
+        close();
+        open_files().of[number_] = nullptr;
+    }
+
+    cst_code open(Vkernel &top, const char *path, uint64_t from, cst_err *err) {
+        const std::lock_guard<std::mutex> lock(open_files().mutex);
+        std::vector<Waves *> &of = open_files().of;
+        std::string name = path;
+
+        while (number_ < of.size() && of[number_]) number_++;
+        if (number_ == of.size()) of.push_back(nullptr);
+        of[number_] = this;
+        if (number_ > 0) name += "." + std::to_string(number_ + 1);
+        from_ = from;
+        top.trace(&file_, LEVELS);
+        file_.open(name.c_str());
+        return file_.isOpen() ? CST_OK
+                              : cst_fail(err, CST_IO, "waves=%s: cannot be made", name.c_str());
+    }
+    void draw(uint64_t clock, uint64_t time) {
+        if (clock >= from_) file_.dump(time);
+    }
+    void close() { file_.close(); }
+
+  private:
+    static constexpr int LEVELS = 99;
+    struct OpenFiles {
+        std::mutex mutex;
+        std::vector<Waves *> of; // by number
+
+        ~OpenFiles() {
+            for (Waves *waves : of)
+                if (waves) waves->close();
+        }
+    };
+    static OpenFiles &open_files() {
+        static OpenFiles files;
+        return files;
+    }
+
+    VerilatedFstC file_;
+    size_t number_ = 0;
+    uint64_t from_ = 0;
+};
+#else
+class Waves { // of a model without tracing
+  public:
+    static void prepare(VerilatedContext &) {}
+    cst_code open(Vkernel &, const char *path, uint64_t, cst_err *err) {
+        return cst_fail(err, CST_UNSUPPORTED, "waves=%s: the model has no tracing", path);
+    }
+    void draw(uint64_t, uint64_t) {}
+};
+#endif
 
 struct ClosePcie {
     void operator()(cst_sim_pcie *pcie) const { cst_sim_pcie_close(pcie); }
@@ -57,6 +126,7 @@ struct csti_sim_card {
     // The model's scopes leave the context of the thread that destroys them, whichever that was.
     ~csti_sim_card() {
         Verilated::threadContextp(&context_);
+        waves_.reset();
         top_.reset();
         Verilated::threadContextp(Verilated::defaultContextp());
     }
@@ -86,7 +156,13 @@ struct csti_sim_card {
         context_.threads(1); // no threads of its own
         context_.randReset(2);
         context_.randSeed(int(config_.seed & 0x7fffffff) | 1);
+        if (config_.waves) Waves::prepare(context_);
         top_ = std::make_unique<Vkernel>(&context_);
+        if (config_.waves) {
+            waves_ = std::make_unique<Waves>();
+            const cst_code drawn = waves_->open(*top_, config_.waves, config_.waves_from, err);
+            if (drawn != CST_OK) return drawn;
+        }
         connect();
         top_->s_axi_control_AWVALID = top_->s_axi_control_WVALID = 0;
         top_->s_axi_control_ARVALID = 0;
@@ -207,14 +283,16 @@ struct csti_sim_card {
 
         // No output of a port depends on an input of the same clock: the edge before settled them.
         for (Port &port : ports_) resets ? port.idle() : port.drive();
-        if (resets || !clock_falls(top_->rootp, 0)) {
+        if (resets || waves_ || !clock_falls(top_->rootp, 0)) {
             top_->ap_clk = 0;
             top_->eval();
         }
+        if (waves_) waves_->draw(clocks_, 2 * clocks_);
         if (!resets)
             for (Port &port : ports_) port.sample();
         top_->ap_clk = 1;
         top_->eval();
+        if (waves_) waves_->draw(clocks_, 2 * clocks_ + 1);
         cst_sim_memory_tick(memory_.get());
         clocks_++;
     }
@@ -225,6 +303,7 @@ struct csti_sim_card {
     std::unique_ptr<cst_sim_pcie, ClosePcie> pcie_;
     uint64_t pcie_ps_ = 0;
     std::unique_ptr<Vkernel> top_;
+    std::unique_ptr<Waves> waves_;
     std::vector<Port> ports_;
     uint64_t clocks_ = 0;
 };
@@ -275,7 +354,7 @@ uint64_t card_transfer(csti_sim_card *card, csti_sim_way way, uint64_t bytes) {
 
 extern "C" __attribute__((visibility("default"))) const csti_sim_card_ops *csti_sim_card_v1(void) {
     static const csti_sim_card_ops ops = {
-        CSTI_SIM_CARD_VERSION, card_open, card_close,  card_write,   card_read,
-        card_memory,           card_run,  card_clocks, card_transfer};
+        CSTI_SIM_CARD_VERSION, VM_TRACE, card_open,   card_close,   card_write, card_read,
+        card_memory,           card_run, card_clocks, card_transfer};
     return &ops;
 }

@@ -5,6 +5,10 @@
 #include <constellation/device.h>
 #include <inttypes.h>
 
+#ifdef CST_HAS_SIM
+#include "card_waves.h"
+#endif
+
 #ifndef CST_HAS_SIM
 TEST(this_build_has_no_simulated_card) {
     cst_device *device = NULL;
@@ -35,18 +39,29 @@ typedef struct both {
     uint64_t rows_count, stops_count, grows_count, expired_count, scanned_count, restored_count;
 } both;
 
+static uint64_t clocks_of(void *device) {
+    cst_simulation simulation;
+
+    cst_device_simulation(device, &simulation);
+    return simulation.clocks;
+}
+
 static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
     for (uint32_t s = 0; s < SIDES; s++) {
         cst_err err = {0};
 
-        CHECK_OK(cst_device_open(s == SIM ? sim_uri : uris[s], &b->sides[s].device, &err));
+        if (cst_device_open(s == SIM ? card_waves_uri(sim_uri) : uris[s], &b->sides[s].device,
+                            &err) != CST_OK)
+            TEST_FAIL("%s", err.text);
         CHECK_OK(cst_queue_open(b->sides[s].device, NULL, &b->sides[s].queue, NULL));
         CHECK_OK(cst_device_table_open(b->sides[s].queue, &b->knobs.options, keys,
                                        &b->sides[s].table, NULL));
     }
+    card_waves_watch(clocks_of, b->sides[SIM].device);
 }
 
 static void both_close(both *b) {
+    card_waves_watch(NULL, NULL);
     for (uint32_t s = 0; s < SIDES; s++) {
         cst_device_table_close(b->sides[s].table);
         cst_queue_close(b->sides[s].queue);
@@ -640,6 +655,11 @@ TEST(a_table_that_the_circuit_cannot_hold_is_refused_by_its_shape) {
     cst_queue_close(queue);
     CHECK_CODE(cst_device_open("sim:?memory=sram", &device, NULL), CST_DEVICE_URI);
     CHECK_CODE(cst_device_open("sim:?channels=8", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?waves=", &device, NULL), CST_DEVICE_URI);
+#ifndef CST_HAS_WAVES
+    CHECK_CODE(cst_device_open("sim:?waves=card.fst", &device, NULL), CST_UNSUPPORTED);
+#endif
+    CHECK_CODE(cst_device_open("sim:?waves=x&waves_from=y", &device, NULL), CST_DEVICE_URI);
     CHECK_CODE(cst_device_open("sim:x", &device, NULL), CST_DEVICE_URI);
     cst_device_close(device);
 }

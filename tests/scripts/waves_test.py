@@ -34,6 +34,12 @@ class Waves(unittest.TestCase):
         self.assertEqual(text.count("no test bench rtl.common.no_such"), 1)
         self.assertEqual(text.count("no test bench rtl.common.nor_this"), 1)
 
+    def test_so_are_those_of_the_simulated_card(self):
+        status, text = self.replay("waves: CST_SEED=7 CST_WAVES_FROM=9 scripts/waves "
+                                   "differential.no_such a_case\n")
+        self.assertEqual(status, 0)
+        self.assertIn("no test bench differential.no_such", text)
+
     def test_other_lines_are_not_run(self):
         for line in ("waves: CST_SEED=7 CST_WAVES_FROM=0 scripts/waves rtl.a b; touch /tmp/x\n",
                      "waves: CST_SEED=$(id) CST_WAVES_FROM=0 scripts/waves rtl.common.no_such a\n",

@@ -127,18 +127,21 @@ void bench_key(uint64_t seed, uint64_t index, uint8_t key[BENCH_KEY_BYTES]);
 
 // ---- The machine's own limit --------------------------------------------------------------------
 
-// One random line of one region and `wide_lines` adjacent ones of another, as a table's index and
-// slots lie; best overlap that plain loads and staged prefetches reach.
+// What an operation on a table touches at least: one random line of a narrow region, as of its
+// index; two adjacent ones of a wide region, as of its slots; and, where there is a written region,
+// two adjacent ones of that, as of its change log. Then the wide region's two are written as well.
+// Measured is the best overlap that plain loops and staged prefetches reach.
 typedef struct bench_lines {
-    bench_memory narrow, wide;
-    uint64_t narrow_bytes, wide_bytes;
-    uint32_t wide_lines; // 0: the narrow region alone
-    uint64_t reads;      // a round
+    bench_memory narrow, wide, written;
+    uint64_t narrow_bytes, wide_bytes, written_bytes;
+    uint64_t reads; // operations a round
     uint64_t sink;
 } bench_lines;
 
+// A region of 0 bytes is left out; a written one needs a wide one.
 CST_CHECK_RESULT cst_code bench_lines_open(bench_lines *lines, uint64_t narrow_bytes,
-                                           uint64_t wide_bytes, cst_err *err);
+                                           uint64_t wide_bytes, uint64_t written_bytes,
+                                           cst_err *err);
 void bench_lines_close(bench_lines *lines);
 cst_code bench_lines_round(void *context, double *ns_per_op_out, cst_err *err); // a bench_lines
 cst_code bench_lines_dependent_round(void *context, double *ns_per_op_out, cst_err *err);

@@ -69,20 +69,24 @@ double bench_clock_ghz(double ticks_per_ns) {
 #endif
 }
 
+static cst_code take_region(bench_memory *memory, uint64_t *bytes, cst_err *err) {
+    if (*bytes == 0) return CST_OK;
+    if (*bytes < 4096) *bytes = 4096;
+    return bench_memory_take(memory, *bytes, err);
+}
+
 cst_code bench_lines_open(bench_lines *lines, uint64_t narrow_bytes, uint64_t wide_bytes,
-                          cst_err *err) {
+                          uint64_t written_bytes, cst_err *err) {
     cst_code code;
 
     memset(lines, 0, sizeof *lines);
-    lines->narrow_bytes = narrow_bytes < 4096 ? 4096 : narrow_bytes;
+    lines->narrow_bytes = narrow_bytes;
     lines->wide_bytes = wide_bytes;
-    lines->wide_lines = wide_bytes > 0 ? 2 : 0;
+    lines->written_bytes = written_bytes;
     lines->reads = 1 << 20;
-    code = bench_memory_take(&lines->narrow, lines->narrow_bytes, err);
-    if (code == CST_OK && wide_bytes > 0) {
-        if (wide_bytes < 4096) lines->wide_bytes = 4096;
-        code = bench_memory_take(&lines->wide, lines->wide_bytes, err);
-    }
+    code = take_region(&lines->narrow, &lines->narrow_bytes, err);
+    if (code == CST_OK) code = take_region(&lines->wide, &lines->wide_bytes, err);
+    if (code == CST_OK) code = take_region(&lines->written, &lines->written_bytes, err);
     if (code != CST_OK) bench_lines_close(lines);
     return code;
 }
@@ -90,22 +94,26 @@ cst_code bench_lines_open(bench_lines *lines, uint64_t narrow_bytes, uint64_t wi
 void bench_lines_close(bench_lines *lines) {
     bench_memory_give(&lines->narrow);
     bench_memory_give(&lines->wide);
+    bench_memory_give(&lines->written);
     memset(lines, 0, sizeof *lines);
 }
 
-// Where read `i` goes: no read waits for another.
+// Where operation `i` goes: none waits for another. What is not there is NULL.
 typedef struct places {
-    const uint8_t *narrow, *wide;
-    uint64_t narrow_lines, wide_units;
+    const uint8_t *narrow;
+    uint8_t *wide, *written;
+    uint64_t narrow_lines, wide_units, written_units;
 } places;
 
 static places places_of(const bench_lines *lines) {
+    // An entry of 96 bytes begins at any multiple of 32 and lies in two lines; so does a record.
     return (places){
         .narrow = lines->narrow.base,
-        .wide = lines->wide_lines ? lines->wide.base : NULL,
+        .wide = lines->wide_bytes ? lines->wide.base : NULL,
+        .written = lines->written_bytes ? lines->written.base : NULL,
         .narrow_lines = lines->narrow_bytes / LINE_BYTES,
-        // An entry of 96 bytes begins at any multiple of 32 and lies in two lines.
-        .wide_units = lines->wide_lines ? lines->wide_bytes / ENTRY_UNIT - 3 : 0,
+        .wide_units = lines->wide_bytes ? lines->wide_bytes / ENTRY_UNIT - 3 : 0,
+        .written_units = lines->written_bytes ? lines->written_bytes / ENTRY_UNIT - 3 : 0,
     };
 }
 
@@ -113,8 +121,13 @@ static inline const uint8_t *narrow_at(const places *p, uint64_t i) {
     return p->narrow + csti_bounded(i * UINT64_C(0x9e3779b97f4a7c15), p->narrow_lines) * LINE_BYTES;
 }
 
-static inline const uint8_t *wide_at(const places *p, uint64_t i) {
+static inline uint8_t *wide_at(const places *p, uint64_t i) {
     return p->wide + csti_bounded(i * UINT64_C(0xc2b2ae3d27d4eb4f), p->wide_units) * ENTRY_UNIT;
+}
+
+static inline uint8_t *written_at(const places *p, uint64_t i) {
+    return p->written +
+           csti_bounded(i * UINT64_C(0x165667b19e3779f9), p->written_units) * ENTRY_UNIT;
 }
 
 static inline uint64_t word_at(const uint8_t *at) {
@@ -124,32 +137,47 @@ static inline uint64_t word_at(const uint8_t *at) {
     return word;
 }
 
-static inline uint64_t read_lines(const places *p, uint64_t i) {
+static inline void write_two_lines(uint8_t *at) {
+    const uint64_t zero = 0; // what stands there already: a dependent load counts on zeros
+
+    memcpy(at, &zero, sizeof zero);
+    memcpy(at + LINE_BYTES, &zero, sizeof zero);
+}
+
+static inline uint64_t touch_lines(const places *p, uint64_t i) {
     uint64_t sum = word_at(narrow_at(p, i));
 
     if (p->wide) sum += word_at(wide_at(p, i)) + word_at(wide_at(p, i) + LINE_BYTES);
+    if (p->written) {
+        write_two_lines(wide_at(p, i));
+        write_two_lines(written_at(p, i));
+    }
     return sum;
+}
+
+// Lines that will be written too: a prefetch that takes them for writing took twice the time.
+static inline void ask_two_lines(const uint8_t *at) {
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + LINE_BYTES);
 }
 
 // Out-of-order execution overlaps plain loads as far as it can see.
-static uint64_t read_plain(const places *p, uint64_t from, uint64_t count) {
+static uint64_t touch_plain(const places *p, uint64_t from, uint64_t count) {
     uint64_t sum = 0;
 
-    for (uint64_t i = from; i < from + count; i++) sum += read_lines(p, i);
+    for (uint64_t i = from; i < from + count; i++) sum += touch_lines(p, i);
     return sum;
 }
 
-// Prefetches `ahead` reads in front of the loads.
-static uint64_t read_ahead(const places *p, uint64_t from, uint64_t count, uint64_t ahead) {
+// Prefetches `ahead` operations in front of the loads and stores.
+static uint64_t touch_ahead(const places *p, uint64_t from, uint64_t count, uint64_t ahead) {
     uint64_t sum = 0;
 
     for (uint64_t i = from; i < from + count; i++) {
         __builtin_prefetch(narrow_at(p, i + ahead));
-        if (p->wide) {
-            __builtin_prefetch(wide_at(p, i + ahead));
-            __builtin_prefetch(wide_at(p, i + ahead) + LINE_BYTES);
-        }
-        sum += read_lines(p, i);
+        if (p->wide) ask_two_lines(wide_at(p, i + ahead));
+        if (p->written) ask_two_lines(written_at(p, i + ahead));
+        sum += touch_lines(p, i);
     }
     return sum;
 }
@@ -168,8 +196,8 @@ cst_code bench_lines_round(void *context, double *ns_per_op_out, cst_err *err) {
         const uint64_t from_ns = bench_now_ns();
         double ns;
 
-        lines->sink += distances[form] == 0 ? read_plain(&p, from, part)
-                                            : read_ahead(&p, from, part, distances[form]);
+        lines->sink += distances[form] == 0 ? touch_plain(&p, from, part)
+                                            : touch_ahead(&p, from, part, distances[form]);
         ns = (double)(bench_now_ns() - from_ns) / (double)part;
         if (form == 0 || ns < best) best = ns;
     }
@@ -195,25 +223,29 @@ cst_code bench_lines_dependent_round(void *context, double *ns_per_op_out, cst_e
 
 static cst_code measure_region(bench *b, uint64_t bytes, cst_err *err) {
     bench_params params = {0};
-    bench_lines one = {0}, three = {0};
+    bench_lines one = {0}, three = {0}, five = {0};
     const bench_side sides[] = {
         {BENCH_OURS, "one random line", bench_lines_round, &one},
         {BENCH_OURS, "one line and two adjacent", bench_lines_round, &three},
+        {BENCH_OURS, "one line, two written, two written", bench_lines_round, &five},
         {BENCH_OURS, "dependent load", bench_lines_dependent_round, &one},
     };
-    static const char *const names[] = {"machine.line", "machine.three_lines", "machine.latency"};
-    cst_code code = bench_lines_open(&one, bytes, 0, err);
+    static const char *const names[] = {"machine.line", "machine.three_lines", "machine.five_lines",
+                                        "machine.latency"};
+    cst_code code = bench_lines_open(&one, bytes, 0, 0, err);
 
     bench_params_u64(&params, "mib", bytes >> 20);
     // A table's index is about an eighth of its slots.
-    if (code == CST_OK) code = bench_lines_open(&three, bytes / 8, bytes - bytes / 8, err);
-    for (size_t i = 0; i < 3 && code == CST_OK; i++) {
+    if (code == CST_OK) code = bench_lines_open(&three, bytes / 8, bytes - bytes / 8, 0, err);
+    if (code == CST_OK) code = bench_lines_open(&five, bytes / 8, bytes - bytes / 8, bytes, err);
+    for (size_t i = 0; i < sizeof names / sizeof *names && code == CST_OK; i++) {
         const bench_what what = {.name = names[i], .params = &params};
 
         if (bench_wanted(b, names[i])) code = bench_compare(b, &what, &sides[i], 1, err);
     }
     bench_lines_close(&one);
     bench_lines_close(&three);
+    bench_lines_close(&five);
     return code;
 }
 

@@ -20,7 +20,7 @@ typedef struct state_bench {
     bench_maps maps;
     bench_memory other; // keys that miss, or of a skewed workload
     uint64_t gets;
-    bench_lines three_lines, one_line;
+    bench_lines five_lines, three_lines, one_line;
 } state_bench;
 
 static void fill_other(state_bench *s, const char *workload) {
@@ -73,11 +73,19 @@ static cst_code measure_updates(state_bench *s, bench_loop loop, cst_err *err) {
     const char *name = loop == BENCH_LOOP_UPDATE ? "state.update" : "state.update_steady";
     // A steady round is a table's worth: five of them turn all of it over.
     const uint64_t count = loop == BENCH_LOOP_UPDATE ? s->gets : s->maps.order_count;
-    bench_loop_what what = {name, "uniform", loop, s->maps.order.base, count, true, NULL};
+    const bench_side five = {BENCH_LIMIT, "limit", bench_lines_round, &s->five_lines};
+    bench_loop_what what = {name,
+                            "uniform",
+                            loop,
+                            s->maps.order.base,
+                            count,
+                            true,
+                            loop == BENCH_LOOP_UPDATE ? &five : NULL};
     cst_code code = bench_maps_compare(&s->maps, &what, err);
 
     for (size_t i = 0; i < 2 && code == CST_OK; i++) {
         fill_other(s, skewed[i]);
+        what.limit = NULL;
         what.workload = skewed[i];
         what.keys = s->other.base;
         code = bench_maps_compare(&s->maps, &what, err);
@@ -140,9 +148,22 @@ static cst_code open_limits(state_bench *s, cst_err *err) {
     cst_code code;
 
     cst_table_stats_read(s->maps.ours.table, &stats);
-    code = bench_lines_open(&s->three_lines, stats.index_bytes, stats.slots_bytes, err);
+    code = bench_lines_open(&s->three_lines, stats.index_bytes, stats.slots_bytes, 0, err);
     if (code != CST_OK) return code;
-    return bench_lines_open(&s->one_line, stats.index_bytes, 0, err);
+    return bench_lines_open(&s->one_line, stats.index_bytes, 0, 0, err);
+}
+
+static cst_code measure_updates_in_place(state_bench *s, cst_err *err) {
+    cst_table_stats stats;
+    cst_code code;
+
+    // Every row was inserted in the epoch that is still open: each has its record.
+    cst_table_stats_read(s->maps.ours.table, &stats);
+    code = bench_lines_open(&s->five_lines, stats.index_bytes, stats.slots_bytes,
+                            stats.rows_count * RECORD_BYTES, err);
+    if (code == CST_OK) code = measure_updates(s, BENCH_LOOP_UPDATE, err);
+    bench_lines_close(&s->five_lines);
+    return code;
 }
 
 static cst_code measure_filled(state_bench *s, cst_err *err) {
@@ -150,8 +171,7 @@ static cst_code measure_filled(state_bench *s, cst_err *err) {
     cst_code code = bench_maps_fill(m, err);
 
     if (code != CST_OK) return code;
-    // Every row was inserted in the epoch that is still open.
-    code = measure_updates(s, BENCH_LOOP_UPDATE, err);
+    code = measure_updates_in_place(s, err);
     if (code == CST_OK) code = bench_table_seal(&m->ours, 0, NULL);
     if (code == CST_OK) code = measure_memory(m, "filled");
     if (code == CST_OK) code = open_limits(s, err);
@@ -164,7 +184,7 @@ static cst_code measure_filled(state_bench *s, cst_err *err) {
 
 // Keys in three orders, the table with every row in its open epoch, the limit's lines, and peers.
 static cst_code check_memory(const bench *b, uint64_t entries, cst_err *err) {
-    uint64_t each = 3 * BENCH_KEY_BYTES + OURS_BYTES + RECORD_BYTES + OURS_BYTES;
+    uint64_t each = 3 * BENCH_KEY_BYTES + 2 * (OURS_BYTES + RECORD_BYTES);
     cst_code code;
 
     for (size_t i = 0; b->peers && i < b->peers->maps_count; i++)

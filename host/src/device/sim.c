@@ -55,6 +55,11 @@ static cst_code library_load(sim_device *device, cst_err *err) {
     if (device->card->version != CSTI_SIM_CARD_VERSION)
         return cst_fail(err, CST_UNSUPPORTED, "%s is of version %u, not %d: build it again",
                         library_name, device->card->version, CSTI_SIM_CARD_VERSION);
+    if (device->config.waves && !device->card->draws_waves)
+        return cst_fail(err, CST_UNSUPPORTED,
+                        "waves=%s: this simulated card draws none, for its speed. One that does: "
+                        "cmake --preset waves && cmake --build --preset waves",
+                        device->waves);
     return CST_OK;
 }
 
@@ -76,6 +81,17 @@ static void capabilities_fill(const sim_device *device, cst_capabilities *can) {
                    device->config.ddr4 ? "DDR4" : "HBM2", device->config.clock_khz / 1000);
 }
 
+static cst_code waves_take(sim_device *device, csti_uri *uri, cst_err *err) {
+    const char *waves = NULL;
+
+    csti_uri_take_text(uri, "waves", &waves);
+    if (!waves) return CST_OK;
+    if (!*waves) return cst_fail(err, CST_DEVICE_URI, "device parameter waves=: names no file");
+    (void)snprintf(device->waves, sizeof device->waves, "%s", waves);
+    device->config.waves = device->waves;
+    return csti_uri_take_u64(uri, "waves_from", UINT64_MAX, &device->config.waves_from, err);
+}
+
 static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
     static const char *const memories[] = {"hbm2", "ddr4"};
     uint64_t mhz = CLOCK_MHZ_DEFAULT, channels = CSTI_SIM_CHANNELS, seed = 1;
@@ -87,10 +103,11 @@ static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
     if (code == CST_OK) code = csti_uri_take_u64(uri, "channels", UINT32_MAX, &channels, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "seed", UINT32_MAX, &seed, err);
     if (code == CST_OK) code = sim_error_take(uri, &device->config, err);
+    if (code == CST_OK) code = waves_take(device, uri, err);
     if (code == CST_OK)
         code = csti_uri_check_empty(uri,
                                     "memory=hbm2|ddr4, clock_mhz, channels, seed, error, "
-                                    "error_after, error_port",
+                                    "error_after, error_port, waves, waves_from",
                                     err);
     if (code == CST_OK && uri->path[0])
         code = cst_fail(err, CST_DEVICE_URI, "sim:%s: only parameters follow sim:", uri->path);

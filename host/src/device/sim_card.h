@@ -11,7 +11,9 @@
 // Promises   equal calls give equal clocks and bytes.
 // Thread     one a card.
 // Ring       1: a clock of the card takes microseconds.
-// Errors     of open: CST_USAGE, CST_NO_MEMORY.
+// Errors     of open: CST_USAGE, CST_NO_MEMORY; CST_UNSUPPORTED: waves, and its model draws none;
+// CST_IO:
+//            no file for them.
 #ifndef CST_DEVICE_SIM_CARD_H
 #define CST_DEVICE_SIM_CARD_H
 
@@ -24,7 +26,7 @@ extern "C" {
 #endif
 
 enum {
-    CSTI_SIM_CARD_VERSION = 2,
+    CSTI_SIM_CARD_VERSION = 3,
     CSTI_SIM_CHANNELS = 16,     // that images lie over
     CSTI_SIM_BATCH_CHANNEL = 16 // of 32: commands, rows, results
 };
@@ -59,10 +61,15 @@ typedef struct csti_sim_card_config {
     csti_sim_error error;
     uint64_t error_after; // so many beats, read or written, are well
     int32_t error_port;   // -1: any; CSTI_SIM_CHANNELS: the batches'
+    // A file for the waves (FST), NULL: none; of cards that live at once the second's is FILE.2.
+    // What is drawn begins behind clock waves_from.
+    const char *waves;
+    uint64_t waves_from;
 } csti_sim_card_config;
 
 typedef struct csti_sim_card_ops {
     uint32_t version;
+    bool draws_waves;
     cst_code (*open)(const csti_sim_card_config *config, csti_sim_card **out, cst_err *err);
     void (*close)(csti_sim_card *card);
     // A register of the kernel, over its control port.

@@ -167,6 +167,7 @@ typedef struct sim_device {
     void *library;
     const csti_sim_card_ops *card;
     csti_sim_card_config config;
+    char waves[CSTI_URI_BYTES_MAX];                   // config's
     _Atomic uint64_t clocks, operations, transfer_ns; // of all its cards
 } sim_device;
 

@@ -109,6 +109,15 @@ cst_code csti_uri_take_word(csti_uri *uri, const char *name, const char *const *
     return CST_OK;
 }
 
+void csti_uri_take_text(csti_uri *uri, const char *name, const char **out) {
+    for (size_t i = 0; i < uri->parameters_count; i++) {
+        if (strcmp(uri->names[i], name) != 0) continue;
+        *out = uri->values[i];
+        parameter_remove(uri, i);
+        return;
+    }
+}
+
 cst_code csti_uri_check_empty(const csti_uri *uri, const char *known, cst_err *err) {
     if (uri->parameters_count == 0) return CST_OK;
     return cst_fail(err, CST_DEVICE_URI, "%s: has no parameter '%s': there is %s", uri->scheme,

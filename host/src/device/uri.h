@@ -38,6 +38,8 @@ CST_CHECK_RESULT cst_code csti_uri_take_u64(csti_uri *uri, const char *name, uin
 CST_CHECK_RESULT cst_code csti_uri_take_word(csti_uri *uri, const char *name,
                                              const char *const *words, size_t words_count,
                                              size_t *out, cst_err *err);
+// The same for any text, which lives as long as the struct does.
+void csti_uri_take_text(csti_uri *uri, const char *name, const char **out);
 // CST_DEVICE_URI if a parameter is left; `known` names those there are.
 CST_CHECK_RESULT cst_code csti_uri_check_empty(const csti_uri *uri, const char *known,
                                                cst_err *err);

@@ -94,7 +94,8 @@ const std::vector<Wrong> wrong_rows = {
     {CST_USAGE,
      [](Kernel &, Command &c) {
          // What other commands have, and what is nobody's; the first is a row's time.
-         c.reserved1[1 + test_random_below(3)] = UINT64_C(1) << test_random_below(64);
+         uint64_t *const others[] = {&c.at, &c.epoch, &c.reserved1};
+         *others[test_random_below(3)] = UINT64_C(1) << test_random_below(64);
      }},
     {CST_USAGE, [](Kernel &, Command &c) { c.address = not_aligned(c.address); }},
     {CST_USAGE, [](Kernel &, Command &c) { c.results = not_aligned(c.results); }},

@@ -2,7 +2,9 @@
 // that are wrong, addresses that are nobody's, a memory that answers with errors, resets at any
 // clock. What it does right is compared with the processor in tests/differential/sim_test.c.
 #include "device/sim_card.h"
+#include "ring.hpp"
 
+#include "card_waves.h"
 #include "test.h"
 
 #include <cstring>
@@ -12,33 +14,6 @@
 
 namespace {
 
-enum : uint32_t {
-    Ctrl = 0x000,
-    Arguments = 0x010,
-    Status = 0x800,
-    Completed = 0x804,
-    Operations = 0x810,
-    Start = 1,
-    Done = 2,
-    Idle = 4,
-    Continue = 16,
-    SoftReset = 256,
-};
-enum : uint32_t { Running = 1, Stopped = 2, Lost = 4 };
-enum : uint32_t { FaultRead = 1 };
-enum : uint8_t {
-    OpLoad = 1,
-    OpRows = 2,
-    OpBarrier = 4,
-    OpEnd = 5,
-    OpRelease = 6,
-    OpExpire = 7,
-    OpScan = 8,
-    OpRestore = 9
-};
-enum : uint8_t { Fence = 8, More = 16 };
-
-constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
 constexpr uint64_t CLOCKS_MAX = 400000;
 constexpr uint64_t BATCH = CSTI_SIM_BATCH_CHANNEL * CSTI_SIM_CHANNEL_BYTES;
 constexpr uint64_t COMPLETIONS = 4096, TABLE = 8192, ROWS = 16384, RESULTS = 65536, END = 1 << 20;
@@ -53,24 +28,9 @@ const csti_sim_card_ops *card_ops() {
     return ops;
 }
 
-struct Command {
-    uint32_t number = 0;
-    uint8_t op = 0, flags = 0;
-    uint16_t reserved0 = 0;
-    uint32_t count = 0, row = 0;
-    uint64_t address = 0, results = 0;
-    uint64_t now = 0, at = 0, epoch = 0, reserved1 = 0;
-};
-static_assert(sizeof(Command) == BEAT, "a command is a beat");
-
-struct Completion {
-    uint32_t number;
-    uint8_t code, stopped, faults, busy;
-    uint32_t row, reserved0;
-    uint64_t rows_count, epoch, epoch_first, tail, from;
-    uint16_t frontier, free_first, free_count, reserved1;
-};
-static_assert(sizeof(Completion) == BEAT, "a completion is a beat");
+uint64_t clocks_of(void *card) {
+    return card_ops()->clocks(static_cast<const csti_sim_card *>(card));
+}
 
 // A card whose image is plain memory: an empty table of one segment, and a log.
 class Kernel {
@@ -83,12 +43,18 @@ class Kernel {
         config.seed = test_random();
         config.locate = locate;
         config.locate_context = this;
+        config.waves = card_waves_file();
+        config.waves_from = card_waves_from();
         image_.resize(size_t(CSTI_SIM_CHANNELS) * IMAGE_BYTES);
         if (ops_->open(&config, &card_, &err) != CST_OK) TEST_FAIL("open: %s", err.text);
+        card_waves_watch(clocks_of, card_);
         memory_ = ops_->memory(card_);
         start();
     }
-    ~Kernel() { ops_->close(card_); }
+    ~Kernel() {
+        card_waves_watch(nullptr, nullptr);
+        ops_->close(card_);
+    }
     Kernel(const Kernel &) = delete;
     Kernel &operator=(const Kernel &) = delete;
 
@@ -106,11 +72,11 @@ class Kernel {
 
         memset(memory_, 0, TABLE);
         for (uint32_t i = 0; i < 7; i++) {
-            write(Arguments + i * 8, uint32_t(arguments[i]));
-            write(Arguments + i * 8 + 4, uint32_t(arguments[i] >> 32));
+            write(ARGUMENTS + i * 8, uint32_t(arguments[i]));
+            write(ARGUMENTS + i * 8 + 4, uint32_t(arguments[i] >> 32));
         }
         number_ = 0;
-        write(Ctrl, Start);
+        write(CTRL, CTRL_START);
     }
 
     void put(Command command) {
@@ -125,7 +91,7 @@ class Kernel {
         put(command);
         const uint8_t *at = memory_ + COMPLETIONS + (number_ - 1) % RING * BEAT;
         if (!ops_->run(card_, reinterpret_cast<const uint32_t *>(at), number_, CLOCKS_MAX))
-            TEST_FAIL("no completion; status %08x", read(Status));
+            TEST_FAIL("no completion; status %08x", read(STATUS));
         memcpy(&completion, at, sizeof completion);
         return completion;
     }
@@ -133,20 +99,20 @@ class Kernel {
     // As long as the kernel needs to see that it is lost, and to say so.
     void wait_done() {
         for (uint32_t i = 0; i < 2000; i++) {
-            if (read(Ctrl) & Done) return;
+            if (read(CTRL) & CTRL_DONE) return;
             run(100);
         }
-        TEST_FAIL("never done; status %08x", read(Status));
+        TEST_FAIL("never done; status %08x", read(STATUS));
     }
 
     void soft_reset() {
-        write(Ctrl, Continue);
-        write(Ctrl, SoftReset);
-        for (uint32_t i = 0; !(read(Ctrl) & Idle); i++) {
+        write(CTRL, CTRL_CONTINUE);
+        write(CTRL, CTRL_SOFT_RESET);
+        for (uint32_t i = 0; !(read(CTRL) & CTRL_IDLE); i++) {
             CHECK(i < 10000);
             run(10);
         }
-        CHECK_EQ(read(Status) & 0xffff, 0);
+        CHECK_EQ(read(STATUS) & 0xffff, 0);
         start();
     }
 
@@ -210,8 +176,8 @@ class Kernel {
             put_at(at + 16, r, 8);
             put_at(at + 32, r * 3, 8);
         }
-        command.op = OpRows;
-        command.flags = Fence;
+        command.op = OP_ROWS;
+        command.flags = FENCE;
         command.count = count;
         command.address = BATCH + ROWS;
         return command;
@@ -238,7 +204,7 @@ class Kernel {
             if (r < 20) CHECK_EQ(value, r * 3);
         }
         Command barrier;
-        barrier.op = OpBarrier;
+        barrier.op = OP_BARRIER;
         const Completion sealed = done(barrier);
         CHECK_EQ(sealed.code, CST_OK);
         CHECK_EQ(sealed.epoch, 2);
@@ -249,7 +215,7 @@ class Kernel {
     Command expire(uint64_t bucket, uint32_t count, int64_t now) {
         Command command;
 
-        command.op = OpExpire;
+        command.op = OP_EXPIRE;
         command.at = bucket;
         command.count = count;
         command.now = uint64_t(now);
@@ -267,7 +233,7 @@ class Kernel {
     Command restore(uint32_t units, uint8_t flags = 0) {
         Command command;
 
-        command.op = OpRestore;
+        command.op = OP_RESTORE;
         command.flags = flags;
         command.count = units;
         command.address = BATCH + ROWS;
@@ -279,7 +245,7 @@ class Kernel {
         Command command;
 
         memset(memory_ + RESULTS, 0xee, 32 * BEAT);
-        command.op = OpScan;
+        command.op = OP_SCAN;
         command.at = slot;
         command.count = buckets;
         command.row = rows_max;
@@ -294,7 +260,7 @@ class Kernel {
     Completion release(uint64_t epoch, uint64_t to) {
         Command command;
 
-        command.op = OpRelease;
+        command.op = OP_RELEASE;
         command.epoch = epoch;
         command.at = to;
         return done(command);
@@ -316,7 +282,7 @@ class Kernel {
     Completion load_block(uint32_t places) {
         Command command;
 
-        command.op = OpLoad;
+        command.op = OP_LOAD;
         command.address = BATCH + TABLE;
         command.count = places;
         return done(command);
@@ -338,15 +304,15 @@ TEST(rows_look_ups_and_barriers_by_the_ring_and_the_end_of_a_run) {
 
     kernel.check_works();
     kernel.check_works(); // the ring goes round
-    CHECK_EQ(kernel.read(Operations), 2 * (20 + 1 + 21 + 1 + 1));
-    CHECK_EQ(kernel.read(Status) & 0xffff, Running);
-    CHECK_EQ(kernel.read(Ctrl) & (Done | Idle), 0);
-    end.op = OpEnd;
+    CHECK_EQ(kernel.read(OPERATIONS), 2 * (20 + 1 + 21 + 1 + 1));
+    CHECK_EQ(kernel.read(STATUS) & 0xffff, RUNNING);
+    CHECK_EQ(kernel.read(CTRL) & (CTRL_DONE | CTRL_IDLE), 0);
+    end.op = OP_END;
     CHECK_EQ(kernel.done(end).code, CST_OK);
     kernel.wait_done();
-    kernel.write(Ctrl, Continue);
-    CHECK_EQ(kernel.read(Ctrl) & (Done | Idle), Idle);
-    CHECK_EQ(kernel.read(Completed), kernel.number());
+    kernel.write(CTRL, CTRL_CONTINUE);
+    CHECK_EQ(kernel.read(CTRL) & (CTRL_DONE | CTRL_IDLE), CTRL_IDLE);
+    CHECK_EQ(kernel.read(COMPLETED), kernel.number());
     kernel.start();
     kernel.check_works();
 }
@@ -371,7 +337,7 @@ TEST(a_wrong_command_says_so_and_changes_nothing) {
     wrong(CST_USAGE, [](Command &c) { c.flags |= 128; });
     wrong(CST_USAGE, [](Command &c) { c.reserved0 = 1; });
     wrong(CST_USAGE, [](Command &c) { c.reserved1 = 1; });
-    wrong(CST_USAGE, [](Command &c) { c.flags |= More; });
+    wrong(CST_USAGE, [](Command &c) { c.flags |= MORE; });
     wrong(CST_USAGE, [](Command &c) { c.at = 1; });
     wrong(CST_USAGE, [](Command &c) { c.epoch = 1; });
     wrong(CST_USAGE, [](Command &c) { c.address += 8; });
@@ -382,21 +348,21 @@ TEST(a_wrong_command_says_so_and_changes_nothing) {
     wrong(CST_USAGE, [](Command &c) { c.results = BATCH + END; });
     wrong(CST_LIMIT, [](Command &c) { c.count = 65537; });
     wrong(CST_LIMIT, [](Command &c) { c.count = UINT32_MAX; });
-    wrong(CST_LIMIT, [](Command &c) { c.op = OpLoad, c.count = 4097; });
+    wrong(CST_LIMIT, [](Command &c) { c.op = OP_LOAD, c.count = 4097; });
     CHECK_EQ(kernel.load().code, CST_OK);
     const Completion before = kernel.done(kernel.rows(20, 0));
     for (const Wrong &item : wrongs) {
         const Completion done = kernel.done(item.command);
         Command barrier;
 
-        barrier.op = OpBarrier;
+        barrier.op = OP_BARRIER;
         CHECK_CODE(cst_code(done.code), item.code);
         CHECK_EQ(done.stopped, 1);
         CHECK_EQ(done.rows_count, before.rows_count);
         CHECK_EQ(done.tail, before.tail);
         CHECK_CODE(cst_code(kernel.done(kernel.rows(3, 0)).code), CST_ABORTED);
         CHECK_CODE(cst_code(kernel.done(barrier).code), CST_ABORTED);
-        CHECK_EQ(kernel.read(Status) & 7, Running | Stopped);
+        CHECK_EQ(kernel.read(STATUS) & 7, RUNNING | STOPPED);
         CHECK_EQ(kernel.load().code, CST_OK); // an empty table again
         CHECK_EQ(kernel.done(kernel.rows(20, 0)).code, CST_OK);
     }
@@ -635,7 +601,7 @@ TEST(a_record_that_breaks_a_rule_ends_a_restore_at_its_unit) {
         memset(kernel.record_at(11), 0, 256);
         memcpy(kernel.record_at(11), gap, sizeof gap);
         if (i == 0) kernel.record_at(11)[32 * 4 + 31] = 1;
-        const Completion done = kernel.done(kernel.restore(i == 0 ? 20 : 15, i == 2 ? More : 0));
+        const Completion done = kernel.done(kernel.restore(i == 0 ? 20 : 15, i == 2 ? MORE : 0));
         CHECK_CODE(cst_code(done.code), i == 2 ? CST_OK : CST_SEGMENT_RECORD);
         CHECK_EQ(done.row, 11);
         CHECK_EQ(done.rows_count, 11);
@@ -677,15 +643,15 @@ TEST(arguments_that_cannot_be_end_the_run) {
     for (uint32_t word : {0u, 2u, 4u, 8u}) {
         Command end;
 
-        end.op = OpEnd;
+        end.op = OP_END;
         CHECK_EQ(kernel.done(end).code, CST_OK);
         kernel.wait_done();
-        kernel.write(Ctrl, Continue);
-        kernel.write(Arguments + word * 4, word == 8 ? 0x1000 : 31);
-        kernel.write(Ctrl, Start);
+        kernel.write(CTRL, CTRL_CONTINUE);
+        kernel.write(ARGUMENTS + word * 4, word == 8 ? 0x1000 : 31);
+        kernel.write(CTRL, CTRL_START);
         kernel.wait_done();
-        CHECK_EQ(kernel.read(Status) >> 16 & 255, CST_USAGE);
-        kernel.write(Ctrl, Continue);
+        CHECK_EQ(kernel.read(STATUS) >> 16 & 255, CST_USAGE);
+        kernel.write(CTRL, CTRL_CONTINUE);
         kernel.start();
     }
     kernel.check_works();
@@ -695,8 +661,8 @@ TEST(arguments_written_while_it_runs_are_those_of_the_next_run) {
     Kernel kernel;
 
     CHECK_EQ(kernel.load().code, CST_OK);
-    for (uint32_t word = 0; word < 14; word++) kernel.write(Arguments + word * 4, 0xffffffff);
-    kernel.write(Ctrl, Start); // waits until this run has ended
+    for (uint32_t word = 0; word < 14; word++) kernel.write(ARGUMENTS + word * 4, 0xffffffff);
+    kernel.write(CTRL, CTRL_START); // waits until this run has ended
     kernel.check_works();
 }
 
@@ -707,14 +673,14 @@ TEST(an_image_without_memory_loses_the_run_until_a_soft_reset) {
     kernel.answers = false;
     const Completion done = kernel.done(kernel.rows(20, 0));
     CHECK_CODE(cst_code(done.code), CST_DEVICE_LOST);
-    CHECK_EQ(done.faults, FaultRead);
+    CHECK_EQ(done.faults, FAULT_READ);
     kernel.wait_done();
-    CHECK_EQ(kernel.read(Status) & 0xffff, Lost | Stopped | FaultRead << 8);
+    CHECK_EQ(kernel.read(STATUS) & 0xffff, LOST | STOPPED | FAULT_READ << 8);
     // It stays lost, whoever starts it.
-    kernel.write(Ctrl, Continue);
-    kernel.write(Ctrl, Start);
+    kernel.write(CTRL, CTRL_CONTINUE);
+    kernel.write(CTRL, CTRL_START);
     kernel.wait_done();
-    CHECK_EQ(kernel.read(Status) >> 16 & 255, CST_DEVICE_LOST);
+    CHECK_EQ(kernel.read(STATUS) >> 16 & 255, CST_DEVICE_LOST);
     kernel.answers = true;
     kernel.soft_reset();
     kernel.check_works();

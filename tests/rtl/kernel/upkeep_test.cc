@@ -5,7 +5,6 @@
 
 namespace {
 
-enum : uint8_t { OP_RELEASE = 6, OP_EXPIRE = 7, OP_SCAN = 8, OP_RESTORE = 9 };
 enum : uint32_t { BUCKETS = 32, SLOTS = 512, ROWS_COUNT = 60, TTL = 10, UNIT = 32 };
 
 uint64_t hash_of(uint64_t key) {
@@ -27,8 +26,8 @@ Command walk(uint8_t op, uint64_t at, uint32_t buckets, int64_t now) {
     Command command = Kernel::of(op);
 
     command.count = buckets;
-    command.reserved1[0] = uint64_t(now);
-    command.reserved1[1] = at;
+    command.now = uint64_t(now);
+    command.at = at;
     return command;
 }
 
