@@ -103,6 +103,34 @@ TEST(slices_import_as_their_rows) {
     }
 }
 
+static void (*released_by)(struct ArrowArray *array);
+static int releases_count;
+
+static void count_release(struct ArrowArray *array) {
+    releases_count++;
+    released_by(array);
+}
+
+TEST(an_imported_array_is_released_once_when_the_batch_is_freed) {
+    random_batch random = {.schema = random_schema(3, false)};
+    struct ArrowSchema schema;
+    struct ArrowArray array;
+    cst_arrow_batch *imported = NULL;
+
+    random_batch_fill(&random, 20);
+    CHECK_OK(cst_arrow_schema_export(&random.schema, &schema, NULL));
+    CHECK_OK(cst_arrow_export(&random.batch, &array, NULL));
+    released_by = array.release;
+    array.release = count_release;
+    CHECK_OK(cst_arrow_import(&schema, &array, &random.schema, &imported, NULL));
+    CHECK_EQ(releases_count, 0);
+    cst_arrow_batch_free(imported);
+    CHECK_EQ(releases_count, 1);
+    cst_arrow_batch_free(NULL);
+    schema.release(&schema);
+    random_batch_free(&random);
+}
+
 TEST(children_moved_out_outlive_their_parents) {
     random_batch random = {.schema = {.columns_count = 2}};
     struct ArrowSchema schema;

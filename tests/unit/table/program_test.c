@@ -1,0 +1,88 @@
+// What an upsert does to a value: accumulators by themselves, and all of them together.
+#include "table/program.h"
+
+#include "test.h"
+
+enum { ROWS = 64, VALUE_BYTES = 64, ROUNDS = 400 };
+
+// Random accumulators over columns with and without nulls, a presence word behind them.
+typedef struct drawn {
+    cst_program program;
+    uint64_t columns[CST_ACCUMULATORS_MAX][ROWS];
+    uint8_t validity[CST_ACCUMULATORS_MAX][ROWS / 8];
+    cst_source sources[CST_ACCUMULATORS_MAX];
+    cst_rows rows;
+} drawn;
+
+static void draw(drawn *d, uint64_t values_below) {
+    const uint16_t count = (uint16_t)(1 + test_random_below(6));
+
+    memset(d, 0, sizeof *d);
+    d->program = (cst_program){.value_bytes = VALUE_BYTES,
+                               .accumulators_count = count,
+                               .presence_offset = VALUE_BYTES - 8};
+    for (uint16_t i = 0; i < count; i++) {
+        d->program.accumulators[i] =
+            (cst_accumulator){.op = (uint8_t)(CST_COUNT + test_random_below(CST_LAST)),
+                              .number = CST_U64,
+                              .value_offset = (uint16_t)(i * 8),
+                              .source = i};
+        for (uint32_t r = 0; r < ROWS; r++) d->columns[i][r] = test_random_below(values_below);
+        for (uint32_t b = 0; b < ROWS / 8; b++) d->validity[i][b] = (uint8_t)test_random();
+        d->sources[i] = (cst_source){.values = d->columns[i],
+                                     .validity = test_random_below(2) ? d->validity[i] : NULL,
+                                     .type = CST_TYPE_U64};
+    }
+    d->rows = (cst_rows){.rows_count = ROWS, .sources = d->sources};
+    CHECK_OK(csti_program_check(&d->program, NULL));
+}
+
+TEST(one_by_one_they_fold_to_what_they_fold_to_together) {
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t each[VALUE_BYTES / 8] = {0}, all[VALUE_BYTES / 8] = {0};
+        uint64_t left_out = 0;
+        drawn d;
+
+        draw(&d, 1000);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            csti_program_fold_each(&d.program, &d.rows, r, r == 0, &left_out, (uint8_t *)each);
+            CHECK_OK(csti_program_fold(&d.program, &d.rows, r, r == 0, (uint8_t *)all));
+            CHECK_BYTES(each, all, VALUE_BYTES);
+        }
+        CHECK_EQ(left_out, 0);
+        CHECK(each[VALUE_BYTES / 8 - 1] != 0);
+    }
+}
+
+TEST(one_that_would_overflow_stays_as_it_is_and_the_others_go_on) {
+    bool any = false;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t value[VALUE_BYTES / 8] = {0}, before[VALUE_BYTES / 8];
+        uint64_t left_out = 0;
+        drawn d;
+
+        draw(&d, UINT64_MAX / 8);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            const uint64_t out = left_out;
+
+            memcpy(before, value, sizeof before);
+            csti_program_fold_each(&d.program, &d.rows, r, r == 0, &left_out, (uint8_t *)value);
+            CHECK_EQ(left_out & out, out); // who is out stays out
+            for (uint32_t i = 0; i < d.program.accumulators_count; i++) {
+                const cst_accumulator *accumulator = &d.program.accumulators[i];
+                uint64_t sum;
+
+                if (!(left_out >> i & 1)) continue;
+                CHECK_EQ(value[i], before[i]);
+                CHECK_EQ(accumulator->op, CST_SUM);
+                if (out >> i & 1) continue;
+                CHECK(__builtin_add_overflow(before[i], d.columns[i][r], &sum));
+            }
+            any |= left_out != 0;
+        }
+    }
+    CHECK(any);
+}
+
+TEST_MAIN
