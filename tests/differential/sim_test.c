@@ -322,8 +322,6 @@ static void program_draw(cst_program *program) {
         accumulator->op = (uint8_t)(CST_COUNT + test_random_below(5));
         accumulator->number = (uint8_t)(CST_U64 + test_random_below(3));
         if (accumulator->op == CST_COUNT) accumulator->number = CST_U64;
-        if (accumulator->op == CST_SUM && accumulator->number == CST_F64)
-            accumulator->number = CST_I64;
         accumulator->value_offset = (uint16_t)(i * 8);
         accumulator->source = (uint16_t)i;
         if (i > 0 && accumulator->number == accumulator[-1].number &&
@@ -647,10 +645,10 @@ TEST(a_table_that_the_circuit_cannot_hold_is_refused_by_its_shape) {
     b.knobs.options.program = (cst_program){.value_bytes = 72, .presence_offset = CST_NO_OFFSET};
     CHECK_CODE(cst_device_table_open(queue, &b.knobs.options, NULL, &table, NULL),
                CST_VALUE_TOO_LONG);
-    b.knobs.options.program = (cst_program){.value_bytes = 8,
+    b.knobs.options.program = (cst_program){.value_bytes = 16,
                                             .accumulators_count = 1,
                                             .presence_offset = CST_NO_OFFSET,
-                                            .accumulators = {{CST_SUM, CST_F64, 0, 0, 0}}};
+                                            .accumulators = {{CST_SUM, CST_DECIMAL128, 0, 0, 0}}};
     CHECK_CODE(cst_device_table_open(queue, &b.knobs.options, NULL, &table, NULL), CST_UNSUPPORTED);
     cst_queue_close(queue);
     CHECK_CODE(cst_device_open("sim:?memory=sram", &device, NULL), CST_DEVICE_URI);

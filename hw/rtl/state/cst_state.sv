@@ -14,9 +14,9 @@
 //            answered what it owes, and fault_o is zero then. The image has to be loaded anew.
 //            From the next clock on no result is offered: one that was not taken is withdrawn.
 //
-//   op ─► directory ─► fetch ──────────────────────────► execute ─► results
-//            │  ▲        │ new key                        ▲    │
-//            │  │        └─► match ─► entry ─► check ─────┘    ├─► states ─► save ──────┐
+//   op ─► directory ─► fetch ────────────────► issue ─► execute ─► results
+//            │  ▲        │ new key               ▲             │
+//            │  │        └─► match ─► entry ─► check           ├─► states ─► save ──────┐
 //            │  │               ▲       │  ▲                   └─► lines ─► save_line ─┐│
 //            ▼  │               │       ▼  │                         ▲                 ▼▼
 //          reads: rows        lines ◄── reads of 16 channels ────────┘     writes of 16 channels
@@ -288,16 +288,33 @@ module cst_state #(
   logic [PlaceBits-1:0] released_segment, released_index, released_place;
   cst_state_pkg::control_t released_control;
 
+  logic issued_valid, issued_ready, issued_sums, sums_valid, sums_ready, state_done, issue_busy;
+  cst_state_pkg::queued_t issued;
+  logic [511:0] double_sums;
+
+  cst_state_issue u_issue (
+    .clk_i, .rst_ni(unit_rst_n), .config_i,
+    .in_valid_i(queue_valid), .in_ready_o(queue_ready), .in_op_i(queued),
+    .ident_write_i(key_new), .ident_id_i(key_id),
+    .known_valid_i(known_valid), .known_id_i(known_id), .known_value_i(known.value),
+    .done_i(state_done), .state_write_i(state_write), .state_id_i(state_id),
+    .state_value_i(state.value),
+    .out_valid_o(issued_valid), .out_ready_i(issued_ready), .out_op_o(issued),
+    .out_sums_o(issued_sums), .sums_valid_o(sums_valid), .sums_ready_i(sums_ready),
+    .sums_o(double_sums), .wait_o(wait_known), .busy_o(issue_busy)
+  );
   cst_state_execute u_execute (
     .clk_i, .rst_ni(unit_rst_n), .config_i, .load_i(load_i || released),
     .control_i(released ? released_control : control_i), .control_o, .resume_i, .stopped_o,
-    .op_valid_i(queue_valid), .op_ready_o(queue_ready), .op_i(queued),
+    .op_valid_i(issued_valid), .op_ready_o(issued_ready), .op_i(issued), .op_sums_i(issued_sums),
+    .sums_valid_i(sums_valid), .sums_ready_o(sums_ready), .sums_i(double_sums),
     .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .known_valid_i(known_valid), .known_id_i(known_id), .known_i(known),
     .line_read_o(execute_read), .line_read_id_o(execute_line_id),
     .even_meta_i(even_meta), .odd_meta_i(odd_meta),
     .even_update_o(even_update), .odd_update_o(odd_update),
-    .state_write_o(state_write), .state_id_o(state_id), .state_o(state),
+    .state_write_o(state_write), .state_id_o(state_id), .state_done_o(state_done),
+    .state_o(state),
     .key_dirty_o(key_dirty), .key_leave_o(key_leave), .key_look_o(key_look),
     .key_leave_room_i(key_leave_room), .key_ask_id_o(key_ask_id), .key_waits_i(key_waits),
     .parity_o(parity),
@@ -306,8 +323,8 @@ module cst_state #(
     .ring_place_i(ring_q[control_o.free_first]),
     .older_pending_i(older_pending),
     .result_valid_o(result_valid), .result_room_i(result_room), .result_o(result),
-    .done_o(done), .append_o(append), .insert_o(insert), .wait_known_o(wait_known),
-    .wait_record_o(wait_record), .busy_o(execute_busy)
+    .done_o(done), .append_o(append), .insert_o(insert), .wait_record_o(wait_record),
+    .busy_o(execute_busy)
   );
 
   logic [3:0] result_fill;
@@ -658,7 +675,7 @@ module cst_state #(
 
   assign idle_o = ready_o && fault_q == '0 &&
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
-                  owed_q == '0 && !execute_busy && !save_busy && !release_busy &&
+                  owed_q == '0 && !issue_busy && !execute_busy && !save_busy && !release_busy &&
                   !walk_busy_o &&
                   busy_read == '0 && busy_write == '0;
 
@@ -690,9 +707,9 @@ module cst_state #(
   assign count = {2'b0, gap_valid, line_pushed[1], line_pushed[0], key_pushed, again_valid,
                   row_read_valid && row_read_ready, wait_record, wait_known && !wait_record,
                   match_wait, fetch_wait, insert, append, hit, done};
-  // 0 done, 1 hits of a key on chip, 2 appends, 3 inserts, waits: 4 fetch, 5 match, 6 execution for
-  // its key, 7 for a record; 8 directory rows read, 9 false candidates, 10 states sent, 11 and 12
-  // lines sent, 13 gaps, 14 reads, 15 writes
+  // 0 done, 1 hits of a key on chip, 2 appends, 3 inserts, waits: 4 fetch, 5 match, 6 issue for its
+  // key, 7 execution for a record; 8 directory rows read, 9 false candidates, 10 states sent, 11
+  // and 12 lines sent, 13 gaps, 14 reads, 15 writes
   for (genvar i = 0; i < Counters; i++) begin : g_count
     logic [CounterBits-1:0] count_q;
     always_ff @(posedge clk_i) begin

@@ -4,7 +4,7 @@
 //            comes while the unit is idle. A copy that is written goes to its queue once.
 //
 // stage    known                          decided
-// 0        operation                      waits until its key is known
+// 0        operation, its key is known
 // 1        its lines' ids
 // 2        state of key and lines, as of the operations before 3 and 4; theirs come in here
 // 3        all of it                      found; in place or append; place; the new value
@@ -15,8 +15,9 @@
 // The loops: a value through 3 and the way back into 3 (its time compared, one carry chain, one
 // mux); a line's slots and the log's tail likewise. 3 works on what 4 has not confirmed; if 4 does
 // not, nothing is written any more and 3 begins anew from what 4 confirmed.
-// Waits at 3  for an old record that is not yet out (an append would lose it), and before a barrier
-//             until the barrier before it is done with its answers.
+// Waits at 3  for the row's sums of doubles (cst_state_issue), for an old record that is not yet
+//             out (an append would lose it), and before a barrier until the barrier before it is
+//             done with its answers.
 `default_nettype none
 module cst_state_execute #(
   localparam int unsigned IdBits = cst_state_pkg::IdBits,
@@ -36,6 +37,10 @@ module cst_state_execute #(
   input  wire logic                      op_valid_i,
   output      logic                      op_ready_o,
   input  wire cst_state_pkg::queued_t    op_i,
+  input  wire logic                      op_sums_i,        // it has sums of doubles, in order
+  input  wire logic                      sums_valid_i,
+  output      logic                      sums_ready_o,
+  input  wire logic [511:0]              sums_i,
   // what is known of keys
   input  wire logic                      ident_write_i,
   input  wire logic [IdBits-1:0]         ident_id_i,
@@ -53,6 +58,7 @@ module cst_state_execute #(
   // what goes out
   output      logic                      state_write_o,
   output      logic [IdBits-1:0]         state_id_o,
+  output      logic                      state_done_o,     // an operation that may write it is over
   output      cst_state_pkg::state_t     state_o,
   output      logic                      key_dirty_o,
   output      logic                      key_leave_o,
@@ -80,7 +86,6 @@ module cst_state_execute #(
   output      logic                      done_o,
   output      logic                      append_o,
   output      logic                      insert_o,
-  output      logic                      wait_known_o,
   output      logic                      wait_record_o,
   output      logic                      busy_o
 );
@@ -89,21 +94,10 @@ module cst_state_execute #(
 
   logic go, hold;
 
-  // ---- 0 ----------------------------------------------------------------------------------------
-  logic [cst_state_pkg::Ids-1:0] known_q;
-  logic s0_can;
+  // ---- 0, 1 -------------------------------------------------------------------------------------
+  assign op_ready_o = go;
 
-  assign s0_can = !op_i.uses_key || !op_i.first || known_q[op_i.id];
-  assign op_ready_o = go && s0_can;
-  assign wait_known_o = op_valid_i && !s0_can;
-
-  always_ff @(posedge clk_i) begin
-    if (ident_write_i) known_q[ident_id_i] <= 1'b0;
-    if (known_valid_i) known_q[known_id_i] <= 1'b1;
-  end
-
-  // ---- 1 ----------------------------------------------------------------------------------------
-  logic s1_valid_q;
+  logic s1_valid_q, s1_sums_q;
   cst_state_pkg::queued_t s1_op_q;
   cst_state_pkg::ident_t s1_ident;
 
@@ -115,7 +109,7 @@ module cst_state_execute #(
   assign line_read_id_o = {s1_ident.odd_id, s1_ident.even_id};
 
   // ---- 2 ----------------------------------------------------------------------------------------
-  logic s2_valid_q, s2_first_odd_q;
+  logic s2_valid_q, s2_first_odd_q, s2_sums_q;
   cst_state_pkg::queued_t s2_op_q;
   logic [IdBits-1:0] s2_even_id_q, s2_odd_id_q;
   cst_state_pkg::state_t s2_result, s2_known, s2_state;
@@ -152,7 +146,7 @@ module cst_state_execute #(
   end
 
   // ---- 3 ----------------------------------------------------------------------------------------
-  logic s3_first_odd_q, stopped_q, stops;
+  logic s3_first_odd_q, s3_sums_q, stopped_q, stops;
   cst_state_pkg::state_t s3_state_q;
   cst_state_pkg::meta_t s3_even_q, s3_odd_q;
   cst_state_pkg::control_t s3_control_q, s3_control, control_q;
@@ -193,8 +187,8 @@ module cst_state_execute #(
 
   cst_state_value u_value (
     .config_i, .fresh_i(!s3_lives), .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
-    .operands_i(s3_op_q.operands), .next_o(s3_value), .wrong_o(s3_wrong),
-    .supported_o(s3_supported)
+    .operands_i(s3_op_q.operands), .double_sums_i(sums_i), .next_o(s3_value),
+    .wrong_o(s3_wrong), .supported_o(s3_supported)
   );
   cst_state_place u_place (
     .first_i(s3_first_odd_q ? s3_odd_q.occupied : s3_even_q.occupied),
@@ -283,8 +277,10 @@ module cst_state_execute #(
   assign wait_record_o = s3_append && s3_unsaved;
   assign hold = s3_valid_q &&
                 (wait_record_o || !key_leave_room_i || !result_room_i || !gap_room_i ||
+                 (s3_sums_q && !sums_valid_i) ||
                  (s3_barrier && (older_pending_i || (s4_valid_q && s4_barrier_q))));
   assign go = !hold;
+  assign sums_ready_o = s3_valid_q && s3_sums_q && go;
 
   // ---- 4 ----------------------------------------------------------------------------------------
   cst_pkg::code_e s4_code_q;
@@ -305,6 +301,8 @@ module cst_state_execute #(
   assign state_write_o = s4_valid_q && s4_op_q.uses_key && (s4_done || s4_op_q.first);
   assign state_id_o = s4_op_q.id;
   assign state_o = s4_done ? s4_next_q : s4_old_q;
+  assign state_done_o = s4_valid_q && cst_state_pkg::writes_state(s4_op_q.uses_key, s4_op_q.kind,
+                                                                  s4_op_q.first);
   assign key_dirty_o = s4_done && s4_writes_q;
   assign key_leave_o = s4_valid_q && s4_op_q.uses_key;
   assign key_look_o = !key_dirty_o;
@@ -354,11 +352,14 @@ module cst_state_execute #(
   always_ff @(posedge clk_i) begin
     if (go) begin
       s1_op_q <= op_i;
+      s1_sums_q <= op_sums_i;
       s2_op_q <= s1_op_q;
+      s2_sums_q <= s1_sums_q;
       s2_first_odd_q <= s1_ident.first_odd;
       s2_even_id_q <= s1_ident.even_id;
       s2_odd_id_q <= s1_ident.odd_id;
       s3_op_q <= s2_op_q;
+      s3_sums_q <= s2_sums_q;
       s3_first_odd_q <= s2_first_odd_q;
       s3_even_id_q <= s2_even_id_q;
       s3_odd_id_q <= s2_odd_id_q;
@@ -404,7 +405,7 @@ module cst_state_execute #(
       stopped_q <= 1'b0;
     end else begin
       if (go) begin
-        s1_valid_q <= op_valid_i && s0_can;
+        s1_valid_q <= op_valid_i;
         s2_valid_q <= s1_valid_q;
         s3_valid_q <= s2_valid_q;
       end

@@ -1,7 +1,7 @@
 // cst_state_lane: what one operation makes of one 64-bit word of a value.
-// Promises   docs/formats.md, New value, for counts and for sum, min, max and last of u64 and i64,
-//            and min, max and last of f64; combinational, one carry chain. wrong_o: the word leaves
-//            its range; next_o then says nothing. Sums of f64 and decimal128: supported_o is low.
+// Promises   docs/formats.md, New value, for counts and for sum, min, max and last of u64, i64 and
+//            f64; combinational, one carry chain. wrong_o: the word leaves its range; next_o then
+//            says nothing. decimal128: supported_o is low.
 `default_nettype none
 module cst_state_lane (
   input  wire logic [2:0]  op_i,         // cst_pkg::accumulate_e, 0: the word is no accumulator's
@@ -11,6 +11,7 @@ module cst_state_lane (
   input  wire logic        seen_i,       // the accumulator has a value already
   input  wire logic [63:0] old_i,        // zero in a fresh row
   input  wire logic [63:0] operand_i,
+  input  wire logic [63:0] double_sum_i, // old_i + operand_i, of doubles (cst_f64_add)
   output      logic [63:0] next_o,
   output      logic        wrong_o,
   output      logic        sees_o,       // it has one now
@@ -59,8 +60,8 @@ module cst_state_lane (
       next_o = old_i;
     end else if (seen_i) begin
       if (is_count || op_i == cst_pkg::AccSum) begin
-        next_o = sum;
-        wrong_o = !fits;
+        next_o = is_double ? double_sum_i : sum;
+        wrong_o = !is_double && !fits;
       end
       if (op_i == cst_pkg::AccMin && !less) next_o = old_i;
       if (op_i == cst_pkg::AccMax && (less || a == b)) next_o = old_i;
@@ -69,6 +70,6 @@ module cst_state_lane (
 
   assign sees_o = !skips;
   assign supported_o = op_i == 3'd0 || is_count || number_i == cst_pkg::NumberU64 || is_signed ||
-                       (is_double && op_i != cst_pkg::AccSum);
+                       is_double;
 endmodule
 `default_nettype wire

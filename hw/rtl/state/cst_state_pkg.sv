@@ -182,6 +182,12 @@ package cst_state_pkg;
     uses_key = kind != cst_state_pkg::KindBarrier && kind != cst_state_pkg::KindEnd;
   endfunction
 
+  // An operation after which a key's state on chip may be another, or there at all.
+  function automatic logic writes_state(input logic uses, input logic [2:0] kind,
+                                        input logic first);
+    writes_state = uses && (kind != cst_state_pkg::KindLookup || first);
+  endfunction
+
   // A row is past its time: docs/formats.md, Commands.
   function automatic logic expired(input logic ttl, input logic [63:0] past,
                                    input logic [63:0] row_time);

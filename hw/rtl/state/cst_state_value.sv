@@ -8,6 +8,7 @@ module cst_state_value (
   input  wire logic [511:0]           old_i,
   input  wire logic [7:0]             nulls_i,
   input  wire logic [511:0]           operands_i,
+  input  wire logic [511:0]           double_sums_i,
   output      logic [511:0]           next_o,
   output      logic [7:0]             wrong_o,      // a lane's word leaves its range
   output      logic                   supported_o
@@ -27,6 +28,7 @@ module cst_state_value (
       .has_source_i(config_i.lane_source[i]), .null_i(nulls_i[i]),
       .seen_i(config_i.has_presence ? presence[6'(config_i.lane_index[i*4 +: 4])] : !fresh_i),
       .old_i(old[i*64 +: 64]), .operand_i(operands_i[i*64 +: 64]),
+      .double_sum_i(double_sums_i[i*64 +: 64]),
       .next_o(lanes[i*64 +: 64]), .wrong_o(wrong[i]), .sees_o(sees[i]),
       .supported_o(supported[i])
     );

@@ -146,6 +146,28 @@ class Kernel {
         return load_block(1);
     }
 
+    // The same; the value is a sum of doubles.
+    Completion load_sums() {
+        uint8_t *at = memory_ + TABLE + BEAT;
+
+        (void)load();
+        put_at(at + 1, 0, 1); // not replaced
+        put_at(at + 4, 1, 1); // of the row's first word
+        put_at(at + 24, CST_SUM, 1);
+        put_at(at + 32, CST_F64, 1);
+        return load_block(1);
+    }
+    // Rows of key 0 alone.
+    Command doubles(const std::vector<double> &values) {
+        const Command command = rows(uint32_t(values.size()), 0);
+
+        for (size_t r = 0; r < values.size(); r++) {
+            memcpy(memory_ + ROWS + r * BEAT, memory_ + ROWS, BEAT);
+            memcpy(memory_ + ROWS + r * BEAT + 32, &values[r], 8);
+        }
+        return command;
+    }
+
     // The same with two log segments, of which the first is full and sealed as epoch 1.
     Completion load_full_segment() {
         uint8_t *at = memory_ + TABLE;
@@ -315,6 +337,22 @@ TEST(rows_look_ups_and_barriers_by_the_ring_and_the_end_of_a_run) {
     CHECK_EQ(kernel.read(COMPLETED), kernel.number());
     kernel.start();
     kernel.check_works();
+}
+
+TEST(doubles_are_added_in_row_order) {
+    const std::vector<double> values = {0.1, 0.2, 0.3, 1e16, 1, 1, -1e16, 0.7, 5e-324, -0.0};
+    Kernel kernel;
+    double sum = 0, found;
+
+    CHECK_EQ(kernel.load_sums().code, CST_OK);
+    CHECK_EQ(kernel.done(kernel.doubles(values)).code, CST_OK);
+    Command look = kernel.rows(1, 2);
+    look.results = BATCH + RESULTS;
+    CHECK_EQ(kernel.done(look).code, CST_OK);
+    for (const double value : values) sum += value;
+    memcpy(&found, kernel.result(0) + BEAT, sizeof found);
+    CHECK_EQ(kernel.result(0)[1], 1);
+    CHECK_BYTES(&found, &sum, sizeof sum);
 }
 
 TEST(a_wrong_command_says_so_and_changes_nothing) {

@@ -213,8 +213,6 @@ template <class Model> class Stream {
             accumulator.op = uint8_t(CST_COUNT + test_random_below(5));
             accumulator.number = uint8_t(CST_U64 + test_random_below(3));
             if (accumulator.op == CST_COUNT) accumulator.number = CST_U64;
-            if (accumulator.op == CST_SUM && accumulator.number == CST_F64)
-                accumulator.number = CST_I64;
             accumulator.value_offset = uint16_t(lanes[i] * 8);
             accumulator.source = uint16_t(i);
             if (accumulator.op == CST_COUNT && test_random_below(2) == 0)
@@ -283,6 +281,9 @@ template <class Model> class Stream {
 
             if (lane * 8 < options_.program.value_bytes) memcpy(op.operands + lane * 8, &value, 8);
         }
+        for (uint32_t i = 0; i < options_.program.accumulators_count; i++)
+            if (options_.program.accumulators[i].number == CST_F64 && test_random_below(4) != 0)
+                draw_double(op.operands + options_.program.accumulators[i].value_offset);
         return op;
     }
 
@@ -322,6 +323,17 @@ template <class Model> class Stream {
         if (knobs_.quick) return test_random_below(100);
         if (test_random_below(1024) < knobs_.edges) return edges[test_random_below(10)];
         return test_random_below(3) == 0 ? test_random() >> 20 : test_random_below(100);
+    }
+
+    // Small whole numbers, which cancel each other, and others of like sizes, which are rounded.
+    static void draw_double(uint8_t *bytes) {
+        const double whole = double(test_random_below(9)) - 4;
+        uint64_t bits;
+
+        memcpy(&bits, &whole, 8);
+        if (test_random_below(2) == 0)
+            bits = test_random() << 63 | (1000 + test_random_below(60)) << 52 | test_random() >> 12;
+        memcpy(bytes, &bits, 8);
     }
 
     // ---- The reference --------------------------------------------------------------------------

@@ -1,0 +1,182 @@
+// cst_f64_add: sums of doubles (IEEE 754, binary64), rounded to nearest, ties to even.
+// Promises   one a clock, 6 clocks later; subnormals count like all others. Sums are canonical, as
+//            docs/formats.md has doubles: every NaN is 0x7ff8000000000000, every zero +0.0.
+//            No back-pressure: out_valid_o is there for one clock.
+// Cost       about 690 flip-flops; carry chains of 63, 57 and 63 bits, two shifters of 57.
+//
+//   stage   knows                        decides
+//   s1      both                         the larger; how far apart; NaN, infinity
+//   s2      how far                      the smaller one's bits in place; what falls off is one bit
+//   s3      both in their place          sum or difference
+//   s4      the sum                      how far up it goes: no further than its exponent allows
+//   s5      how far                      leading one on top, or a subnormal; the exponent
+//   s6      the bits below the last one  rounded: a carry runs into the exponent, and to infinity
+//
+// A sum has 57 bits: the carry, 53 of a double, three below. Two numbers further apart than one
+// place lose at most one leading bit, so that three are enough; nearer ones lose nothing below.
+`default_nettype none
+module cst_f64_add (
+  input  wire logic        clk_i,
+  input  wire logic        rst_ni,
+  input  wire logic        in_valid_i,
+  input  wire logic [63:0] a_i,
+  input  wire logic [63:0] b_i,
+  output      logic        out_valid_o,
+  output      logic [63:0] sum_o
+);
+  localparam logic [63:0] Nan = 64'h7ff8000000000000;
+
+  // A subnormal has the exponent of the smallest normal number, and no leading one.
+  function automatic logic [10:0] exponent_of(input logic [10:0] field);
+    exponent_of = (field == '0) ? 11'd1 : field;
+  endfunction
+
+  // Shifted down; the lowest bit says whether any one fell off.
+  function automatic logic [55:0] align(input logic [52:0] bits, input logic [5:0] distance);
+    logic [118:0] shifted;
+    shifted = {bits, 66'b0} >> distance;
+    align = {shifted[118:64], shifted[63:0] != '0};
+  endfunction
+
+  function automatic logic [5:0] zeros_above(input logic [56:0] bits);
+    zeros_above = 6'd57;
+    for (integer i = 0; i < 57; i = i + 1) if (bits[i]) zeros_above = 6'(56 - i);
+  endfunction
+
+  // ---- s1 ---------------------------------------------------------------------------------------
+  logic s1_valid_q, s1_sign_q, s1_minus_q, s1_nan_q, s1_infinite_q;
+  logic [10:0] s1_exponent_q;
+  logic [52:0] s1_larger_q, s1_smaller_q;
+  logic [5:0] s1_distance_q;
+  logic [63:0] larger, smaller;
+  logic [10:0] larger_exponent, distance;
+
+  assign {larger, smaller} = (b_i[62:0] > a_i[62:0]) ? {b_i, a_i} : {a_i, b_i};
+  assign larger_exponent = exponent_of(larger[62:52]);
+  assign distance = larger_exponent - exponent_of(smaller[62:52]);
+
+  always_ff @(posedge clk_i) begin
+    if (in_valid_i) begin
+      s1_sign_q <= larger[63];
+      s1_minus_q <= larger[63] != smaller[63];
+      s1_exponent_q <= larger_exponent;
+      s1_larger_q <= {larger[62:52] != '0, larger[51:0]};
+      s1_smaller_q <= {smaller[62:52] != '0, smaller[51:0]};
+      s1_distance_q <= (distance[10:6] != '0) ? '1 : distance[5:0];
+      s1_infinite_q <= larger[62:52] == '1;
+      s1_nan_q <= larger[62:52] == '1 && (larger[51:0] != '0 ||
+                                          (smaller[62:52] == '1 && larger[63] != smaller[63]));
+    end
+  end
+
+  // ---- s2 ---------------------------------------------------------------------------------------
+  logic s2_valid_q, s2_sign_q, s2_minus_q, s2_nan_q, s2_infinite_q;
+  logic [10:0] s2_exponent_q;
+  logic [52:0] s2_larger_q;
+  logic [55:0] s2_smaller_q;
+
+  always_ff @(posedge clk_i) begin
+    if (s1_valid_q) begin
+      s2_sign_q <= s1_sign_q;
+      s2_minus_q <= s1_minus_q;
+      s2_nan_q <= s1_nan_q;
+      s2_infinite_q <= s1_infinite_q;
+      s2_exponent_q <= s1_exponent_q;
+      s2_larger_q <= s1_larger_q;
+      s2_smaller_q <= align(s1_smaller_q, s1_distance_q);
+    end
+  end
+
+  // ---- s3 ---------------------------------------------------------------------------------------
+  logic s3_valid_q, s3_sign_q, s3_nan_q, s3_infinite_q;
+  logic [10:0] s3_exponent_q;
+  logic [56:0] s3_sum_q;
+
+  always_ff @(posedge clk_i) begin
+    if (s2_valid_q) begin
+      s3_sign_q <= s2_sign_q;
+      s3_nan_q <= s2_nan_q;
+      s3_infinite_q <= s2_infinite_q;
+      s3_exponent_q <= s2_exponent_q;
+      s3_sum_q <= s2_minus_q ? {1'b0, s2_larger_q, 3'b0} - {1'b0, s2_smaller_q}
+                             : {1'b0, s2_larger_q, 3'b0} + {1'b0, s2_smaller_q};
+    end
+  end
+
+  // ---- s4 ---------------------------------------------------------------------------------------
+  logic s4_valid_q, s4_sign_q, s4_nan_q, s4_infinite_q, s4_normal_q, fits;
+  logic [10:0] s4_exponent_q;
+  logic [56:0] s4_sum_q;
+  logic [5:0] s4_up_q, zeros;
+
+  assign zeros = zeros_above(s3_sum_q);
+  assign fits = s3_exponent_q >= 11'(zeros);
+
+  always_ff @(posedge clk_i) begin
+    if (s3_valid_q) begin
+      s4_sign_q <= s3_sign_q && s3_sum_q != '0;
+      s4_nan_q <= s3_nan_q;
+      s4_infinite_q <= s3_infinite_q;
+      s4_exponent_q <= s3_exponent_q;
+      s4_sum_q <= s3_sum_q;
+      s4_normal_q <= fits && s3_sum_q != '0;
+      s4_up_q <= fits ? zeros : s3_exponent_q[5:0];
+    end
+  end
+
+  // ---- s5 ---------------------------------------------------------------------------------------
+  logic s5_valid_q, s5_sign_q, s5_nan_q, s5_infinite_q;
+  logic [10:0] s5_exponent_q;
+  logic [55:0] s5_sum_q;  // the leading one is the exponent's now
+
+  always_ff @(posedge clk_i) begin
+    if (s4_valid_q) begin
+      s5_sign_q <= s4_sign_q;
+      s5_nan_q <= s4_nan_q;
+      s5_infinite_q <= s4_infinite_q;
+      s5_exponent_q <= s4_normal_q ? s4_exponent_q + 11'd1 - 11'(s4_up_q) : '0;
+      s5_sum_q <= 56'(s4_sum_q << s4_up_q);
+    end
+  end
+
+  // ---- s6 ---------------------------------------------------------------------------------------
+  logic s6_valid_q, up;
+  logic [63:0] s6_sum_q;
+  logic [62:0] rounded;
+
+`ifdef CST_RTL_MISTAKE_TIE
+  // Planted: what the test is worth.
+  assign up = s5_sum_q[3:0] >= 4'd8;
+`else
+  assign up = s5_sum_q[3] && (s5_sum_q[4] || s5_sum_q[2:0] != '0);
+`endif
+  assign rounded = {s5_exponent_q, s5_sum_q[55:4]} + 63'(up);
+
+  always_ff @(posedge clk_i) begin
+    if (s5_valid_q) begin
+      s6_sum_q <= {s5_sign_q, rounded};
+      if (s5_infinite_q || s5_exponent_q == '1) s6_sum_q <= {s5_sign_q, 11'h7ff, 52'b0};
+      if (s5_nan_q) s6_sum_q <= Nan;
+    end
+  end
+  assign out_valid_o = s6_valid_q;
+  assign sum_o = s6_sum_q;
+
+  always_ff @(posedge clk_i) begin
+    if (!rst_ni) begin
+      {s1_valid_q, s2_valid_q, s3_valid_q, s4_valid_q, s5_valid_q, s6_valid_q} <= '0;
+    end else begin
+      {s1_valid_q, s2_valid_q, s3_valid_q, s4_valid_q, s5_valid_q, s6_valid_q} <=
+          {in_valid_i, s1_valid_q, s2_valid_q, s3_valid_q, s4_valid_q, s5_valid_q};
+    end
+  end
+
+`ifdef CST_ASSERT
+  always_ff @(posedge clk_i) if (rst_ni) begin
+    larger_on_top: assert (!s2_valid_q || !s2_minus_q || {s2_larger_q, 3'b0} >= s2_smaller_q);
+    one_on_top: assert (!s4_valid_q || !s4_normal_q || s4_infinite_q || s4_nan_q ||
+                        56'(s4_sum_q >> (6'd56 - s4_up_q)) == 56'd1);
+  end
+`endif
+endmodule
+`default_nettype wire
