@@ -7,6 +7,7 @@
 #include "card_waves.h"
 #include "test.h"
 
+#include <constellation/table.h>
 #include <cstring>
 #include <dlfcn.h>
 #include <string>
