@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1 // dladdr
 #include "device/sim_internal.h"
 #include "table/image.h"
+#include "table/program.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -375,14 +376,17 @@ static bool word_shared(const cst_accumulator *own, const cst_accumulator *other
 
 static void word_find(sim_table *table, const cst_program *program, uint32_t index) {
     const cst_accumulator *own = &program->accumulators[index];
+    const uint32_t words = csti_program_words(own);
     uint32_t word = 0;
 
     if (own->source == CST_NO_COLUMN) return;
     while (word < table->words_count &&
            !word_shared(own, &program->accumulators[table->packs[word]]))
         word++;
-    if (word == table->words_count) table->packs[table->words_count++] = (uint8_t)index;
-    table->words[own->value_offset / 8u] = (uint8_t)word;
+    for (uint32_t w = 0; w < words && word + w == table->words_count; w++)
+        table->packs[table->words_count++] = (uint8_t)index;
+    for (uint32_t w = 0; w < words; w++)
+        table->words[own->value_offset / 8u + w] = (uint8_t)(word + w);
 }
 
 static void words_share(sim_table *table, const cst_program *program) {

@@ -1,5 +1,6 @@
 #include "device/sim_internal.h"
 #include "table/internal.h"
+#include "table/program.h"
 
 #include <assert.h>
 
@@ -79,10 +80,6 @@ cst_code sim_image_check(const cst_table_options *options, cst_err *err) {
     if (program->value_bytes > SIM_VALUE_BYTES_MAX)
         return cst_fail(err, CST_VALUE_TOO_LONG, "the circuit takes values of %d bytes, not %u",
                         SIM_VALUE_BYTES_MAX, program->value_bytes);
-    for (uint32_t i = 0; i < program->accumulators_count; i++)
-        if (program->accumulators[i].number == CST_DECIMAL128)
-            return cst_fail(err, CST_UNSUPPORTED, "accumulator %u: the circuit has no decimal128",
-                            i);
     return CST_OK;
 }
 
@@ -103,12 +100,16 @@ static void program_pack(const cst_program *program, const uint8_t *words, uint8
     out[2] = (uint8_t)(has_presence ? program->presence_offset / 8 : 0);
     for (uint32_t i = 0; i < program->accumulators_count; i++) {
         const cst_accumulator *accumulator = &program->accumulators[i];
-        const uint32_t lane = accumulator->value_offset / 8u;
+        const uint32_t first = accumulator->value_offset / 8u;
 
-        out[4] |= (uint8_t)((accumulator->source != CST_NO_COLUMN) << lane);
-        out[24 + lane] = accumulator->op;
-        out[32 + lane] = accumulator->number;
-        out[40 + lane] = (uint8_t)i;
+        for (uint32_t w = 0; w < csti_program_words(accumulator); w++) {
+            const uint32_t lane = first + w;
+
+            out[4] |= (uint8_t)((accumulator->source != CST_NO_COLUMN) << lane);
+            out[24 + lane] = accumulator->op;
+            out[32 + lane] = w == 0 ? accumulator->number : SIM_NUMBER_UPPER;
+            out[40 + lane] = (uint8_t)i;
+        }
     }
     for (uint32_t lane = 0; lane < SIM_LANES; lane++)
         out[20 + lane / 2] |= (uint8_t)(words[lane] << lane % 2 * 4);

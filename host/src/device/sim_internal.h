@@ -69,6 +69,7 @@ enum {
     SIM_FLAG_COMPACT = 32,
     SIM_FLAG_LONG = 64,
 };
+enum { SIM_NUMBER_UPPER = 5 }; // of a word: the upper half of the decimal128 in the one before it
 enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
 
 typedef struct sim_descriptor {

@@ -67,12 +67,13 @@ static void operands_pack(const sim_table *table, const cst_rows *rows, uint32_t
         memcpy(operands, rows->values + (size_t)row * rows->value_stride, program->value_bytes);
         return;
     }
-    for (uint32_t word = 0; word < table->words_count; word++) {
+    for (uint32_t word = 0, words; word < table->words_count; word += words) {
         const cst_accumulator *accumulator = &program->accumulators[table->packs[word]];
 
+        words = csti_program_words(accumulator);
         if (!csti_program_operand(accumulator, &rows->sources[accumulator->source], row,
                                   &operands[word]))
-            *nulls |= (uint8_t)(1u << word);
+            *nulls |= (uint8_t)(((1u << words) - 1) << word);
     }
 }
 

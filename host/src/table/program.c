@@ -164,22 +164,27 @@ static bool source_is_null(const cst_source *source, uint32_t row) {
 }
 
 bool csti_program_operand(const cst_accumulator *accumulator, const cst_source *source,
-                          uint32_t row, uint64_t *word_out) {
+                          uint32_t row, uint64_t *words_out) {
+    int128 units;
     double number;
 
+    memset(words_out, 0, 8 * csti_program_words(accumulator));
     if (source_is_null(source, row)) return false;
-    *word_out = 0;
     if (accumulator->op == CST_COUNT) return true;
     switch (accumulator->number) {
     case CST_U64:
-        *word_out = load_unsigned(source, row);
+        *words_out = load_unsigned(source, row);
         break;
     case CST_I64:
-        *word_out = (uint64_t)load_signed(source, row);
+        *words_out = (uint64_t)load_signed(source, row);
+        break;
+    case CST_F64:
+        number = load_double(source, row);
+        memcpy(words_out, &number, sizeof number);
         break;
     default:
-        number = load_double(source, row);
-        memcpy(word_out, &number, sizeof number);
+        units = load_decimal(source, row);
+        memcpy(words_out, &units, sizeof units); // the low bytes come first
         break;
     }
     return true;
@@ -322,14 +327,10 @@ bool csti_program_takes(const cst_program *program, const cst_rows *rows) {
     return true;
 }
 
-static uint32_t number_bytes(const cst_accumulator *accumulator) {
-    return accumulator->number == CST_DECIMAL128 && accumulator->op != CST_COUNT ? 16 : 8;
-}
-
 static cst_code check_accumulator(const cst_program *program, uint32_t index, uint8_t *taken,
                                   cst_err *err) {
     const cst_accumulator *accumulator = &program->accumulators[index];
-    const uint32_t bytes = number_bytes(accumulator);
+    const uint32_t bytes = 8 * csti_program_words(accumulator);
 
     if (accumulator->op < CST_COUNT || accumulator->op > CST_LAST)
         return cst_fail(err, CST_USAGE, "accumulator %u: op %u is none", index, accumulator->op);

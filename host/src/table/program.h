@@ -28,10 +28,15 @@ cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uin
 void csti_program_fold_each(const cst_program *program, const cst_rows *rows, uint32_t row,
                             bool fresh, uint64_t *left_out, uint8_t *value);
 
-// The word that accumulator gets of a source's row, as a device is given it: widened, a double's
-// bits; false: null. Not for decimal128.
+// 64-bit words that an accumulator has of the value, and is given of a source.
+static inline uint32_t csti_program_words(const cst_accumulator *accumulator) {
+    return accumulator->number == CST_DECIMAL128 && accumulator->op != CST_COUNT ? 2 : 1;
+}
+
+// What accumulator gets of a source's row, as a device is given it: widened, a double's bits, a
+// decimal128's low word and high word; false: null, and words of zeros.
 bool csti_program_operand(const cst_accumulator *accumulator, const cst_source *source,
-                          uint32_t row, uint64_t *word_out);
+                          uint32_t row, uint64_t *words_out);
 
 // Whether a row with this value is past its time.
 static inline bool csti_program_expired(const cst_program *program, const uint8_t *value,

@@ -1,7 +1,7 @@
 // cst_state_lane: what one operation makes of one 64-bit word of a value.
 // Promises   docs/formats.md, New value, for counts and for sum, min, max and last of u64, i64 and
 //            f64; combinational, one carry chain. wrong_o: the word leaves its range; next_o then
-//            says nothing. decimal128: supported_o is low.
+//            says nothing. Halves of a decimal128 (cst_state_decimal): supported_o is low.
 `default_nettype none
 module cst_state_lane (
   input  wire logic [2:0]  op_i,         // cst_pkg::accumulate_e, 0: the word is no accumulator's

@@ -14,6 +14,8 @@ package cst_state_pkg;
   localparam int unsigned IdBits = 10;
   localparam int unsigned Ids = 1024;
   localparam int unsigned Lanes = 8;         // 64-bit words of a value
+  // Beside cst_pkg::number_e: a word is the upper half of the decimal128 in the one before it.
+  localparam logic [2:0] NumberUpper = 3'd5;
   localparam int unsigned KeyBytes = 16;
   localparam int unsigned BucketNoBits = 27;
   localparam int unsigned SlotNoBits = BucketNoBits + 4;  // a slot's, over all chunks
@@ -165,7 +167,7 @@ package cst_state_pkg;
     logic has_presence;
     logic [2:0] presence_lane;
     logic [Lanes*3-1:0] lane_op;      // cst_accumulate, 0: none
-    logic [Lanes*3-1:0] lane_number;  // cst_number
+    logic [Lanes*3-1:0] lane_number;  // cst_number, or NumberUpper
     logic [Lanes-1:0] lane_source;    // has a source
     logic [Lanes*4-1:0] lane_index;   // the accumulator's, its bit of presence
   } config_t;

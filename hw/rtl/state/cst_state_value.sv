@@ -1,6 +1,6 @@
 // cst_state_value: what an upsert makes of a value: its eight words, and which accumulators have
 // seen one. Combinational: it is the loop that one hot key runs through, a carry chain and its
-// bypass.
+// bypass. A decimal128 may begin in any word but the last.
 `default_nettype none
 module cst_state_value (
   input  wire cst_state_pkg::config_t config_i,
@@ -15,23 +15,52 @@ module cst_state_value (
 );
   localparam int unsigned Lanes = cst_state_pkg::Lanes;
 
-  logic [511:0] old, lanes;
+  logic [511:0] old, words;
   logic [63:0] presence, presence_next;
-  logic [Lanes-1:0] wrong, sees, supported;
+  logic [Lanes-1:0] seen, wrong, sees, supported;
 
   assign old = fresh_i ? '0 : old_i;
   assign presence = old[{config_i.presence_lane, 6'd0} +: 64];
 
+  logic [Lanes*64-1:0] lane_words;
+  logic [Lanes-1:0] lane_wrong, lane_supported;
   for (genvar i = 0; i < Lanes; i++) begin : g_lane
+    assign seen[i] = config_i.has_presence ? presence[6'(config_i.lane_index[i*4 +: 4])] : !fresh_i;
     cst_state_lane u_lane (
       .op_i(config_i.lane_op[i*3 +: 3]), .number_i(config_i.lane_number[i*3 +: 3]),
-      .has_source_i(config_i.lane_source[i]), .null_i(nulls_i[i]),
-      .seen_i(config_i.has_presence ? presence[6'(config_i.lane_index[i*4 +: 4])] : !fresh_i),
+      .has_source_i(config_i.lane_source[i]), .null_i(nulls_i[i]), .seen_i(seen[i]),
       .old_i(old[i*64 +: 64]), .operand_i(operands_i[i*64 +: 64]),
       .double_sum_i(double_sums_i[i*64 +: 64]),
-      .next_o(lanes[i*64 +: 64]), .wrong_o(wrong[i]), .sees_o(sees[i]),
-      .supported_o(supported[i])
+      .next_o(lane_words[i*64 +: 64]), .wrong_o(lane_wrong[i]), .sees_o(sees[i]),
+      .supported_o(lane_supported[i])
     );
+  end
+
+  // Word i is the lower half of a decimal, word i + 1 its upper one.
+  logic [Lanes-2:0] decimal, decimal_wrong;
+  logic [(Lanes-1)*128-1:0] decimals;
+  for (genvar i = 0; i < Lanes - 1; i++) begin : g_decimal
+    assign decimal[i] = config_i.lane_op[i*3 +: 3] != 3'd0 &&
+                        config_i.lane_number[i*3 +: 3] == cst_pkg::NumberDecimal128 &&
+                        config_i.lane_number[(i+1)*3 +: 3] == cst_state_pkg::NumberUpper;
+    cst_state_decimal u_decimal (
+      .valid_i(decimal[i] && !nulls_i[i]), .op_i(config_i.lane_op[i*3 +: 3]), .seen_i(seen[i]),
+      .old_i(old[i*64 +: 128]), .source_i(operands_i[i*64 +: 128]),
+      .next_o(decimals[i*128 +: 128]), .wrong_o(decimal_wrong[i])
+    );
+  end
+
+  always_comb begin
+    words = lane_words;
+    wrong = lane_wrong;
+    supported = lane_supported;
+    for (int unsigned i = 0; i < Lanes - 1; i++) begin
+      if (decimal[i]) begin
+        words[i*64 +: 128] = decimals[i*128 +: 128];
+        wrong[i +: 2] = {1'b0, decimal_wrong[i]};
+        supported[i +: 2] = 2'b11;
+      end
+    end
   end
 
   always_comb begin
@@ -41,7 +70,7 @@ module cst_state_value (
   end
 
   always_comb begin
-    next_o = lanes;
+    next_o = words;
     if (config_i.has_presence) next_o[{config_i.presence_lane, 6'd0} +: 64] = presence_next;
     if (config_i.replace) next_o = operands_i;
   end

@@ -5,6 +5,7 @@
 #include "unit.hpp"
 
 #include <algorithm>
+#include <constellation/keys.h>
 
 enum { STOPS_MAX = 2 }; // of a round
 
@@ -194,10 +195,12 @@ template <class Model> class Stream {
         return int64_t(test_random_below(250));
     }
 
-    // Lanes in any order; a presence word in one of them, or none, or the whole replaced.
+    // Lanes in any order; a presence word in one of them, or none, or the whole replaced. A
+    // decimal takes the lane behind its own too, if that is nobody's.
     void draw_program() {
         cst_program &program = options_.program;
         uint8_t lanes[LANES] = {0, 1, 2, 3, 4, 5, 6, 7};
+        uint32_t taken = 0;
         const uint32_t words = knobs_.words ? knobs_.words : uint32_t(test_random_below(LANES + 1));
         uint32_t count = uint32_t(test_random_below(words + 1));
 
@@ -207,12 +210,19 @@ template <class Model> class Stream {
         if (count > 0 && count < words && test_random_below(2) == 0)
             program.presence_offset = uint16_t(lanes[words - 1] * 8);
         program.accumulators_count = uint16_t(count);
+        for (uint32_t i = 0; i < count; i++) taken |= 1u << lanes[i];
+        if (program.presence_offset != CST_NO_OFFSET) taken |= 1u << program.presence_offset / 8;
         for (uint32_t i = 0; i < count; i++) {
             cst_accumulator &accumulator = program.accumulators[i];
+            const uint32_t behind = lanes[i] + 1u;
 
             accumulator.op = uint8_t(CST_COUNT + test_random_below(5));
             accumulator.number = uint8_t(CST_U64 + test_random_below(3));
             if (accumulator.op == CST_COUNT) accumulator.number = CST_U64;
+            if (accumulator.op != CST_COUNT && behind < words && !(taken >> behind & 1)) {
+                accumulator.number = CST_DECIMAL128;
+                taken |= 1u << behind;
+            }
             accumulator.value_offset = uint16_t(lanes[i] * 8);
             accumulator.source = uint16_t(i);
             if (accumulator.op == CST_COUNT && test_random_below(2) == 0)
@@ -282,8 +292,7 @@ template <class Model> class Stream {
             if (lane * 8 < options_.program.value_bytes) memcpy(op.operands + lane * 8, &value, 8);
         }
         for (uint32_t i = 0; i < options_.program.accumulators_count; i++)
-            if (options_.program.accumulators[i].number == CST_F64 && test_random_below(4) != 0)
-                draw_double(op.operands + options_.program.accumulators[i].value_offset);
+            draw_source(options_.program.accumulators[i], &op);
         return op;
     }
 
@@ -325,6 +334,31 @@ template <class Model> class Stream {
         return test_random_below(3) == 0 ? test_random() >> 20 : test_random_below(100);
     }
 
+    // What a word alone does not make likely.
+    void draw_source(const cst_accumulator &accumulator, Op *op) const {
+        const uint32_t lane = accumulator.value_offset / 8u;
+
+        if (accumulator.number == CST_F64 && test_random_below(4) != 0)
+            draw_double(op->operands + lane * 8);
+        if (accumulator.number != CST_DECIMAL128) return;
+        if (test_random_below(4) != 0) draw_decimal(op->operands + lane * 8);
+        op->nulls &= uint8_t(~(2u << lane));
+        op->nulls |= uint8_t((op->nulls >> lane & 1) << (lane + 1));
+    }
+
+    // Small numbers of either sign, rarely ones at the ends of the range, or behind them.
+    void draw_decimal(uint8_t *bytes) const {
+        const cst_i128 bound =
+            cst_i128(UINT64_C(10000000000000000000)) * UINT64_C(10000000000000000000);
+        cst_i128 units = cst_i128(test_random_below(2000)) - 1000;
+
+        if (test_random_below(8) == 0) units *= cst_i128(1) << 64;
+        if (!knobs_.quick && test_random_below(1024) < knobs_.edges)
+            units =
+                (test_random_below(2) == 0 ? bound : -bound) + cst_i128(test_random_below(3)) - 1;
+        memcpy(bytes, &units, 16);
+    }
+
     // Small whole numbers, which cancel each other, and others of like sizes, which are rounded.
     static void draw_double(uint8_t *bytes) {
         const double whole = double(test_random_below(9)) - 4;
@@ -354,6 +388,19 @@ template <class Model> class Stream {
         return table_reference_restore(table_, reinterpret_cast<uint8_t *>(record), bytes, &used);
     }
 
+    static cst_type source_type(cst_number number) {
+        switch (number) {
+        case CST_F64:
+            return CST_TYPE_F64;
+        case CST_I64:
+            return CST_TYPE_I64;
+        case CST_DECIMAL128:
+            return CST_TYPE_DECIMAL128;
+        default:
+            return CST_TYPE_U64;
+        }
+    }
+
     cst_code apply(const Op &op) {
         if (op.kind == KIND_PUT || op.kind == KIND_DROP) return restore(op);
         const uint8_t kind = op.kind == KIND_DELETE ? CST_ROW_DELETE : CST_ROW_UPSERT;
@@ -371,9 +418,7 @@ template <class Model> class Stream {
             validity[lane] = !(op.nulls >> lane & 1);
             sources[i].values = op.operands + lane * 8;
             sources[i].validity = &validity[lane];
-            sources[i].type = accumulator.number == CST_F64   ? CST_TYPE_F64
-                              : accumulator.number == CST_I64 ? CST_TYPE_I64
-                                                              : CST_TYPE_U64;
+            sources[i].type = source_type(cst_number(accumulator.number));
         }
         rows.rows_count = 1;
         rows.now_us = now_us_;

@@ -17,6 +17,7 @@ enum {
     VALUE_BYTES = 64,
     LANES = 8,
     COUNTERS = 16,
+    NUMBER_UPPER = 5,
     KIND_UPSERT = 0,
     KIND_DELETE = 1,
     KIND_LOOKUP = 2,
@@ -105,6 +106,11 @@ struct Result {
 
 inline uint32_t entry_bytes(const cst_table_options &options) {
     return (16 + (options.key_bytes + 7) / 8 * 8 + options.program.value_bytes + 31) / 32 * 32;
+}
+
+// 64-bit words of the value that an accumulator has.
+inline uint32_t words_of(const cst_accumulator &accumulator) {
+    return accumulator.number == CST_DECIMAL128 ? 2 : 1;
 }
 
 template <class Model> class Unit {
@@ -270,7 +276,8 @@ template <class Model> class Unit {
     // there.
     void expect(const cst_delta &delta) { watch_.deltas.push_back(delta); }
 
-    uint64_t durable_early_count = 0; // deltas that were whole while the unit was at work
+    uint64_t durable_early_count = 0;    // deltas that were whole while the unit was at work
+    uint8_t number_upper = NUMBER_UPPER; // of a word: the upper half of a decimal128
 
     void resume() {
         CHECK(bench->stopped_o);
@@ -455,12 +462,16 @@ template <class Model> class Unit {
 
         for (uint32_t i = 0; i < program.accumulators_count; i++) {
             const cst_accumulator &accumulator = program.accumulators[i];
-            const uint32_t lane = accumulator.value_offset / 8;
+            const uint32_t first = accumulator.value_offset / 8, words = words_of(accumulator);
 
-            ops |= uint64_t(accumulator.op) << lane * 3;
-            numbers |= uint64_t(accumulator.number) << lane * 3;
-            sources |= uint64_t(accumulator.source != CST_NO_COLUMN) << lane;
-            indexes |= uint64_t(i) << lane * 4;
+            for (uint32_t lane = first; lane < first + words; lane++) {
+                const uint64_t number = lane == first ? accumulator.number : number_upper;
+
+                ops |= uint64_t(accumulator.op) << lane * 3;
+                numbers |= number << lane * 3;
+                sources |= uint64_t(accumulator.source != CST_NO_COLUMN) << lane;
+                indexes |= uint64_t(i) << lane * 4;
+            }
         }
         const bool has_presence = program.presence_offset != CST_NO_OFFSET;
         int64_t past = 0;
