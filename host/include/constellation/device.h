@@ -246,6 +246,9 @@ CST_API CST_CHECK_RESULT cst_code cst_device_table_prepare(cst_device_table *tab
 // The image, where the host can reach it (else NULL): to be touched only while nothing is in
 // flight, but for cst_table_delta_ranges.
 CST_API cst_table *cst_device_table_image(const cst_device_table *table);
+// The same for cst_table_stats_read, cst_table_check_placement and cst_table_delta_ranges alone:
+// rows may be on their way to it. Costs the device nothing, where handing out the image may.
+CST_API const cst_table *cst_device_table_view(const cst_device_table *table);
 
 #ifdef __cplusplus
 }

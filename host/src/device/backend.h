@@ -47,6 +47,7 @@ typedef struct csti_device_ops {
     void (*table_close)(cst_device_table *table);
     cst_code (*table_prepare)(cst_device_table *table, cst_err *err);
     cst_table *(*table_image)(const cst_device_table *table); // NULL: the host cannot reach it
+    const cst_table *(*table_view)(const cst_device_table *table);
     // CST_AGAIN, CST_DEVICE_LOST: nothing was taken.
     cst_code (*submit)(cst_queue *queue, const csti_entry_in_flight *entry, cst_err *err);
     uint32_t (*poll)(cst_queue *queue, cst_completion *out, uint32_t count_max); // never blocks

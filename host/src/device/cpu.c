@@ -295,6 +295,10 @@ static cst_table *cpu_table_image(const cst_device_table *base) {
     return ((const csti_cpu_table *)base)->image;
 }
 
+static const cst_table *cpu_table_view(const cst_device_table *base) {
+    return ((const csti_cpu_table *)base)->image;
+}
+
 const csti_device_ops csti_device_cpu = {
     .scheme = "cpu",
     .open = cpu_open,
@@ -309,6 +313,7 @@ const csti_device_ops csti_device_cpu = {
     .table_close = cpu_table_close,
     .table_prepare = cpu_table_prepare,
     .table_image = cpu_table_image,
+    .table_view = cpu_table_view,
     .submit = cpu_submit,
     .poll = cpu_poll,
     .wait = cpu_wait,

@@ -227,3 +227,7 @@ cst_code cst_device_table_prepare(cst_device_table *table, cst_err *err) {
 cst_table *cst_device_table_image(const cst_device_table *table) {
     return table->queue->device->ops->table_image(table);
 }
+
+const cst_table *cst_device_table_view(const cst_device_table *table) {
+    return table->queue->device->ops->table_view(table);
+}

@@ -196,6 +196,10 @@ static cst_table *fault_table_image(const cst_device_table *base) {
     return cst_device_table_image(((const fault_table *)base)->inner);
 }
 
+static const cst_table *fault_table_view(const cst_device_table *base) {
+    return cst_device_table_view(((const fault_table *)base)->inner);
+}
+
 // ---- Commands -----------------------------------------------------------------------------------
 
 static cst_code fault_submit(cst_queue *base, const csti_entry_in_flight *entry, cst_err *err) {
@@ -314,6 +318,7 @@ const csti_device_ops csti_device_fault = {
     .table_close = fault_table_close,
     .table_prepare = fault_table_prepare,
     .table_image = fault_table_image,
+    .table_view = fault_table_view,
     .submit = fault_submit,
     .poll = fault_poll,
     .wait = fault_wait,

@@ -185,6 +185,7 @@ static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out
     if (!queue) return cst_fail(err, CST_NO_MEMORY, "a queue");
     memset(queue, 0, sizeof *queue);
     queue->executor.codec = csti_codec_for(CSTI_CPU_SCALAR);
+    queue->piece_rows = SIM_ROWS_MAX;
     queue->ops = device->card;
     code = csti_spsc_ring_open(&queue->completions, depth, sizeof(cst_completion), err);
     if (code == CST_OK) code = sim_entries_open(queue, depth, err);
@@ -359,7 +360,10 @@ static cst_code sim_buffer_sync(cst_device *device, const cst_device_buffer *buf
 static void sim_table_close(cst_device_table *base) {
     sim_table *table = (sim_table *)base;
 
-    if (table->queue->table == table) table->queue->table = NULL;
+    if (table->queue->table == table) {
+        sim_fence(table->queue);
+        table->queue->table = NULL;
+    }
     cst_table_close(table->cpu.image);
     free(table->keys);
     free(table->hashes);
@@ -430,12 +434,19 @@ static cst_code sim_table_prepare(cst_device_table *base, cst_err *err) {
     return cst_table_prepare(table->cpu.image, err);
 }
 
-// Whoever asks for the image may change it: the card loads it anew.
+// Whoever asks for the image may change it: the card loads it anew. And may go on looking at it.
 static cst_table *sim_table_image(const cst_device_table *base) {
     sim_table *table = (sim_table *)base;
 
+    sim_fence(table->queue);
+    table->shown = true;
     table->loaded = table->placed = false;
     return table->cpu.image;
+}
+
+// The control block is the host's: completions bring it.
+static const cst_table *sim_table_view(const cst_device_table *base) {
+    return ((const sim_table *)base)->cpu.image;
 }
 
 const csti_device_ops csti_device_sim = {
@@ -452,6 +463,7 @@ const csti_device_ops csti_device_sim = {
     .table_close = sim_table_close,
     .table_prepare = sim_table_prepare,
     .table_image = sim_table_image,
+    .table_view = sim_table_view,
     .submit = sim_submit,
     .poll = sim_poll,
     .wait = sim_wait,

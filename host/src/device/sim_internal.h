@@ -38,7 +38,9 @@ enum {
     SIM_PLACES_MAX = 4096,
     SIM_BEAT_BYTES = 64,
     SIM_TABLE_BYTES = 4 * SIM_BEAT_BYTES,
-    SIM_ROWS_MAX = 4096,   // of a command to the card: what a stop passes over is read again
+    SIM_ROWS_MAX = 4096, // of a command to the card: what a stop passes over is read again
+    SIM_ROWS_MIN = 256,  // behind a stop that asks for growth
+    SIM_GROWING = 2,     // commands in the ring while pieces are small: the others would be in vain
     SIM_UNITS_MAX = 65536, // of a command of records: more than any record has
     SIM_RING_BITS = 3,
     SIM_RING = 1 << SIM_RING_BITS,
@@ -151,6 +153,7 @@ typedef struct sim_table {
     sim_queue *queue;
     bool loaded;           // the card has what the image says
     bool placed;           // and the places of the log, which GROW leaves as they are
+    bool shown;            // somebody has the image: all is in memory when nothing is in flight
     sim_region regions[4]; // directory, index, slots, log
     uint32_t key_words;
     uint8_t words[SIM_LANES]; // each lane's word of a row: accumulators share what they read alike
@@ -177,6 +180,7 @@ typedef struct sim_entry {
     csti_entry_in_flight in_flight;
     bool begun;
     uint32_t issued;
+    uint32_t flights; // of it in the card's ring
 } sim_entry;
 
 // A command of the card's ring.
@@ -194,13 +198,15 @@ struct sim_queue {
     sim_table *table; // the one that is loaded
     uint32_t number;  // of the newest command
     bool lost;
-    bool unfenced;      // of what the card did, not all may be in memory
-    sim_entry *entries; // `depth` of them, a ring
+    bool unfenced;       // of what the card did, not all may be in memory
+    bool keys_loaded;    // no table, but columns and a hash key: what stands at SIM_TABLE_AT
+    uint32_t piece_rows; // of the next piece, at most
+    sim_entry *entries;  // `depth` of them, a ring
     uint64_t entries_first, entries_end, entries_issued;
-    sim_flight flights[SIM_RING];                        // a ring, those of the first entry first
-    uint32_t flights_first, flights_count, flights_head; // flights_head: the first entry's
-    uint64_t clocks_told, transfer_told;                 // to the device
-    uint32_t operations_told;                            // the counter's low word
+    sim_flight flights[SIM_RING]; // a ring, those of the first entry first
+    uint32_t flights_first, flights_count;
+    uint64_t clocks_told, transfer_told; // to the device
+    uint32_t operations_told;            // the counter's low word
 };
 
 // ---- sim_queue.c --------------------------------------------------------------------------------
@@ -216,6 +222,10 @@ void sim_entries_run(sim_queue *queue);
 
 // Runs what is in flight to its end, and the stop of a queue is over.
 void sim_entries_end(sim_queue *queue);
+// With nothing in the card's ring: all that it did is in memory.
+void sim_fence(sim_queue *queue);
+// How large the next piece is, by what became of one.
+void sim_pace(sim_queue *queue, cst_code code);
 
 // ---- sim_image.c --------------------------------------------------------------------------------
 cst_code sim_image_check(const cst_table_options *options, cst_err *err);

@@ -3,7 +3,11 @@
 //   entries   [first ........ issued ...... end)      in order of submission
 //               begun: pieces     not begun
 //               are the card's
-//   flights   commands in the card's ring: the first entry's (flights_head), then the next ones'
+//   flights   commands in the card's ring: the first entry's, then the next ones'
+//
+// A table that grows stops the card every few hundred rows, and what is in the ring behind a stop
+// is read for nothing: then pieces are small, and few. Each that is done whole lets the next be
+// twice as large.
 #include "device/sim_internal.h"
 #include "table/program.h"
 
@@ -30,13 +34,25 @@ static bool entry_streams(const sim_entry *entry) {
 
 // ---- The card's ring ----------------------------------------------------------------------------
 
-static void flight_put(sim_queue *queue, const sim_entry *entry) {
+void sim_pace(sim_queue *queue, cst_code code) {
+    if (code == CST_TABLE_FULL)
+        queue->piece_rows = SIM_ROWS_MIN;
+    else if (code == CST_OK && queue->piece_rows < SIM_ROWS_MAX)
+        queue->piece_rows *= 2;
+}
+
+static bool ring_has_room(const sim_queue *queue) {
+    return queue->flights_count < (queue->piece_rows < SIM_ROWS_MAX ? SIM_GROWING : SIM_RING);
+}
+
+static void flight_put(sim_queue *queue, sim_entry *entry) {
     sim_flight *flight =
         &queue->flights[(queue->flights_first + queue->flights_count) & (SIM_RING - 1)];
 
     queue->unfenced = true;
     *flight = (sim_flight){queue->number, entry->issued};
     queue->flights_count++;
+    entry->flights++;
 }
 
 // A piece of the entry, or its barrier.
@@ -64,44 +80,48 @@ static bool entry_issued(const sim_entry *entry) {
 static void ring_fill(sim_queue *queue) {
     const uint32_t depth = queue->base.depth;
 
-    while (queue->entries_issued < queue->entries_end && queue->flights_count < SIM_RING) {
+    while (queue->entries_issued < queue->entries_end && ring_has_room(queue)) {
         sim_entry *entry = entry_at(queue, queue->entries_issued, depth);
         const sim_table *table = (const sim_table *)entry->in_flight.command.table;
 
         if (queue->lost || queue->executor.stopped || !queue->table) return;
         if (!entry_streams(entry) || table != queue->table || !table->loaded) return;
         piece_put(queue, entry);
-        if (queue->entries_issued == queue->entries_first) queue->flights_head++;
         if (entry_issued(entry)) queue->entries_issued++;
     }
 }
 
-static cst_code flight_wait(sim_queue *queue, uint32_t *to_out, sim_completion *done) {
+static void flight_drop(sim_queue *queue, sim_entry *entry) {
+    queue->flights_first = (queue->flights_first + 1) & (SIM_RING - 1);
+    queue->flights_count--;
+    entry->flights--;
+}
+
+// Of the first entry, the oldest.
+static cst_code flight_wait(sim_queue *queue, sim_entry *entry, uint32_t *to_out,
+                            sim_completion *done) {
     const sim_flight *flight = &queue->flights[queue->flights_first];
     const cst_code code = sim_run_wait(queue, flight->number, done);
 
+    // Nothing was under way behind the newest command: that is as good as a fence.
+    if (!queue->lost && flight->number == queue->number && !done->busy) queue->unfenced = false;
     *to_out = flight->to;
-    queue->flights_first = (queue->flights_first + 1) & (SIM_RING - 1);
-    queue->flights_count--;
-    queue->flights_head--;
+    flight_drop(queue, entry);
     return code;
 }
 
 // ---- The first entry ----------------------------------------------------------------------------
 
 // What is left of the entry in the ring does nothing: the card has stopped.
-static void flights_drop(sim_queue *queue) {
+static void flights_drop(sim_queue *queue, sim_entry *entry) {
     sim_completion done;
     uint32_t to;
 
-    while (queue->flights_head > 0) {
-        if (queue->lost) {
-            queue->flights_first = (queue->flights_first + 1) & (SIM_RING - 1);
-            queue->flights_count--;
-            queue->flights_head--;
-            continue;
-        }
-        (void)!flight_wait(queue, &to, &done);
+    while (entry->flights > 0) {
+        if (queue->lost)
+            flight_drop(queue, entry);
+        else
+            (void)!flight_wait(queue, entry, &to, &done);
     }
 }
 
@@ -117,22 +137,23 @@ static cst_code pieces_take(sim_queue *queue, sim_entry *entry, cst_completion *
     const cst_command *command = &entry->in_flight.command;
     sim_table *table = (sim_table *)command->table;
 
-    while (queue->flights_head > 0 || !entry_issued(entry)) {
+    while (entry->flights > 0 || !entry_issued(entry)) {
         sim_completion done;
         uint32_t to;
         cst_code code = CST_OK;
 
         // The host has had the image in its hands: the card loads it anew.
-        if (queue->flights_head == 0) code = sim_run_load(queue, table);
+        if (entry->flights == 0) code = sim_run_load(queue, table);
         if (code != CST_OK) return code;
         ring_fill(queue);
-        code = flight_wait(queue, &to, &done);
+        code = flight_wait(queue, entry, &to, &done);
         if (code == CST_DEVICE_LOST) return code;
         if (command->ops == CST_OP_BARRIER) {
             if (code == CST_OK && barrier_take(table, &done, out) != CST_OK) return CST_DEVICE_LOST;
         } else {
             if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
             out->rows_done = code == CST_OK ? to : done.row;
+            sim_pace(queue, code);
         }
         if (code == CST_TABLE_FULL) out->hash = sim_row_hash(queue, command, done.row);
         if (code != CST_OK) {
@@ -160,36 +181,23 @@ static cst_code entry_stream(sim_queue *queue, sim_entry *entry, cst_completion 
     return pieces_take(queue, entry, out);
 }
 
-// A queue that has nothing in flight has all in memory, where the host may look at it.
-static void fence(sim_queue *queue) {
+void sim_fence(sim_queue *queue) {
     const sim_descriptor rows = {.op = SIM_OP_ROWS, .address = SIM_ROWS_AT};
     sim_completion done;
 
-    if (!queue->unfenced || queue->lost) return;
+    if (!queue->unfenced || queue->lost || queue->flights_count > 0) return;
     queue->unfenced = false;
     (void)!sim_run(queue, &rows, &done); // CST_ABORTED, where the card has stopped
 }
 
-static void entry_finish(sim_queue *queue) {
-    const uint32_t depth = queue->base.depth;
-
-    flights_drop(queue);
+static void entry_finish(sim_queue *queue, sim_entry *entry) {
+    flights_drop(queue, entry);
     queue->entries_first++;
     if (queue->entries_issued < queue->entries_first) queue->entries_issued = queue->entries_first;
-    // The next one's pieces are those that are still there.
-    if (queue->entries_first < queue->entries_end) {
-        const sim_entry *next = entry_at(queue, queue->entries_first, depth);
-        const bool barrier = next->in_flight.command.ops == CST_OP_BARRIER;
-        uint32_t rows = next->issued - next->in_flight.command.rows.first_row;
-
-        queue->flights_head = 0;
-        if (next->begun) // no rows are a piece, too
-            queue->flights_head = barrier || !rows ? 1 : (rows + SIM_ROWS_MAX - 1) / SIM_ROWS_MAX;
-    }
 }
 
 static cst_code host_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
-    fence(queue);
+    sim_fence(queue);
     return queue->lost ? CST_DEVICE_LOST : sim_command_run(queue, command, out);
 }
 
@@ -215,8 +223,9 @@ void sim_entries_run(sim_queue *queue) {
         csti_cpu_end(&queue->executor, &entry->in_flight, out);
     }
     if (queue->card) out->clocks = queue->ops->clocks(queue->card);
-    entry_finish(queue);
-    if (queue->entries_first == queue->entries_end) fence(queue);
+    entry_finish(queue, entry);
+    if (queue->entries_first == queue->entries_end && queue->table && queue->table->shown)
+        sim_fence(queue);
     csti_spsc_ring_publish(&queue->completions);
 }
 

@@ -153,7 +153,7 @@ static sim_piece piece_at(const sim_queue *queue, const sim_table *table,
                           const cst_command *command, bool encode, uint32_t from) {
     const uint32_t left = command->rows.rows_count - from;
     const uint32_t slot = table ? queue->number & (SIM_RING - 1) : 0;
-    const uint32_t most = table ? SIM_ROWS_MAX : SIM_KEYS_MAX;
+    const uint32_t most = table ? queue->piece_rows : SIM_KEYS_MAX;
 
     return (sim_piece){.command = command,
                        .table = table,
@@ -277,6 +277,7 @@ cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *com
         if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
         table->loaded = code == CST_OK; // a stopped unit goes on when it is loaded
         out->rows_done = code == CST_OK ? piece.to : done.row;
+        sim_pace(queue, code);
         if (code == CST_TABLE_FULL) out->hash = sim_row_hash(queue, command, done.row);
         if (code == CST_OK && (command->ops & CST_OP_LOOKUP))
             lookups_unpack(&piece, memory + SIM_RESULTS_AT, out);
@@ -321,6 +322,7 @@ cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completi
 
         rows = piece_pack(queue, &piece);
         code = sim_run(queue, &rows, &done);
+        if (code != CST_OK) queue->keys_loaded = false; // the card has stopped: it is loaded again
         if (code == CST_OK) code = keys_unpack(&piece, memory + SIM_RESULTS_AT);
         if (code == CST_OK) out->rows_done = piece.to;
     }

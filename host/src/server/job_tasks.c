@@ -259,7 +259,7 @@ static cst_code table_restore(job_worker *worker, cst_err *err) {
 // A preference that was not met costs speed and no more: it is said, and the job runs. Where there
 // is one node alone the kernel is not asked about every page.
 static void placement_say(const job_worker *worker) {
-    const cst_table *image = cst_device_table_image(worker->table);
+    const cst_table *image = cst_device_table_view(worker->table);
     cst_err why = {0};
     cst_code code;
 
@@ -301,7 +301,7 @@ static cst_code table_open(job_worker *worker, cst_err *err) {
 static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
     job_worker *worker = context;
     csti_job *job = worker->job;
-    const cst_table *image = cst_device_table_image(worker->table);
+    const cst_table *image = cst_device_table_view(worker->table);
     job_cut **last = &worker->cuts;
     size_t ranges_count = 0;
     job_cut *cut;

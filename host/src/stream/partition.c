@@ -89,7 +89,7 @@ static void near_look(csti_partition *partition, uint64_t state_bytes, uint64_t 
 
 static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
-    cst_table *image = cst_device_table_image(partition->options.table);
+    const cst_table *image = cst_device_table_view(partition->options.table);
     cst_table_stats stats;
     uint64_t state_bytes;
 

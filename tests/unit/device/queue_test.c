@@ -112,7 +112,87 @@ TEST(a_card_takes_fewer_clocks_for_commands_in_flight) {
     free(rows);
     fixture_close(&f);
 }
+
+static uint64_t clocks_of_run(fixture *f, const cst_command *command) {
+    const uint64_t before = clocks_of(f);
+
+    (void)fixture_run(f, command);
+    return clocks_of(f) - before;
+}
+
+// Whoever gets the image may change it, so that the card loads it again; a view is for looking.
+TEST(a_view_of_a_table_costs_a_card_nothing) {
+    fixture_rows *rows = fixture_rows_make(100, 1000);
+    fixture f;
+    cst_command command;
+    cst_table_stats stats;
+    uint64_t unseen;
+
+    fixture_open(&f, "sim:");
+    command = fixture_apply(&f, rows);
+    (void)fixture_run(&f, &command);
+    unseen = clocks_of_run(&f, &command);
+    cst_table_stats_read(cst_device_table_view(f.table), &stats);
+    CHECK_EQ(stats.rows_count, 100);
+    CHECK(clocks_of_run(&f, &command) < unseen + unseen / 2);
+    (void)cst_device_table_image(f.table);
+    CHECK(clocks_of_run(&f, &command) > 2 * unseen);
+    free(rows);
+    fixture_close(&f);
+}
+
+// Columns and hash key stay loaded from one command for keys alone to the next.
+TEST(keys_of_one_schema_are_loaded_into_a_card_once) {
+    fixture_rows *rows = fixture_rows_make(100, 1000);
+    fixture f;
+    cst_command command;
+    uint64_t first;
+
+    fixture_open(&f, "sim:");
+    command = fixture_apply(&f, rows);
+    command.ops = CST_OP_ENCODE | CST_OP_HASH;
+    command.hashes_out = rows->hashes;
+    command.keys_out = &(cst_keys){.bytes = malloc(100 * 8), .bytes_capacity = 100 * 8};
+    (void)fixture_run(&f, &command);
+    first = rows->hashes[99];
+    rows->keys[99] = 7;
+    const uint64_t again = clocks_of_run(&f, &command);
+    CHECK(rows->hashes[99] != first);
+    command.table = NULL;
+    command.hash_key = (cst_hash_key){3, 4}; // another one
+    CHECK(clocks_of_run(&f, &command) > again + again / 4);
+    CHECK(rows->hashes[0] != first);
+    free(command.keys_out->bytes);
+    free(rows);
+    fixture_close(&f);
+}
 #endif
+
+TEST(tables_of_a_queue_take_turns_in_flight) {
+    FOR_EACH_DEVICE(f) {
+        const cst_table_options options = fixture_options();
+        fixture_rows *rows[2] = {fixture_rows_make(100, 1000), fixture_rows_make(100, 5000)};
+        fixture tables[2] = {f, f};
+        uint64_t value[3];
+
+        CHECK_OK(cst_device_table_open(f.queue, &options, &f.keys, &tables[1].table, NULL));
+        for (int i = 0; i < FIXTURE_DEPTH; i++) {
+            const cst_command apply = fixture_apply(&tables[i % 2], rows[i % 2]);
+
+            fixture_submit(&f, &apply);
+        }
+        for (int i = 0; i < FIXTURE_DEPTH; i++) CHECK_CODE(fixture_next(&f).code, CST_OK);
+        for (int t = 0; t < 2; t++) {
+            for (uint64_t r = 0; r < 100; r++) {
+                CHECK(fixture_get(&tables[t], rows[t]->keys[r], value));
+                CHECK_EQ(value[0], FIXTURE_DEPTH / 2);
+            }
+            CHECK(!fixture_get(&tables[t], rows[1 - t]->keys[0], value));
+            free(rows[t]);
+        }
+        cst_device_table_close(tables[1].table);
+    }
+}
 
 TEST(a_full_queue_says_again) {
     FOR_EACH_DEVICE(f) {
