@@ -106,6 +106,7 @@ struct ClosePcie {
 };
 
 constexpr uint32_t PORTS = CSTI_SIM_CHANNELS + 1;
+constexpr uint32_t ALL_PORTS = (UINT32_C(1) << PORTS) - 1;
 constexpr uint32_t RESET_CLOCKS = 8;
 constexpr uint32_t ACCESS_CLOCKS_MAX = 64; // a register's; it answers within 8
 
@@ -282,7 +283,12 @@ struct csti_sim_card {
         const bool resets = !top_->ap_rst_n;
 
         // No output of a port depends on an input of the same clock: the edge before settled them.
-        for (Port &port : ports_) resets ? port.idle() : port.drive();
+        undriven_ = resets ? ALL_PORTS : undriven_ | cst_sim_memory_changed(memory_.get());
+        if (resets)
+            for (Port &port : ports_) port.idle();
+        else
+            for (; undriven_ != 0; undriven_ &= undriven_ - 1)
+                ports_[uint32_t(__builtin_ctz(undriven_))].drive();
         if (resets || waves_ || !clock_falls(top_->rootp, 0)) {
             top_->ap_clk = 0;
             top_->eval();
@@ -305,6 +311,7 @@ struct csti_sim_card {
     std::unique_ptr<Vkernel> top_;
     std::unique_ptr<Waves> waves_;
     std::vector<Port> ports_;
+    uint32_t undriven_ = ALL_PORTS; // a bit a port: what the memory shows is not at its pins
     uint64_t clocks_ = 0;
 };
 

@@ -170,6 +170,10 @@ void cst_sim_memory_tick(cst_sim_memory *memory) {
     memory->model.tick();
 }
 
+uint32_t cst_sim_memory_changed(const cst_sim_memory *memory) {
+    return memory->model.changed();
+}
+
 uint64_t cst_sim_memory_cycle(const cst_sim_memory *memory) {
     return memory->model.cycle();
 }
@@ -180,12 +184,7 @@ void cst_sim_memory_reset(cst_sim_memory *memory) {
 
 void cst_sim_memory_stall(cst_sim_memory *memory, uint32_t port, uint32_t handshakes,
                           uint32_t chance, uint32_t silence_clocks) {
-    cst_sim::Port &stalled = memory->model.port(port);
-
-    stalled.stall_mask = chance + silence_clocks > 0 ? handshakes : 0;
-    stalled.stall_chance = chance;
-    stalled.silence_clocks = silence_clocks;
-    if (silence_clocks == 0) stalled.silent_until = 0;
+    memory->model.stall(port, handshakes, chance, silence_clocks);
 }
 
 cst_code cst_sim_memory_inject(cst_sim_memory *memory, const cst_sim_fault *fault, cst_err *err) {

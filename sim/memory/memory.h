@@ -111,6 +111,8 @@ void cst_sim_memory_w(cst_sim_memory *memory, uint32_t port, const uint8_t *data
 void cst_sim_memory_r(cst_sim_memory *memory, uint32_t port);
 void cst_sim_memory_b(cst_sim_memory *memory, uint32_t port);
 void cst_sim_memory_tick(cst_sim_memory *memory);
+// Ports, a bit each, whose view may be another one since the last tick (or open, or reset).
+uint32_t cst_sim_memory_changed(const cst_sim_memory *memory);
 uint64_t cst_sim_memory_cycle(const cst_sim_memory *memory);
 // All that is under way is forgotten, as by a reset of the card: bytes, clock and faults stay.
 void cst_sim_memory_reset(cst_sim_memory *memory);

@@ -50,6 +50,7 @@ bool Model::open(const cst_sim_memory_config &config) {
                                   config.dram.refi_ps,
                           &lines_, &switch_, backing_.bytes());
     for (Port &port : ports_) show(&port);
+    changed_ = UINT32_MAX >> (CST_SIM_PORTS_MAX - config_.ports);
     return true;
 }
 
@@ -138,6 +139,7 @@ void Model::ar(uint32_t number, uint16_t id, uint64_t address, uint32_t beats) {
     assert(port.view.ar_ready);
     assert(!port.ar);
     check_burst(address, beats);
+    acting_ |= UINT32_C(1) << number;
     port.ar = true;
     index = port.reads.add(id, address, beats);
     Burst &burst = port.reads[index];
@@ -172,6 +174,7 @@ void Model::aw(uint32_t number, uint16_t id, uint64_t address, uint32_t beats) {
     assert(port.view.aw_ready);
     assert(!port.aw);
     check_burst(address, beats);
+    acting_ |= UINT32_C(1) << number;
     port.aw = true;
     port.unsent.push(port.writes.add(id, address, beats));
 }
@@ -183,6 +186,7 @@ void Model::w(uint32_t number, const uint8_t *data, uint64_t strobe, bool last) 
 
     assert(port.view.w_ready);
     assert(!port.w);
+    acting_ |= UINT32_C(1) << number;
     port.w = true;
     const uint32_t index = port.unsent.front();
     Burst &burst = port.writes[index];
@@ -221,11 +225,13 @@ void Model::w(uint32_t number, const uint8_t *data, uint64_t strobe, bool last) 
 
 void Model::r(uint32_t port) {
     assert(ports_[port].view.r_valid);
+    acting_ |= UINT32_C(1) << port;
     ports_[port].r = true;
 }
 
 void Model::b(uint32_t port) {
     assert(ports_[port].view.b_valid);
+    acting_ |= UINT32_C(1) << port;
     ports_[port].b = true;
 }
 
@@ -256,6 +262,7 @@ void Model::complete(uint32_t index) {
     Port &port = ports_[line.port];
 
     line.done = true;
+    changed_ |= UINT32_C(1) << line.port;
     if (!line.write) {
         if (line.channel == NO_CHANNEL) memset(lines_.data(index), 0, config_.beat_bytes);
         if (flips_[index]) flip(index, flips_[index] - 1);
@@ -356,7 +363,14 @@ void Model::show(Port *port) {
 void Model::tick() {
     cycle_++;
     now_ps_ = time_of(cycle_);
-    for (Port &port : ports_) taken(&port);
+    changed_ = acting_ | stalling_;
+    acting_ = 0;
+    for (uint32_t left = changed_; left != 0; left &= left - 1) {
+        const uint32_t number = (uint32_t)__builtin_ctz(left);
+
+        taken(&ports_[number]);
+        if (ports_[number].given != NONE) acting_ |= UINT32_C(1) << number;
+    }
     land();
     for (uint32_t left = busy_; left != 0; left &= left - 1) {
         const uint32_t number = (uint32_t)__builtin_ctz(left);
@@ -367,7 +381,20 @@ void Model::tick() {
         while ((index = channel.take_done(now_ps_)) != NONE) complete(index);
         if (!channel.busy()) busy_ &= ~(UINT32_C(1) << number);
     }
-    for (Port &port : ports_) show(&port);
+    for (uint32_t left = changed_; left != 0; left &= left - 1)
+        show(&ports_[(uint32_t)__builtin_ctz(left)]);
+}
+
+void Model::stall(uint32_t number, uint32_t handshakes, uint32_t chance, uint32_t silence_clocks) {
+    Port &port = ports_[number];
+    const uint32_t bit = UINT32_C(1) << number;
+
+    port.stall_mask = chance + silence_clocks > 0 ? handshakes : 0;
+    port.stall_chance = chance;
+    port.silence_clocks = silence_clocks;
+    if (silence_clocks == 0) port.silent_until = 0;
+    stalling_ = port.stall_mask ? stalling_ | bit : stalling_ & ~bit;
+    acting_ |= bit; // it is looked at once more
 }
 
 void Model::reset() {
@@ -385,6 +412,8 @@ void Model::reset() {
         port.view = {};
         show(&port);
     }
+    acting_ = 0;
+    changed_ = UINT32_MAX >> (CST_SIM_PORTS_MAX - config_.ports);
 }
 
 cst_sim_counters Model::counters(uint32_t channel) const {

@@ -56,9 +56,11 @@ class Model {
     void b(uint32_t port);
     void tick();
     void reset();
+    void stall(uint32_t port, uint32_t handshakes, uint32_t chance, uint32_t silence_clocks);
 
+    // A bit a port: its view may be another one since the last tick.
+    uint32_t changed() const { return changed_; }
     const cst_sim_view *view(uint32_t port) const { return &ports_[port].view; }
-    Port &port(uint32_t port) { return ports_[port]; }
     Faults &faults() { return faults_; }
     const Faults &faults() const { return faults_; }
     const Backing &backing() const { return backing_; }
@@ -90,6 +92,9 @@ class Model {
     uint64_t cycle_ = 0, now_ps_ = 0;
     uint32_t channels_shift_ = 0, channel_shift_ = 0, stripe_shift_ = 0;
     uint32_t busy_ = 0; // a bit a channel
+    // Bits of ports: where something was called since the last tick, or is given back at the next;
+    // that hold back handshakes; whose view was made anew at the last tick.
+    uint32_t acting_ = 0, stalling_ = 0, changed_ = 0;
     std::vector<Port> ports_;
     std::vector<Channel> channels_;
     std::vector<List> wheel_;
