@@ -30,8 +30,8 @@ module cst_fifo #(
   end
 
   logic [Width-1:0] memory_q [Depth];
-  logic [PlaceBits-1:0] write_d, write_q, read_d, read_q;
-  logic [FillBits-1:0] fill_d, fill_q;
+  logic [PlaceBits-1:0] write_q, read_q;
+  logic [FillBits-1:0] fill_q;
   logic ready_q, valid_q;
   logic take, give;
 
@@ -42,17 +42,8 @@ module cst_fifo #(
   assign take = in_valid_i && ready_q;
   assign give = valid_q && out_ready_i;
 
-  // Depth need not be a power of two.
-  always_comb begin
-    write_d = write_q;
-    read_d = read_q;
-    fill_d = fill_q;
-    if (take) write_d = (write_q == PlaceBits'(Depth - 1)) ? '0 : write_q + 1'b1;
-    if (give) read_d = (read_q == PlaceBits'(Depth - 1)) ? '0 : read_q + 1'b1;
-    if (take && !give) fill_d = fill_q + 1'b1;
-    if (give && !take) fill_d = fill_q - 1'b1;
-  end
-
+  // What stays as it is is not written, and no next state is made of it: a simulator that runs two
+  // hundred of these passes over those in which nothing moves.
   always_ff @(posedge clk_i) begin
     if (take) memory_q[write_q] <= in_data_i;
     if (!rst_ni) begin
@@ -62,16 +53,21 @@ module cst_fifo #(
       ready_q <= 1'b0;
       valid_q <= 1'b0;
     end else begin
-      write_q <= write_d;
-      read_q <= read_d;
-      fill_q <= fill_d;
-      ready_q <= fill_d != FillBits'(Depth);
-      valid_q <= fill_d != '0;
+      // Depth need not be a power of two.
+      if (take) write_q <= (write_q == PlaceBits'(Depth - 1)) ? '0 : write_q + 1'b1;
+      if (give) read_q <= (read_q == PlaceBits'(Depth - 1)) ? '0 : read_q + 1'b1;
+      if (take == give) begin
+        if (!ready_q) ready_q <= fill_q != FillBits'(Depth);  // the clock behind a reset
+      end else begin
+        ready_q <= give || fill_q != FillBits'(Depth - 1);
+        valid_q <= take || fill_q != FillBits'(1);
+        fill_q <= take ? fill_q + 1'b1 : fill_q - 1'b1;
+      end
     end
   end
 
 `ifdef CST_ASSERT
-  always_ff @(posedge clk_i) if (rst_ni) begin
+  always_ff @(posedge clk_i) if (rst_ni && (take || give)) begin
     // At a Depth of 2^n - 1 the counter cannot show more.
     /* verilator lint_off CMPCONST */
     fill_in_range: assert (fill_q <= FillBits'(Depth));

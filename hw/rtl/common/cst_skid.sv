@@ -25,8 +25,8 @@ module cst_skid #(
     $error("cst_skid: Width %0d, must be at least 1", Width);
   end
 
-  logic front_full_d, front_full_q, spare_empty_d, spare_empty_q;
-  logic [Width-1:0] front_d, front_q, spare_d, spare_q;
+  logic front_full_q, spare_empty_q;
+  logic [Width-1:0] front_q, spare_q;
   logic front_moves;
 
   assign in_ready_o = spare_empty_q;
@@ -34,30 +34,19 @@ module cst_skid #(
   assign out_data_o = front_q;
   assign front_moves = out_ready_i || !front_full_q;
 
-  always_comb begin
-    front_d = front_q;
-    front_full_d = front_full_q;
-    spare_d = spare_q;
-    spare_empty_d = spare_empty_q;
-    if (front_moves) begin
-      front_d = spare_empty_q ? in_data_i : spare_q;  // what waits in spare is older
-      front_full_d = !spare_empty_q || in_valid_i;
-      spare_empty_d = 1'b1;
-    end else if (spare_empty_q) begin
-      spare_d = in_data_i;
-      spare_empty_d = !in_valid_i;
-    end
-  end
-
+  // As in cst_fifo, nothing is written that stays as it is.
   always_ff @(posedge clk_i) begin
-    front_q <= front_d;
-    spare_q <= spare_d;
+    if (front_moves && !spare_empty_q) front_q <= spare_q;  // what waits in spare is older
+    else if (front_moves && in_valid_i) front_q <= in_data_i;
+    if (!front_moves && spare_empty_q && in_valid_i) spare_q <= in_data_i;
     if (!rst_ni) begin
       front_full_q <= 1'b0;
       spare_empty_q <= 1'b1;
-    end else begin
-      front_full_q <= front_full_d;
-      spare_empty_q <= spare_empty_d;
+    end else if (front_moves) begin
+      front_full_q <= !spare_empty_q || in_valid_i;
+      spare_empty_q <= 1'b1;
+    end else if (in_valid_i) begin
+      spare_empty_q <= 1'b0;
     end
   end
 
@@ -66,7 +55,7 @@ module cst_skid #(
   logic [Width-1:0] offer_data_q;
   always_ff @(posedge clk_i) begin
     offer_q <= rst_ni && in_valid_i && !in_ready_o;
-    offer_data_q <= in_data_i;
+    if (in_valid_i && !in_ready_o) offer_data_q <= in_data_i;
     if (rst_ni) begin
       spare_implies_front: assert (spare_empty_q || front_full_q);
       if (offer_q) begin

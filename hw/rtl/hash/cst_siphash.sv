@@ -40,6 +40,9 @@ module cst_siphash #(
 
   localparam int unsigned WordBits = $clog2(Words + 1);
 
+  // Bit s: a key is on its way into stage s. A stage without one stands still.
+  logic [Latency-1:0] valid_q;
+
   // in: the words as they are hashed.
   logic [64*Words-1:0] words_d, words_q;
   logic [WordBits-1:0] last_q;  // number of the word with the length
@@ -54,7 +57,7 @@ module cst_siphash #(
     end
   end
 
-  always_ff @(posedge clk_i) begin
+  always_ff @(posedge clk_i) if (in_valid_i) begin
     words_q <= words_d;
     last_q <= WordBits'(in_bytes_i >> 3);
   end
@@ -83,7 +86,7 @@ module cst_siphash #(
       assign v2 = key_k0_i ^ cst_pkg::SipV2;
       assign v3 = key_k1_i ^ cst_pkg::SipV3 ^ words_q[63:0];
       assign active = 1'b1;
-      always_ff @(posedge clk_i) begin
+      always_ff @(posedge clk_i) if (valid_q[s]) begin
         left_q <= words_q;
         ends_q <= last_q;
       end
@@ -93,12 +96,12 @@ module cst_siphash #(
       logic [63:0] to_v0, to_v2, to_v3;
       if (s % 2 == 1) begin : g_half
         assign {to_v0, to_v2, to_v3} = '0;
-        always_ff @(posedge clk_i) left_q <= g_stage[s-1].left_q;
+        always_ff @(posedge clk_i) if (valid_q[s]) left_q <= g_stage[s-1].left_q;
       end else if (!Final) begin : g_word
         assign to_v0 = g_stage[s-1].left_q[63:0];
         assign to_v2 = '0;
         assign to_v3 = g_stage[s-1].left_q[127:64];
-        always_ff @(posedge clk_i) left_q <= g_stage[s-1].left_q[64*Left+63:64];
+        always_ff @(posedge clk_i) if (valid_q[s]) left_q <= g_stage[s-1].left_q[64*Left+63:64];
       end else if (Round == Words) begin : g_last_word
         assign to_v0 = g_stage[s-1].left_q[63:0];
         assign to_v2 = 64'hff;
@@ -113,13 +116,13 @@ module cst_siphash #(
       assign v1 = g_stage[s-1].v1_q;
       assign v2 = g_stage[s-1].v2_q ^ to_v2;
       assign v3 = g_stage[s-1].v3_q ^ to_v3;
-      always_ff @(posedge clk_i) ends_q <= g_stage[s-1].ends_q;
+      always_ff @(posedge clk_i) if (valid_q[s]) ends_q <= g_stage[s-1].ends_q;
     end
 
     assign sum0 = v0 + ((s % 2 == 0) ? v1 : v3);
     assign sum2 = v2 + ((s % 2 == 0) ? v3 : v1);
 
-    always_ff @(posedge clk_i) begin
+    always_ff @(posedge clk_i) if (valid_q[s]) begin
       v0_q <= v0;
       v1_q <= v1;
       v2_q <= v2;
@@ -142,13 +145,13 @@ module cst_siphash #(
 
   /* verilator lint_on UNSIGNED */
 
-  logic [Latency-1:0] valid_q;
   logic [MetaBits*Latency-1:0] meta_q;
 
   always_ff @(posedge clk_i) begin
-    out_hash_o <= g_stage[Stages-1].v0_q ^ g_stage[Stages-1].v1_q ^ g_stage[Stages-1].v2_q ^
-                  g_stage[Stages-1].v3_q;
-    meta_q <= {meta_q[MetaBits*(Latency-1)-1:0], in_meta_i};
+    if (valid_q[Latency-2])
+      out_hash_o <= g_stage[Stages-1].v0_q ^ g_stage[Stages-1].v1_q ^ g_stage[Stages-1].v2_q ^
+                    g_stage[Stages-1].v3_q;
+    if (in_valid_i || valid_q != '0) meta_q <= {meta_q[MetaBits*(Latency-1)-1:0], in_meta_i};
     if (!rst_ni) valid_q <= '0;
     else valid_q <= {valid_q[Latency-2:0], in_valid_i};
   end

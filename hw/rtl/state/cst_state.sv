@@ -113,11 +113,13 @@ module cst_state #(
   localparam int unsigned ResultBits = cst_state_pkg::ResultBits;
   localparam int unsigned WriteBits = cst_state_pkg::WriteBits;
   // Wide items stand at multiples of 32 bits: simulators move them word by word.
-  localparam int unsigned RowStride = 288;
-  localparam int unsigned LineStride = 544;
-  localparam int unsigned WalkStride = 544;
+  // What a read port answers: tag, then bytes; each kind takes as much of it as it needs.
+  localparam int unsigned TagStride = 64;
+  localparam int unsigned RowStride = TagStride + 256;
+  localparam int unsigned LineStride = TagStride + 512;
+  localparam int unsigned WalkStride = TagStride + 512;
+  localparam int unsigned AnswerStride = TagStride + 768;
   localparam int unsigned WalkTagBits = cst_state_pkg::WalkTagBits;
-  localparam int unsigned EntryStride = 832;
   localparam int unsigned WriteStride = 832;
   localparam int unsigned AckBits = cst_state_pkg::AckBits;
   localparam int unsigned NoBits = cst_state_pkg::BucketNoBits;
@@ -248,7 +250,7 @@ module cst_state #(
   cst_state_lines u_even (
     .clk_i, .take_i(line_new[0]), .take_id_i(line_id[0 +: IdBits]), .take_no_i(ident.even_no),
     .fill_valid_i(line_fill_valid[0]), .fill_ready_o(line_fill_ready[0]),
-    .fill_id_i(line_fill[512 +: IdBits]), .fill_data_i(line_fill[0 +: 512]),
+    .fill_id_i(line_fill[0 +: IdBits]), .fill_data_i(line_fill[TagStride +: 512]),
     .update_i(even_update), .ask_id_i(match_line_id[0 +: IdBits]), .present_o(line_present[0]),
     .match_read_i(match_read), .match_id_i(match_line_id[0 +: IdBits]),
     .match_tags_o(match_tags[255:0]), .match_meta_o(even_match_meta),
@@ -260,8 +262,8 @@ module cst_state #(
   cst_state_lines u_odd (
     .clk_i, .take_i(line_new[1]), .take_id_i(line_id[IdBits +: IdBits]), .take_no_i(ident.odd_no),
     .fill_valid_i(line_fill_valid[1]), .fill_ready_o(line_fill_ready[1]),
-    .fill_id_i(line_fill[LineStride+512 +: IdBits]),
-    .fill_data_i(line_fill[LineStride +: 512]),
+    .fill_id_i(line_fill[LineStride +: IdBits]),
+    .fill_data_i(line_fill[LineStride+TagStride +: 512]),
     .update_i(odd_update), .ask_id_i(match_line_id[IdBits +: IdBits]), .present_o(line_present[1]),
     .match_read_i(match_read), .match_id_i(match_line_id[IdBits +: IdBits]),
     .match_tags_o(match_tags[511:256]), .match_meta_o(odd_match_meta),
@@ -455,7 +457,7 @@ module cst_state #(
     .buckets_i(walk_buckets_i), .stop_i(walk_stop_i), .busy_o(walk_busy_o),
     .read_valid_o(walk_read_valid), .read_ready_i(walk_read_ready), .read_place_o(walk_read),
     .read_tag_o(walk_read_tag), .beat_valid_i(walk_beat_valid),
-    .beat_tag_i(walk_beat[512 +: WalkTagBits]), .beat_i(walk_beat[511:0]),
+    .beat_tag_i(walk_beat[0 +: WalkTagBits]), .beat_i(walk_beat[TagStride +: 512]),
     .out_valid_o(walk_valid_o), .out_ready_i(walk_ready_i), .out_index_o(walk_index_o),
     .out_slot_o(walk_slot_o), .out_entry_o(walk_entry_o)
   );
@@ -465,13 +467,10 @@ module cst_state #(
   logic [Channels*4-1:0] read_in_ready;
   logic [Channels*3-1:0] write_in_ready;
   logic [Channels-1:0] walk_valids, walk_readies;
-  logic [Channels*WalkStride-1:0] walk_datas;
+  logic [Channels*AnswerStride-1:0] answers;
   logic [Channels-1:0] row_valids, row_readies, entry_valids, entry_readies;
   logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
   logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
-  logic [Channels*RowStride-1:0] row_datas;
-  logic [Channels*EntryStride-1:0] entry_datas;
-  logic [Channels*LineStride-1:0] line_datas;
   logic [Channels*AckBits-1:0] acks;
   logic [Channels-1:0] asked_read, asked_write, busy_read, busy_write;
 
@@ -541,11 +540,15 @@ module cst_state #(
       .asked_o(asked_read[c]), .busy_o(busy_read[c])
     );
     assign {walk_valids[c], entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
-    assign walk_datas[c*WalkStride +: WalkStride] = {32'(out_tag[WalkTagBits-1:0]),
-                                                     out_data[511:0]};
-    assign row_datas[c*RowStride +: RowStride] = {32'(out_tag[IdBits-1:0]), out_data[255:0]};
-    assign line_datas[c*LineStride +: LineStride] = {32'(out_tag[IdBits-1:0]), out_data[511:0]};
-    assign entry_datas[c*EntryStride +: EntryStride] = {64'(out_tag), out_data};
+    // A condition, because of an assignment Verilator 5.006 makes a concatenation of all channels,
+    // which copies for each what it has of those before.
+    always_comb begin
+      answers[c*AnswerStride +: AnswerStride] = '0;
+      if (out_valid != '0) begin
+        answers[c*AnswerStride +: TagStride] = TagStride'(out_tag);
+        answers[c*AnswerStride+TagStride +: 768] = out_data;
+      end
+    end
 
     cst_state_write_port u_write (
       .clk_i, .rst_ni(unit_rst_n),
@@ -577,53 +580,47 @@ module cst_state #(
                            write_in_ready[32'(line_out_channel[3:0])*3 + 2]};
 
   logic [RowStride-1:0] row_filled;
-  logic [EntryStride-1:0] entry_filled;
-  cst_merge #(.Ports(Channels), .Width(RowStride)) u_rows (
+  logic [AnswerStride-1:0] entry_filled;
+  cst_merge #(.Ports(Channels), .Width(RowStride), .Stride(AnswerStride)) u_rows (
     .clk_i, .rst_ni(unit_rst_n),
-    .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(row_datas),
+    .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(answers),
     .out_valid_o(row_fill_valid), .out_ready_i(1'b1), .out_data_o(row_filled),
     .out_port_o()
   );
-  cst_merge #(.Ports(Channels), .Width(EntryStride)) u_entries (
+  cst_merge #(.Ports(Channels), .Width(AnswerStride)) u_entries (
     .clk_i, .rst_ni(unit_rst_n), .in_valid_i(entry_valids), .in_ready_o(entry_readies),
-    .in_data_i(entry_datas),
+    .in_data_i(answers),
     .out_valid_o(entry_valid), .out_ready_i(entry_ready), .out_data_o(entry_filled),
     .out_port_o()
   );
-  cst_merge #(.Ports(Channels), .Width(WalkStride)) u_walks (
+  cst_merge #(.Ports(Channels), .Width(WalkStride), .Stride(AnswerStride)) u_walks (
     .clk_i, .rst_ni(unit_rst_n), .in_valid_i(walk_valids), .in_ready_o(walk_readies),
-    .in_data_i(walk_datas),
+    .in_data_i(answers),
     .out_valid_o(walk_beat_valid), .out_ready_i(1'b1), .out_data_o(walk_beat), .out_port_o()
   );
-  assign row_fill = row_filled[255:0];
-  assign row_fill_id = row_filled[256 +: IdBits];
-  assign entry_data = entry_filled[767:0];
-  assign entry_tag = entry_filled[768 +: TagBits];
+  assign row_fill = row_filled[TagStride +: 256];
+  assign row_fill_id = row_filled[0 +: IdBits];
+  assign entry_data = entry_filled[TagStride +: 768];
+  assign entry_tag = entry_filled[0 +: TagBits];
 
   // Even lines live on even channels, odd ones on odd.
   logic [2*AckBits-1:0] line_ack;
+  logic [2*Channels-1:0] half_readies, half_ack_readies;
+  assign line_readies = half_readies[0 +: Channels] | half_readies[Channels +: Channels];
+  assign line_ack_readies = half_ack_readies[0 +: Channels] |
+                            half_ack_readies[Channels +: Channels];
   for (genvar h = 0; h < 2; h++) begin : g_collect
-    logic [Half-1:0] valids, readies, ack_valids, ack_readies;
-    logic [Half*LineStride-1:0] datas;
-    logic [Half*AckBits-1:0] ack_datas;
-
-    for (genvar i = 0; i < Half; i++) begin : g_pick
-      assign valids[i] = line_valids[2*i+h];
-      assign line_readies[2*i+h] = readies[i];
-      assign datas[i*LineStride +: LineStride] = line_datas[(2*i+h)*LineStride +: LineStride];
-      assign ack_valids[i] = line_acks[2*i+h];
-      assign line_ack_readies[2*i+h] = ack_readies[i];
-      assign ack_datas[i*AckBits +: AckBits] = acks[(2*i+h)*AckBits +: AckBits];
-    end
-    cst_merge #(.Ports(Half), .Width(LineStride)) u_lines (
-      .clk_i, .rst_ni(unit_rst_n), .in_valid_i(valids), .in_ready_o(readies), .in_data_i(datas),
+    localparam logic [Channels-1:0] Mine = {Half{2'(1 << h)}};
+    cst_merge #(.Ports(Channels), .Width(LineStride), .Stride(AnswerStride)) u_lines (
+      .clk_i, .rst_ni(unit_rst_n), .in_valid_i(line_valids & Mine),
+      .in_ready_o(half_readies[h*Channels +: Channels]), .in_data_i(answers),
       .out_valid_o(line_fill_valid[h]), .out_ready_i(line_fill_ready[h]),
       .out_data_o(line_fill[h*LineStride +: LineStride]),
       .out_port_o()
     );
-    cst_merge #(.Ports(Half), .Width(AckBits)) u_line_acks (
-      .clk_i, .rst_ni(unit_rst_n),
-      .in_valid_i(ack_valids), .in_ready_o(ack_readies), .in_data_i(ack_datas),
+    cst_merge #(.Ports(Channels), .Width(AckBits)) u_line_acks (
+      .clk_i, .rst_ni(unit_rst_n), .in_valid_i(line_acks & Mine),
+      .in_ready_o(half_ack_readies[h*Channels +: Channels]), .in_data_i(acks),
       .out_valid_o(line_ack_valid[h]), .out_ready_i(line_ack_ready[h]),
       .out_data_o(line_ack[h*AckBits +: AckBits]),
       .out_port_o()

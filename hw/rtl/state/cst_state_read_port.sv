@@ -62,13 +62,16 @@ module cst_state_read_port #(
 
   always_comb begin
     grant = '0;
-    {address, tag} = want[2] ? want_entry : want[1] ? want_line :
-                     want[0] ? want_row : want_walk;
-    if (idle && out_room) begin
-      grant[3] = want[3] && want[2:0] == '0;
-      grant[2] = want[2];
-      grant[1] = want[1] && !want[2];
-      grant[0] = want[0] && want[2:1] == '0;
+    {address, tag} = '0;
+    if (want != '0) begin
+      {address, tag} = want[2] ? want_entry : want[1] ? want_line :
+                       want[0] ? want_row : want_walk;
+      if (idle && out_room) begin
+        grant[3] = want[3] && want[2:0] == '0;
+        grant[2] = want[2];
+        grant[1] = want[1] && !want[2];
+        grant[0] = want[0] && want[2:1] == '0;
+      end
     end
   end
   assign take = |grant;
@@ -96,7 +99,7 @@ module cst_state_read_port #(
     if (take) begin
       ar_address_q <= {address[AddressBits-1:6], 6'b0};
       ar_len_q <= {7'b0, grant[2] && three && address[11:6] != '1};
-    end else if (ar_ready_i) begin
+    end else if (ar_valid_q && ar_ready_i) begin
       ar_address_q <= ar_address_q + AddressBits'(64);
       ar_len_q <= '0;
     end
@@ -106,7 +109,7 @@ module cst_state_read_port #(
     end else if (take) begin
       ar_valid_q <= 1'b1;
       ar_second_q <= grant[2] && three && address[11:6] == '1;
-    end else if (ar_ready_i) begin
+    end else if (ar_valid_q && ar_ready_i) begin
       ar_valid_q <= ar_second_q;
       ar_second_q <= 1'b0;
     end

@@ -112,19 +112,19 @@ module cst_state_write_port #(
   assign w_strb_o = {{32{strobe_q[1]}}, {32{strobe_q[0]}}};
   assign data_next = data_there && (!full_q || (w_ready_i && !more_q));
   always_ff @(posedge clk_i) begin
-    if (data_next) begin
-      if (high) {high_q, low_q} <= {memory_q[data_place], 256'b0};
-      else {high_q, low_q} <= {256'b0, memory_q[data_place]};
-      strobe_q <= strobe;
-      more_q <= strobe[3:2] != '0;
-    end else if (w_ready_i) begin
-      if (more_q) low_q <= high_q;
-      strobe_q <= {2'b0, strobe_q[3:2]};
-      more_q <= 1'b0;
-    end
     if (!rst_ni) full_q <= 1'b0;
     else if (data_next) full_q <= 1'b1;
     else if (w_ready_i && !more_q) full_q <= 1'b0;
+    if (data_next) begin
+      if (high) {high_q, low_q} <= {memory_q[data_place], 256'b0};
+      else {high_q, low_q} <= {256'b0, memory_q[data_place]};
+    end else if (w_ready_i && more_q) begin
+      low_q <= high_q;
+    end
+    if (data_next || (full_q && w_ready_i)) begin
+      strobe_q <= data_next ? strobe : {2'b0, strobe_q[3:2]};
+      more_q <= data_next && strobe[3:2] != '0;
+    end
   end
 
   // ---- Answers ----------------------------------------------------------------------------------
