@@ -2,7 +2,8 @@
 // Promises   a key a clock as long as the output is taken; order kept, nothing lost or repeated;
 //            latency of cst_siphash + 1; in_ready_o and out_valid_o are registers.
 // How        the pipeline never stops: a key enters only if a place in the queue behind it is free
-//            for its hash (a credit, given back when the hash is taken).
+//            for its hash (a credit, given back when the hash is taken). What comes with a key
+//            waits in a queue beside the pipeline, in memory, not in its stages.
 `default_nettype none
 module cst_siphash_stream #(
   parameter int unsigned KeyBytes = 64,
@@ -30,12 +31,12 @@ module cst_siphash_stream #(
   logic [CreditBits-1:0] credits_d, credits_q;
   logic take, give, ready_q;
   logic hash_valid;
-  // Credits keep the queue from filling up; an assertion alone looks at its ready.
+  // Credits keep the queues from filling up; assertions alone look at their readies, and at whether
+  // a hash finds what came with its key.
   /* verilator lint_off UNUSEDSIGNAL */
-  logic queue_ready;
+  logic queue_ready, meta_ready, meta_valid;
   /* verilator lint_on UNUSEDSIGNAL */
   logic [63:0] hash;
-  logic [MetaBits-1:0] meta;
 
   assign in_ready_o = ready_q;
   assign take = in_valid_i && ready_q;
@@ -52,7 +53,7 @@ module cst_siphash_stream #(
     end
   end
 
-  cst_siphash #(.KeyBytes(KeyBytes), .MetaBits(MetaBits)) u_siphash (
+  cst_siphash #(.KeyBytes(KeyBytes)) u_siphash (
     .clk_i,
     .rst_ni,
     .key_k0_i,
@@ -60,26 +61,39 @@ module cst_siphash_stream #(
     .in_valid_i (take),
     .in_key_i,
     .in_bytes_i,
-    .in_meta_i,
+    .in_meta_i  (1'b0),
     .out_valid_o(hash_valid),
     .out_hash_o (hash),
-    .out_meta_o (meta)
+    .out_meta_o ()
   );
-  cst_fifo #(.Width(64 + MetaBits), .Depth(Depth)) u_queue (
+  cst_fifo #(.Width(64), .Depth(Depth)) u_queue (
     .clk_i,
     .rst_ni,
     .in_valid_i (hash_valid),
     .in_ready_o (queue_ready),
-    .in_data_i  ({meta, hash}),
+    .in_data_i  (hash),
     .out_valid_o,
     .out_ready_i,
-    .out_data_o ({out_meta_o, out_hash_o}),
+    .out_data_o (out_hash_o),
+    .fill_o     ()
+  );
+  cst_fifo #(.Width(MetaBits), .Depth(Depth)) u_meta (
+    .clk_i,
+    .rst_ni,
+    .in_valid_i (take),
+    .in_ready_o (meta_ready),
+    .in_data_i  (in_meta_i),
+    .out_valid_o(meta_valid),
+    .out_ready_i(give),
+    .out_data_o (out_meta_o),
     .fill_o     ()
   );
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin
     a_hash_has_its_place: assert (!hash_valid || queue_ready);
+    a_key_has_its_place: assert (!take || meta_ready);
+    a_hash_has_its_key: assert (!out_valid_o || meta_valid);
   end
 `endif
 endmodule
