@@ -230,9 +230,31 @@ static cst_code scratch_make(sim_table *table, const cst_command *command) {
     return CST_OK;
 }
 
+// Keys that the caller does not ask for have a place all the same.
+static cst_code keys_place(sim_table *table, const cst_command *command, cst_keys *out) {
+    const cst_code code = scratch_make(table, command);
+
+    if (code != CST_OK) return code;
+    *out = (cst_keys){.bytes = table->keys,
+                      .bytes_capacity = table->keys_capacity,
+                      .offsets = table->offsets};
+    return CST_OK;
+}
+
 static cst_code keys_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
-    if (sim_keys_fit(command)) return sim_keys_run(queue, command, out);
-    return csti_cpu_command(&queue->executor, command, out);
+    cst_command own = *command;
+    cst_keys keys;
+    cst_code code = CST_OK;
+
+    if ((own.ops & CST_OP_ENCODE) && !own.keys_out) {
+        code = keys_place((sim_table *)own.table, &own, &keys);
+        own.keys_out = &keys;
+        own.rows.first_row = 0;
+    }
+    if (code != CST_OK) return code;
+    if (sim_keys_fit(&own)) return sim_keys_run(queue, &own, out);
+    if (sim_cells_fit(&own)) return sim_cells_run(queue, &own, out);
+    return csti_cpu_command(&queue->executor, &own, out);
 }
 
 // Keys or hashes that the caller wants to see too, or that are not the circuit's: made first.
@@ -244,11 +266,7 @@ static cst_code rows_in_steps(sim_queue *queue, sim_table *table, const cst_comm
 
     first.ops &= CST_OP_ENCODE | CST_OP_HASH;
     if (command->ops & CST_OP_ENCODE) {
-        code = scratch_make(table, command);
-        keys = (cst_keys){.bytes = table->keys,
-                          .bytes_capacity = table->keys_capacity,
-                          .offsets = table->offsets};
-        if (table->offsets) table->offsets[0] = 0;
+        code = keys_place(table, command, &keys);
         first.rows.first_row = command->keys_out ? command->rows.first_row : 0;
         if (!first.keys_out) first.keys_out = &keys;
         if (!first.hashes_out) first.hashes_out = table->hashes;

@@ -4,6 +4,7 @@
 //   sim_run.c      one queue's card: its run, commands to it, its completions
 //   sim_queue.c    commands in flight: which the card has, what becomes of them
 //   sim_rows.c     rows into records and back
+//   sim_cells.c    keys of columns of any type: rows into cells, keys back
 //   sim_upkeep.c   commands on a whole table
 //   sim_error.c    errors it is told to have; why it is lost
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
@@ -48,6 +49,8 @@ enum {
     SIM_COUNTERS = 16,
     SIM_COMPACT_WORDS = 2, // of half a beat's row; one where the key has more than 8 bytes
     SIM_COMPACT_KEY_BYTES = 8,
+    SIM_LONG_KEY_BYTES = 64,   // of a row of cells
+    SIM_RESULT_KEY_BYTES = 48, // of a result of one beat
 };
 
 // Operations and flags of a command to the card: docs/hardware.md, Kernel.
@@ -70,6 +73,7 @@ enum {
     SIM_FLAG_MORE = 16,
     SIM_FLAG_COMPACT = 32,
     SIM_FLAG_LONG = 64,
+    SIM_FLAG_CELLS = 128, // keys: `at` beats a row; with SIM_FLAG_LONG two beats a result
 };
 enum { SIM_NUMBER_UPPER = 5 }; // of a word: the upper half of the decimal128 in the one before it
 enum { SIM_KIND_UPSERT = 0, SIM_KIND_DELETE = 1, SIM_KIND_LOOKUP = 2 };
@@ -81,7 +85,8 @@ typedef struct sim_descriptor {
     uint32_t count, row; // SCAN: buckets, and at most so many rows
     uint64_t address, results;
     uint64_t now;       // rows, EXPIRE, SCAN: microseconds
-    uint64_t at, epoch; // RELEASE: the delta's end and epoch; EXPIRE: the first bucket; SCAN: slot
+    uint64_t at, epoch; // RELEASE: the delta's end and epoch; EXPIRE: the first bucket; SCAN: slot;
+                        // cells: beats of a row
     uint64_t reserved1;
 } sim_descriptor;
 _Static_assert(sizeof(sim_descriptor) == SIM_BEAT_BYTES, "a command is a beat");
@@ -135,6 +140,8 @@ enum {
     SIM_RESULTS_BYTES = SIM_KEYS_MAX * SIM_COMPACT_RESULT_BYTES,
     SIM_RECORDS_AT = SIM_RESULTS_AT + SIM_RESULTS_BYTES,
     SIM_BATCH_BYTES = SIM_RECORDS_AT + SIM_UNITS_MAX * SIM_ENTRY_UNIT_BYTES,
+    SIM_CELLS_BEATS = SIM_RING * SIM_ROWS_BYTES / SIM_BEAT_BYTES, // of a command's rows of cells
+    SIM_CELLS_RESULTS = SIM_RESULTS_BYTES / SIM_BEAT_BYTES,
 };
 _Static_assert(SIM_ROWS_BYTES <= SIM_RESULTS_BYTES, "look-ups of a command have their results");
 _Static_assert(SIM_KEYS_MAX *SIM_BEAT_BYTES / 2 <= SIM_RING * SIM_ROWS_BYTES, "keys have places");
@@ -281,6 +288,12 @@ uint64_t sim_row_hash(const sim_queue *queue, const cst_command *command, uint32
 // ENCODE|HASH or HASH on their own, by the circuit.
 bool sim_keys_fit(const cst_command *command);
 cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completion *out);
+
+// ---- sim_cells.c --------------------------------------------------------------------------------
+// ENCODE or ENCODE|HASH, with keys_out, of a schema that has keys of up to 64 bytes, by the
+// circuit; keys that have more, by the processor.
+bool sim_cells_fit(const cst_command *command);
+cst_code sim_cells_run(sim_queue *queue, const cst_command *command, cst_completion *out);
 
 // ---- sim_upkeep.c -------------------------------------------------------------------------------
 cst_code sim_release(sim_queue *queue, sim_table *table, const cst_delta *delta);

@@ -47,12 +47,16 @@ static uint64_t command_bytes(const sim_descriptor *command) {
     if (command->op == SIM_OP_RESTORE)
         return SIM_BEAT_BYTES + (uint64_t)command->count * SIM_ENTRY_UNIT_BYTES;
     if (command->op != SIM_OP_ROWS && command->op != SIM_OP_KEYS) return SIM_BEAT_BYTES;
+    if (command->flags & SIM_FLAG_CELLS)
+        return SIM_BEAT_BYTES + command->count * command->at * SIM_BEAT_BYTES;
     return SIM_BEAT_BYTES + command->count * sim_row_bytes(command->flags);
 }
 
 static uint64_t results_bytes(const sim_descriptor *command) {
     if (!command->results) return 0;
     if (command->op == SIM_OP_SCAN) return (uint64_t)command->row * 2 * SIM_BEAT_BYTES;
+    if (command->flags & SIM_FLAG_CELLS)
+        return (uint64_t)command->count * SIM_BEAT_BYTES << !!(command->flags & SIM_FLAG_LONG);
     return (uint64_t)command->count *
            (command->op == SIM_OP_KEYS ? SIM_COMPACT_RESULT_BYTES : 2 * SIM_BEAT_BYTES);
 }

@@ -68,6 +68,8 @@ module cst_kernel_commands #(
   output      logic [31:0]  rows_count_o,
   output      logic         rows_compact_o,
   output      logic         rows_long_o,
+  output      logic         rows_cells_o,
+  output      logic [3:0]   rows_beats_o,    // of a row of cells
   output      logic [23:0]  rows_words_o,
   output      logic         rows_encode_o,
   output      logic         rows_hash_o,
@@ -81,6 +83,8 @@ module cst_kernel_commands #(
   input  wire logic         row_valid_i,
   output      logic         row_ready_o,
   input  wire cst_state_pkg::op_t row_op_i,
+  input  wire logic [511:0] row_key_i,       // of OpKeys
+  input  wire logic         rows_over_i,     // no beat of theirs is left
   input  wire logic [7:0]   row_code_i,
   // records: of as many units as `rows_count_o`
   output      logic         rows_more_o,
@@ -182,7 +186,7 @@ module cst_kernel_commands #(
 
   // ---- A command's sizes and whether it can be --------------------------------------------------
   logic is_load, is_rows, is_keys, is_barrier, is_end, is_release, is_expire;
-  logic is_scan, is_restore, gives, flag_wrong, overlaps, compact;
+  logic is_scan, is_restore, gives, flag_wrong, overlaps, compact, cells, cells_wrong, keys_two;
   logic at_wrong;
   logic [63:0] buckets_all;
   logic [BeatsBits-1:0] beats_q, place_beats;
@@ -201,18 +205,26 @@ module cst_kernel_commands #(
   assign buckets_all = {37'b0, config_o.chunks, 3'b0};
   assign gives = is_keys || is_scan || (is_rows && command_q.results != '0);
   assign compact = command_q.flags[cst_kernel_pkg::FlagCompact];
+  assign cells = command_q.flags[cst_kernel_pkg::FlagCells];
+  // Keys alone come as cells, which are encoded and hashed; a row has as many beats as `at` says.
+  assign cells_wrong = cells && (!is_keys || compact || command_q.flags[cst_kernel_pkg::FlagWide] ||
+                                 !command_q.flags[cst_kernel_pkg::FlagEncode] ||
+                                 !command_q.flags[cst_kernel_pkg::FlagHash] ||
+                                 command_q.at == '0 ||
+                                 command_q.at > 64'(cst_kernel_pkg::RowBeatsMax));
+  assign keys_two = cells && command_q.flags[cst_kernel_pkg::FlagLong];
   // Its completion may be late: nothing of it is written to the batch's memory, no fence, and what
   // is past its time is the same for what is under way.
   assign overlaps = ((is_rows && !gives && !has_ttl) || is_barrier) &&
                     !command_q.flags[cst_kernel_pkg::FlagFence];
-  assign flag_wrong = command_q.flags[7] ||
-                      (command_q.flags[cst_kernel_pkg::FlagLong] && !compact) ||
+  assign flag_wrong = cells_wrong ||
+                      (command_q.flags[cst_kernel_pkg::FlagLong] && !compact && !cells) ||
                       (compact && (command_q.flags[cst_kernel_pkg::FlagWide] ||
                                    (is_rows && !command_q.flags[cst_kernel_pkg::FlagHash]))) ||
                       (!is_restore && command_q.flags[cst_kernel_pkg::FlagMore]) ||
                       command_q.reserved0 != '0 ||
                       command_q.reserved1 != '0 || (!is_release && command_q.epoch != '0) ||
-                      (!is_release && !is_expire && !is_scan && command_q.at != '0) ||
+                      (!is_release && !is_expire && !is_scan && !cells && command_q.at != '0) ||
                       (!is_rows && !is_expire && !is_scan && command_q.now != '0);
   // Buckets that the image has, each once; a scan ends with the last.
   assign at_wrong = is_expire ? command_q.at >= buckets_all || 64'(command_q.count) > buckets_all
@@ -336,7 +348,7 @@ module cst_kernel_commands #(
 
   // ---- Rows, and results of look-ups ------------------------------------------------------------
   logic row_goes, row_wrong, is_lookup, looks_up, key_goes, lookup_there, rows_over;
-  logic key_held, key_half_q, late_takes;
+  logic key_held, key_half_q, key_second_q, late_takes;
   logic [255:0] key_first_q;
   cst_kernel_pkg::result_t key_result, lookup_result;
 
@@ -347,6 +359,8 @@ module cst_kernel_commands #(
   assign rows_count_o = command_q.count;
   assign rows_compact_o = compact;
   assign rows_long_o = command_q.flags[cst_kernel_pkg::FlagLong];
+  assign rows_cells_o = cells;
+  assign rows_beats_o = command_q.at[3:0];
   for (genvar i = 0; i < cst_state_pkg::Lanes; i++) begin : g_word
     assign rows_words_o[i*3 +: 3] = table1_q[160 + i*4 +: 3];
   end
@@ -358,10 +372,11 @@ module cst_kernel_commands #(
   assign row_goes = stage_q == RowsWait && is_rows && row_valid_i && !row_wrong && !bad_q;
   assign key_goes = stage_q == RowsWait && is_keys && row_valid_i;
   assign row_ready_o = stage_q == RowsWait &&
-                       (is_keys ? key_held || data_ready_i : row_wrong || bad_q || op_ready_i);
+                       (is_keys ? key_held || (data_ready_i && (!keys_two || key_second_q))
+                                : row_wrong || bad_q || op_ready_i);
   // Compact results: two a beat; the first of them is held.
   assign key_held = compact && !key_half_q && left_q != 32'd1;
-  assign rows_over = left_q == '0;
+  assign rows_over = left_q == '0 && rows_over_i;
 
   always_comb begin
     op_o = row_op_i;
@@ -452,7 +467,7 @@ module cst_kernel_commands #(
     key_result.key_bytes = row_op_i.key_bytes;
     key_result.row = row_op_i.row;
     key_result.hash = row_op_i.hash;
-    key_result.key = row_op_i.key;
+    key_result.key = row_key_i[383:0];
   end
 
   // ---- Completions that are late ----------------------------------------------------------------
@@ -570,6 +585,7 @@ module cst_kernel_commands #(
     data_o = key_result;
     if (compact) data_o = {256'b0, key_result[255:0]};
     if (compact && key_half_q) data_o = {key_result[255:0], key_first_q};
+    if (key_second_q) data_o = {384'b0, row_key_i[511:384]};
     if (result_q != NoResult) begin
       data_valid_o = 1'b1;
       data_o = (result_q == FirstBeat) ? lookup_result : result_i.value;
@@ -587,10 +603,12 @@ module cst_kernel_commands #(
   logic [BeatsBits-1:0] beats, key_beats;
 
   assign key_beats = compact ? BeatsBits'((command_q.count + 32'd1) >> 1)
-                             : BeatsBits'(command_q.count);
+                   : keys_two ? {command_q.count[BeatsBits-2:0], 1'b0}
+                              : BeatsBits'(command_q.count);
   assign beats = is_load ? BeatsBits'(cst_kernel_pkg::TableBeats) +
                                {place_beats[BeatsBits-2:0], 1'b0}
                : is_restore || compact ? BeatsBits'((command_q.count + 32'd1) >> 1)
+               : cells ? command_q.count[BeatsBits-1:0] * BeatsBits'(rows_beats_o)
                : rows_wide_o ? {command_q.count[BeatsBits-2:0], 1'b0}
                              : command_q.count[BeatsBits-1:0];
   assign row_taken = row_valid_i && row_ready_o;
@@ -618,8 +636,8 @@ module cst_kernel_commands #(
                                                : 65'({command_q.row, 6'b0}))
                           : is_keys && compact
                               ? {32'b0, 33'({1'b0, command_q.count} + 33'd1) >> 1} << 6
-                          : is_keys ? 65'({command_q.count, 6'b0})
-                                    : 65'({command_q.count, 7'b0}));
+                          : is_keys && !keys_two ? 65'({command_q.count, 6'b0})
+                                                 : 65'({command_q.count, 7'b0}));
         stop_row_q <= command_q.row;
         past_q <= past;
         left_q <= is_scan ? command_q.row : command_q.count;
@@ -688,11 +706,14 @@ module cst_kernel_commands #(
       writes_q <= '0;
       asked_q <= 1'b0;
       key_half_q <= 1'b0;
+      key_second_q <= 1'b0;
     end else begin
       if (stage_q == Descriptor) asked_q <= 1'b0;
       else if (asks_ahead && read_ready_i) asked_q <= 1'b1;
       if (stage_q == Check) key_half_q <= 1'b0;
       else if (row_taken) key_half_q <= key_held;
+      if (stage_q == Check) key_second_q <= 1'b0;
+      else if (keys_two && key_goes && data_ready_i) key_second_q <= !key_second_q;
       writes_q <= writes_q + 16'(write_taken) - 16'(written_i);
       unique case (result_q)
         NoResult: if (lookup_asks && write_ready_i) result_q <= FirstBeat;

@@ -207,7 +207,9 @@ module cst_kernel_core #(
   logic rows_more, record_beat_valid, record_beat_ready, record_valid, record_ready, records_over;
   logic [7:0] record_code;
   cst_state_pkg::op_t record_op;
-  logic rows_compact, rows_long;
+  logic rows_compact, rows_long, rows_cells, rows_over;
+  logic [3:0] rows_beats;
+  logic [511:0] row_key;
   logic [23:0] rows_words;
   logic [63:0] key_k0, key_k1, durable_epoch;
   logic [cst_pkg::ColumnsMax*cst_pkg::ColumnBits-1:0] columns;
@@ -235,6 +237,8 @@ module cst_kernel_core #(
     .data_o(data), .written_i(written),
     .rows_start_o(rows_start), .rows_first_o(rows_first),
     .rows_compact_o(rows_compact), .rows_long_o(rows_long), .rows_words_o(rows_words),
+    .rows_cells_o(rows_cells), .rows_beats_o(rows_beats), .row_key_i(row_key),
+    .rows_over_i(rows_over),
     .rows_encode_o(rows_encode),
     .rows_hash_o(rows_hash), .rows_wide_o(rows_wide), .key_k0_o(key_k0), .key_k1_o(key_k1),
     .columns_o(columns), .columns_last_o(columns_last), .row_beat_valid_o(row_beat_valid),
@@ -260,7 +264,8 @@ module cst_kernel_core #(
   cst_kernel_rows u_rows (
     .clk_i, .rst_ni(run_rst_n), .start_i(rows_start), .first_row_i(rows_first),
     .rows_i(rows_count), .compact_i(rows_compact), .long_i(rows_long), .words_i(rows_words),
-    .encode_i(rows_encode), .hash_i(rows_hash), .wide_i(rows_wide), .key_k0_i(key_k0),
+    .encode_i(rows_encode), .hash_i(rows_hash), .wide_i(rows_wide), .cells_i(rows_cells),
+    .beats_i(rows_beats), .out_key_o(row_key), .over_o(rows_over), .key_k0_i(key_k0),
     .key_k1_i(key_k1), .columns_i(columns), .columns_last_i(columns_last),
     .beat_valid_i(row_beat_valid), .beat_ready_o(row_beat_ready), .beat_i(beat),
     .out_valid_o(row_valid), .out_ready_i(row_ready), .out_op_o(row_op), .out_code_o(row_code)

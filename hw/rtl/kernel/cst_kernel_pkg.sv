@@ -10,7 +10,9 @@ package cst_kernel_pkg;
   localparam int unsigned BeatsBits = 20;
   localparam int unsigned PlacesMax = 4096;
   localparam int unsigned TableBeats = 4;    // in front of the places
-  localparam int unsigned KeyBytes = 16;
+  localparam int unsigned KeyBytes = 16;     // of a table's row
+  localparam int unsigned RowBeatsMax = 8;   // of a row of cells
+  localparam int unsigned ResultKeyBytes = 48;  // of a result's one beat; two hold any key
   localparam int unsigned FlagEncode = 0;
   localparam int unsigned FlagHash = 1;
   localparam int unsigned FlagWide = 2;
@@ -18,6 +20,7 @@ package cst_kernel_pkg;
   localparam int unsigned FlagMore = 4;
   localparam int unsigned FlagCompact = 5;
   localparam int unsigned FlagLong = 6;
+  localparam int unsigned FlagCells = 7;
 
   typedef enum logic [7:0] {
     OpLoad = 8'd1,     // the table: config, control block, columns, places
@@ -34,7 +37,8 @@ package cst_kernel_pkg;
   typedef struct packed {
     logic [63:0] reserved1;
     logic [63:0] epoch;     // a release's delta: its epoch and its end in the log, in bytes
-    logic [63:0] at;        // an expiry's: the first bucket; a scan's: the first slot
+    logic [63:0] at;        // an expiry's: the first bucket; a scan's: the first slot; FlagCells:
+                            // beats of a row
     logic [63:0] now;       // microseconds, signed: what a row's time is compared with
     logic [63:0] results;
     logic [63:0] address;
@@ -92,11 +96,10 @@ package cst_kernel_pkg;
     logic [7:0] kind;
   } compact_t;
 
-  // The first beat of a result; a look-up's second one is the value. Of a compact command's keys
-  // the lower half alone is written.
+  // The first beat of a result; a look-up's second one is the value, a long key goes on there. Of
+  // a compact command's keys the lower half alone is written.
   typedef struct packed {
-    logic [255:0] reserved1;
-    logic [127:0] key;
+    logic [383:0] key;
     logic [63:0] hash;
     logic [31:0] row;
     logic [7:0] reserved0;

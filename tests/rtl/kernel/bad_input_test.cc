@@ -114,6 +114,46 @@ const std::vector<Wrong> wrong_rows = {
     {CST_LIMIT, [](Kernel &, Command &c) { c.count = UINT32_MAX; }},
     {CST_LIMIT, [](Kernel &, Command &c) { c.count = 1u << 20; }}, // no beats, modulo 2^20
 };
+// With one for keys that come as cells, of two beats a row, with results of one beat or two.
+const std::vector<Wrong> wrong_cells = {
+    {CST_USAGE, [](Kernel &, Command &c) { c.at = 0; }},
+    {CST_USAGE, [](Kernel &, Command &c) { c.at = 9; }},
+    {CST_USAGE, [](Kernel &, Command &c) { c.at |= UINT64_C(16) << test_random_below(60); }},
+    {CST_USAGE,
+     [](Kernel &, Command &c) {
+         // Not encoded, not hashed; rows of two beats, records, half a beat.
+         const uint8_t flags[] = {ENCODE, HASH, WIDE, MORE, COMPACT};
+         c.flags ^= flags[test_random_below(5)];
+     }},
+    {CST_USAGE,
+     [](Kernel &, Command &c) {
+         const uint8_t ops[] = {OP_LOAD,   OP_ROWS, OP_BARRIER, OP_RELEASE,
+                                OP_EXPIRE, OP_SCAN, OP_RESTORE};
+         c.op = ops[test_random_below(7)];
+     }},
+    {CST_USAGE,
+     [](Kernel &, Command &c) {
+         uint64_t *const others[] = {&c.now, &c.epoch, &c.reserved1};
+         *others[test_random_below(3)] = UINT64_C(1) << test_random_below(64);
+     }},
+    {CST_USAGE, [](Kernel &k, Command &c) { c.address = k.at(END) - (2 * c.count - 1) * BEAT; }},
+    {CST_USAGE,
+     [](Kernel &k, Command &c) {
+         c.at = 8;
+         c.address = k.at(END) - (8 * c.count - 1) * BEAT;
+     }},
+    {CST_USAGE, [](Kernel &, Command &c) { c.address = UINT64_MAX - 63; }},
+    {CST_USAGE, [](Kernel &, Command &c) { c.results = 0; }},
+    {CST_USAGE, [](Kernel &k, Command &c) { c.results = k.at(END) - (c.count - 1) * BEAT; }},
+    {CST_USAGE,
+     [](Kernel &k, Command &c) {
+         c.flags |= LONG_KEYS;
+         c.results = k.at(END) - (2 * c.count - 1) * BEAT;
+     }},
+    {CST_USAGE, [](Kernel &, Command &c) { c.count = 65536, c.at = 8; }}, // a long way
+    {CST_LIMIT, [](Kernel &, Command &c) { c.count = 65537; }},
+    {CST_LIMIT, [](Kernel &, Command &c) { c.count = 1u << 19; }}, // no beats, modulo 2^20
+};
 const std::vector<Wrong> wrong_loads = {
     {CST_USAGE, [](Kernel &, Command &c) { c.address = not_aligned(c.address); }},
     {CST_USAGE, [](Kernel &k, Command &c) { c.address = k.at(END) - 5 * BEAT; }},
@@ -157,6 +197,17 @@ TEST(a_command_that_cannot_be_says_so_and_changes_nothing) {
             // Of a key there is one beat: two results too many are no wrong keys.
             if (i == 13) command.op = OP_ROWS;
             check_refused(kernel, wrong_rows[i], command);
+        }
+        for (const Wrong &wrong : wrong_cells) {
+            CHECK_EQ(kernel.load().code, CST_OK);
+            CHECK_EQ(kernel.done(kernel.rows(20, KIND_UPSERT)).code, CST_OK);
+            Command command = kernel.rows(20, KIND_UPSERT);
+
+            command.op = OP_KEYS;
+            command.flags |= CELLS | ENCODE | HASH;
+            command.results = kernel.at(RESULTS);
+            command.at = 2;
+            check_refused(kernel, wrong, command);
         }
         for (const Wrong &wrong : wrong_loads) {
             CHECK_EQ(kernel.load().code, CST_OK);

@@ -70,7 +70,8 @@ class Kernel {
     };
 
   public:
-    Kernel()
+    // Without stalls every memory takes and gives a beat a clock.
+    explicit Kernel(bool stalls = true)
         : batch_address_(4096 * (1 + test_random_below(1u << 20))),
           image_((UINT64_C(1) << 36) + 4096 * test_random_below(1u << 20)),
           stride_(CHANNEL_BYTES + 4096 * test_random_below(64)), batch_(END),
@@ -103,7 +104,7 @@ class Kernel {
               bench, bench->s_axi_control_RVALID, bench->s_axi_control_RREADY,
               [this] { return bench->s_axi_control_RDATA; }, Stalls::drawn("control.r")),
           control_(bench) {
-        connect();
+        connect(stalls);
         hard_reset(4);
         start();
     }
@@ -255,6 +256,7 @@ class Kernel {
         }
     }
     uint32_t number() const { return number_; }
+    uint64_t results_first = 0, results_last = 0; // clocks of a command's first and last result
     uint64_t stride() const { return stride_; }
 
     // ---- Commands -------------------------------------------------------------------------------
@@ -391,6 +393,10 @@ class Kernel {
             (offset < COMPLETIONS || (offset >= COMPLETIONS + RING * BEAT && offset < RESULTS)))
             TEST_FAIL("a write at %" PRIx64 " of the batch's memory, over what the host gave",
                       offset);
+        if (port == BATCH_PORT && write && offset >= RESULTS) {
+            if (offset == RESULTS) results_first = bench.clock();
+            results_last = bench.clock();
+        }
         uint8_t *from = port == BATCH_PORT ? memory(offset) : channel(port, offset);
         if (write || !due(port, false, true)) return from;
         memcpy(spoilt_, from, BEAT);
@@ -411,7 +417,7 @@ class Kernel {
 #define KERNEL_CHANNEL(NUMBER)                                                                     \
     AXI_KERNEL_WIRES(wires_[at_port], bench, m_axi_c##NUMBER##_);                                  \
     at_port++
-    void connect() {
+    void connect(bool stalls) {
         uint32_t at_port = 0;
 
         KERNEL_CHANNEL(00);
@@ -435,10 +441,10 @@ class Kernel {
             const std::string name =
                 port == BATCH_PORT ? "m_axi_batch" : "m_axi_c" + std::to_string(port);
             const AxiLatency latency = {1 + uint32_t(test_random_below(40)),
-                                        uint32_t(test_random_below(60))};
+                                        stalls ? uint32_t(test_random_below(60)) : 0};
 
             memories_.push_back(
-                std::make_unique<AxiMemory<Data>>(bench, name, wires_[port], true, latency));
+                std::make_unique<AxiMemory<Data>>(bench, name, wires_[port], stalls, latency));
             checkers_.push_back(std::make_unique<AxiChecker<Data>>(bench, name, wires_[port], 16));
             memories_[port]->place = [this, port](uint64_t address, bool write) {
                 return place(port, address, write);

@@ -35,7 +35,16 @@ enum : uint8_t {
     OP_SCAN = 8,
     OP_RESTORE = 9,
 };
-enum : uint8_t { FENCE = 8, MORE = 16 };
+enum : uint8_t {
+    ENCODE = 1,
+    HASH = 2,
+    WIDE = 4,
+    FENCE = 8,
+    MORE = 16,
+    COMPACT = 32,
+    LONG_KEYS = 64,
+    CELLS = 128,
+};
 enum : uint8_t { KIND_UPSERT = 0, KIND_DELETE = 1, KIND_LOOKUP = 2, KIND_NONE = 255 };
 
 constexpr uint32_t BEAT = 64, RING_BITS = 3, RING = 1u << RING_BITS;
