@@ -94,6 +94,10 @@ class Bench(unittest.TestCase):
             if line["bench"] in rates:
                 rate, count = rates[line["bench"]]
                 self.assertAlmostEqual(line[rate], line["params"][count] / line["cycles"], delta=1e-3)
+        strings = {line["params"]["bytes"]: line["bytes_per_clock"] for line in found
+                   if line["params"].get("schema") == "string"}
+        self.assertEqual(set(strings), {16, 48, 62})
+        self.assertGreater(strings[48], 14)
         updates = [line for line in found if line["bench"] == "rtl.update"]
         self.assertEqual({(line["params"]["workload"], line["params"]["entry_bytes"])
                           for line in updates},

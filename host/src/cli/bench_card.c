@@ -21,6 +21,8 @@ enum {
     FILL_EPOCH_ROWS = 1 << 20,
     CHANNELS = 16,
     DEPTH = 8,
+    COLUMNS = 4, // of ROWS_MAX words
+    STRING_ROWS_MAX = 8192,
 };
 
 // What a channel of HBM2 gives at random, reads and writes of 64 bytes mixed: measured on a U280 by
@@ -40,7 +42,7 @@ typedef struct card_bench {
     cst_schema keys;
     uint64_t entries;
     uint32_t entry_bytes;
-    bench_memory columns; // keys, amounts, sources' second column
+    bench_memory columns; // keys, amounts, sources' second column; what keys need besides
 } card_bench;
 
 static uint64_t *column_of(const card_bench *c, uint32_t column) {
@@ -318,39 +320,88 @@ static cst_code measure_barrier(card_bench *c, uint32_t rows, cst_err *err) {
 
 // ---- Keys ---------------------------------------------------------------------------------------
 
+// The clocks of a command for the keys and hashes of a batch of one column.
+static cst_code keys_clocks(card_bench *c, const cst_batch *batch, uint64_t *cycles_out,
+                            cst_err *err) {
+    cst_keys keys = {.bytes = (uint8_t *)column_of(c, 2),
+                     .bytes_capacity = (size_t)2 * ROWS_MAX * sizeof(uint64_t),
+                     .offsets = (uint32_t *)(void *)(column_of(c, 1) + ROWS_MAX / 2)};
+    const cst_command command = {.ops = CST_OP_ENCODE | CST_OP_HASH,
+                                 .batch = batch,
+                                 .hash_key = {1, 2},
+                                 .rows = {.rows_count = batch->rows_count},
+                                 .keys_out = &keys,
+                                 .hashes_out = column_of(c, 1)};
+    cst_completion done;
+    cst_code code = CST_OK;
+
+    for (uint32_t i = 0; i < 2 && code == CST_OK; i++) { // the first opens the card
+        *cycles_out = clocks_of(c);
+        code = cst_device_run(c->queue, &command, &done, err);
+    }
+    *cycles_out = clocks_of(c) - *cycles_out;
+    return code;
+}
+
 static cst_code measure_keys(card_bench *c, const char *schema_text, cst_err *err) {
-    uint64_t *hashes = column_of(c, 1);
-    uint8_t *bytes = (uint8_t *)column_of(c, 2);
-    cst_keys keys = {.bytes = bytes, .bytes_capacity = (size_t)ROWS_MAX * sizeof(uint64_t)};
     const uint32_t rows = rows_count_of(c) / 2; // of up to 16 bytes
     cst_column_data column = {.values = {column_of(c, 0), 0}};
     cst_schema schema;
-    cst_batch batch = {.schema = &schema, .rows_count = rows, .columns = &column};
-    const cst_command command = {.ops = CST_OP_ENCODE | CST_OP_HASH,
-                                 .batch = &batch,
-                                 .hash_key = {1, 2},
-                                 .rows = {.rows_count = rows},
-                                 .keys_out = &keys,
-                                 .hashes_out = hashes};
+    const cst_batch batch = {.schema = &schema, .rows_count = rows, .columns = &column};
     bench_params params = {0};
-    cst_completion done;
     char fields[128];
     uint64_t cycles = 0;
     cst_code code = cst_schema_parse(schema_text, &schema, err);
 
+    if (code != CST_OK) return code;
     column.values.bytes = (size_t)rows * cst_column_value_bytes(&schema.columns[0]);
     for (uint32_t r = 0; r < ROWS_MAX; r++) column_of(c, 0)[r] = key_of(c, r);
-    for (uint32_t i = 0; i < 2 && code == CST_OK; i++) { // the first opens the card
-        cycles = clocks_of(c);
-        code = cst_device_run(c->queue, &command, &done, err);
-    }
-    cycles = clocks_of(c) - cycles;
+    code = keys_clocks(c, &batch, &cycles, err);
     if (code != CST_OK) return code;
     bench_params_text(&params, "schema", schema_text);
     bench_params_u64(&params, "keys", rows);
     (void)snprintf(fields, sizeof fields, "\"keys_per_clock\":%.3f", (double)rows / (double)cycles);
     line(c, "rtl.encode", &params, cycles, fields);
     return CST_OK;
+}
+
+// Strings of one length, in letters.
+static cst_code measure_strings(card_bench *c, uint32_t bytes, cst_err *err) {
+    const uint32_t wanted = rows_count_of(c) / 2;
+    const uint32_t rows = wanted < STRING_ROWS_MAX ? wanted : STRING_ROWS_MAX;
+    uint8_t *text = (uint8_t *)column_of(c, 0);
+    int32_t *offsets = (int32_t *)(void *)(column_of(c, 1) + ROWS_MAX / 4);
+    const cst_column_data column = {.values = {text, (size_t)rows * bytes},
+                                    .offsets = {offsets, ((size_t)rows + 1) * sizeof *offsets}};
+    cst_schema schema;
+    const cst_batch batch = {.schema = &schema, .rows_count = rows, .columns = &column};
+    bench_params params = {0};
+    char fields[128];
+    uint64_t cycles = 0;
+    cst_code code = cst_schema_parse("string", &schema, err);
+
+    if (code != CST_OK) return code;
+    for (uint32_t i = 0; i < rows * bytes; i++) text[i] = (uint8_t)('a' + key_of(c, i) % 26);
+    for (uint32_t r = 0; r <= rows; r++) offsets[r] = (int32_t)(r * bytes);
+    code = keys_clocks(c, &batch, &cycles, err);
+    if (code != CST_OK) return code;
+    bench_params_text(&params, "schema", "string");
+    bench_params_u64(&params, "bytes", bytes);
+    bench_params_u64(&params, "keys", rows);
+    (void)snprintf(fields, sizeof fields, "\"keys_per_clock\":%.3f,\"bytes_per_clock\":%.2f",
+                   (double)rows / (double)cycles, (double)rows * bytes / (double)cycles);
+    line(c, "rtl.encode", &params, cycles, fields);
+    return CST_OK;
+}
+
+static cst_code measure_encode(card_bench *c, cst_err *err) {
+    static const uint32_t lengths[] = {16, 48, 62}; // 62: the longest that has a key of 64 bytes
+    cst_code code = measure_keys(c, "u64", err);
+
+    if (code == CST_OK) code = measure_keys(c, "u128", err);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths && code == CST_OK; i++)
+        code = measure_strings(c, lengths[i], err);
+    return code;
 }
 
 // ---- All ----------------------------------------------------------------------------------------
@@ -388,14 +439,11 @@ cst_code bench_card(bench *b, cst_err *err) {
     cst_code code = cst_device_open("sim:", &c.device, err);
 
     if (code != CST_OK) return code;
-    code = bench_memory_take(&c.columns, (size_t)3 * ROWS_MAX * sizeof(uint64_t), err);
+    code = bench_memory_take(&c.columns, (size_t)COLUMNS * ROWS_MAX * sizeof(uint64_t), err);
     if (code == CST_OK) code = cst_queue_open(c.device, &options, &c.queue, err);
     if (code == CST_OK) code = cst_schema_parse("u64", &c.keys, err);
     c.entries = b->sizes[0];
-    if (code == CST_OK && bench_wanted(b, "rtl.encode")) {
-        code = measure_keys(&c, "u64", err);
-        if (code == CST_OK) code = measure_keys(&c, "u128", err);
-    }
+    if (code == CST_OK && bench_wanted(b, "rtl.encode")) code = measure_encode(&c, err);
     if (code == CST_OK && (bench_wanted(b, "rtl.update") || bench_wanted(b, "rtl.barrier")))
         code = measure_tables(&c, err);
     cst_queue_close(c.queue);
