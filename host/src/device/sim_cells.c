@@ -239,7 +239,8 @@ cst_code sim_cells_run(sim_queue *queue, const cst_command *command, cst_complet
         sim_completion done;
 
         code = sim_run(queue, &rows, &done);
-        // Of a row: each has its own.
+        if (code != CST_OK) queue->keys_loaded = false; // the card has stopped: it is loaded again
+        // Of a row: each has its own. Stopped, the card goes on with keys.
         if (code == CST_KEY_TOO_LONG || code == CST_BATCH) code = CST_OK;
         if (code == CST_OK) code = piece_take(queue, &piece);
         if (code == CST_OK) out->rows_done = piece.to;
