@@ -223,6 +223,21 @@ TEST(a_row_that_does_not_fit_its_beats_is_wrong_and_the_others_are_not) {
     kernel.check_works();
 }
 
+// Its results are there long before: what memory still owes is of this command, not of the next.
+TEST(beats_that_hold_no_cell_are_taken_before_the_command_is_over) {
+    const cst_schema schema = parse_schema("u64");
+
+    repeat(8, [&] {
+        Kernel kernel;
+
+        for (uint32_t i = 0; i < 4; i++) {
+            load_columns(kernel, schema);
+            check_rows(kernel, schema, {random_row(schema)}, BEATS_MAX, i % 2);
+        }
+        kernel.check_works();
+    });
+}
+
 TEST(keys_of_49_bytes_want_two_beats_and_65_are_too_many) {
     const cst_schema schema = parse_schema("string");
     Kernel kernel;
