@@ -39,9 +39,13 @@ typedef int64_t key_signed8 __attribute__((vector_size(KEY_VECTOR)));
         KEY_TURN2((b) + 10), KEY_TURN2((b) + 12), KEY_TURN2((b) + 14)
 #define KEY_IN16_4(b) KEY_TURN4(b), KEY_TURN4((b) + 4), KEY_TURN4((b) + 8), KEY_TURN4((b) + 12)
 #define KEY_IN16_8(b) KEY_TURN8(b), KEY_TURN8((b) + 8)
+#define KEY_UP4(b) (b), (b) + 1, (b) + 2, (b) + 3
+#define KEY_UP16(b) KEY_UP4(b), KEY_UP4((b) + 4), KEY_UP4((b) + 8), KEY_UP4((b) + 12)
 #if KEY_VECTOR == 32
+#define KEY_PLACES ((key_octets){KEY_UP16(0), KEY_UP16(16)})
 #define KEY_TURN(x, in16) __builtin_shufflevector(x, x, in16(0), in16(16))
 #else
+#define KEY_PLACES ((key_octets){KEY_UP16(0), KEY_UP16(16), KEY_UP16(32), KEY_UP16(48)})
 #define KEY_TURN(x, in16) __builtin_shufflevector(x, x, in16(0), in16(16), in16(32), in16(48))
 #endif
 
@@ -55,11 +59,14 @@ KEY_INLINE void key_store(uint8_t *bytes, key_octets v) {
     memcpy(bytes, &v, sizeof v);
 }
 
-// head at every `width` bytes, rest between.
-KEY_INLINE key_octets key_mask(uint8_t head, uint8_t rest, uint32_t width) {
-    uint8_t bytes[KEY_VECTOR];
-    for (uint32_t i = 0; i < KEY_VECTOR; i++) bytes[i] = i % width ? rest : head;
-    return key_load(bytes);
+// head at every `width` bytes, a power of two; rest between. An array would do, but gcc 12 loads it
+// as if it were aligned to 64 bytes, which it is not in the frames that AddressSanitizer makes
+// (gcc's bug 110027).
+KEY_INLINE key_octets key_mask(uint8_t head, uint8_t rest, uint8_t width) {
+    const key_octets zero = {0};
+    const key_octets is_head = (key_octets)((KEY_PLACES & (zero + (uint8_t)(width - 1))) == zero);
+
+    return ((zero + head) & is_head) | ((zero + rest) & ~is_head);
 }
 
 KEY_INLINE key_octets key_order_f64(key_octets octets) {
@@ -112,7 +119,7 @@ KEY_INLINE key_octets key_turn(key_octets x, csti_key_kind kind) {
 }
 
 // `kind` is a constant where this is inlined, so each kind gets a loop of its own.
-KEY_INLINE void key_column(csti_key_kind kind, uint32_t width, const csti_key_plan *plan,
+KEY_INLINE void key_column(csti_key_kind kind, uint8_t width, const csti_key_plan *plan,
                            const uint8_t *values, size_t count, uint8_t *out) {
     const key_octets mask =
         key_mask(kind == CSTI_KEY_BYTES ? plan->rest : plan->head, plan->rest, width);

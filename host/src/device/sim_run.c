@@ -189,8 +189,10 @@ cst_code sim_run_load(sim_queue *queue, sim_table *table) {
     cst_code code;
 
     if (queue->table == table && table->loaded) return CST_OK;
-    if (queue->table != table) table_leave(queue);
-    if (queue->table != table) table->placed = false;
+    if (queue->table != table) {
+        table_leave(queue);
+        table->placed = false;
+    }
     queue->table = table;
     queue->keys_loaded = false;
     command.count = sim_image_pack(table, batch_at(queue, SIM_TABLE_AT));

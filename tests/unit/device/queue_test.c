@@ -188,8 +188,8 @@ TEST(tables_of_a_queue_take_turns_in_flight) {
                 CHECK_EQ(value[0], FIXTURE_DEPTH / 2);
             }
             CHECK(!fixture_get(&tables[t], rows[1 - t]->keys[0], value));
-            free(rows[t]);
         }
+        for (int t = 0; t < 2; t++) free(rows[t]);
         cst_device_table_close(tables[1].table);
     }
 }
