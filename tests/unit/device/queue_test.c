@@ -176,11 +176,9 @@ TEST(tables_of_a_queue_take_turns_in_flight) {
         uint64_t value[3];
 
         CHECK_OK(cst_device_table_open(f.queue, &options, &f.keys, &tables[1].table, NULL));
-        for (int i = 0; i < FIXTURE_DEPTH; i++) {
-            const cst_command apply = fixture_apply(&tables[i % 2], rows[i % 2]);
-
-            fixture_submit(&f, &apply);
-        }
+        const cst_command applies[2] = {fixture_apply(&tables[0], rows[0]),
+                                        fixture_apply(&tables[1], rows[1])};
+        for (int i = 0; i < FIXTURE_DEPTH; i++) fixture_submit(&f, &applies[i % 2]);
         for (int i = 0; i < FIXTURE_DEPTH; i++) CHECK_CODE(fixture_next(&f).code, CST_OK);
         for (int t = 0; t < 2; t++) {
             for (uint64_t r = 0; r < 100; r++) {
