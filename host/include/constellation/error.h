@@ -100,6 +100,10 @@ extern "C" {
     X(BARRIER_BUSY, 150, "a barrier is still pending", "wait until it was taken")                  \
     X(ALIGN_LIMIT, 151, "alignment buffered more than it may", "raise the bound")                  \
     X(ALIGN_TIMEOUT, 152, "alignment took longer than it may", "see the input it waits for")       \
+    X(WAL_CORRUPT, 160, "a write-ahead log is damaged before its end", "restore the file named")   \
+    X(WAL_VERSION, 161, "a write-ahead log of a newer version", "use a newer program")             \
+    X(WAL_GAP, 162, "records of a write-ahead log are missing", "restore the files named")         \
+    X(WAL_FULL, 163, "a write-ahead log's bound is used up", "wait for a checkpoint, or raise it") \
     X(INTERNAL, 99, "an invariant does not hold", "please report this")
 
 typedef enum cst_code {
