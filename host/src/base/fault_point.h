@@ -53,7 +53,15 @@
     X(sink_temporary) /* written, not renamed */                                                   \
     X(sink_renamed)                                                                                \
     X(file_temporary) /* object store file: written, not linked */                                 \
-    X(file_linked)
+    X(file_linked)                                                                                 \
+    X(wal_recovered)    /* the folder is read, this owner has no file in it yet */                 \
+    X(wal_file_written) /* a new file, synced, without its name */                                 \
+    X(wal_file_named)                                                                              \
+    X(wal_deleting)     /* between two files that are deleted */                                   \
+    X(wal_group)        /* before a group is written */                                            \
+    X(wal_group_middle) /* half of it is */                                                        \
+    X(wal_written)      /* it is written, not synced */                                            \
+    X(wal_synced)       /* and nobody was told */
 
 typedef enum csti_fault_point {
 #define CSTI_FAULT_ENUM(name) CSTI_FAULT_##name,

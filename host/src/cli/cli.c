@@ -48,6 +48,9 @@ int cli_status_of(cst_code code) {
     case CST_SEGMENT_RECORD:
     case CST_SEGMENT_BASE:
     case CST_STORE_CORRUPT:
+    case CST_WAL_CORRUPT:
+    case CST_WAL_VERSION:
+    case CST_WAL_GAP:
     case CST_META_CORRUPT:
     case CST_META_VERSION:
     case CST_META_MISSING:

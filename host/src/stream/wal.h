@@ -79,13 +79,13 @@ typedef struct csti_wal_options {
     // the log had). Positions go on at `from`.
     bool may_be_missing;
     uint64_t interval_ns; // 0: always
-    // Powers of two not needed; 0: as above. A record with its head fits memory_bytes, the memory a
-    // file, four files the disk's bound: else LIMIT.
+    // 0: as above. A record with its head fits memory_bytes, the memory a file, four files the
+    // disk's bound: else LIMIT.
     uint64_t memory_bytes, file_bytes, disk_bytes_max;
     // Every record from `from` on, in order, while open verifies it: what it says is lost if open
     // fails afterwards. NULL: nobody asks. What it fails with, open fails with.
     cst_code (*recovered)(void *context, const csti_wal_record *record, cst_err *err);
-    // `written`, `durable` or `safe` have moved, or memory is free again, or the writer has failed.
+    // `safe` has moved, or memory that was full has room again, or the writer has failed.
     // It only wakes somebody (csti_park_fd_wake). NULL: nobody waits.
     void (*woken)(void *context);
     void *context;
@@ -132,8 +132,7 @@ uint64_t csti_wal_safe(const csti_wal *wal);    // may be answered, by the polic
 CST_CHECK_RESULT cst_code csti_wal_failure(const csti_wal *wal, cst_err *err);
 
 typedef struct csti_wal_stats {
-    uint64_t records, bytes; // appended by this owner, with heads
-    uint64_t syncs, rolls;
+    uint64_t syncs, rolls; // by this owner
     uint64_t files;
     uint64_t used_bytes; // of disk_bytes_max: files and what waits in memory
     uint64_t disk_bytes_max;
