@@ -71,7 +71,7 @@ static void options_take(csti_checkpointer *c, const csti_checkpointer_options *
 static cst_code checkpoints_open(csti_checkpointer *c, cst_err *err) {
     const size_t texts_max =
         (size_t)c->options.splits_count * 2 * (CSTI_MANIFEST_TEXT_BYTES_MAX + 1) +
-        2 * (size_t)CSTI_ARENA_CHUNK_BYTES;
+        2 * (size_t)CSTI_ARENA_CHUNK_BYTES + CSTI_MANIFEST_BYTES_MAX;
 
     c->checkpoints = calloc(c->options.epochs_max, sizeof *c->checkpoints);
     c->order = calloc(c->options.epochs_max, sizeof(csti_checkpoint *));

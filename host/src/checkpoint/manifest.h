@@ -29,7 +29,8 @@ enum {
     CSTI_MANIFEST_BYTES_MAX = 16 << 20,
     CSTI_MANIFEST_PARTITIONS_MAX = 4096,
     CSTI_MANIFEST_SPLITS_MAX = 4096,
-    CSTI_MANIFEST_TEXT_BYTES_MAX = 4096, // of each text; names are object names
+    CSTI_MANIFEST_TEXT_BYTES_MAX = 4096,      // of each text; names are object names
+    CSTI_MANIFEST_OFFSET_BYTES_MAX = 8 << 20, // of a split's offset: it may name many producers
 };
 #define CSTI_MANIFEST_NUMBER_MAX ((uint64_t)INT64_MAX) // of ids, epochs, tenures, counts
 

@@ -25,19 +25,23 @@ static cst_code wrong_at(const checker *c, cst_code code) {
     return cst_fail_at(c->err, code, "manifest %s", c->name);
 }
 
-static cst_code check_text(const checker *c, const char *path, const char *text) {
+static cst_code check_text_of(const checker *c, const char *path, const char *text,
+                              uint32_t bytes_max) {
     if (!text) return WRONG(c, "%s: is missing", path);
-    const size_t count = strnlen(text, CSTI_MANIFEST_TEXT_BYTES_MAX + 1);
+    const size_t count = strnlen(text, (size_t)bytes_max + 1);
 
     if (count == 0) return WRONG(c, "%s: is empty", path);
-    if (count > CSTI_MANIFEST_TEXT_BYTES_MAX)
-        return WRONG(c, "%s: is longer than %u bytes", path, CSTI_MANIFEST_TEXT_BYTES_MAX);
+    if (count > bytes_max) return WRONG(c, "%s: is longer than %u bytes", path, bytes_max);
     if (csti_utf8_error_at((const uint8_t *)text, count) != count)
         return WRONG(c, "%s: is not UTF-8", path);
     for (size_t i = 0; i < count; i++)
         if ((uint8_t)text[i] < ' ' || text[i] == 0x7f)
             return WRONG(c, "%s: holds a control character", path);
     return CST_OK;
+}
+
+static cst_code check_text(const checker *c, const char *path, const char *text) {
+    return check_text_of(c, path, text, CSTI_MANIFEST_TEXT_BYTES_MAX);
 }
 
 static cst_code check_number(const checker *c, const char *path, uint64_t number, uint64_t least) {
@@ -230,7 +234,8 @@ static cst_code check_splits(const checker *c, const csti_manifest *manifest) {
             code =
                 WRONG(c, "%s: \"%s\" does not sort behind the one before it", path, split->split);
         snprintf(path, sizeof path, "splits[%u].offset", i);
-        if (code == CST_OK) code = check_text(c, path, split->offset);
+        if (code == CST_OK)
+            code = check_text_of(c, path, split->offset, CSTI_MANIFEST_OFFSET_BYTES_MAX);
         if (code == CST_OK) code = check_offset(c, i, split->offset);
         if (code != CST_OK) return code;
     }

@@ -195,8 +195,8 @@ static cst_code split_next(csti_split *base, uint32_t rows_max, cst_batch *out, 
     return code;
 }
 
-static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]) {
-    csti_split_offset(((const feed_split *)base)->generator, out);
+static const char *split_offset(csti_split *base) {
+    return csti_split_offset(((feed_split *)base)->generator);
 }
 
 static void split_stats(const csti_split *base, csti_split_stats *out) {

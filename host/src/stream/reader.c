@@ -266,7 +266,9 @@ static cst_code positions_give(csti_reader *reader, cst_err *err) {
         place->split = split->name;
         place->watermark_us = split->watermark_us;
         place->ended = split->ended;
-        csti_split_offset(split->split, place->offset);
+        place->offset = csti_split_offset(split->split);
+        if (!place->offset)
+            return cst_fail(err, CST_NO_MEMORY, "split %s: its offset", split->name);
         code = reader->options.cut(reader->options.context, reader->barrier, place, err);
         if (code != CST_OK) return cst_fail_at(err, code, "split %s", split->name);
     }

@@ -48,7 +48,7 @@ typedef struct csti_reader_split {
 // Where a split stands at a cut.
 typedef struct csti_reader_position {
     const char *split;
-    char offset[CSTI_OFFSET_BYTES_MAX];
+    const char *offset; // both hold until the call is over
     int64_t watermark_us;
     bool ended;
 } csti_reader_position;

@@ -68,8 +68,8 @@ cst_code csti_split_row_fail(csti_split *split, uint32_t row, cst_code code, cst
     return source->row_fail ? source->row_fail(split, row, code, err) : code;
 }
 
-void csti_split_offset(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]) {
-    split->source->ops->split_offset(split, out);
+const char *csti_split_offset(csti_split *split) {
+    return split->source->ops->split_offset(split);
 }
 
 void csti_split_stats_read(const csti_split *split, csti_split_stats *out) {

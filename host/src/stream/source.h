@@ -28,7 +28,7 @@
 
 enum {
     CSTI_SPLIT_NAME_BYTES = 256,
-    CSTI_OFFSET_BYTES_MAX = 1024,
+    CSTI_OFFSET_BYTES_MAX = 1024, // of kinds whose offsets are a few numbers, with a NUL
     CSTI_COLUMN_NAME_BYTES = 64,
     CSTI_SPLITS_MAX = 65536,
     CSTI_STRIPES_MAX = 1024,
@@ -85,8 +85,9 @@ CST_CHECK_RESULT cst_code csti_split_next(csti_split *split, uint32_t rows_max, 
 // or the row's number. Gives `code` back; the batch is gone.
 CST_CHECK_RESULT cst_code csti_split_row_fail(csti_split *split, uint32_t row, cst_code code,
                                               cst_err *err);
-// The offset behind the batch last handed out, as text with a NUL.
-void csti_split_offset(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]);
+// The offset behind the batch last handed out, as text; it holds until the split's next call. NULL:
+// no memory for it.
+const char *csti_split_offset(csti_split *split);
 
 typedef struct csti_split_stats {
     uint64_t rows, bytes;

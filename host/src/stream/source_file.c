@@ -39,6 +39,7 @@ typedef struct file_split {
     size_t batch_bytes; // of text, of the last batch: with less left over, more is read first
     uint64_t first_byte;
     uint64_t rows;
+    char offset[CSTI_OFFSET_BYTES_MAX]; // as it was asked for last
 } file_split;
 
 static const char *const offset_names[] = {"device", "inode", "byte", "head", "line", "unended"};
@@ -287,8 +288,8 @@ static cst_code split_row_fail(csti_split *base, uint32_t row, cst_code code, cs
                       err);
 }
 
-static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]) {
-    const file_split *split = (const file_split *)base;
+static const char *split_offset(csti_split *base) {
+    file_split *split = (file_split *)base;
     csti_file_place place;
     uint64_t values[OFFSET_FIELDS];
 
@@ -299,7 +300,9 @@ static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]
     values[OFFSET_HEAD] = place.head;
     values[OFFSET_LINE] = place.line;
     values[OFFSET_UNENDED] = place.unended;
-    csti_offset_write(offset_names, values, place.unended ? OFFSET_FIELDS : OFFSET_NEEDED, out);
+    csti_offset_write(offset_names, values, place.unended ? OFFSET_FIELDS : OFFSET_NEEDED,
+                      split->offset);
+    return split->offset;
 }
 
 static void split_stats(const csti_split *base, csti_split_stats *out) {

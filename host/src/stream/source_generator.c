@@ -26,6 +26,7 @@ typedef struct generator_split {
     uint64_t row;       // the next; always one of this stripe's
     uint64_t batch_row; // the first of the last batch
     csti_split_stats stats;
+    char offset[CSTI_OFFSET_BYTES_MAX]; // as it was asked for last
 } generator_split;
 
 #define GENERATOR_ROW_MAX (UINT64_C(1) << 56)
@@ -196,12 +197,13 @@ static cst_code split_row_fail(csti_split *base, uint32_t row, cst_code code, cs
     return cst_fail_at(err, code, "row %" PRIu64, ((generator_split *)base)->batch_row + row);
 }
 
-static void split_offset(const csti_split *base, char out[CSTI_OFFSET_BYTES_MAX]) {
-    const generator_split *split = (const generator_split *)base;
+static const char *split_offset(csti_split *base) {
+    generator_split *split = (generator_split *)base;
     uint64_t values[OFFSET_FIELDS];
 
     offset_fill(split, values);
-    csti_offset_write(offset_names, values, OFFSET_FIELDS, out);
+    csti_offset_write(offset_names, values, OFFSET_FIELDS, split->offset);
+    return split->offset;
 }
 
 static void split_stats(const csti_split *base, csti_split_stats *out) {

@@ -18,7 +18,7 @@ typedef struct csti_source_ops {
     // 1 <= rows_max <= batch_rows
     cst_code (*split_next)(csti_split *split, uint32_t rows_max, cst_batch *out, bool *ended_out,
                            cst_err *err);
-    void (*split_offset)(const csti_split *split, char out[CSTI_OFFSET_BYTES_MAX]);
+    const char *(*split_offset)(csti_split *split);
     void (*split_stats)(const csti_split *split, csti_split_stats *out);
 } csti_source_ops;
 

@@ -520,6 +520,31 @@ TEST(a_name_that_expands_beyond_the_longest_is_refused) {
     CHECK(strstr(err.text, "partitions[0].segments[0].name: is longer than 512 bytes"));
 }
 
+// As long as it may be, or one byte more.
+static cst_code offset_read_back(size_t bytes, cst_err *err) {
+    const size_t text_bytes = bytes + 16;
+    char *offset = malloc(text_bytes);
+    cst_code code;
+
+    CHECK(offset);
+    memcpy(offset, "{\\\"ids\\\":\\\"", 11);
+    memset(offset + 11, 'p', bytes);
+    memcpy(offset + 11 + bytes, "\\\"}", 4);
+    code = read_changed("{\\\"row\\\":5000000}", offset, err);
+    free(offset);
+    return code;
+}
+
+TEST(an_offset_may_be_longer_than_other_texts_and_has_a_bound_of_its_own) {
+    enum { REST_BYTES = CSTI_MANIFEST_OFFSET_BYTES_MAX - 10 };
+    cst_err err = {.code = CST_OK};
+
+    CHECK_OK(offset_read_back(CSTI_MANIFEST_TEXT_BYTES_MAX, &err));
+    CHECK_OK(offset_read_back(REST_BYTES, &err));
+    CHECK_CODE(offset_read_back(REST_BYTES + 1, &err), CST_MANIFEST);
+    CHECK(strstr(err.text, "splits[1].offset: is longer than 8388608 bytes"));
+}
+
 TEST(a_newer_version_is_told_from_a_malformed_one) {
     CHECK_CODE(read_changed("\"version\":1", "\"version\":2,\"news\":1", NULL),
                CST_MANIFEST_VERSION);

@@ -65,6 +65,7 @@ static cst_code cut_take(void *context, csti_barrier barrier, const csti_reader_
     CHECK(f->positions_count < SEEN_MAX);
     f->positions[f->positions_count] = *position;
     f->positions[f->positions_count].split = strdup(position->split);
+    f->positions[f->positions_count].offset = strdup(position->offset);
     f->positions_count++;
     return f->cut_code;
 }
@@ -155,8 +156,10 @@ static void fixture_close(fixture *f) {
     csti_source_close(f->source);
     cst_queue_close(f->queue);
     cst_device_close(f->device);
-    for (uint64_t i = 0; i < f->positions_count; i++)
+    for (uint64_t i = 0; i < f->positions_count; i++) {
         free((void *)(uintptr_t)f->positions[i].split);
+        free((void *)(uintptr_t)f->positions[i].offset);
+    }
 }
 
 static void message_take(fixture *f, uint32_t p, const csti_message *message) {
