@@ -493,6 +493,7 @@ bool csti_checkpointer_released(csti_checkpointer *checkpointer, uint32_t partit
     csti_checkpointer_lock(c);
     if (queue->count > 0 && queue->cuts[0].is_released) {
         *cut_out = queue->cuts[0].given;
+        cut_out->checksum = queue->cuts[0].segment.checksum;
         queue->count--;
         memmove(queue->cuts, queue->cuts + 1, queue->count * sizeof *queue->cuts);
         is_there = true;

@@ -55,7 +55,8 @@ typedef struct csti_cut {
     uint64_t delta_bytes;
     int64_t watermark_us;
     uint64_t rows_count;
-    void *token; // the partition's own; comes back with the release
+    void *token;       // the partition's own; comes back with the release
+    uint32_t checksum; // with the release: of the segment that it is now
 } csti_cut;
 
 // The output of a committed checkpoint: its new segments of one partition, in order of epochs.

@@ -59,6 +59,7 @@ typedef struct job_worker {
 
     cst_queue *queue;
     cst_device_table *table;
+    csti_keeper *keeper; // of its rows
     csti_partition *partition;
     uint64_t epoch_next;
     job_cut *cuts; // oldest first

@@ -301,18 +301,18 @@ static cst_code table_open(job_worker *worker, cst_err *err) {
 static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
     job_worker *worker = context;
     csti_job *job = worker->job;
-    const cst_table *image = cst_device_table_view(worker->table);
     job_cut **last = &worker->cuts;
     size_t ranges_count = 0;
     job_cut *cut;
     cst_code code;
 
-    cst_table_delta_ranges(image, &sealed->delta, NULL, 0, &ranges_count);
+    csti_keeper_delta_ranges(worker->keeper, &sealed->delta, NULL, 0, &ranges_count);
     cut = calloc(1, sizeof *cut + ranges_count * sizeof *cut->ranges);
     if (!cut) return cst_fail(err, CST_NO_MEMORY, "%zu ranges of a delta", ranges_count);
     cut->delta = sealed->delta;
     cut->ranges_count = ranges_count;
-    cst_table_delta_ranges(image, &sealed->delta, cut->ranges, ranges_count, &cut->ranges_count);
+    csti_keeper_delta_ranges(worker->keeper, &sealed->delta, cut->ranges, ranges_count,
+                             &cut->ranges_count);
     for (size_t r = 0; r < cut->ranges_count; r++) cut->bytes += cut->ranges[r].count;
     while (*last) last = &(*last)->next;
     *last = cut;
@@ -348,6 +348,7 @@ static bool released(void *context, cst_delta *out) {
     assert(*link);
     *link = (*link)->next;
     *out = ((job_cut *)cut.token)->delta;
+    csti_keeper_committed(worker->keeper, cut.checksum);
     free(cut.token);
     return true;
 }
@@ -393,6 +394,7 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .partition = worker->number,
         .clock = job->clock,
         .guard = &job->guard,
+        .keeper = worker->keeper,
         .queue = worker->queue,
         .table = worker->table,
         .key = &job->key.schema,
@@ -525,6 +527,8 @@ cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
     cst_code code = cst_queue_open(job->device, NULL, &worker->queue, err);
 
     if (code == CST_OK) code = table_open(worker, err);
+    if (code == CST_OK)
+        code = csti_keeper_table_open(worker->queue, worker->table, &worker->keeper, err);
     if (code == CST_OK) code = partition_open(worker, err);
     if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, worker->number);
     return worker->number < job->readers_count ? reader_make(worker, err) : CST_OK;
@@ -535,6 +539,7 @@ void csti_job_tasks_close(job_worker *worker) {
     operators_close(worker->operators);
     cst_queue_close(worker->reader_queue);
     csti_partition_close(worker->partition);
+    csti_keeper_close(worker->keeper);
     cst_device_table_close(worker->table);
     cst_queue_close(worker->queue);
     for (job_cut *next = worker->cuts; next;) {

@@ -31,14 +31,15 @@ struct csti_partition {
     csti_channel *inputs[CSTI_ALIGNER_INPUTS_MAX];
     csti_parker *senders[CSTI_ALIGNER_INPUTS_MAX];
     csti_aligner *aligner;
-    cst_driver *driver;
+    csti_keeper *keeper;
+    bool keeper_is_own;
     cst_code failed;
     cst_err failure;
     uint32_t next_input;
     bool ended;       // nothing comes any more
-    bool has_aligned; // `aligned` waits for the driver
+    bool has_aligned; // `aligned` waits for the keeper
     csti_aligned aligned;
-    partition_barrier barriers[CSTI_PARTITION_BARRIERS_MAX]; // in the driver
+    partition_barrier barriers[CSTI_PARTITION_BARRIERS_MAX]; // in the keeper
     uint32_t barriers_first, barriers_count;
     uint64_t rows_count;
     uint64_t sealed_count, released_count;
@@ -48,9 +49,9 @@ struct csti_partition {
     uint64_t align_ns_seen;
     uint64_t aborted_seen;
     int64_t watermark_us;
-    cst_delta release; // with has_release: waits for the driver
+    cst_delta release; // with has_release: waits for the keeper
     bool has_release;
-    bool halted; // the driver: the table has no room
+    bool halted; // the keeper: it has no room
     bool paused; // counted in options.paused
     bool near;   // the budget
     _Alignas(CSTI_SPSC_LINE_BYTES) _Atomic bool starved;
@@ -89,18 +90,15 @@ static void near_look(csti_partition *partition, uint64_t state_bytes, uint64_t 
 
 static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
-    const cst_table *image = cst_device_table_view(partition->options.table);
-    cst_table_stats stats;
-    uint64_t state_bytes;
+    csti_keeper_stats stats;
 
     partition->blocks_since_look = 0;
-    if (!image) return;
-    cst_table_stats_read(image, &stats);
-    state_bytes = stats.slots_bytes + stats.index_bytes + stats.directory_bytes + stats.slab_bytes;
+    if (!csti_keeper_stats_read(partition->keeper, &stats)) return;
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
-    near_look(partition, state_bytes, stats.log_bytes);
-    pause_set(partition, partition->halted || state_bytes > partition->options.state_bytes_max ||
+    near_look(partition, stats.state_bytes, stats.log_bytes);
+    pause_set(partition, partition->halted ||
+                             stats.state_bytes > partition->options.state_bytes_max ||
                              stats.log_bytes > partition->options.log_bytes_max);
     const bool starved =
         partition->paused && !pinned && (partition->halted || partition->rows_since_seal == 0);
@@ -208,7 +206,10 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
                                                                      : options->watermark_us);
     if (code == CST_OK) code = outcomes_open(partition, err);
     if (code == CST_OK) code = csti_aligner_open(options->align, &partition->aligner, err);
-    if (code == CST_OK) code = cst_driver_open(options->queue, &partition->driver, err);
+    partition->keeper = options->keeper;
+    partition->keeper_is_own = !options->keeper;
+    if (code == CST_OK && !options->keeper)
+        code = csti_keeper_table_open(options->queue, options->table, &partition->keeper, err);
     if (code != CST_OK) {
         csti_partition_close(partition);
         return cst_fail_at(err, code, "partition %u", options->partition);
@@ -224,7 +225,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
 
 void csti_partition_close(csti_partition *partition) {
     if (!partition) return;
-    cst_driver_close(partition->driver);
+    if (partition->keeper_is_own) csti_keeper_close(partition->keeper);
     csti_aligner_close(partition->aligner);
     free(partition);
 }
@@ -330,20 +331,26 @@ static cst_code completion_take(csti_partition *partition, const cst_completion 
     }
     if (done->code != CST_OK) return fail_row(partition, done, err);
     if (done->tag == TAG_BARRIER) return barrier_end(partition, done, err);
-    if (done->tag != TAG_RELEASE) block_end(partition, (csti_block *)(uintptr_t)done->tag);
+    if (done->tag == TAG_RELEASE)
+        partition->released_count++;
+    else
+        block_end(partition, (csti_block *)(uintptr_t)done->tag);
     return CST_OK;
 }
 
 static cst_code completions_take(csti_partition *partition, bool *worked, cst_err *err) {
     cst_completion done[COMPLETIONS_A_POLL_MAX];
+    const uint64_t released_before = partition->released_count;
     uint32_t count = 0;
     cst_code code =
-        cst_driver_poll(partition->driver, 0, done, COMPLETIONS_A_POLL_MAX, &count, err);
+        csti_keeper_poll(partition->keeper, done, COMPLETIONS_A_POLL_MAX, &count, worked, err);
 
     for (uint32_t i = 0; i < count && code == CST_OK; i++)
         code = completion_take(partition, &done[i], err);
-    *worked = *worked || count > 0;
-    return code;
+    if (code != CST_OK || !partition->halted || partition->released_count == released_before)
+        return code;
+    partition->halted = false;
+    return csti_keeper_retry(partition->keeper, err);
 }
 
 // ---- Gauges and releases ------------------------------------------------------------------------
@@ -385,7 +392,6 @@ static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *
                            .fixup = true,
                            .tag = TAG_RELEASE,
                            .table = partition->options.table};
-    uint64_t freed = 0;
 
     for (;;) {
         cst_code code;
@@ -396,17 +402,13 @@ static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *
                                                    &partition->release);
         if (!partition->has_release) break;
         command.release = partition->release;
-        code = cst_driver_submit(partition->driver, &command, NULL, err);
+        code = csti_keeper_submit(partition->keeper, &command, err);
         if (code == CST_AGAIN) break;
         if (code != CST_OK) return code;
         partition->has_release = false;
-        partition->released_count++;
-        freed++;
+        *worked = true;
     }
-    *worked = *worked || freed > 0;
-    if (!partition->halted || freed == 0) return CST_OK;
-    partition->halted = false;
-    return cst_driver_retry(partition->driver, err);
+    return CST_OK;
 }
 
 // ---- Messages -----------------------------------------------------------------------------------
@@ -444,7 +446,7 @@ static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_er
                  .sources = block->sources},
     };
 
-    return cst_driver_submit(partition->driver, &command, NULL, err);
+    return csti_keeper_submit(partition->keeper, &command, err);
 }
 
 static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, cst_err *err) {
@@ -456,7 +458,7 @@ static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, 
     cst_code code;
 
     if (partition->barriers_count == CSTI_PARTITION_BARRIERS_MAX) return CST_AGAIN;
-    code = cst_driver_submit(partition->driver, &command, NULL, err);
+    code = csti_keeper_submit(partition->keeper, &command, err);
     if (code != CST_OK) return code;
     csti_aligner_stats_read(partition->aligner, &align);
     csti_metric_observe(partition->metrics.align_ns, align.align_ns - partition->align_ns_seen);
@@ -467,7 +469,7 @@ static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, 
     return CST_OK;
 }
 
-// CST_AGAIN: the driver is full, `aligned` waits.
+// CST_AGAIN: the keeper is full, `aligned` waits.
 static cst_code aligned_take(csti_partition *partition, cst_err *err) {
     const csti_aligned *aligned = &partition->aligned;
 
@@ -551,7 +553,7 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
         partition->failure = *err;
         return code;
     }
-    if (cst_queue_in_flight(partition->options.queue) == 0 && (worked || partition->paused))
+    if (csti_keeper_is_idle(partition->keeper) && (worked || partition->paused))
         room_look(partition);
     gauges_set(partition, now_ns);
     return worked ? CST_OK : CST_AGAIN;

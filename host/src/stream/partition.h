@@ -1,7 +1,7 @@
-// partition.h: the task that owns a shard's table: takes what readers send, applies, seals.
+// partition.h: the task that owns a shard's rows: takes what readers send, applies, seals.
 //
 //   channel of reader 0 ─╖
-//   channel of reader 1 ─╫─► aligner ─► APPLY ─► driver ─► table          blocks go back when
+//   channel of reader 1 ─╫─► aligner ─► APPLY ─► keeper ─► rows           blocks go back when
 //   applied
 //                        ╨               BARRIER ─────────► delta ─► sealed
 //                                        RELEASE ◄───────────────── released
@@ -10,7 +10,7 @@
 // `paused`: readers start nothing new, while all that is under way is still applied (the table's
 // own budget has room for it), so that barriers arrive, commit and free. The two have bounds of
 // their own because a table does not give one's memory to the other. Should the table refuse a row
-// all the same, the driver halts, and tries again behind each release. `starved` says that nothing
+// all the same, the keeper halts, and tries again behind each release. `starved` says that nothing
 // is pinned any more and it is still too little: only a larger budget helps.
 //
 // Promises   a delta that is sealed at a barrier holds exactly the rows in front of it. A row that
@@ -18,7 +18,8 @@
 //            it or behind it in the table. poll never waits; it does a bounded piece of work.
 // Thread     poll: one. Metrics: any.
 // Ring       1: the row path inside it is ring 0.
-// Owner      borrows table, queue, channels, parkers, guard and metrics; arrays until open returns.
+// Owner      borrows keeper, table, queue, channels, parkers, guard and metrics; arrays until open
+//            returns.
 // Errors     FENCED; DEVICE_LOST; the code of a row that cannot be applied, naming partition and
 //            key. Every later poll gives it again.
 #ifndef CST_STREAM_PARTITION_H
@@ -27,11 +28,10 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/park.h"
+#include "state/keeper.h"
 #include "stream/aligner.h"
 #include "stream/guard.h"
 #include "stream/totals.h"
-
-#include <constellation/driver.h>
 
 enum {
     CSTI_PARTITION_BARRIERS_MAX = 64,
@@ -66,7 +66,8 @@ typedef struct csti_partition_options {
     uint32_t partition;
     const csti_clock *clock;
     const csti_guard *guard;
-    cst_queue *queue; // of its own, with nothing in flight
+    csti_keeper *keeper; // NULL: one of its own for the table
+    cst_queue *queue;    // of its own, with nothing in flight
     cst_device_table *table;
     const cst_schema *key; // to name a key in an error; NULL: hex
     csti_channel *const *inputs;
