@@ -12,6 +12,9 @@
 //      newest of a key if it is a row
 //   4. back to 2 until group 4095; then the wide part the same way
 //
+// Several chains that share the key groups among them are read as one: a group's records are in one
+// of them alone.
+//
 // A full that is not in order is copied and sorted as a delta is. Records are copied, since a group
 // of them fits a cache, and in the order in which they lie: read by group, each would wait for the
 // memory, and for the address of its page before. Listed, since a walk over all deltas for every
@@ -20,6 +23,7 @@
 #include "state/segment.h"
 #include "state/sort.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum {
@@ -43,15 +47,22 @@ typedef struct fold_window { // groups [from, to), records places[first .. next)
     uint64_t first, next;
 } fold_window;
 
+typedef struct fold_input {
+    const cst_segment *segment;
+    uint32_t group_from, group_to; // what is wanted of it
+    bool is_base;                  // in order: it is read where it lies
+} fold_input;
+
 typedef struct fold {
     const cst_fold_options *options; // NULL: none
-    cst_segment *const *segments;
-    size_t segments_count;
+    fold_input *inputs;              // chain behind chain
+    size_t inputs_count;
+    uint64_t bytes_read; // of bodies
     cst_segment_info info;
     cst_segment_writer *writer;
-    csti_record_shape shape; // of the part at work
-    uint32_t part;           // its number in the output
-    const cst_segment *base; // in order, the chain's first; NULL: none
+    csti_record_shape shape;                        // of the part at work
+    uint32_t part;                                  // its number in the output
+    const cst_segment *bases[CST_KEY_GROUPS_COUNT]; // in order, its chain's first; NULL: none
 
     fold_group groups[CST_SEGMENT_PARTS_MAX][CST_KEY_GROUPS_COUNT];
     fold_window windows[CST_KEY_GROUPS_COUNT];
@@ -89,71 +100,101 @@ static cst_code fold_step(const fold *state, cst_err *err) {
 
 // ---- 1. Verify and count ------------------------------------------------------------------------
 
-static cst_code records_count(fold *state, uint32_t out_part, const cst_segment *segment,
-                              uint32_t part, cst_err *err) {
-    const csti_record_shape *shape = &segment->shapes[part];
-    const uint64_t part_bytes = segment->footer.parts[part].bytes;
-    const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
-    uint64_t verified = 0; // bytes of the part
+// NULL, or what is wrong with a row of an ordered full: it lies where its group does.
+static const char *place_check(const fold_input *input, uint32_t part, uint64_t at,
+                               csti_record head) {
+    const uint32_t group = cst_key_group(head.hash);
 
-    for (uint64_t at = 0; at < part_bytes;) {
+    if (!input->is_base) return NULL;
+    if (head.value_flags & (CSTI_RECORD_GAP | CSTI_RECORD_TOMBSTONE)) return "no row";
+    if (at < csti_segment_group_at(input->segment, part, group) ||
+        at + csti_record_bytes(head) > csti_segment_group_at(input->segment, part, group + 1))
+        return "in another key group's place";
+    return NULL;
+}
+
+static void record_count(fold *state, const fold_input *input, uint32_t out_part,
+                         csti_record head) {
+    const uint32_t group = cst_key_group(head.hash);
+    fold_group *counted = &state->groups[out_part][group];
+
+    if (input->is_base || head.value_flags & CSTI_RECORD_GAP) return;
+    if (group < input->group_from || group >= input->group_to) return;
+    counted->count++;
+    counted->bytes += csti_record_bytes(head);
+}
+
+// Of an ordered full, the wanted groups alone.
+static cst_code records_check(fold *state, const fold_input *input, uint32_t out_part,
+                              uint32_t part, cst_err *err) {
+    const cst_segment *segment = input->segment;
+    const csti_record_shape *shape = &segment->shapes[part];
+    const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
+    const uint64_t from =
+        input->is_base ? csti_segment_group_at(segment, part, input->group_from) : 0;
+    const uint64_t to = input->is_base ? csti_segment_group_at(segment, part, input->group_to)
+                                       : segment->footer.parts[part].bytes;
+    uint64_t verified = from; // up to here, in the part
+
+    state->bytes_read += to - from;
+    for (uint64_t at = from; at < to;) {
         const char *why = "cut off";
         csti_record_state good = CSTI_RECORD_CUT;
         csti_record head;
 
         if (at < verified)
             good = csti_record_check(shape, bytes + at, (size_t)(verified - at), &why);
-        if (good == CSTI_RECORD_CUT && verified < part_bytes) {
-            const uint64_t from = (segment->part_at[part] + verified) / CST_SEGMENT_BLOCK_BYTES;
-            const uint64_t rest = part_bytes - verified;
+        if (good == CSTI_RECORD_CUT && verified < to) {
+            const uint64_t block = (segment->part_at[part] + verified) / CST_SEGMENT_BLOCK_BYTES;
+            const uint64_t rest = to - verified;
             cst_code code;
 
             verified += rest < FOLD_STEP_BYTES ? rest : FOLD_STEP_BYTES;
-            code = csti_segment_verify_blocks(segment, from,
+            code = csti_segment_verify_blocks(segment, block,
                                               csti_blocks_count(segment->part_at[part] + verified),
                                               err);
             if (code == CST_OK) code = fold_step(state, err);
             if (code != CST_OK) return code;
             continue;
         }
-        if (good != CSTI_RECORD_GOOD)
+        head = csti_record_head(bytes + at);
+        if (good == CSTI_RECORD_GOOD) why = place_check(input, part, at, head);
+        if (good != CSTI_RECORD_GOOD || why)
             return cst_fail(err, CST_SEGMENT_RECORD, "segment %s: offset %llu: %s. %s",
                             segment->name,
                             (unsigned long long)csti_segment_offset(segment, part, at), why,
                             cst_code_advice(CST_SEGMENT_RECORD));
-        head = csti_record_head(bytes + at);
-        if (!(head.value_flags & CSTI_RECORD_GAP)) {
-            fold_group *group = &state->groups[out_part][cst_key_group(head.hash)];
-
-            group->count++;
-            group->bytes += csti_record_bytes(head);
-        }
+        record_count(state, input, out_part, head);
         at += csti_record_bytes(head);
     }
     return CST_OK;
 }
 
 // An ordered full's rows must be in order and its key groups where it says.
-static cst_code verify_count(fold *state, cst_err *err) {
-    for (size_t i = 0; i < state->segments_count; i++) {
-        const cst_segment *segment = state->segments[i];
+static cst_code input_check(fold *state, const fold_input *input, cst_err *err) {
+    const cst_segment *segment = input->segment;
 
-        if (segment->header.kind == CST_SEGMENT_FULL_ORDERED) {
-            const cst_code code = cst_segment_verify(segment, NULL, err);
+    if (input->is_base && input->group_from == 0 && input->group_to == CST_KEY_GROUPS_COUNT) {
+        state->bytes_read += segment->footer.body_bytes;
+        return cst_segment_verify(segment, NULL, err);
+    }
+    for (uint32_t out_part = 0; out_part < state->info.parts_count; out_part++) {
+        const uint32_t part = part_of_layout(segment, state->info.parts[out_part].layout);
+        cst_code code;
 
-            if (code != CST_OK) return code;
-        }
-        if (segment == state->base) continue;
-        for (uint32_t out_part = 0; out_part < state->info.parts_count; out_part++) {
-            const uint32_t part = part_of_layout(segment, state->info.parts[out_part].layout);
-            cst_code code;
-
-            if (part == segment->header.parts_count) continue;
-            code = records_count(state, out_part, segment, part, err);
-            if (code != CST_OK) return code;
-        }
+        if (part == segment->header.parts_count) continue;
+        code = records_check(state, input, out_part, part, err);
+        if (code != CST_OK) return code;
     }
     return CST_OK;
+}
+
+static cst_code inputs_check(fold *state, cst_err *err) {
+    cst_code code = CST_OK;
+
+    for (size_t i = 0; code == CST_OK && i < state->inputs_count; i++)
+        code = input_check(state, &state->inputs[i], err);
+    return code;
 }
 
 // ---- 2. Collect ---------------------------------------------------------------------------------
@@ -188,11 +229,14 @@ static uint32_t windows_cut(fold *state, uint32_t from) {
     return group;
 }
 
-static void segment_list(fold *state, const cst_segment *segment, uint32_t part, uint32_t from,
-                         uint32_t to) {
+static void input_list(fold *state, const fold_input *input, uint32_t part, uint32_t from,
+                       uint32_t to) {
+    const cst_segment *segment = input->segment;
     const uint8_t *bytes = csti_segment_body(segment) + segment->part_at[part];
     const uint64_t end = segment->footer.parts[part].bytes;
 
+    if (from < input->group_from) from = input->group_from;
+    if (to > input->group_to) to = input->group_to;
     for (uint64_t at = 0; at < end;) {
         const csti_record head = csti_record_head(bytes + at);
         const uint32_t group = cst_key_group(head.hash);
@@ -204,14 +248,14 @@ static void segment_list(fold *state, const cst_segment *segment, uint32_t part,
 }
 
 static cst_code deltas_list(fold *state, uint32_t from, uint32_t to, cst_err *err) {
-    for (size_t i = 0; i < state->segments_count; i++) {
-        const cst_segment *segment = state->segments[i];
-        const uint32_t part = part_of_layout(segment, state->shape.layout);
+    for (size_t i = 0; i < state->inputs_count; i++) {
+        const fold_input *input = &state->inputs[i];
+        const uint32_t part = part_of_layout(input->segment, state->shape.layout);
         const cst_code code = fold_step(state, err);
 
         if (code != CST_OK) return code;
-        if (segment != state->base && part < segment->header.parts_count)
-            segment_list(state, segment, part, from, to);
+        if (!input->is_base && part < input->segment->header.parts_count)
+            input_list(state, input, part, from, to);
     }
     return CST_OK;
 }
@@ -297,7 +341,7 @@ typedef struct base_rows {
 } base_rows;
 
 static base_rows base_rows_of(const fold *state, uint32_t group) {
-    const cst_segment *base = state->base;
+    const cst_segment *base = state->bases[group];
     const uint32_t part = base ? part_of_layout(base, state->shape.layout) : 0;
     const uint8_t *bytes;
 
@@ -427,12 +471,11 @@ static cst_code part_write(fold *state, uint32_t part, cst_err *err) {
 
 // ---- The whole ----------------------------------------------------------------------------------
 
-static cst_segment_info fold_info(cst_segment *const *segments, size_t segments_count) {
-    const cst_segment *last = segments[segments_count - 1];
+// As the last input's, of the parts that any of them has.
+static cst_segment_info info_of(const fold *state) {
     cst_segment_info info;
 
-    cst_segment_info_read(last, &info);
-    info.tip_checksum = info.tip_checksum ? info.tip_checksum : last->footer.checksum;
+    cst_segment_info_read(state->inputs[state->inputs_count - 1].segment, &info);
     info.kind = CST_SEGMENT_FULL_ORDERED;
     info.epoch_from = 1;
     info.base_epoch = 0;
@@ -440,16 +483,43 @@ static cst_segment_info fold_info(cst_segment *const *segments, size_t segments_
     info.parts_count = 0;
     memset(info.parts, 0, sizeof info.parts);
     for (uint32_t layout = CST_TABLE_INLINE; layout <= CST_TABLE_WIDE; layout++)
-        for (size_t i = 0; i < segments_count; i++) {
-            const uint32_t part = part_of_layout(segments[i], layout);
+        for (size_t i = 0; i < state->inputs_count; i++) {
+            const cst_segment *segment = state->inputs[i].segment;
+            const uint32_t part = part_of_layout(segment, layout);
             cst_segment_info other;
 
-            if (part == segments[i]->header.parts_count) continue;
-            cst_segment_info_read(segments[i], &other);
+            if (part == segment->header.parts_count) continue;
+            cst_segment_info_read(segment, &other);
             info.parts[info.parts_count++] = other.parts[part];
             break;
         }
     return info;
+}
+
+// `wanted`: how many of them there are at most.
+static cst_code fold_make(const cst_fold_options *options, size_t wanted, fold **out,
+                          cst_err *err) {
+    fold *state = calloc(1, sizeof *state);
+
+    if (state) state->inputs = calloc(wanted, sizeof *state->inputs);
+    if (!state || !state->inputs) {
+        free(state);
+        return cst_fail(err, CST_NO_MEMORY, "fold: %zu segments", wanted);
+    }
+    state->options = options;
+    *out = state;
+    return CST_OK;
+}
+
+static void inputs_add(fold *state, cst_segment *const *segments, size_t segments_count,
+                       uint32_t group_from, uint32_t group_to) {
+    for (size_t i = 0; i < segments_count; i++) {
+        const bool is_base = segments[i]->header.kind == CST_SEGMENT_FULL_ORDERED;
+
+        state->inputs[state->inputs_count++] =
+            (fold_input){segments[i], group_from, group_to, is_base};
+        for (uint32_t g = group_from; is_base && g < group_to; g++) state->bases[g] = segments[i];
+    }
 }
 
 typedef struct fold_sizes { // of what the deltas hold
@@ -528,34 +598,82 @@ static cst_code memory_take(fold *state, uint64_t memory_bytes, cst_err *err) {
     return CST_OK;
 }
 
-cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
-                          const cst_fold_options *options, cst_write write, void *context,
-                          cst_segment_summary *summary_out, cst_err *err) {
+static cst_code fold_run(fold *state, cst_write write, void *context,
+                         cst_segment_summary *summary_out, cst_err *err) {
+    const cst_fold_options *options = state->options;
     const uint64_t memory_bytes =
         options && options->memory_bytes ? options->memory_bytes : FOLD_MEMORY_DEFAULT;
-    fold *state = NULL;
-    cst_code code = cst_segment_chain_check(segments, segments_count, err);
+    cst_code code = inputs_check(state, err);
 
-    if (code != CST_OK) return code;
-    state = calloc(1, sizeof *state);
-    if (!state) return cst_fail(err, CST_NO_MEMORY, "fold");
-    state->options = options;
-    state->segments = segments;
-    state->segments_count = segments_count;
-    state->info = fold_info(segments, segments_count);
-    if (segments[0]->header.kind == CST_SEGMENT_FULL_ORDERED) state->base = segments[0];
-    code = verify_count(state, err);
     if (code == CST_OK) code = memory_take(state, memory_bytes, err);
     if (code == CST_OK)
         code = cst_segment_writer_open(&state->info, write, context, &state->writer, err);
     for (uint32_t part = 0; code == CST_OK && part < state->info.parts_count; part++)
         code = part_write(state, part, err);
     if (code == CST_OK) code = cst_segment_writer_finish(state->writer, summary_out, err);
+    return code;
+}
+
+static void fold_close(fold *state) {
     cst_segment_writer_close(state->writer);
     csti_pages_release(&state->pages);
     free(state->items);
     free(state->versions);
     free(state->out);
+    free(state->inputs);
     free(state);
+}
+
+cst_code cst_segment_fold(cst_segment *const *segments, size_t segments_count,
+                          const cst_fold_options *options, cst_write write, void *context,
+                          cst_segment_summary *summary_out, cst_err *err) {
+    const cst_segment *last;
+    fold *state = NULL;
+    cst_code code = cst_segment_chain_check(segments, segments_count, err);
+
+    if (code == CST_OK) code = fold_make(options, segments_count, &state, err);
+    if (code != CST_OK) return code;
+    inputs_add(state, segments, segments_count, 0, CST_KEY_GROUPS_COUNT);
+    last = segments[segments_count - 1];
+    state->info = info_of(state);
+    state->info.tip_checksum =
+        last->header.tip_checksum ? last->header.tip_checksum : last->footer.checksum;
+    code = fold_run(state, write, context, summary_out, err);
+    fold_close(state);
+    return code;
+}
+
+cst_code csti_segment_spread(const csti_spread *spread, const cst_fold_options *options,
+                             cst_write write, void *context, csti_spread_report *report_out,
+                             cst_err *err) {
+    size_t segments_count = 0;
+    fold *state = NULL;
+    cst_code code = CST_OK;
+
+    assert(spread->group_from < spread->group_to);
+    assert(spread->group_to <= CST_KEY_GROUPS_COUNT);
+    for (uint32_t c = 0; code == CST_OK && c < spread->chains_count; c++) {
+        code = cst_segment_chain_check(spread->chains[c].segments, spread->chains[c].segments_count,
+                                       err);
+        segments_count += spread->chains[c].segments_count;
+    }
+    if (code == CST_OK && segments_count == 0)
+        code = cst_fail(err, CST_USAGE, "a spread of no segments");
+    if (code == CST_OK) code = fold_make(options, segments_count, &state, err);
+    if (code != CST_OK) return code;
+    for (uint32_t c = 0; c < spread->chains_count; c++) {
+        const csti_spread_chain *chain = &spread->chains[c];
+        const uint32_t from =
+            chain->group_from > spread->group_from ? chain->group_from : spread->group_from;
+        const uint32_t to = chain->group_to < spread->group_to ? chain->group_to : spread->group_to;
+
+        if (from < to) inputs_add(state, chain->segments, chain->segments_count, from, to);
+    }
+    state->info = info_of(state);
+    state->info.epoch_to = spread->epoch_to;
+    state->info.tip_checksum = 0;
+    code = fold_run(state, write, context, &report_out->summary, err);
+    report_out->bytes_read = state->bytes_read;
+    fold_close(state);
     return code;
 }

@@ -66,6 +66,33 @@ CST_CHECK_RESULT static inline cst_code csti_read_step_call(const csti_read_step
     return step->call(step->context, bytes_done, err);
 }
 
+// Chains that share the key groups among them become one ordered full of some of the groups. Of
+// their ordered fulls those groups' blocks alone are read; what else they hold is chosen by hash.
+typedef struct csti_spread_chain {
+    cst_segment *const *segments; // a full, then deltas
+    size_t segments_count;
+    uint32_t group_from, group_to; // its key groups
+} csti_spread_chain;
+
+typedef struct csti_spread {
+    const csti_spread_chain *chains; // of one table, ascending by group
+    uint32_t chains_count;           // of which at least one has some of the groups
+    uint32_t group_from, group_to;   // wanted
+    uint64_t epoch_to;               // of the full: not below any chain's
+} csti_spread;
+
+typedef struct csti_spread_report {
+    cst_segment_summary summary;
+    uint64_t bytes_read; // of bodies
+} csti_spread_report;
+
+// As cst_segment_fold: all is checked before the first byte is written; equal rows give equal
+// bytes.
+CST_CHECK_RESULT cst_code csti_segment_spread(const csti_spread *spread,
+                                              const cst_fold_options *options, cst_write write,
+                                              void *context, csti_spread_report *report_out,
+                                              cst_err *err);
+
 // cst_segment_verify with a step (may be NULL), whose bytes end with those of the body.
 CST_CHECK_RESULT cst_code csti_segment_verify(const cst_segment *segment,
                                               const cst_hash_key *hash_key,
