@@ -10,6 +10,9 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+// What is left to whoever does not want that.
+#define WAY_OUT ", or begin anew with another store and, for a file sink, another folder"
+
 enum { PATH_BYTES = 96, SCHEMA_TEXT_BYTES = 1024 };
 
 // What every rule needs: whose manifest, and the code and place of an error.
@@ -63,6 +66,16 @@ static cst_code check_schema(const checker *c, const char *text) {
     return CST_OK;
 }
 
+// Of another number it may be a sound manifest, which this program would read wrongly.
+static cst_code check_key_groups(const checker *c, uint32_t count) {
+    if (count == CST_KEY_GROUPS_COUNT) return CST_OK;
+    return wrong_at(c,
+                    cst_fail(c->err, c->code == CST_MANIFEST ? CST_MANIFEST_VERSION : c->code,
+                             "key_groups_count: is %u, wants %u: the keys would be looked for in "
+                             "other places. Go on with the program that wrote it" WAY_OUT,
+                             count, CST_KEY_GROUPS_COUNT));
+}
+
 static cst_code check_head(const checker *c, const csti_manifest *manifest) {
     cst_err why = {.code = CST_OK};
     cst_code code = check_number(c, "incarnation", manifest->incarnation, 1);
@@ -81,9 +94,7 @@ static cst_code check_head(const checker *c, const csti_manifest *manifest) {
         code = WRONG(c, "program: %s", why.text);
     if (code == CST_OK) code = check_number(c, "program.ttl_us", manifest->program.ttl_us, 0);
     if (code == CST_OK && manifest->table_id == 0) code = WRONG(c, "table_id: is 0");
-    if (code == CST_OK && manifest->key_groups_count != CST_KEY_GROUPS_COUNT)
-        code = WRONG(c, "key_groups_count: is %u, wants %u", manifest->key_groups_count,
-                     CST_KEY_GROUPS_COUNT);
+    if (code == CST_OK) code = check_key_groups(c, manifest->key_groups_count);
     if (code == CST_OK) code = check_text(c, "sink", manifest->sink);
     return code;
 }
@@ -258,22 +269,31 @@ cst_code csti_manifest_expect(const csti_manifest *manifest, const csti_job_iden
 
     if (strcmp(manifest->job, identity->job) != 0)
         return cst_fail(err, CST_JOB_MISMATCH,
-                        "checkpoint %" PRIu64 " is of job \"%s\", not \"%s\"", manifest->id,
-                        manifest->job, identity->job);
+                        "checkpoint %" PRIu64
+                        " is of job \"%s\", not \"%s\": put that name there, or "
+                        "name another store",
+                        manifest->id, manifest->job, identity->job);
     if (identity->table_id != 0 && manifest->table_id != identity->table_id)
-        return cst_fail(err, CST_JOB_MISMATCH, "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\"",
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\": put that back" WAY_OUT,
                         manifest->id, manifest->value, identity->value);
     if (strcmp(manifest->key_schema, identity->key_schema) != 0)
         return cst_fail(err, CST_SEGMENT_SCHEMA,
-                        "checkpoint %" PRIu64 " has keys of \"%s\", not \"%s\"", manifest->id,
-                        manifest->key_schema, identity->key_schema);
+                        "checkpoint %" PRIu64
+                        " has keys of \"%s\", not \"%s\": put that back" WAY_OUT,
+                        manifest->id, manifest->key_schema, identity->key_schema);
     if (cst_segment_program_hash(&manifest->program) !=
         cst_segment_program_hash(&identity->program))
-        return cst_fail(err, CST_SEGMENT_SCHEMA, "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\"",
+        return cst_fail(err, CST_SEGMENT_SCHEMA,
+                        "checkpoint %" PRIu64
+                        " keeps \"%s\" in another layout than \"%s\": go on with "
+                        "the program that wrote it" WAY_OUT,
                         manifest->id, manifest->value, identity->value);
     if (memcmp(&identity->hash_key, &UNKNOWN, sizeof UNKNOWN) != 0 &&
         memcmp(&identity->hash_key, &manifest->hash_key, sizeof UNKNOWN) != 0)
         return cst_fail(err, CST_SEGMENT_HASH_KEY,
-                        "checkpoint %" PRIu64 " was made with another hash key", manifest->id);
+                        "checkpoint %" PRIu64 " was made with another hash key: its keys would be "
+                        "looked for in other places. Put that key back" WAY_OUT,
+                        manifest->id);
     return CST_OK;
 }

@@ -1,3 +1,4 @@
+#include "checkpoint/chain.h"
 #include "unit/checkpoint/manifests.h"
 
 enum { ARENA_BYTES_MAX = 256 << 20 };
@@ -434,7 +435,6 @@ static const damage DAMAGES[] = {
     {"\"owner\":\"f", "\"owner\":\"F", "manifest m: owner: is not 16 hex digits"},
     {"\"owner\":\"f", "\"owner\":\"", "manifest m: owner: is not 16 hex digits"},
     {"\"hash_key\":\"ff", "\"hash_key\":\"", "manifest m: hash_key: is not 32 hex digits"},
-    {"4096,\n\"sink\"", "4095,\n\"sink\"", "manifest m: key_groups_count: is 4095"},
     {"[\"max\"", "[\"most\"", "manifest m: program.accumulators[1].op: is not count to last"},
     {"\"f64\"", "\"f32\"", "manifest m: program.accumulators[1].number: is not u64"},
     {"\"f64\",8,2", "\"f64\",8", "manifest m: program.accumulators[1]: has 3 entries"},
@@ -591,6 +591,17 @@ static csti_job_identity identity_of(const csti_manifest *manifest) {
                                .sink = manifest->sink};
 }
 
+// With what it has and what was asked for, and with what is left to do.
+static void refused(const sample *s, const csti_job_identity *identity, cst_code code,
+                    const char *text) {
+    cst_err err = {.code = CST_OK};
+
+    CHECK_CODE(csti_manifest_expect(&s->manifest, identity, &err), code);
+    CHECK(strstr(err.text, "checkpoint 17 "));
+    CHECK(strstr(err.text, text));
+    CHECK(strstr(err.text, "another store"));
+}
+
 TEST(a_manifest_of_another_job_schema_program_or_hash_key_is_told) {
     sample s;
     csti_job_identity identity;
@@ -604,19 +615,30 @@ TEST(a_manifest_of_another_job_schema_program_or_hash_key_is_told) {
     CHECK_OK(csti_manifest_expect(&s.manifest, &identity, NULL));
 
     identity.job = "others";
-    CHECK_CODE(csti_manifest_expect(&s.manifest, &identity, NULL), CST_JOB_MISMATCH);
+    refused(&s, &identity, CST_JOB_MISMATCH, "is of job \"bids\", not \"others\"");
     identity = identity_of(&s.manifest);
     identity.table_id++;
-    CHECK_CODE(csti_manifest_expect(&s.manifest, &identity, NULL), CST_JOB_MISMATCH);
+    identity.value = "news";
+    refused(&s, &identity, CST_JOB_MISMATCH, "not \"news\"");
     identity = identity_of(&s.manifest);
     identity.key_schema = "u32";
-    CHECK_CODE(csti_manifest_expect(&s.manifest, &identity, NULL), CST_SEGMENT_SCHEMA);
+    refused(&s, &identity, CST_SEGMENT_SCHEMA, "not \"u32\"");
     identity = identity_of(&s.manifest);
     identity.program.accumulators[0].op = CST_SUM;
-    CHECK_CODE(csti_manifest_expect(&s.manifest, &identity, NULL), CST_SEGMENT_SCHEMA);
+    refused(&s, &identity, CST_SEGMENT_SCHEMA, "in another layout");
     identity = identity_of(&s.manifest);
     identity.hash_key.k1++;
-    CHECK_CODE(csti_manifest_expect(&s.manifest, &identity, NULL), CST_SEGMENT_HASH_KEY);
+    refused(&s, &identity, CST_SEGMENT_HASH_KEY, "Put that key back");
+}
+
+// It is sound, and of a program with other key groups: no damage, which would be gone back behind.
+TEST(a_manifest_of_another_number_of_key_groups_is_refused_with_the_way_out) {
+    cst_err err = {.code = CST_OK};
+
+    CHECK_CODE(read_changed("4096,\n\"sink\"", "1024,\n\"sink\"", &err), CST_MANIFEST_VERSION);
+    CHECK(!csti_code_is_damage(CST_MANIFEST_VERSION));
+    CHECK(strstr(err.text, "manifest m: key_groups_count: is 1024, wants 4096"));
+    CHECK(strstr(err.text, "another store"));
 }
 
 TEST_MAIN
