@@ -183,6 +183,12 @@ class Job:
         except FileNotFoundError:
             return set()
 
+    def committed_partitions(self):
+        """Of the newest checkpoint; 0: there is none, or it cannot be told."""
+        status, out, _ = self.call("checkpoints", "list", "file:" + self.path("checkpoints"),
+                                   "--json")
+        return json.loads(out.splitlines()[-1])["partitions"] if status == 0 and out else 0
+
     # ---- Results ----
 
     def expected(self):

@@ -26,6 +26,8 @@ TAKEOVERS_A_SCENARIO = 1   # two processes die in one, or the first wakes up and
 KILLS_A_SCENARIO = (NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
                     + TAKEOVERS_A_SCENARIO)
 LOOK_CHANCE = 0.15         # that sink and state are compared after a kill
+RESCALE_CHANCE = 0.2       # that a run has another number of partitions than the one before
+PARTITIONS_MAX = 4
 STRIDE = 9                 # of the steps of one scenario, in the list of them
 PAUSE_SECONDS = 0.02       # between two helpings of rows
 RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
@@ -50,9 +52,10 @@ WITH = {
 FIRST = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery_manifest",
          "recovery_restore", "recovery_release", "abort_before_command", "abort_after_command",
          "abort_cleaning", "fold_uploaded", "fold_registered", "meta_snapshot",
-         "meta_trim"}  # these come seldom
-RECOVERY = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery_manifest",
-            "recovery_restore", "recovery_release"}
+         "meta_trim", "rescale_command", "rescale_full", "rescale_spread"}  # these come seldom
+RESCALE = {"rescale_command", "rescale_full", "rescale_spread"}
+RECOVERY = RESCALE | {"claim_after", "adopt_before_command", "adopt_after_command",
+                      "recovery_manifest", "recovery_restore", "recovery_release"}
 TAKEOVER = "takeover"  # a plan's entry beside the steps
 FENCED = 6
 OFTEN = {"file_temporary", "file_linked", "meta_append"}  # these come many times in a checkpoint
@@ -183,6 +186,13 @@ def wait_for_life(job, process, before):
     raise jobs.Failure(f"a run said nothing for {ALIVE_SECONDS_MAX} s")
 
 
+def rescale(job, draw):
+    """Another number of partitions than the last run's, and than the newest checkpoint's."""
+    taken = {job.settings["partitions"], job.committed_partitions()}
+    job.configure(partitions=draw.choice([n for n in range(1, PARTITIONS_MAX + 1)
+                                          if n not in taken]))
+
+
 def one_takeover(job, draw, tally):
     """An owner is stopped, another one takes its place; it wakes up, and both are killed."""
     job.append(draw.choice((200, 1500, 6000)))
@@ -194,6 +204,8 @@ def one_takeover(job, draw, tally):
         wait_and_feed(job, first, RANDOM_SECONDS_MAX * draw.random(), draw.random() < 0.8)
         first.send_signal(signal.SIGSTOP)
         said = os.path.getsize(job.path("log"))
+        if draw.random() < RESCALE_CHANCE:
+            rescale(job, draw)
         second = job.start("--takeover")
         processes.append(second)
         wait_for_life(job, second, said)
@@ -215,6 +227,8 @@ def one_takeover(job, draw, tally):
 def one_kill(job, draw, tally, step, fault):
     job.append(draw.choice((200, 1500, 6000)), tear=draw.random() < 0.3)
     there = job.temporaries()
+    if step in RESCALE or draw.random() < RESCALE_CHANCE:
+        rescale(job, draw)
     process = job.start(fault=fault)
     seconds = NAMED_SECONDS_MAX if step else RANDOM_SECONDS_MAX * draw.random()
     try:

@@ -121,13 +121,13 @@ static opened_chain chain_open(const judge *self, uint64_t id,
 static void check_partition(const judge *self, judged_checkpoint *to,
                             const csti_manifest_partition *from) {
     const uint32_t p = from->partition;
-    const model_state wanted = model_state_at(to->offsets, p);
+    const model_state wanted = model_state_at(to->offsets, p, to->partitions_count);
     model_state found = {0};
     opened_chain chain = chain_open(self, to->id, from);
 
     for (uint32_t i = 0; i < chain.count; i++) {
         note_name(to, from->segments[i].name);
-        if (!model_state_put(&found, chain.segments[i], p))
+        if (!model_state_put(&found, chain.segments[i], p, to->partitions_count))
             violation(self->in, "checkpoint %" PRIu64 ": %s has a row of somewhere else", to->id,
                       from->segments[i].name);
     }
@@ -141,6 +141,23 @@ static void check_partition(const judge *self, judged_checkpoint *to,
     to->epoch_from[p] = from->epoch_from;
     to->epoch_to[p] = from->epoch_to;
     chain_close(self, &chain);
+}
+
+// They go on behind those of the checkpoint before, of the same partition or of all.
+static void check_epochs(const judge *self, const judged_checkpoint *to) {
+    const judged_checkpoint *before = judge_newest(self);
+    uint64_t highest = 0;
+
+    for (uint32_t p = 0; before && p < before->partitions_count; p++)
+        if (before->epoch_to[p] > highest) highest = before->epoch_to[p];
+    for (uint32_t p = 0; p < to->partitions_count; p++) {
+        const bool is_old = before && before->partitions_count == to->partitions_count;
+
+        if (to->epoch_from[p] != (is_old ? before->epoch_to[p] : highest) + 1)
+            violation(self->in,
+                      "checkpoint %" PRIu64 ": partition %u of %u goes on with epoch %" PRIu64,
+                      to->id, p, to->partitions_count, to->epoch_from[p]);
+    }
 }
 
 static void check_manifest(const judge *self, judged_checkpoint *to,
@@ -160,14 +177,19 @@ static void check_manifest(const judge *self, judged_checkpoint *to,
         violation(self->in, "checkpoint %" PRIu64 ": its manifest is wrong: %s", command->id,
                   err.text);
     if (manifest.id != command->id || manifest.base_id != command->base_id ||
-        manifest.splits_count != MODEL_SPLITS || manifest.partitions_count != MODEL_PARTITIONS)
+        manifest.splits_count != MODEL_SPLITS || manifest.partitions_count > MODEL_PARTITIONS_MAX)
         violation(self->in, "checkpoint %" PRIu64 ": its manifest is another's", command->id);
     note_name(to, command->name);
     for (uint32_t s = 0; s < MODEL_SPLITS; s++)
         if (!model_offset_read(manifest.splits[s].offset, &to->offsets[s]))
             violation(self->in, "offset %s", manifest.splits[s].offset);
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++)
+    if (command->kind == CSTI_META_COMMIT && manifest.partitions_count != self->partitions_count)
+        violation(self->in, "checkpoint %" PRIu64 " has %u partitions, the job %u", command->id,
+                  manifest.partitions_count, self->partitions_count);
+    to->partitions_count = manifest.partitions_count;
+    for (uint32_t p = 0; p < manifest.partitions_count; p++)
         check_partition(self, to, &manifest.partitions[p]);
+    check_epochs(self, to);
     cst_object_body_release(self->store, &body);
     csti_arena_release(&arena);
 }
@@ -255,12 +277,16 @@ static void take_decision(judge *self, const csti_meta_command *command,
                           const csti_meta_result *result) {
     switch (command->kind) {
     case CSTI_META_CLAIM:
+    case CSTI_META_PARTITIONS:
         if (result->tenure != self->tenure + 1)
             violation(self->in, "tenure %" PRIu64 " comes after %" PRIu64, result->tenure,
                       self->tenure);
         self->tenure = result->tenure;
         if (self->tenure == JUDGE_TENURES_MAX) abort();
         self->owners[self->tenure] = command->owner;
+        if (command->kind == CSTI_META_PARTITIONS) self->changes_count++;
+        if (command->kind == CSTI_META_PARTITIONS || self->partitions_count == 0)
+            self->partitions_count = command->count;
         break;
     case CSTI_META_COMMIT:
     case CSTI_META_ADOPT:
@@ -293,7 +319,6 @@ static void take_decision(judge *self, const csti_meta_command *command,
         if (strcmp(command->lease, "fold") == 0)
             take_token(self, result, command->kind == CSTI_META_TOKEN_RAISE);
         break;
-    case CSTI_META_PARTITIONS:
     case CSTI_META_DELETED:
     case CSTI_META_LEASE_END:
         break;
@@ -383,7 +408,7 @@ bool judge_is_done(const judge *self, const uint64_t offsets[MODEL_SPLITS]) {
     if (!newest) return false;
     for (uint32_t s = 0; s < MODEL_SPLITS; s++)
         if (newest->offsets[s] != offsets[s]) return false;
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++)
+    for (uint32_t p = 0; p < newest->partitions_count; p++)
         if (self->in->sink.partitions[p].epoch != newest->epoch_to[p]) return false;
     return true;
 }
@@ -471,11 +496,21 @@ void judge_check_end(const judge *self) {
 // ---- The sink -----------------------------------------------------------------------------------
 
 static void check_sink_state(const world *in, const judged_checkpoint *checkpoint, uint32_t p) {
-    const model_state wanted = model_state_at(checkpoint->offsets, p);
+    const model_state wanted = model_state_at(checkpoint->offsets, p, checkpoint->partitions_count);
 
-    if (memcmp(&wanted, &in->sink.partitions[p].state, sizeof wanted) != 0)
-        violation(in, "the output up to checkpoint %" PRIu64 ", partition %u, is not its state",
-                  checkpoint->id, p);
+    for (uint64_t key = 0; key < MODEL_KEYS; key++) {
+        if (model_partition_of(key, checkpoint->partitions_count) != p) continue;
+        if (memcmp(&wanted.values[key], &in->sink.state.values[key], sizeof wanted.values[key]))
+            violation(in, "the output up to checkpoint %" PRIu64 ", partition %u, is not its state",
+                      checkpoint->id, p);
+    }
+}
+
+// Whether the committed one before it had as many partitions.
+static bool is_of_before(const world *in, const judged_checkpoint *checkpoint) {
+    const judged_checkpoint *before = judge_find(&in->judge, checkpoint->base_id);
+
+    return before && before->partitions_count == checkpoint->partitions_count;
 }
 
 void sink_take(world *in, uint64_t checkpoint_id, uint32_t p, const cst_segment *segment) {
@@ -489,8 +524,9 @@ void sink_take(world *in, uint64_t checkpoint_id, uint32_t p, const cst_segment 
     if (!checkpoint)
         violation(in, "output of checkpoint %" PRIu64 " is released, it is not committed",
                   checkpoint_id);
-    if (info.epoch_from != info.epoch_to || info.epoch_to < checkpoint->epoch_from[p] ||
-        info.epoch_to > checkpoint->epoch_to[p] || info.epoch_to >= SINK_EPOCHS_MAX)
+    if (p >= checkpoint->partitions_count || info.epoch_from != info.epoch_to ||
+        info.epoch_to < checkpoint->epoch_from[p] || info.epoch_to > checkpoint->epoch_to[p] ||
+        info.epoch_to >= SINK_EPOCHS_MAX)
         violation(in, "checkpoint %" PRIu64 " releases epoch %" PRIu64 " of partition %u",
                   checkpoint_id, info.epoch_to, p);
     world_note(in, "sink: checkpoint %" PRIu64 ", partition %u, epoch %" PRIu64, checkpoint_id, p,
@@ -501,12 +537,14 @@ void sink_take(world *in, uint64_t checkpoint_id, uint32_t p, const cst_segment 
                       info.epoch_to, p);
         return;
     }
-    if (info.epoch_to != in->sink.partitions[p].epoch + 1)
+    // The first epoch of another number of partitions, check_epochs has looked at.
+    if (info.epoch_to != in->sink.partitions[p].epoch + 1 &&
+        (is_of_before(in, checkpoint) || info.epoch_to != checkpoint->epoch_from[p]))
         violation(in, "epoch %" PRIu64 " of partition %u is released after %" PRIu64, info.epoch_to,
                   p, in->sink.partitions[p].epoch);
     in->sink.partitions[p].epoch = info.epoch_to;
     in->sink.partitions[p].digests[info.epoch_to] = digest;
-    if (!model_state_put(&in->sink.partitions[p].state, segment, p))
+    if (!model_state_put(&in->sink.state, segment, p, checkpoint->partitions_count))
         violation(in, "output of partition %u has a row of somewhere else", p);
     if (info.epoch_to == checkpoint->epoch_to[p]) check_sink_state(in, checkpoint, p);
 }

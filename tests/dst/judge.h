@@ -11,6 +11,7 @@
 //            nothing pinned is retired; fulls have the current token.
 //            after each deletion: what kept checkpoints name is there; entries go only behind a
 //            snapshot.
+//            another number of partitions: a tenure more, and epochs above all that there were.
 //            by the sink: only committed output, in order, the same bytes again.
 // Thread     one.
 #ifndef DST_JUDGE_H
@@ -33,7 +34,8 @@ typedef struct world world;
 typedef struct judged_checkpoint {
     uint64_t id, base_id, tenure;
     uint64_t offsets[MODEL_SPLITS];
-    uint64_t epoch_from[MODEL_PARTITIONS], epoch_to[MODEL_PARTITIONS];
+    uint32_t partitions_count;
+    uint64_t epoch_from[MODEL_PARTITIONS_MAX], epoch_to[MODEL_PARTITIONS_MAX];
     bool is_retired; // deleting, or gone
     char **names;    // of all objects it needs, its manifest first
     uint32_t names_count;
@@ -45,6 +47,8 @@ typedef struct judge {
     csti_meta_machine *machine; // fed with the truth
     uint64_t index;             // entries taken
     uint64_t tenure;
+    uint32_t partitions_count;          // that the job has now
+    uint32_t changes_count;             // of it
     uint64_t owners[JUDGE_TENURES_MAX]; // of each tenure
     uint64_t fold_token;
     judged_checkpoint checkpoints[JUDGE_CHECKPOINTS_MAX];
@@ -81,8 +85,8 @@ typedef struct sink {
     struct {
         uint64_t epoch; // the last that came; they come one by one
         uint64_t digests[SINK_EPOCHS_MAX];
-        model_state state;
-    } partitions[MODEL_PARTITIONS];
+    } partitions[MODEL_PARTITIONS_MAX];
+    model_state state;
 } sink;
 
 // Output that somebody releases.

@@ -28,11 +28,11 @@ uint64_t model_hash_of(uint64_t key) {
     return cst_hash(&model_job.hash_key, &key, sizeof key);
 }
 
-uint32_t model_partition_of(uint64_t key) {
+uint32_t model_partition_of(uint64_t key, uint32_t count) {
     const uint32_t group = cst_key_group(model_hash_of(key));
-    uint32_t partition = MODEL_PARTITIONS - 1;
+    uint32_t partition = count - 1;
 
-    while (group < csti_partition_group_first(partition, MODEL_PARTITIONS)) partition--;
+    while (group < csti_partition_group_first(partition, count)) partition--;
     return partition;
 }
 
@@ -41,17 +41,18 @@ model_row model_row_at(uint32_t split, uint64_t number) {
     const cst_hash_key other = {1, 2};
     const uint64_t key = cst_hash(&other, &id, sizeof id) % MODEL_KEYS;
 
-    return (model_row){.key = key, .id = id, .partition = model_partition_of(key)};
+    return (model_row){.key = key, .id = id};
 }
 
-model_state model_state_at(const uint64_t offsets[MODEL_SPLITS], uint32_t partition) {
+model_state model_state_at(const uint64_t offsets[MODEL_SPLITS], uint32_t partition,
+                           uint32_t count) {
     model_state state = {0};
 
     for (uint32_t split = 0; split < MODEL_SPLITS; split++)
         for (uint64_t number = 0; number < offsets[split]; number++) {
             const model_row row = model_row_at(split, number);
 
-            if (row.partition != partition) continue;
+            if (model_partition_of(row.key, count) != partition) continue;
             state.values[row.key].count++;
             state.values[row.key].sum += row.id;
         }
@@ -67,7 +68,8 @@ static bool next_row(const cst_segment *segment, cst_segment_cursor *cursor, cst
     return !*bad_out && count == 1;
 }
 
-bool model_state_put(model_state *state, const cst_segment *segment, uint32_t partition) {
+bool model_state_put(model_state *state, const cst_segment *segment, uint32_t partition,
+                     uint32_t count) {
     cst_segment_cursor cursor = {0};
     cst_segment_row row;
     bool is_bad;
@@ -79,7 +81,7 @@ bool model_state_put(model_state *state, const cst_segment *segment, uint32_t pa
             row.row.value_bytes != sizeof(model_value))
             return false;
         memcpy(&key, row.row.key, sizeof key);
-        if (key >= MODEL_KEYS || model_partition_of(key) != partition) return false;
+        if (key >= MODEL_KEYS || model_partition_of(key, count) != partition) return false;
         memcpy(&state->values[key], row.row.value, sizeof(model_value));
     }
     return !is_bad;

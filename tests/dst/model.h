@@ -1,6 +1,6 @@
 // model.h: which rows the sources have, and what the state is after so many of them.
 //
-//   split s, row n ──► {key, id} ──► partition of the key's group
+//   split s, row n ──► {key, id} ──► partition of the key's group, of so many as the job has then
 //   state of a key:  count of its rows, sum of their ids: one row lost or twice shows
 //
 // Thread     one.
@@ -11,7 +11,7 @@
 
 enum {
     MODEL_SPLITS = 2,
-    MODEL_PARTITIONS = 2,
+    MODEL_PARTITIONS_MAX = 4, // a job has 1 to so many, and may change
     MODEL_KEYS = 24,
     MODEL_ROWS = 120, // of a split
 };
@@ -22,7 +22,6 @@ typedef struct model_value {
 
 typedef struct model_row {
     uint64_t key, id;
-    uint32_t partition;
 } model_row;
 
 typedef struct model_state {
@@ -33,12 +32,15 @@ extern const csti_job_identity model_job;
 extern const char *const model_splits[MODEL_SPLITS];
 
 model_row model_row_at(uint32_t split, uint64_t number);
-uint32_t model_partition_of(uint64_t key);
+uint32_t model_partition_of(uint64_t key, uint32_t count);
 uint64_t model_hash_of(uint64_t key);
-// After the first offsets[s] rows of each split; one partition's keys, the others stay 0.
-model_state model_state_at(const uint64_t offsets[MODEL_SPLITS], uint32_t partition);
-// Puts a segment's rows over the state. False: a row is none of this job's.
-bool model_state_put(model_state *state, const cst_segment *segment, uint32_t partition);
+// After the first offsets[s] rows of each split; the keys of one partition of `count`, the others
+// stay 0.
+model_state model_state_at(const uint64_t offsets[MODEL_SPLITS], uint32_t partition,
+                           uint32_t count);
+// Puts a segment's rows over the state. False: a row is none of this partition's.
+bool model_state_put(model_state *state, const cst_segment *segment, uint32_t partition,
+                     uint32_t count);
 // A digest of the segment's rows, in order.
 uint64_t model_digest(const cst_segment *segment);
 // {"row":7}

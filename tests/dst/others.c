@@ -105,7 +105,7 @@ static void expect_unless_retired(process *self, uint64_t id, const char *what, 
 }
 
 static void fold_round(process *self, csti_arena *arena) {
-    const uint32_t p = (uint32_t)(world_random(self->in) % MODEL_PARTITIONS);
+    uint32_t p = (uint32_t)(world_random(self->in) % MODEL_PARTITIONS_MAX);
     const csti_meta_checkpoint *newest;
     csti_compaction_options options;
     csti_manifest_object object;
@@ -122,13 +122,17 @@ static void fold_round(process *self, csti_arena *arena) {
     code = csti_manifest_fetch(self->store, newest->id, newest->manifest, &newest->crc, arena,
                                &object, &err);
     expect_unless_retired(self, newest->id, "manifest", code, &err);
-    if (code != CST_OK || !csti_fold_is_due(&options.fold, &object.manifest.partitions[p])) return;
+    if (code != CST_OK) return;
+    p %= object.manifest.partitions_count;
+    if (!csti_fold_is_due(&options.fold, &object.manifest.partitions[p])) return;
     token = self->in->judge.fold_token;
     code = csti_fold_partition(&options, &object.manifest, p, arena, &full, &err);
     judge_step(&self->in->judge, NULL);
     // Who sleeps beyond its token finds its full collected.
     if (code == CST_NOT_FOUND && self->in->judge.fold_token > token) return;
     expect_unless_retired(self, newest->id, "fold", code, &err);
+    // Of another number of partitions it is nothing that the owner stands on.
+    if (object.manifest.partitions_count != view.partitions_count) return;
     if (code == CST_OK && !self->dead) mail(self->in, view.tenure, p, &full);
 }
 
@@ -186,12 +190,14 @@ static void check_read(const process *self, const csti_recovery_plan *plan) {
     if (!checkpoint)
         violation(self->in, "checkpoint %" PRIu64 " is read, it is not committed",
                   plan->manifest.id);
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++) {
-        const model_state wanted = model_state_at(checkpoint->offsets, p);
+    for (uint32_t p = 0; p < checkpoint->partitions_count; p++) {
+        const model_state wanted =
+            model_state_at(checkpoint->offsets, p, checkpoint->partitions_count);
         model_state found = {0};
 
         for (uint32_t i = 0; i < plan->chains[p].segments_count; i++)
-            if (!model_state_put(&found, plan->chains[p].segments[i], p))
+            if (!model_state_put(&found, plan->chains[p].segments[i], p,
+                                 checkpoint->partitions_count))
                 violation(self->in, "a reader finds a row of somewhere else");
         if (memcmp(&wanted, &found, sizeof wanted) != 0)
             violation(self->in, "a reader finds another state of checkpoint %" PRIu64,

@@ -1,11 +1,11 @@
 // owner.c: a process that owns the job: reads rows, cuts epochs, commits checkpoints.
 //
-//   life:  claim ─► recover ─► restore tables ─► release the newest output again ─► rounds
+//   life:  claim ─► recover, rescale ─► restore tables ─► release the newest output again ─► rounds
 //          main: rows, barriers, reports · an uploader a partition · a committer
 #include "dst/world.h"
 
 #include "checkpoint/checkpointer.h"
-#include "checkpoint/recovery.h"
+#include "checkpoint/rescale.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -47,10 +47,11 @@ typedef struct life {
     world *in;
     uint64_t tenure, ends_ns;
     csti_checkpointer *c;
-    cst_table *tables[MODEL_PARTITIONS];
+    uint32_t partitions_count;
+    cst_table *tables[MODEL_PARTITIONS_MAX];
     uint64_t offsets[MODEL_SPLITS];
-    uint64_t epochs[MODEL_PARTITIONS]; // sealed
-    sealed *sealed;                    // all, until the life is over
+    uint64_t epochs[MODEL_PARTITIONS_MAX]; // sealed
+    sealed *sealed;                        // all, until the life is over
     report reports[REPORTS_MAX];
     uint32_t reports_count;
     uint64_t last_id; // begun
@@ -59,7 +60,7 @@ typedef struct life {
     struct helper {
         struct life *of;
         uint32_t partition;
-    } helpers[MODEL_PARTITIONS];
+    } helpers[MODEL_PARTITIONS_MAX];
     cst_err err;
 } life;
 
@@ -81,25 +82,50 @@ static void note_code(life *self, const char *what, cst_code code) {
 
 // ---- The begin of a life ------------------------------------------------------------------------
 
-static cst_code claim(life *self) {
-    const csti_meta_command command = {.kind = CSTI_META_CLAIM,
-                                       .name = model_job.job,
-                                       .owner = self->own.owner,
-                                       .count = MODEL_PARTITIONS};
+// CLAIM, or PARTITIONS behind it: a tenure more.
+static cst_code take_place(life *self, const csti_meta_command *command, const char *what) {
     csti_meta_result result = {.tenure = 0};
     cst_code code = CST_OBJECT_AMBIGUOUS;
 
     for (int i = 0; i < CLAIM_TRIES && code == CST_OBJECT_AMBIGUOUS; i++)
-        code = csti_meta_propose(self->own.meta, &command, &result, &self->err);
-    process_expect(&self->own, "claim", code, &self->err);
+        code = csti_meta_propose(self->own.meta, command, &result, &self->err);
+    process_expect(&self->own, what, code, &self->err);
     if (code != CST_OK) return code;
     self->tenure = result.tenure;
     judge_step(&self->in->judge, NULL);
     if (!judge_owns(&self->in->judge, self->own.owner, self->tenure))
         violation(self->in, "%s has claimed tenure %" PRIu64 ", it was not decided so",
                   self->own.name, self->tenure);
-    world_note(self->in, "claimed tenure %" PRIu64, self->tenure);
+    world_note(self->in, "%s: tenure %" PRIu64, what, self->tenure);
     return CST_OK;
+}
+
+static cst_code claim(life *self) {
+    const csti_meta_command command = {.kind = CSTI_META_CLAIM,
+                                       .name = model_job.job,
+                                       .owner = self->own.owner,
+                                       .count = self->partitions_count};
+
+    return take_place(self, &command, "claim");
+}
+
+// As many partitions as the job file says.
+static cst_code partitions_settle(life *self) {
+    const csti_meta_command command = {.kind = CSTI_META_PARTITIONS,
+                                       .owner = self->own.owner,
+                                       .tenure = self->tenure,
+                                       .count = self->partitions_count};
+    csti_meta_view view;
+    csti_arena arena;
+    uint32_t before = 0;
+    cst_code code;
+
+    csti_arena_init(&arena, VIEW_BYTES);
+    code = csti_meta_read(self->own.meta, &arena, &view, &self->err);
+    if (code == CST_OK) before = view.partitions_count;
+    csti_arena_release(&arena);
+    if (code != CST_OK || before == self->partitions_count) return code;
+    return take_place(self, &command, "partitions");
 }
 
 static void tables_open(life *self) {
@@ -113,7 +139,7 @@ static void tables_open(life *self) {
         .numa_node = -1,
     };
 
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++)
+    for (uint32_t p = 0; p < self->partitions_count; p++)
         if (cst_table_open(&options, &self->tables[p], &self->err) != CST_OK)
             violation(self->in, "table: %s", self->err.text);
 }
@@ -167,7 +193,7 @@ static cst_code checkpointer_open(life *self, const csti_recovery_plan *plan) {
         .identity = model_job,
         .owner = self->own.owner,
         .tenure = self->tenure,
-        .partitions_count = MODEL_PARTITIONS,
+        .partitions_count = self->partitions_count,
         .splits_count = MODEL_SPLITS,
         .step_deadline_us = STEP_DEADLINE_US * (uint64_t)self->in->profile.slow,
         .align_deadline_us = STEP_DEADLINE_US * (uint64_t)self->in->profile.slow,
@@ -178,6 +204,33 @@ static cst_code checkpointer_open(life *self, const csti_recovery_plan *plan) {
     };
 
     return csti_checkpointer_open(&options, &self->c, &self->err);
+}
+
+// A plan of the number of partitions that this life has takes the place of another's.
+static cst_code rescale(life *self, csti_recovery_plan *plan) {
+    const csti_rescale_options options = {.store = self->own.store,
+                                          .clock = &self->own.clock.clock,
+                                          .random = &self->own.random.random,
+                                          .owner = self->own.owner,
+                                          .tenure = self->tenure,
+                                          .partitions_count = self->partitions_count};
+    csti_rescale_report done;
+    csti_recovery_plan made;
+    cst_code code;
+
+    if (plan->manifest.id == 0 || plan->manifest.partitions_count == self->partitions_count)
+        return CST_OK;
+    code = csti_rescale(&options, plan, &made, &done, &self->err);
+    // Objects of one that was fenced off may be collected under its hands.
+    if (code == CST_NOT_FOUND && self->in->judge.tenure > self->tenure) code = CST_FENCED;
+    note_code(self, "rescale", code);
+    if (code != CST_OK) return code;
+    world_note(self->in, "%u partitions become %u, behind epoch %" PRIu64, done.partitions_before,
+               done.partitions_count, done.epoch);
+    release_again(self, plan);
+    csti_recovery_plan_close(plan);
+    *plan = made;
+    return CST_OK;
 }
 
 static cst_code recover(life *self) {
@@ -201,6 +254,11 @@ static cst_code recover(life *self) {
     if (plan.manifest.id && !judge_find(&self->in->judge, plan.manifest.id))
         violation(self->in, "checkpoint %" PRIu64 " is recovered, it is not committed",
                   plan.manifest.id);
+    code = rescale(self, &plan);
+    if (code != CST_OK) {
+        csti_recovery_plan_close(&plan);
+        return code;
+    }
     tables_open(self);
     restore(self, &plan);
     release_again(self, &plan);
@@ -248,16 +306,17 @@ static void commit_run(void *context) {
 }
 
 static void helpers_start(life *self) {
-    static const char *const names[2][MODEL_PARTITIONS + 1] = {
-        {"a-upload-0", "a-upload-1", "a-commit"}, {"b-upload-0", "b-upload-1", "b-commit"}};
+    static const char *const names[2][MODEL_PARTITIONS_MAX + 1] = {
+        {"a-upload-0", "a-upload-1", "a-upload-2", "a-upload-3", "a-commit"},
+        {"b-upload-0", "b-upload-1", "b-upload-2", "b-upload-3", "b-commit"}};
     const char *const *own = names[self->own.name[6] == 'b'];
 
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++) {
+    for (uint32_t p = 0; p < self->partitions_count; p++) {
         self->helpers[p] = (struct helper){self, p};
         world_actor(self->in, own[p], upload_run, &self->helpers[p]);
     }
-    world_actor(self->in, own[MODEL_PARTITIONS], commit_run, self);
-    self->helpers_count = MODEL_PARTITIONS + 1;
+    world_actor(self->in, own[MODEL_PARTITIONS_MAX], commit_run, self);
+    self->helpers_count = self->partitions_count + 1;
 }
 
 // ---- Rounds -------------------------------------------------------------------------------------
@@ -275,9 +334,10 @@ static void read_row(life *self, uint32_t split) {
         .keys = (const uint8_t *)&row.key,
         .sources = sources,
     };
+    const uint32_t p = model_partition_of(row.key, self->partitions_count);
     uint32_t applied = 0;
 
-    if (cst_table_apply_all(self->tables[row.partition], &rows, &applied) != CST_OK || applied != 1)
+    if (cst_table_apply_all(self->tables[p], &rows, &applied) != CST_OK || applied != 1)
         violation(self->in, "a row was not applied");
 }
 
@@ -316,7 +376,7 @@ static void begin(life *self) {
     uint64_t id = 0;
     cst_code code;
 
-    if (self->reports_count + MODEL_SPLITS + MODEL_PARTITIONS > REPORTS_MAX) return;
+    if (self->reports_count + MODEL_SPLITS + self->partitions_count > REPORTS_MAX) return;
     code = csti_checkpointer_begin(self->c, &id, &self->err);
     note_code(self, "begin", code);
     if (code != CST_OK) return;
@@ -330,7 +390,7 @@ static void begin(life *self) {
     for (uint32_t s = 0; s < MODEL_SPLITS; s++)
         self->reports[self->reports_count++] =
             (report){.id = id, .is_split = true, .number = s, .offset = self->offsets[s]};
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++)
+    for (uint32_t p = 0; p < self->partitions_count; p++)
         self->reports[self->reports_count++] =
             (report){.id = id, .number = p, .cut = seal(self, p)};
 }
@@ -367,7 +427,7 @@ static void deliver(life *self) {
 
 // A delta may go when its checkpoint is committed, and no sooner.
 static void take_released(life *self) {
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++) {
+    for (uint32_t p = 0; p < self->partitions_count; p++) {
         const judged_checkpoint *newest;
         csti_cut cut;
 
@@ -445,6 +505,7 @@ static void live(life *self) {
 
     process_expect(&self->own, "open the log", code, &self->err);
     if (code == CST_OK) code = claim(self);
+    if (code == CST_OK) code = partitions_settle(self);
     if (code == CST_OK) code = recover(self);
     if (code != CST_OK) return;
     helpers_start(self);
@@ -463,7 +524,7 @@ static void live(life *self) {
 
 static void life_end(life *self) {
     csti_checkpointer_close(self->c);
-    for (uint32_t p = 0; p < MODEL_PARTITIONS; p++) cst_table_close(self->tables[p]);
+    for (uint32_t p = 0; p < self->partitions_count; p++) cst_table_close(self->tables[p]);
     while (self->sealed) {
         sealed *first = self->sealed;
 
@@ -492,6 +553,9 @@ void owner_run(void *context) {
         made->in = in;
         made->ends_ns = atomic_load(&in->clock.now_ns) +
                         world_random(in) % (1000 * in->profile.slow * in->profile.life_us);
+        if (!in->is_quiet && world_chance(in, in->profile.change_one_in))
+            in->partitions_count = 1 + (uint32_t)(world_random(in) % MODEL_PARTITIONS_MAX);
+        made->partitions_count = in->partitions_count;
         process_open(&made->own, in, slot->name);
         in->lives++;
         live(made);

@@ -242,6 +242,7 @@ static profile profile_draw(world *in) {
     if (world_random(in) % 2) made.jump_one_in = 300 + (uint32_t)(world_random(in) % 2000);
     if (world_random(in) % 2) made.abort_one_in = 10 + (uint32_t)(world_random(in) % 50);
     made.has_rival = world_random(in) % 4 != 0;
+    if (world_random(in) % 2) made.change_one_in = 1 + (uint32_t)(world_random(in) % 4);
     made.life_us = SECOND_US + world_random(in) % (20 * SECOND_US);
     spots_draw(&made.spots, &in->random);
     return made;
@@ -306,6 +307,7 @@ void world_run(uint64_t seed, bool traced) {
     csti_clock_sim_init(&in->clock, (int64_t)START_WALL_S * SECOND_US);
     if (csti_object_sim_world_open(world_random(in), &in->objects, NULL) != CST_OK) abort();
     in->profile = profile_draw(in);
+    in->partitions_count = 1 + (uint32_t)(world_random(in) % MODEL_PARTITIONS_MAX);
     judge_open(&in->judge, in);
     world_actor(in, slots[0].name, owner_run, &slots[0]);
     world_actor(in, slots[1].name, owner_run, &slots[1]);
@@ -323,7 +325,8 @@ void world_run(uint64_t seed, bool traced) {
     in->actors_count = 0;
     gc_finish(in);
     judge_check_end(&in->judge);
-    world_note(in, "%u checkpoints, %u lives", in->judge.checkpoints_count, in->lives);
+    world_note(in, "%u checkpoints, %u lives, %u changes of the partitions",
+               in->judge.checkpoints_count, in->lives, in->judge.changes_count);
     judge_close(&in->judge);
     csti_object_sim_world_close(in->objects);
     free(in);

@@ -24,7 +24,7 @@
 #include "object/sim.h"
 
 enum {
-    ACTORS_MAX = 16,
+    ACTORS_MAX = 32,
     PROCESSES_MAX = 8,
     STEPS_MAX = 5000,        // with faults, kills and takeovers
     QUIET_STEPS_MAX = 30000, // until all is committed when they have ended
@@ -64,9 +64,10 @@ typedef struct profile {
     // In so many steps, 0: never. Sleep: of one actor, its call in mid-air; jump: of the time, for
     // all.
     uint32_t kill_one_in, sleep_one_in, jump_one_in;
-    uint32_t abort_one_in; // of an owner's rounds
-    uint64_t life_us;      // of owners, about
-    bool has_rival;        // a second owner, which takes over
+    uint32_t abort_one_in;  // of an owner's rounds
+    uint64_t life_us;       // of owners, about
+    bool has_rival;         // a second owner, which takes over
+    uint32_t change_one_in; // of an owner's lives: with another number of partitions; 0: none
     spots spots;
     uint32_t slow; // how many times as long steps, pauses and deadlines are
     uint32_t snapshot_every;
@@ -95,7 +96,8 @@ struct world {
         csti_manifest_segment full;
         char name[128];
     } mail;
-    uint32_t lives; // of owners
+    uint32_t lives;            // of owners
+    uint32_t partitions_count; // as the job file says
 };
 
 // Runs the seed to its end. A broken promise ends the program: see violation.

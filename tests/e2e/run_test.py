@@ -615,13 +615,6 @@ class Owners(Jobs):
         self.assertEqual(self.run_json("--rows", str(total))[-1]["rows"], total - rows)
         self.check_result(total)
 
-    def test_another_number_of_partitions_is_refused_by_name(self):
-        self.job()
-        self.run_json()
-        self.job(partitions=3)
-        _, err = self.finish(self.start(), INPUT)
-        self.assertIn("[job] partitions is 3", err)
-
 
 STREAM = """
 [job]

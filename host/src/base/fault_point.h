@@ -38,6 +38,9 @@
     X(adopt_before_command)                                                                        \
     X(adopt_after_command)                                                                         \
     X(claim_after)                                                                                 \
+    X(rescale_command) /* another number of partitions is decided, nothing else */                 \
+    X(rescale_full)    /* one of the new partitions' fulls is there */                             \
+    X(rescale_spread)  /* all of them are, nobody has begun to restore */                          \
     X(recovery_manifest)                                                                           \
     X(recovery_restore) /* some rows are in the table */                                           \
     X(recovery_release) /* the newest output is released again */                                  \

@@ -29,7 +29,9 @@
     X(fold_any_token)        /* a full is registered whatever the lease's token */                 \
     X(full_unchecked)        /* what no manifest stands on yet is retired; commits don't look */   \
     X(gc_by_age)             /* what nobody names is garbage, however new */                       \
-    X(gc_pinned)             /* what a reader pins is retired */
+    X(gc_pinned)             /* what a reader pins is retired */                                   \
+    X(rescale_epochs_anew)   /* partitions of another number have epochs that others had */        \
+    X(rescale_loses_chain)   /* what the last of the old partitions had is forgotten */
 
 typedef enum csti_mistake {
     CSTI_MISTAKE_none,

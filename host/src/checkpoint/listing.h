@@ -24,9 +24,10 @@ typedef struct csti_listed_manifest {
 typedef struct csti_listing {
     csti_listed_manifest *manifests; // by id, then name
     uint32_t manifests_count;
-    uint64_t id_max;     // that any name has; 0: none
-    uint64_t epoch_max;  // of any partition
-    uint64_t tenure_max; // of any
+    uint64_t id_max;           // that any name has; 0: none
+    uint64_t epoch_max;        // of any partition
+    uint64_t tenure_max;       // of any
+    uint32_t partitions_count; // above every one that a segment is of; 0: there is none
 } csti_listing;
 
 // Names of checkpoints above `id`. LIMIT: more manifests than CSTI_LISTING_MANIFESTS_MAX.

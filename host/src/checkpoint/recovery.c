@@ -22,11 +22,29 @@ typedef struct recovery {
     csti_arena view_arena;
     csti_meta_view view;
     csti_listing listing;
-    uint32_t skipped_count; // committed ones, newer than the one at work
-    bool had_output;        // one of them, or that cannot be known
-    cst_err first;          // why the newest was skipped
+    uint32_t skipped_count;    // committed ones, newer than the one at work
+    uint32_t partitions_count; // the most that one of those had which could be read
+    bool had_output;           // one of them, or that cannot be known
+    cst_err first;             // why the newest was skipped
     cst_err *err;
 } recovery;
+
+// ---- Names
+// ----------------------------------------------------------------------------------------
+
+static cst_code names_read(recovery *at, uint64_t newest_id) {
+    const csti_meta_view *view = &at->view;
+    cst_code code =
+        csti_listing_read(at->options->store, newest_id, &at->view_arena, &at->listing, at->err);
+
+    if (code != CST_OK) return code;
+    if (view->checkpoints_count > 0 &&
+        view->checkpoints[view->checkpoints_count - 1].id > at->listing.id_max)
+        at->listing.id_max = view->checkpoints[view->checkpoints_count - 1].id;
+    if (view->aborted_count > 0 && view->aborted[view->aborted_count - 1] > at->listing.id_max)
+        at->listing.id_max = view->aborted[view->aborted_count - 1];
+    return CST_OK;
+}
 
 // ---- Adopt --------------------------------------------------------------------------------------
 
@@ -129,9 +147,10 @@ static cst_code committed_try(recovery *at, const csti_meta_checkpoint *checkpoi
 
     if (code == CST_OK) {
         known = true;
+        if (attempt->object.manifest.partitions_count > at->partitions_count)
+            at->partitions_count = attempt->object.manifest.partitions_count;
         code = csti_attempt_expect(attempt, at->err);
-        if (code != CST_OK)
-            return cst_fail_at(at->err, code, "checkpoint %" PRIu64, checkpoint->id);
+        if (code != CST_OK) return code; // it says which
         code = csti_attempt_chains(attempt, at->err);
     }
     if (code == CST_OK) {
@@ -163,24 +182,39 @@ static cst_code pin_older(recovery *at, uint64_t id) {
     return CST_OK;
 }
 
+// How many partitions may have had output behind the one that was opened: the job can have had
+// another number of them since.
+static uint32_t partitions_since(const recovery *at) {
+    uint32_t count = at->attempt.object.manifest.partitions_count;
+
+    if (at->view.partitions_count > count) count = at->view.partitions_count;
+    if (at->partitions_count > count) count = at->partitions_count;
+    return at->listing.partitions_count > count ? at->listing.partitions_count : count;
+}
+
+// The epoch that partition p had come to. Where it was none, later ones of its number began behind
+// all that there were.
+static uint64_t epoch_reached(const csti_manifest *manifest, uint32_t p) {
+    uint64_t epoch = 0;
+
+    if (p < manifest->partitions_count) return manifest->partitions[p].epoch_to;
+    for (uint32_t i = 0; i < manifest->partitions_count; i++)
+        if (manifest->partitions[i].epoch_to > epoch) epoch = manifest->partitions[i].epoch_to;
+    return epoch;
+}
+
 // Whether going back to the one that was opened may repeat rows that somebody has.
 static cst_code output_ask(recovery *at, bool *seen_out) {
     const csti_recovery_options *options = at->options;
     const csti_manifest *manifest = &at->attempt.object.manifest;
-    const uint32_t partitions_count = manifest->partitions_count > at->view.partitions_count
-                                          ? manifest->partitions_count
-                                          : at->view.partitions_count;
     cst_code code = CST_OK;
 
     *seen_out = at->had_output;
     if (!at->had_output || !options->output_seen) return CST_OK;
     *seen_out = false;
-    for (uint32_t p = 0; code == CST_OK && !*seen_out && p < partitions_count; p++) {
-        const uint64_t epoch =
-            p < manifest->partitions_count ? manifest->partitions[p].epoch_to + 1 : 1;
-
-        code = options->output_seen(options->output_context, p, epoch, seen_out, at->err);
-    }
+    for (uint32_t p = 0; code == CST_OK && !*seen_out && p < partitions_since(at); p++)
+        code = options->output_seen(options->output_context, p, epoch_reached(manifest, p) + 1,
+                                    seen_out, at->err);
     return code;
 }
 
@@ -191,7 +225,8 @@ static cst_code older_settle(recovery *at, uint64_t id, uint64_t newest_id) {
     cst_code code;
 
     if (at->options->tenure == 0) return CST_OK; // a reader releases nothing
-    code = output_ask(at, &seen);
+    code = names_read(at, 0); // all: partitions, and epochs for a sink that cannot tell
+    if (code == CST_OK) code = output_ask(at, &seen);
     if (code != CST_OK) return code;
     if (seen && !at->options->accept_repeats)
         return cst_fail(at->err, CST_CHECKPOINT_REPEATS,
@@ -248,28 +283,12 @@ static cst_code choose_named(recovery *at, uint64_t id) {
     return cst_fail(at->err, CST_NOT_FOUND, "checkpoint %" PRIu64 " is not in the metadata", id);
 }
 
-// ---- All of it ----------------------------------------------------------------------------------
-
-static cst_code names_read(recovery *at, uint64_t newest_id) {
-    const csti_meta_view *view = &at->view;
-    cst_code code =
-        csti_listing_read(at->options->store, newest_id, &at->view_arena, &at->listing, at->err);
-
-    if (code != CST_OK) return code;
-    if (view->checkpoints_count > 0 &&
-        view->checkpoints[view->checkpoints_count - 1].id > at->listing.id_max)
-        at->listing.id_max = view->checkpoints[view->checkpoints_count - 1].id;
-    if (view->aborted_count > 0 && view->aborted[view->aborted_count - 1] > at->listing.id_max)
-        at->listing.id_max = view->aborted[view->aborted_count - 1];
-    return CST_OK;
-}
-
 // ---- Where an owner goes on ---------------------------------------------------------------------
 
 // The last epoch that the sink has of partition p, if that is behind what was chosen; else 0.
 static cst_code sink_ask(recovery *at, uint32_t p, uint64_t *out) {
     const csti_recovery_options *options = at->options;
-    uint64_t have = at->attempt.object.manifest.partitions[p].epoch_to + 1;
+    uint64_t have = epoch_reached(&at->attempt.object.manifest, p) + 1;
     uint64_t have_not = CSTI_MANIFEST_NUMBER_MAX;
     bool seen = false;
     cst_code code = options->output_seen(options->output_context, p, have, &seen, at->err);
@@ -299,14 +318,23 @@ static cst_code sink_ask(recovery *at, uint32_t p, uint64_t *out) {
 // metadata was made from a listing.
 static cst_code epochs_settle(recovery *at) {
     const csti_manifest *manifest = &at->attempt.object.manifest;
+    uint64_t least = 0;
     cst_code code = CST_OK;
 
     if (at->skipped_count == 0 && at->listing.manifests_count == 0) return CST_OK;
-    if (at->skipped_count) code = names_read(at, 0); // all epochs, for a sink that cannot tell
+    // Of partitions that there are no more, or not yet, the parts stay, too.
+    for (uint32_t p = manifest->partitions_count;
+         at->options->output_seen && code == CST_OK && p < partitions_since(at); p++) {
+        uint64_t epoch = 0;
+
+        code = sink_ask(at, p, &epoch);
+        if (code == CST_OK && epoch > least) least = epoch;
+    }
     for (uint32_t p = 0; code == CST_OK && p < manifest->partitions_count; p++) {
         uint64_t epoch = at->skipped_count ? at->listing.epoch_max : 0;
 
         if (at->options->output_seen) code = sink_ask(at, p, &epoch);
+        if (epoch < least) epoch = least;
         if (code == CST_OK && epoch > manifest->partitions[p].epoch_to)
             code = csti_attempt_pass_epochs(&at->attempt, p, epoch, at->err);
     }

@@ -224,6 +224,15 @@ static void recovery_json(const csti_recovery_report *report) {
     puts("]}");
 }
 
+static void rescaled_json(const csti_rescale_report *report) {
+    if (report->partitions_count == 0) return;
+    printf("{\"event\":\"rescaled\",\"from\":%" PRIu32 ",\"to\":%" PRIu32 ",\"epoch\":%" PRIu64
+           ",\"bytes_before\":%" PRIu64 ",\"bytes_read\":%" PRIu64 ",\"bytes_written\":%" PRIu64
+           ",\"seconds\":%.6f}\n",
+           report->partitions_before, report->partitions_count, report->epoch, report->bytes_before,
+           report->bytes_read, report->bytes_written, (double)report->ns / 1e9);
+}
+
 static void totals_table(const csti_job *job, FILE *out) {
     csti_job_totals totals;
     char rows[NUMBER_BYTES];
@@ -262,6 +271,10 @@ static void result_table(const csti_job *job, const csti_job_config *config,
     if (result->recovered_from > 0)
         fprintf(out, "  recovered        from checkpoint %" PRIu64 " in %.2f s\n",
                 result->recovered_from, result->recovery_seconds);
+    if (result->rescaled.partitions_count > 0)
+        fprintf(out, "  rescaled         from %" PRIu32 " partitions to %" PRIu32 " in %.2f s\n",
+                result->rescaled.partitions_before, result->rescaled.partitions_count,
+                (double)result->rescaled.ns / 1e9);
     cli_simulation_print(out, "  simulated        ", &result->simulation);
     fprintf(out, "  checkpoint store %s\n", config->checkpoint_store);
     if (config->sink == CSTI_SINK_FILE) fprintf(out, "  output           %s\n", config->sink_path);
@@ -284,6 +297,7 @@ static void recovery_tell(run_progress *run, const csti_recovery_report *report)
     if (!run->common->json) return;
     flockfile(stdout);
     recovery_json(report);
+    rescaled_json(csti_job_rescaled(run->job));
     (void)fflush(stdout);
     funlockfile(stdout);
 }

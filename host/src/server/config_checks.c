@@ -107,7 +107,8 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
             csti_problem_add(c->problems, none, "--rows is for a generator, and the source is not");
         config->source.rows = overrides->rows;
     }
-    if (config->source.stripes == 0) config->source.stripes = config->partitions;
+    config->splits_given = config->source.stripes > 0;
+    if (!config->splits_given) config->source.stripes = config->partitions;
     config->source.batch_rows = config->batch_rows;
     if (config->staged_bytes_max == 0)
         config->staged_bytes_max = config->budget_bytes / 4 < STAGED_BYTES_DEFAULT

@@ -43,8 +43,9 @@ const csti_config_key csti_config_keys[] = {
      "`_` and `-`."},
     {"partitions", "job", CSTI_KEY_COUNT32, false, JOB(partitions), 1, CSTI_JOB_PARTITIONS_MAX,
      NULL, NULL, NULL,
-     "How many threads keep state, each for its share of the keys. A job keeps its number. "
-     "Without it: one a core that the process may use, at most 16."},
+     "How many threads keep state, each for its share of the keys. It may change from one run to "
+     "the next (Another number of partitions, above). Without it: one a core that the process may "
+     "use, at most 16."},
     {"dir", "job", CSTI_KEY_PATH, false, JOB(dir), 1, 0, NULL, "data", NULL,
      "The job's folder: the lock that tells whether it runs, and, without another place, its "
      "checkpoints."},
@@ -67,7 +68,7 @@ const csti_config_key csti_config_keys[] = {
     {"splits", "source", CSTI_KEY_COUNT32, false, JOB(source.stripes), 1, CSTI_STRIPES_MAX, NULL,
      NULL, "generator",
      "How many readers may share the rows. Offsets in checkpoints are of a split: a job keeps its "
-     "number. Without it: one a partition."},
+     "number. Without it: as many as the checkpoint has, at first one a partition."},
     {"path", "source", CSTI_KEY_PATH, true, JOB(source.path), 1, 0, NULL, NULL, "file",
      "A file, or a folder: each file in it is read by one reader."},
     {"format", "source", CSTI_KEY_CHOICE, true, JOB(source.format), CSTI_FILE_CSV, 0, "csv|ndjson",

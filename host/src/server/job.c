@@ -55,6 +55,10 @@ const csti_recovery_report *csti_job_recovery(const csti_job *job) {
     return &job->recovery;
 }
 
+const csti_rescale_report *csti_job_rescaled(const csti_job *job) {
+    return &job->rescaled;
+}
+
 csti_metrics *csti_job_metrics(csti_job *job) {
     return job->metrics;
 }
@@ -153,6 +157,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_recover(job, err);
     job->recovery.claim_ns = claimed_ns - began_ns;
     if (code == CST_ABORTED && csti_job_is_ending(job)) return CST_OK; // it was told so
+    if (code == CST_OK) code = csti_job_readers_settle(job, err);
     if (code == CST_OK) code = splits_check(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
     if (code == CST_OK) code = csti_job_channels_open(job, err);

@@ -22,7 +22,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
-#include "checkpoint/recovery.h"
+#include "checkpoint/rescale.h"
 #include "server/config.h"
 
 #include <constellation/device.h>
@@ -93,7 +93,8 @@ typedef struct csti_job_result {
     // goes back to an older checkpoint, or says why it must not.
     bool damaged;
     csti_recovery_report recovery;
-    cst_simulation simulation; // what its device simulated
+    csti_rescale_report rescaled; // partitions_count 0: the number is what it was
+    cst_simulation simulation;    // what its device simulated
 } csti_job_result;
 
 typedef struct csti_job csti_job;
@@ -113,6 +114,7 @@ bool csti_job_is_settled(const csti_job *job);
 csti_metrics *csti_job_metrics(csti_job *job);
 // What the start found, once rows flow; the same as in the result.
 const csti_recovery_report *csti_job_recovery(const csti_job *job);
+const csti_rescale_report *csti_job_rescaled(const csti_job *job);
 
 typedef struct csti_job_total {
     const char *name; // of the aggregate; the job's

@@ -65,6 +65,11 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
     return true;
 }
 
+// State that was spread anew stands nowhere but in this run, until its first checkpoint.
+static bool is_to_be_settled(const csti_job *job, const csti_checkpointer_stats *stats) {
+    return job->rescaled.partitions_count > 0 && stats->committed == 0;
+}
+
 static bool barrier_is_due(const csti_job *job, const job_readers *readers,
                            const csti_checkpointer_stats *stats) {
     const bool none_under_way = stats->begun == stats->committed + stats->aborted;
@@ -75,6 +80,9 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     const bool cut_is_due =
         job->config->every_kind == CSTI_EVERY_ROWS && readers->all_at_cut && readers->all_passed;
 
+    if (is_to_be_settled(job, stats) && job->barriers_count == 0 &&
+        job->config->every_kind == CSTI_EVERY_TIME)
+        return true;
     if (csti_job_rows(job) == job->rows_at_barrier && !left_behind && !cut_is_due) return false;
     // Memory is short: what is sealed and committed can be freed.
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
@@ -86,7 +94,11 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
 // All is read, or the job was asked to stop: one more checkpoint, then the end. True: it is over.
 static bool finish(csti_job *job, const job_readers *readers,
                    const csti_checkpointer_stats *stats) {
-    if (csti_job_rows(job) == 0 && job->base_id > 0) return true; // nothing new
+    if (csti_job_rows(job) == 0 && job->base_id > 0) {
+        // Nothing new.
+        if (!is_to_be_settled(job, stats)) return stats->released >= stats->committed;
+        if (stats->begun > stats->aborted) return false; // it is under way
+    }
     if (job->final_id > 0 && stats->last_committed_id >= job->final_id)
         return stats->released >= stats->committed;
     // It was given up, and its changes wait for another.

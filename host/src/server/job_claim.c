@@ -43,8 +43,9 @@ static cst_code newest_check(const csti_job *job, const csti_meta_view *view, cs
     code = csti_manifest_fetch(job->store, newest->id, newest->manifest, &newest->crc, arena,
                                &object, err);
     if (csti_code_is_damage(code)) return CST_OK;
-    if (code == CST_OK) code = csti_manifest_expect(&object.manifest, &job->shape.identity, err);
     if (code != CST_OK) return cst_fail_at(err, code, "checkpoint %" PRIu64, newest->id);
+    code = csti_manifest_expect(&object.manifest, &job->shape.identity, err);
+    if (code != CST_OK) return code;
     return csti_job_sink_check(job, &object.manifest, err);
 }
 
@@ -58,12 +59,6 @@ static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
     *heir_out = false;
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
     code = csti_meta_read(job->meta, &arena, &view, err);
-    if (code == CST_OK && *view.job && view.partitions_count != job->config->partitions)
-        code = cst_fail(err, CST_CONFIG,
-                        "%s: [job] partitions is %" PRIu32 ", and %s was made with %" PRIu32
-                        ". Put that number there",
-                        job->config->path, job->config->partitions, job->config->checkpoint_store,
-                        view.partitions_count);
     if (code == CST_OK) code = newest_check(job, &view, &arena, err);
     for (uint32_t i = 0; i < view.leases_count && code == CST_OK; i++)
         if (strcmp(view.leases[i].name, CSTI_FOLD_LEASE) == 0)
@@ -120,6 +115,8 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
     CSTI_FAULT_POINT(claim_after);
     uploads_sweep(job);
     job->tenure = result.tenure;
+    code = csti_job_partitions_settle(job, err);
+    if (code != CST_OK) return code;
     return csti_guard_init(&job->guard, job->owner, job->tenure);
 }
 
@@ -174,7 +171,8 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
     job->plan_open = true;
     job->base_id = job->plan.manifest.id;
     code = csti_job_sink_check(job, &job->plan.manifest, err);
-    return code == CST_OK ? hash_key_settle(job, err) : code;
+    if (code == CST_OK) code = hash_key_settle(job, err);
+    return code == CST_OK ? csti_job_rescale(job, err) : code;
 }
 
 // ---- Output -------------------------------------------------------------------------------------

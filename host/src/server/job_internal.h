@@ -3,6 +3,7 @@
 //   job.c             open, run, stop, close; the first reason to stop
 //   job_lock.c        the lock files that say that an owner lives
 //   job_claim.c       store, metadata, tenure, recovery, sink
+//   job_rescale.c     another number of partitions than the checkpoint's
 //   job_tasks.c       source, shape, channels, and a worker's reader and partition
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
@@ -115,6 +116,7 @@ struct csti_job {
     bool plan_open;
     uint64_t base_id; // the committed checkpoint that the next one stands on; 0: none
     csti_recovery_report recovery;
+    csti_rescale_report rescaled; // partitions_count 0: nothing was
     csti_checkpointer *checkpointer;
     csti_sink *sink;
 
@@ -216,9 +218,18 @@ CST_CHECK_RESULT cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err
 void csti_job_plan_close(csti_job *job);
 void csti_job_unclaim(csti_job *job);
 
+// ---- job_rescale.c
+// Behind CLAIM: the metadata says as many partitions as the job file; the tenure goes up again.
+CST_CHECK_RESULT cst_code csti_job_partitions_settle(csti_job *job, cst_err *err);
+// Where the plan is of another number of partitions, its output is released, and a plan of this
+// number takes its place.
+CST_CHECK_RESULT cst_code csti_job_rescale(csti_job *job, cst_err *err);
+
 // ---- job_tasks.c
 // Source, shape, filters: all that the job file alone decides.
 CST_CHECK_RESULT cst_code csti_job_rows_open(csti_job *job, cst_err *err);
+// As many readers as the splits of the checkpoint, which is recovered, ask for. SOURCE_CHANGED.
+CST_CHECK_RESULT cst_code csti_job_readers_settle(csti_job *job, cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_channels_open(csti_job *job, cst_err *err);
 // On the worker's own thread: table, restore, reader.
 CST_CHECK_RESULT cst_code csti_job_tasks_open(job_worker *worker, cst_err *err);
@@ -254,6 +265,7 @@ CST_CHECK_RESULT cst_code csti_job_report_workers(csti_job *job, cst_err *err);
 void csti_job_report(csti_job *job, bool recovering);
 // By name, and where it happened. Any thread.
 void csti_job_count_error(csti_job *job, const char *step, cst_code code);
+void csti_job_count_rescale(csti_job *job);
 void csti_job_count_fold(csti_job *job, uint64_t bytes, uint64_t ns); // the compactor
 void csti_job_result_read(csti_job *job, csti_job_result *out);
 uint64_t csti_job_rows(const csti_job *job); // read in this run

@@ -27,6 +27,9 @@ typedef struct job_gauges {
     csti_metric *rest_ns;
     csti_metric *errors;
     csti_metric *paused;
+    csti_metric *partitions;
+    csti_metric *rescaled_bytes;
+    csti_metric *rescale_ns;
 } job_gauges;
 
 cst_code csti_job_report_open(csti_job *job, cst_err *err) {
@@ -70,6 +73,11 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
          "Store calls that failed."},
         {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",
          "Partitions above their memory budget."},
+        {&g->partitions, CSTI_METRIC_GAUGE, "constellation_partitions", "Partitions of the job."},
+        {&g->rescaled_bytes, CSTI_METRIC_COUNTER, "constellation_rescaled_bytes_total",
+         "Bytes of the fulls that another number of partitions began with."},
+        {&g->rescale_ns, CSTI_METRIC_COUNTER, "constellation_rescale_seconds_total",
+         "Time in which they were made."},
     };
     return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
                                       err);
@@ -174,7 +182,13 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
     csti_metric_set(g->rest_ns,
                     (int64_t)atomic_load_explicit(&job->rested_ns, memory_order_relaxed));
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
+    csti_metric_set(g->partitions, job->workers_count);
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
+}
+
+void csti_job_count_rescale(csti_job *job) {
+    csti_metric_add(job->gauges->rescaled_bytes, job->rescaled.bytes_written);
+    csti_metric_add(job->gauges->rescale_ns, job->rescaled.ns);
 }
 
 void csti_job_count_fold(csti_job *job, uint64_t bytes, uint64_t ns) {
@@ -191,7 +205,8 @@ static void recovery_read(const csti_job *job, csti_job_progress *out) {
     out->seconds = seconds_since(job, job->began_ns);
     out->checked_bytes = job->checked_bytes;
     out->checked_bytes_all = job->checked_bytes_all;
-    for (uint32_t p = 0; job->plan_open && p < job->workers_count; p++) {
+    // Before there are workers the plan may be of another number of partitions.
+    for (uint32_t p = 0; job->plan_open && job->workers && p < job->workers_count; p++) {
         const csti_manifest_partition *partition = &job->plan.manifest.partitions[p];
 
         out->restored_bytes +=
@@ -275,6 +290,7 @@ void csti_job_result_read(csti_job *job, csti_job_result *out) {
     };
     out->recovered_from = job->recovery.chosen_id;
     out->recovery = job->recovery;
+    out->rescaled = job->rescaled;
     if (job->device) cst_device_simulation(job->device, &out->simulation);
     if (out->last_checkpoint_id == 0) out->last_checkpoint_id = job->base_id;
 }

@@ -24,10 +24,12 @@ enum {
 
 // ---- What the job file alone decides ------------------------------------------------------------
 
-static cst_code source_open(csti_job *job, cst_err *err) {
+// stripes: splits of a generator; 0: as the job file says.
+static cst_code source_open(csti_job *job, uint32_t stripes, cst_err *err) {
     csti_source_options options = job->config->source;
 
     options.batch_rows = job->config->batch_rows;
+    if (stripes > 0) options.stripes = stripes;
     if (options.stripes == 0) options.stripes = job->config->partitions;
     options.until_end = job->options.until == CSTI_UNTIL_CAUGHT_UP;
     if (job->options.source_open)
@@ -159,18 +161,14 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
     csti_steps *steps = NULL;
     cst_code code = csti_topology_take(NULL, &job->topology, err);
 
-    if (code == CST_OK) code = source_open(job, err);
+    if (code == CST_OK) code = source_open(job, 0, err);
     if (code == CST_OK) code = filters_make(job, err);
     if (code == CST_OK) code = steps_open(job, operators, &steps, err);
     if (code == CST_OK)
         code = csti_job_shape_make(job->config, csti_steps_shape(steps), &job->arena, &job->shape,
                                    err);
     if (code == CST_OK) {
-        const uint32_t splits_count = csti_source_splits_count(job->source);
-
         job->workers_count = job->config->partitions;
-        job->readers_count = splits_count < job->workers_count ? splits_count : job->workers_count;
-        if (job->readers_count == 0) job->readers_count = 1;
         shapes_fill(job, &csti_steps_shape(steps)->schema);
         job->partition_budget_bytes = job->config->budget_bytes / job->workers_count;
         for (uint32_t p = 0; p < job->workers_count; p++)
@@ -181,6 +179,26 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
     csti_steps_close(steps);
     operators_close(operators);
     return code;
+}
+
+cst_code csti_job_readers_settle(csti_job *job, cst_err *err) {
+    const csti_manifest *manifest = &job->plan.manifest;
+    uint32_t splits_count = csti_source_splits_count(job->source);
+    cst_code code = CST_OK;
+
+    // Rows were dealt out to as many splits as there were partitions then.
+    if (manifest->id > 0 && job->config->source.kind == CSTI_SOURCE_GENERATOR &&
+        !job->config->splits_given && manifest->splits_count != splits_count &&
+        manifest->splits_count > 0) {
+        csti_source_close(job->source);
+        job->source = NULL;
+        code = source_open(job, manifest->splits_count, err);
+        if (code != CST_OK) return code;
+        splits_count = csti_source_splits_count(job->source);
+    }
+    job->readers_count = splits_count < job->workers_count ? splits_count : job->workers_count;
+    if (job->readers_count == 0) job->readers_count = 1;
+    return CST_OK;
 }
 
 // ---- Channels -----------------------------------------------------------------------------------

@@ -356,6 +356,65 @@ TEST(epochs_that_the_sink_has_are_passed_over) {
     }
 }
 
+// The world's job, with another number of partitions since.
+static void partitions_change(world *w, uint32_t count) {
+    csti_meta_result result;
+
+    CHECK_OK(world_propose(w,
+                           &(csti_meta_command){.kind = CSTI_META_PARTITIONS,
+                                                .owner = w->owner,
+                                                .tenure = w->tenure,
+                                                .count = count},
+                           &result));
+    w->tenure = result.tenure;
+}
+
+// {partition, the highest epoch that was released}: of one that the chosen checkpoint has not.
+typedef struct sink_beyond {
+    uint32_t partition;
+    uint64_t epoch;
+} sink_beyond;
+
+static cst_code beyond_seen(void *context, uint32_t partition, uint64_t epoch, bool *out,
+                            cst_err *err) {
+    const sink_beyond *sink = context;
+
+    (void)err;
+    *out = partition == sink->partition && epoch <= sink->epoch;
+    return CST_OK;
+}
+
+// Whether the newer, lost checkpoint was of more partitions is known by the metadata or by names.
+TEST(output_of_partitions_that_an_older_checkpoint_has_not_bars_the_way_back) {
+    for (int by_names = 0; by_names < 2; by_names++) {
+        world *w = world_owned();
+        sink_beyond sink = {3, 3};
+        csti_recovery_plan plan;
+
+        for (int i = 0; i < 3; i++) world_checkpoint(w, 50, COMMITTED);
+        world_remove(w, w->manifests[3]);
+        world_claim(w);
+        if (by_names)
+            world_put(w, "checkpoints/00000000000000000003/3-1-0000000000000001/delta-3", "", 0);
+        else
+            partitions_change(w, 4);
+        csti_recovery_options options = options_of(w);
+        options.output_seen = beyond_seen;
+        options.output_context = &sink;
+        CHECK_CODE(refused(&options), CST_CHECKPOINT_REPEATS);
+        sink.epoch = 2; // of before the chosen one, when there were more partitions once
+        recovered(w, &options, 2);
+        sink.epoch = 7;
+        options.accept_repeats = true;
+        CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, NULL));
+        CHECK(world_chains_hold(w, plan.chains, 2));
+        for (uint32_t p = 0; p < WORLD_PARTITIONS; p++)
+            CHECK_EQ(plan.manifest.partitions[p].epoch_to, 7); // none of them is used again
+        csti_recovery_plan_close(&plan);
+        world_close(w);
+    }
+}
+
 TEST(a_full_that_waits_for_its_checkpoint_shortens_an_owners_chain) {
     world *w = world_open();
     csti_recovery_plan plan;

@@ -10,6 +10,7 @@ enum {
     // Threads take turns as they like, so the Nth is another one each time. Every Nth from a random
     // one on is a sample of all of them.
     RUNS_MAX = 32,
+    RESCALED_RUNS_MAX = 8,
     PARTS_MAX = 256,
 };
 
@@ -91,17 +92,23 @@ static bool is_memorys(cst_code code, const cst_err *err) {
            (code == CST_OBJECT_AMBIGUOUS && strstr(err->text, "CST_NO_MEMORY"));
 }
 
-// False: fewer allocations than n were made.
-static bool fail_one(uint64_t n) {
+#define SINK "kind = \"file\"\npath = \"out\""
+
+// False: fewer allocations than n were made. `partitions`: of each run.
+static bool fail_one(uint64_t n, const int partitions[3]) {
     static fixture f;
     cst_code code;
     bool failed;
 
-    folder_open_for(&f, 2, ROWS, "1_000 rows", "kind = \"file\"\npath = \"out\"");
+    folder_open_for(&f, partitions[0], ROWS, "1_000 rows", SINK);
     nth_fail_at(n);
     code = run_failing(&f, ROWS / 2);
-    if (code == CST_OK) code = run_failing(&f, ROWS);
+    if (code == CST_OK) {
+        job_write(&f, partitions[1], ROWS, "1_000 rows", SINK);
+        code = run_failing(&f, ROWS);
+    }
     failed = nth_end();
+    job_write(&f, partitions[2], ROWS, "1_000 rows", SINK);
     if (code != CST_OK && (!failed || !is_memorys(code, &f.err)))
         TEST_FAIL("allocation %" PRIu64 ": %s: %s", n, cst_code_name(code), f.err.text);
     run_ok(&f, ROWS);
@@ -112,13 +119,26 @@ static bool fail_one(uint64_t n) {
     return failed;
 }
 
-TEST(whichever_allocation_fails_a_job_says_so_and_loses_nothing) {
+static void fail_some(uint64_t runs_max, const int partitions[3]) {
     uint64_t all, step;
 
-    CHECK(!fail_one(UINT64_MAX));
+    CHECK(!fail_one(UINT64_MAX, partitions));
     all = nth_count();
-    step = all / RUNS_MAX + 1;
-    for (uint64_t n = 1 + test_random_below(step); n <= all; n += step) (void)fail_one(n);
+    step = all / runs_max + 1;
+    for (uint64_t n = 1 + test_random_below(step); n <= all; n += step)
+        (void)fail_one(n, partitions);
+}
+
+TEST(whichever_allocation_fails_a_job_says_so_and_loses_nothing) {
+    static const int partitions[3] = {2, 2, 2};
+
+    fail_some(RUNS_MAX, partitions);
+}
+
+TEST(also_where_each_run_has_another_number_of_partitions) {
+    static const int partitions[3] = {2, 4, 3};
+
+    fail_some(RESCALED_RUNS_MAX, partitions);
 }
 
 TEST_MAIN

@@ -370,21 +370,6 @@ TEST(cuts_every_n_rows_are_as_many_as_there_should_be) {
     folder_close(&f);
 }
 
-TEST(another_number_of_partitions_is_refused) {
-    static fixture f, g;
-
-    folder_open(&f, 2, ROWS, "1s");
-    run_ok(&f, 0);
-    folder_open(&g, 4, ROWS, "1s");
-    char command[4 * PATH_BYTES];
-    snprintf(command, sizeof command, "cp -r '%s/data' '%s'", f.folder, g.folder);
-    CHECK_EQ(system(command), 0);
-    CHECK_CODE(run(&g, 0), CST_CONFIG);
-    CHECK(strstr(g.err.text, "[job] partitions is 4"));
-    folder_close(&f);
-    folder_close(&g);
-}
-
 static uint64_t tenure_of(fixture *f) {
     char uri[PATH_BYTES + 64];
     cst_object_store *store = NULL;

@@ -57,21 +57,26 @@ typedef struct fixture {
     cst_err err;
 } fixture;
 
+// Over the one that is there, if there is one.
+static inline void job_write(const fixture *f, int partitions, uint64_t rows, const char *every,
+                             const char *sink) {
+    char rows_line[64] = "";
+    FILE *file = fopen(f->path, "w");
+
+    if (rows) snprintf(rows_line, sizeof rows_line, "rows = %" PRIu64, rows);
+    CHECK(file);
+    fprintf(file, job_text, partitions, KEYS, rows_line, sink, every);
+    CHECK_EQ(fclose(file), 0);
+}
+
 static inline void folder_open_for(fixture *f, int partitions, uint64_t rows, const char *every,
                                    const char *sink) {
-    char rows_line[64] = "";
-    FILE *file;
-
     memset(f, 0, sizeof *f);
     snprintf(f->folder, sizeof f->folder, "%s/cst-job-XXXXXX",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     CHECK(mkdtemp(f->folder));
     snprintf(f->path, sizeof f->path, "%s/job.toml", f->folder);
-    if (rows) snprintf(rows_line, sizeof rows_line, "rows = %" PRIu64, rows);
-    file = fopen(f->path, "w");
-    CHECK(file);
-    fprintf(file, job_text, partitions, KEYS, rows_line, sink, every);
-    CHECK_EQ(fclose(file), 0);
+    job_write(f, partitions, rows, every, sink);
 }
 
 static inline void folder_open(fixture *f, int partitions, uint64_t rows, const char *every) {

@@ -1,0 +1,101 @@
+// job_rescale.c: another number of partitions than the checkpoint's.
+//
+//   CLAIM ─► PARTITIONS ─► recover (2) ─► a full a new partition (4) ─► release (2) ─► restore (4)
+//
+// What is killed in between leaves the old checkpoint as it is, and fulls that nobody names: the
+// next start does all of it again, to whatever number it is told.
+#include "server/job_internal.h"
+
+#include "base/fault_point.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+cst_code csti_job_partitions_settle(csti_job *job, cst_err *err) {
+    const csti_meta_command command = {.kind = CSTI_META_PARTITIONS,
+                                       .owner = job->owner,
+                                       .tenure = job->tenure,
+                                       .count = job->config->partitions};
+    csti_meta_result result = {0};
+    csti_meta_view view;
+    csti_arena arena;
+    uint32_t before = 0;
+    cst_code code;
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    code = csti_meta_read(job->meta, &arena, &view, err);
+    if (code == CST_OK) before = view.partitions_count;
+    csti_arena_release(&arena);
+    if (code != CST_OK || before == job->config->partitions) return code;
+    code = csti_meta_propose(job->meta, &command, &result, err);
+    if (code != CST_OK)
+        return cst_fail_at(err, code, "from %" PRIu32 " partitions to %" PRIu32, before,
+                           job->config->partitions);
+    job->tenure = result.tenure;
+    CSTI_FAULT_POINT(rescale_command);
+    return CST_OK;
+}
+
+static cst_code rescale_step(void *context, uint64_t bytes_done, uint64_t bytes_all, cst_err *err) {
+    csti_job *job = context;
+
+    job->checked_bytes = bytes_done;
+    job->checked_bytes_all = bytes_all;
+    csti_job_report(job, true);
+    if (csti_job_stops_early(job)) return cst_fail(err, CST_ABORTED, "the job ends");
+    return CST_OK;
+}
+
+static void rescaled_say(const csti_job *job) {
+    const csti_rescale_report *report = &job->rescaled;
+
+    CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "rescaled",
+             csti_log_u64("checkpoint", job->plan.manifest.id),
+             csti_log_u64("from", report->partitions_before),
+             csti_log_u64("to", report->partitions_count), csti_log_u64("epoch", report->epoch),
+             csti_log_u64("bytes_before", report->bytes_before),
+             csti_log_u64("bytes_read", report->bytes_read),
+             csti_log_u64("bytes_written", report->bytes_written));
+}
+
+cst_code csti_job_rescale(csti_job *job, cst_err *err) {
+    const csti_rescale_options options = {
+        .store = job->store,
+        .clock = job->clock,
+        .random = job->random,
+        .owner = job->owner,
+        .tenure = job->tenure,
+        .partitions_count = job->workers_count,
+        .threads_count = job->topology.cpus_count > CSTI_RESCALE_THREADS_MAX
+                             ? CSTI_RESCALE_THREADS_MAX
+                             : job->topology.cpus_count - 1,
+        .memory_bytes = job->config->budget_bytes,
+        .step = rescale_step,
+        .step_context = job,
+    };
+    csti_recovery_plan plan;
+    cst_code code;
+
+    assert(job->plan_open);
+    if (job->plan.manifest.id == 0 || job->plan.manifest.partitions_count == job->workers_count)
+        return CST_OK;
+    code = csti_rescale(&options, &job->plan, &plan, &job->rescaled, err);
+    if (code != CST_OK)
+        return cst_fail_at(err, code,
+                           "checkpoint %" PRIu64 ": from %" PRIu32 " partitions to %" PRIu32,
+                           job->plan.manifest.id, job->plan.manifest.partitions_count,
+                           job->workers_count);
+    CSTI_FAULT_POINT(rescale_spread);
+    // All of it is verified now, as it is behind a restore.
+    code = csti_job_release_again(job, err);
+    if (code == CST_OK) {
+        const csti_recovery_plan before = job->plan;
+
+        job->plan = plan;
+        plan = before;
+        rescaled_say(job);
+        csti_job_count_rescale(job);
+    }
+    csti_recovery_plan_close(&plan);
+    return code;
+}
