@@ -29,8 +29,7 @@ typedef struct recovery {
     cst_err *err;
 } recovery;
 
-// ---- Names
-// ----------------------------------------------------------------------------------------
+// ---- Names --------------------------------------------------------------------------------------
 
 static cst_code names_read(recovery *at, uint64_t newest_id) {
     const csti_meta_view *view = &at->view;

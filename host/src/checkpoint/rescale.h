@@ -1,16 +1,15 @@
 // rescale.h: the state of one number of partitions becomes that of another.
 //
-//   checkpoint 17, 2 partitions            the plan to go on from, 4 partitions
-//   0: full(1..12) ◄─ delta(13)   0..2047  ──► 0: full(1..14)     0..1023    a full each, of its
-//   key 1: full(1..11) ◄─ delta(14)   ..4095   ──► 1: full(1..14)     ..2047     groups alone; the
-//   next
-//                                          ──► 2, 3               ..4095     checkpoint stands on
-//                                          it
+//   checkpoint 17, 2 partitions             the plan to go on from, 4 partitions
+//   0: full(1..12) ◄─ delta(13)     ..2047  ──► 0: full(1..14)  ..1023
+//   1: full(1..11) ◄─ delta(14)     ..4095  ──► 1: full(1..14)  ..2047
+//                                           ──► 2, 3            ..4095
 //
-// Every new partition begins behind the highest epoch of all old ones, so that no part of a sink
-// has the name of an older one; with the lowest of their watermarks; its rows are those of the
-// partitions that began where it does. Fulls are objects of their own, under the tenure of whoever
-// goes on; until a checkpoint names them they are orphans, and the old checkpoint is what counts.
+// Each gets a full of its key groups alone, and the next checkpoint stands on that. Every
+// new partition begins behind the highest epoch of all old ones, so that no part of a sink has the
+// name of an older one; with the lowest of their watermarks; its rows are those of the partitions
+// that began where it does. Fulls are objects of their own, under the tenure of whoever goes on;
+// until a checkpoint names them they are orphans, and the old checkpoint is what counts.
 //
 // Promises   all that the old chains hold of a key group is read and checked, once for each new
 //            partition that has it; of an ordered full only the new partition's groups. Equal state
