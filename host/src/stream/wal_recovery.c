@@ -89,14 +89,14 @@ static cst_code links_walk(recovery *r, cst_err *err) {
     csti_wal_name name = r->names[r->names_count - 1];
     uint64_t end = CSTI_WAL_NO_END;
 
-    r->links = calloc(r->names_count, sizeof *r->links);
+    r->links = calloc(r->names_count + 1, sizeof *r->links); // the last one may be missing
     if (!r->links) return cst_fail(err, CST_NO_MEMORY, "the files in %s", r->folder->path);
     for (;;) {
         link *at = &r->links[r->links_count];
         cst_code code;
 
         // Each begins before the one that follows it, so no name comes twice.
-        assert(r->links_count < r->names_count);
+        assert(r->links_count <= r->names_count);
         code = link_read(r, name, at, err);
         if (code == CST_WAL_GAP)
             return cst_fail_at(err, code, "records from %" PRIu64 " on are asked for", from);
