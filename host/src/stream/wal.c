@@ -67,8 +67,12 @@ static void recovered_take(csti_wal *wal, const csti_wal_recovered *found) {
 
     wal->parts = found->parts;
     wal->parts_count = wal->parts_capacity = found->parts_count;
+    wal->strays = found->strays;
+    wal->strays_count = found->strays_count;
     for (size_t i = 0; i < found->parts_count; i++) disk_bytes += found->parts[i].bytes;
+    for (size_t i = 0; i < found->strays_count; i++) disk_bytes += found->strays[i].bytes;
     wal->file = found->file;
+    wal->file.prepared_bytes_max = wal->options.file_bytes;
     wal->nonce = found->nonce;
     wal->next = wal->group_position = wal->marked = found->next;
     atomic_init(&wal->written, found->next);
@@ -81,6 +85,7 @@ static void wal_free(csti_wal *wal) {
     csti_wal_folder_close(&wal->folder);
     (void)pthread_mutex_destroy(&wal->files_lock);
     free((char *)(uintptr_t)wal->options.job);
+    free(wal->strays);
     free(wal->parts);
     free(wal->ring);
     free(wal);
@@ -319,17 +324,32 @@ static void oldest_forget(csti_wal *wal) {
     (void)pthread_mutex_unlock(&wal->files_lock);
 }
 
-cst_code csti_wal_truncate(csti_wal *wal, uint64_t position, cst_err *err) {
-    csti_wal_part oldest;
-
-    while (oldest_is_below(wal, position, &oldest)) {
-        const cst_code code = csti_wal_folder_delete(&wal->folder, oldest.name, err);
+// This owner's file has its name, and it has committed since: whoever claims the job later sees it
+// in the folder, and follows it. So what is no part of this log is none of any later one's.
+static cst_code strays_delete(csti_wal *wal, cst_err *err) {
+    while (wal->strays_count > 0) {
+        const csti_wal_part *stray = &wal->strays[wal->strays_count - 1];
+        const cst_code code = csti_wal_folder_delete(&wal->folder, stray->name, err);
 
         if (code != CST_OK) return code;
+        CSTI_FAULT_POINT(wal_deleting);
+        atomic_fetch_sub_explicit(&wal->disk_bytes, stray->bytes, memory_order_relaxed);
+        wal->strays_count--;
+    }
+    return CST_OK;
+}
+
+cst_code csti_wal_truncate(csti_wal *wal, uint64_t position, cst_err *err) {
+    csti_wal_part oldest;
+    cst_code code = strays_delete(wal, err);
+
+    while (code == CST_OK && oldest_is_below(wal, position, &oldest)) {
+        code = csti_wal_folder_delete(&wal->folder, oldest.name, err);
+        if (code != CST_OK) break;
         CSTI_FAULT_POINT(wal_deleting);
         oldest_forget(wal);
         atomic_fetch_sub_explicit(&wal->disk_bytes, oldest.bytes, memory_order_relaxed);
         csti_unpark(&wal->writer); // it shows what is used
     }
-    return CST_OK;
+    return code;
 }

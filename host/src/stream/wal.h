@@ -72,8 +72,7 @@ typedef struct csti_wal_options {
     uint64_t schema; // of the payloads: a checksum of what they must be read by
     uint64_t tenure; // at least 1, above that of every owner before
     uint64_t incarnation;
-    // What the committed checkpoint holds: records below are not asked for, and files that hold
-    // only those are deleted. 0: none.
+    // What the committed checkpoint holds: records below are not asked for. 0: none.
     uint64_t from;
     // With from above 0: an empty folder is no error (the machine was lost, and with it what only
     // the log had). Positions go on at `from`.
@@ -94,12 +93,12 @@ typedef struct csti_wal_options {
 
 // What open found.
 typedef struct csti_wal_report {
-    uint64_t first, end;    // records [first, end) are there, first <= from; equal: none
-    uint64_t records;       // at `from` or above
-    uint64_t rewritten;     // of them: nothing proved them durable, they are in the new file now
-    uint32_t files;         // that the log consisted of
-    uint32_t deleted_files; // below `from`, or not part of the log
-    bool missing;           // may_be_missing made use of
+    uint64_t first, end; // records [first, end) are there, first <= from; equal: none
+    uint64_t records;    // at `from` or above
+    uint64_t rewritten;  // of them: nothing proved them durable, they are in the new file now
+    uint32_t files;      // that the log consisted of
+    uint32_t strays;     // files that are no part of it: the first truncate deletes them
+    bool missing;        // may_be_missing made use of
     // Bytes behind the last record that counts and are none: a write that was cut off, or an older
     // owner's.
     uint64_t cut_bytes;
@@ -143,10 +142,11 @@ void csti_wal_stats_read(const csti_wal *wal, csti_wal_stats *out);
 // Of disk_bytes_max, in percent, rounded down; cheap. At CSTI_WAL_SLOW_PERCENT and above slow down.
 uint32_t csti_wal_used_percent(const csti_wal *wal);
 
-// Deletes files whose records are all below. The position stands in a committed checkpoint, and
-// nobody will ask for records below it again: that of the oldest checkpoint one may go back to. The
-// file that is written to stays. After an error (IO) some are deleted; what was asked for is tried
-// again with the next.
+// Deletes files whose records are all below, and those that are no part of the log. The position
+// stands in a checkpoint, and nobody will ask for records below it again: that of the oldest one
+// may go back to. This owner has committed a checkpoint since open: else it may be fenced off, and
+// the files may be what its successor reads. The file that is written to stays. After an error (IO)
+// some are deleted; the rest is tried again with the next call.
 CST_CHECK_RESULT cst_code csti_wal_truncate(csti_wal *wal, uint64_t position, cst_err *err);
 
 // From the record at `from` on (at most the next position). WAL_GAP: it is truncated.

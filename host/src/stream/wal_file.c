@@ -22,7 +22,7 @@
 enum {
     NUMBER_DIGITS = 20,
     NAME_LENGTH = 2 * NUMBER_DIGITS + 1 + 4,
-    PREPARE_BYTES = 4 << 20, // what a killed owner leaves unused at most
+    PREPARE_BYTES = 1 << 20, // what a killed owner leaves unused at most
     PIECES_MAX = 4,
 };
 
@@ -122,18 +122,18 @@ static cst_code listing_add(listing *found, const csti_wal_folder *folder, csti_
     return CST_OK;
 }
 
-static cst_code listing_take(listing *found, const csti_wal_folder *folder, const char *entry,
-                             cst_err *err) {
+static cst_code listing_take(listing *found, const csti_wal_folder *folder, uint64_t tenure,
+                             const char *entry, cst_err *err) {
     csti_wal_name name;
 
     if (name_read(entry, NAME_ENDING, &name)) return listing_add(found, folder, name, err);
-    if (!name_read(entry, NEW_ENDING, &name)) return CST_OK;
+    if (!name_read(entry, NEW_ENDING, &name) || name.tenure >= tenure) return CST_OK;
     if (unlinkat(folder->fd, entry, 0) == 0 || errno == ENOENT) return CST_OK;
     return csti_wal_fail(folder, entry, "deleting it", errno, err);
 }
 
-cst_code csti_wal_folder_list(const csti_wal_folder *folder, csti_wal_name **out, size_t *count_out,
-                              cst_err *err) {
+cst_code csti_wal_folder_list(const csti_wal_folder *folder, uint64_t tenure, csti_wal_name **out,
+                              size_t *count_out, cst_err *err) {
     const int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listed = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
@@ -146,7 +146,7 @@ cst_code csti_wal_folder_list(const csti_wal_folder *folder, csti_wal_name **out
         return code;
     }
     for (errno = 0; code == CST_OK && (entry = readdir(listed)) != NULL; errno = 0)
-        code = listing_take(&found, folder, entry->d_name, err);
+        code = listing_take(&found, folder, tenure, entry->d_name, err);
     if (code == CST_OK && errno != 0) code = csti_wal_fail(folder, "", "listing it", errno, err);
     (void)closedir(listed);
     if (code != CST_OK) {
@@ -218,13 +218,14 @@ void csti_wal_file_close(const csti_wal_folder *folder, csti_wal_file *file) {
 // Blocks that are there already spare each sync the work of finding some. A disk that is nearly
 // full, or cannot prepare, is written to as it is.
 static void prepare(csti_wal_file *file, uint64_t bytes) {
-    while (file->prepared_bytes < bytes) {
-        const off_t from = (off_t)file->prepared_bytes;
+    while (file->prepared_bytes < bytes && file->prepared_bytes < file->prepared_bytes_max) {
+        const uint64_t left = file->prepared_bytes_max - file->prepared_bytes;
+        const uint64_t more = left < PREPARE_BYTES ? left : PREPARE_BYTES;
 
-        if (fallocate(file->fd, 0, from, PREPARE_BYTES) == 0)
-            file->prepared_bytes += PREPARE_BYTES;
+        if (fallocate(file->fd, 0, (off_t)file->prepared_bytes, (off_t)more) == 0)
+            file->prepared_bytes += more;
         else if (errno != EINTR)
-            file->prepared_bytes = UINT64_MAX;
+            file->prepared_bytes_max = 0;
     }
 }
 

@@ -39,16 +39,18 @@ typedef struct csti_wal_file {
     char text[CSTI_WAL_NAME_BYTES]; // its name
     uint64_t bytes;                 // written
     uint64_t prepared_bytes;        // the disk has given so many
+    uint64_t prepared_bytes_max;    // and is asked for no more; 0: for none
 } csti_wal_file;
 
 // Makes it if it is not there; its own name is durable then.
 CST_CHECK_RESULT cst_code csti_wal_folder_open(const char *path, csti_wal_folder *out,
                                                cst_err *err);
 void csti_wal_folder_close(csti_wal_folder *folder);
-// The files by tenure and base; *out is the caller's, to free. What is left of files that never got
-// their name is deleted. LIMIT: CSTI_WAL_FILES_MAX.
-CST_CHECK_RESULT cst_code csti_wal_folder_list(const csti_wal_folder *folder, csti_wal_name **out,
-                                               size_t *count_out, cst_err *err);
+// The files by tenure and base; *out is the caller's, to free. What is left of files of tenures
+// below this one that never got their name is deleted. LIMIT: CSTI_WAL_FILES_MAX.
+CST_CHECK_RESULT cst_code csti_wal_folder_list(const csti_wal_folder *folder, uint64_t tenure,
+                                               csti_wal_name **out, size_t *count_out,
+                                               cst_err *err);
 // One that is gone already is deleted.
 CST_CHECK_RESULT cst_code csti_wal_folder_delete(const csti_wal_folder *folder, csti_wal_name name,
                                                  cst_err *err);

@@ -36,9 +36,11 @@ typedef struct csti_wal_part {
 
 // What recovery hands over.
 typedef struct csti_wal_recovered {
-    csti_wal_part *parts; // with this owner's first file
+    csti_wal_part *parts; // with this owner's file
     size_t parts_count;
-    csti_wal_file file; // that one
+    csti_wal_part *strays; // files that are no part of it
+    size_t strays_count;
+    csti_wal_file file; // this owner's first
     uint64_t nonce;
     uint64_t next; // position of the next record
 } csti_wal_recovered;
@@ -96,6 +98,8 @@ struct csti_wal {
     pthread_mutex_t files_lock; // parts: truncate takes from the front, the writer adds
     csti_wal_part *parts;
     size_t parts_count, parts_capacity;
+    csti_wal_part *strays; // truncate's
+    size_t strays_count;
 };
 
 void *csti_wal_writer_main(void *wal);

@@ -83,7 +83,22 @@ static cst_code link_read(const recovery *r, csti_wal_name name, link *out, cst_
     return code;
 }
 
-// From the newest file back to the one that holds the record at `from`, or would.
+// Whether the walk back may end here, because nobody asks for what it cannot read.
+static bool may_end(cst_code code) {
+    return code == CST_WAL_GAP || code == CST_WAL_CORRUPT || code == CST_WAL_VERSION;
+}
+
+static void links_turn_round(recovery *r) {
+    for (size_t i = 0; i < r->links_count / 2; i++) {
+        const link newer = r->links[i];
+
+        r->links[i] = r->links[r->links_count - 1 - i];
+        r->links[r->links_count - 1 - i] = newer;
+    }
+}
+
+// From the newest file back to the oldest that is there: at least to the one that holds the record
+// at `from`, or would.
 static cst_code links_walk(recovery *r, cst_err *err) {
     const uint64_t from = r->options->from;
     csti_wal_name name = r->names[r->names_count - 1];
@@ -97,27 +112,23 @@ static cst_code links_walk(recovery *r, cst_err *err) {
 
         // Each begins before the one that follows it, so no name comes twice.
         assert(r->links_count <= r->names_count);
-        code = link_read(r, name, at, err);
+        code = link_read(r, name, at, end <= from ? NULL : err);
+        if (end <= from && may_end(code)) break;
         if (code == CST_WAL_GAP)
             return cst_fail_at(err, code, "records from %" PRIu64 " on are asked for", from);
         if (code != CST_OK) return code;
         at->part.end = end;
         r->links_count++;
-        if (name.base <= from) break;
         end = name.base;
-        if (at->follows.tenure == 0)
-            return cst_fail(err, CST_WAL_GAP,
-                            "%s: its first record is %" PRIu64 ", and records from %" PRIu64
-                            " on are asked for",
-                            r->folder->path, name.base, from);
         name = at->follows;
+        if (name.tenure != 0) continue;
+        if (end <= from) break;
+        return cst_fail(err, CST_WAL_GAP,
+                        "%s: its first record is %" PRIu64 ", and records from %" PRIu64
+                        " on are asked for",
+                        r->folder->path, end, from);
     }
-    for (size_t i = 0; i < r->links_count / 2; i++) {
-        const link other = r->links[i];
-
-        r->links[i] = r->links[r->links_count - 1 - i];
-        r->links[r->links_count - 1 - i] = other;
-    }
+    links_turn_round(r);
     return CST_OK;
 }
 
@@ -272,34 +283,40 @@ static cst_code file_begin(const recovery *r, uint64_t nonce, uint64_t base, cst
 
 // ---- What stays ---------------------------------------------------------------------------------
 
-// Whether it is a link that holds a record at or above `from`, below `base`.
-static const link *link_kept(const recovery *r, csti_wal_name name, uint64_t base) {
+// The link of that name, if it holds records below `base`.
+static link *link_kept(const recovery *r, csti_wal_name name, uint64_t base) {
     for (size_t i = 0; i < r->links_count; i++) {
         link *at = &r->links[i];
 
-        if (at->part.name.tenure != name.tenure || at->part.name.base != name.base) continue;
-        if (at->part.end > base) at->part.end = base;
-        return name.base < base && at->part.end > r->options->from ? at : NULL;
+        if (at->part.name.tenure == name.tenure && at->part.name.base == name.base)
+            return name.base < base ? at : NULL;
     }
     return NULL;
 }
 
-static cst_code rest_delete(const recovery *r, uint64_t base, csti_wal_recovered *out,
-                            cst_err *err) {
-    for (size_t i = 0; i < r->names_count; i++) {
-        const link *kept = link_kept(r, r->names[i], base);
-        cst_code code;
+// 0: it is gone.
+static uint64_t bytes_of(const recovery *r, csti_wal_name name) {
+    char text[CSTI_WAL_NAME_BYTES];
+    struct stat status;
 
-        if (kept) {
-            out->parts[out->parts_count++] = kept->part;
+    csti_wal_name_write(name, text);
+    return fstatat(r->folder->fd, text, &status, 0) == 0 ? (uint64_t)status.st_size : 0;
+}
+
+// Nothing is deleted here: this owner may be fenced off already, and what it does not count may be
+// what a later one does.
+static void names_share(const recovery *r, uint64_t base, csti_wal_recovered *out) {
+    for (size_t i = 0; i < r->names_count; i++) {
+        link *kept = link_kept(r, r->names[i], base);
+
+        if (!kept) {
+            out->strays[out->strays_count++] =
+                (csti_wal_part){.name = r->names[i], .bytes = bytes_of(r, r->names[i])};
             continue;
         }
-        code = csti_wal_folder_delete(r->folder, r->names[i], err);
-        if (code != CST_OK) return code;
-        CSTI_FAULT_POINT(wal_deleting);
-        r->report->deleted_files++;
+        if (kept->part.end > base) kept->part.end = base;
+        out->parts[out->parts_count++] = kept->part;
     }
-    return CST_OK;
 }
 
 static cst_code hand_over(recovery *r, csti_wal_recovered *out, cst_err *err) {
@@ -310,17 +327,20 @@ static cst_code hand_over(recovery *r, csti_wal_recovered *out, cst_err *err) {
 
     if (code != CST_OK) return code;
     made.parts = calloc(r->names_count + 1, sizeof *made.parts);
-    if (!made.parts) return cst_fail(err, CST_NO_MEMORY, "the files in %s", r->folder->path);
+    made.strays = calloc(r->names_count + 1, sizeof *made.strays);
+    if (!made.parts || !made.strays)
+        code = cst_fail(err, CST_NO_MEMORY, "the files in %s", r->folder->path);
     CSTI_FAULT_POINT(wal_recovered);
-    code = file_begin(r, made.nonce, base, &made.file, err);
-    if (code == CST_OK) code = rest_delete(r, base, &made, err);
+    if (code == CST_OK) code = file_begin(r, made.nonce, base, &made.file, err);
     if (code != CST_OK) {
-        csti_wal_file_close(r->folder, &made.file);
         free(made.parts);
+        free(made.strays);
         return code;
     }
+    names_share(r, base, &made);
     made.parts[made.parts_count++] =
         (csti_wal_part){.name = made.file.name, .end = CSTI_WAL_NO_END, .bytes = made.file.bytes};
+    r->report->strays = (uint32_t)made.strays_count;
     r->report->end = made.next;
     r->report->first = made.parts[0].name.base < made.next ? made.parts[0].name.base : made.next;
     *out = made;
@@ -341,7 +361,7 @@ static cst_code nothing_found(const recovery *r, cst_err *err) {
 cst_code csti_wal_recover(const csti_wal_options *options, const csti_wal_folder *folder,
                           csti_wal_recovered *out, csti_wal_report *report, cst_err *err) {
     recovery r = {.options = options, .folder = folder, .report = report, .end = options->from};
-    cst_code code = csti_wal_folder_list(folder, &r.names, &r.names_count, err);
+    cst_code code = csti_wal_folder_list(folder, options->tenure, &r.names, &r.names_count, err);
 
     if (code == CST_OK && r.names_count == 0) code = nothing_found(&r, err);
     if (code == CST_OK && r.names_count > 0) {
@@ -349,7 +369,7 @@ cst_code csti_wal_recover(const csti_wal_options *options, const csti_wal_folder
         if (code == CST_OK) code = links_walk(&r, err);
     }
     for (size_t i = 0; i < r.links_count && code == CST_OK; i++)
-        code = link_scan(&r, &r.links[i], err);
+        if (r.links[i].part.end > options->from) code = link_scan(&r, &r.links[i], err);
     report->files = (uint32_t)r.links_count;
     if (code == CST_OK) code = hand_over(&r, out, err);
     free(r.links);

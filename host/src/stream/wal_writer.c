@@ -93,6 +93,7 @@ static cst_code roll(csti_wal *wal, cst_err *err) {
     csti_wal_file_trim(&wal->file);
     csti_wal_header_make(&wal->options, wal->nonce, wal->group_position, wal->file.name, &header);
     code = csti_wal_file_create(&wal->folder, &header, &next, err);
+    next.prepared_bytes_max = wal->options.file_bytes;
     if (code == CST_OK) code = csti_wal_file_name(&wal->folder, &next, err);
     part = (csti_wal_part){.name = next.name, .end = CSTI_WAL_NO_END, .bytes = next.bytes};
     if (code == CST_OK) code = csti_wal_part_add(wal, &part, err);

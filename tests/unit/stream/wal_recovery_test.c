@@ -338,7 +338,8 @@ TEST(files_of_all_tenures_are_read_in_order) {
         if (from < 25) CHECK_EQ(seen.next, 25);
         CHECK_EQ(report.end, 25);
         wal_check_reads(wal, from, 25);
-        // What holds nothing that is asked for is gone.
+        CHECK(wal_has_file(&folder, 1, 0));
+        CHECK_OK(csti_wal_truncate(wal, from, NULL));
         CHECK_EQ(wal_has_file(&folder, 1, 0), from < 10);
         CHECK_EQ(wal_has_file(&folder, 2, 10), from < 20);
         wal_put_all(wal, 25, 30);
@@ -427,7 +428,7 @@ TEST(a_lost_folder_is_refused_unless_it_may_be) {
 }
 
 // With a relaxed sync a checkpoint may hold what the log has lost.
-TEST(positions_go_on_behind_what_the_checkpoint_holds) {
+static void go_on_behind(bool truncated) {
     const wal_folder folder = wal_folder_make();
     csti_wal_report report;
     wal_seen seen = {0};
@@ -440,12 +441,18 @@ TEST(positions_go_on_behind_what_the_checkpoint_holds) {
     CHECK_EQ(report.end, 40);
     wal_put_all(wal, 40, 43);
     wal_check_reads(wal, 40, 43);
+    if (truncated) CHECK_OK(csti_wal_truncate(wal, 40, NULL));
     csti_wal_close(wal);
-    CHECK_EQ(wal_files_count(&folder), 1);
+    CHECK_EQ(wal_files_count(&folder), truncated ? 1 : 4);
     CHECK_OK(wal_look(&folder, 4, 41, &seen, &report, NULL));
     CHECK_EQ(seen.next, 43);
     CHECK_CODE(wal_look(&folder, 5, 39, &seen, &report, &err), CST_WAL_GAP); // they are lost
     wal_folder_remove(&folder);
+}
+
+TEST(positions_go_on_behind_what_the_checkpoint_holds) {
+    go_on_behind(false);
+    go_on_behind(true);
 }
 
 TEST(other_jobs_and_other_columns_are_refused) {
@@ -553,10 +560,17 @@ TEST(an_owner_at_rest_leaves_nothing_to_write_again) {
     CHECK_EQ(report.records, 50);
     CHECK_EQ(report.rewritten, 0);
     CHECK(wal_has_file(&folder, 1, 0) && wal_has_file(&folder, 2, 50));
-    // Those who only came and went leave no files behind.
-    for (uint64_t tenure = 3; tenure < 10; tenure++)
+    // Those who only came and went leave files that are no part of the log.
+    for (uint64_t tenure = 3; tenure < 10; tenure++) {
         CHECK_OK(wal_look(&folder, tenure, 0, NULL, &report, NULL));
+        CHECK_EQ(report.files, 2);
+        CHECK_EQ(report.strays, tenure - 2);
+    }
+    wal = wal_open_from(&folder, 10, 0, NULL, NULL);
+    CHECK_OK(csti_wal_truncate(wal, 0, NULL));
     CHECK_EQ(wal_files_count(&folder), 2);
+    wal_check_reads(wal, 0, 50);
+    csti_wal_close(wal);
     wal_folder_remove(&folder);
 }
 
@@ -564,12 +578,17 @@ TEST(a_file_of_which_all_is_written_again_goes) {
     const wal_folder folder = wal_folder_make();
     csti_wal_report report;
     wal_seen seen = {0};
+    csti_wal *wal;
 
     three_make(&folder); // of the last one nothing is proved
-    CHECK_OK(wal_look(&folder, 3, 0, &seen, &report, NULL));
+    wal = wal_open_from(&folder, 3, 0, &seen, &report);
     CHECK_EQ(report.rewritten, 5);
+    CHECK_EQ(report.strays, 1);
+    CHECK(wal_has_file(&folder, 2, 20));
+    CHECK_OK(csti_wal_truncate(wal, 0, NULL));
     CHECK(!wal_has_file(&folder, 2, 20));
     CHECK(wal_has_file(&folder, 3, 20));
+    csti_wal_close(wal);
     seen = (wal_seen){0};
     CHECK_OK(wal_look(&folder, 4, 0, &seen, &report, NULL));
     CHECK_EQ(seen.next, 25);
@@ -633,7 +652,7 @@ TEST(what_a_sleeper_writes_when_it_wakes_up_never_counts) {
     third = wal_open_from(&folder, 3, 0, &seen, &report);
     CHECK_EQ(seen.next, 14); // and each is the owner's: wal_see looks
     CHECK(report.cut_bytes > 0);
-    CHECK(report.deleted_files > 0); // those that it went on to
+    CHECK(report.strays > 0); // those that it went on to
     wal_check_reads(third, 0, 14);
     csti_wal_close(sleeper);
     csti_wal_close(owner);
@@ -663,9 +682,13 @@ TEST(a_file_that_comes_late_never_counts) {
     wal_check_reads(third, 0, 12);
     wal_put_all(third, 12, 20);
     csti_wal_close(third);
-    CHECK_OK(wal_look(&folder, 4, 0, &seen, &report, NULL));
+    third = wal_open_from(&folder, 4, 0, &seen, &report);
     CHECK_EQ(seen.next, 20);
+    CHECK(wal_has_file(&folder, 2, 7));
+    CHECK_OK(csti_wal_truncate(third, 0, NULL));
     CHECK(!wal_has_file(&folder, 2, 7));
+    wal_check_reads(third, 0, 20);
+    csti_wal_close(third);
     wal_folder_remove(&folder);
 }
 
@@ -691,6 +714,28 @@ TEST(a_write_that_ends_after_it_was_read_does_not_count) {
     seen = (wal_seen){0};
     CHECK_OK(wal_look(&folder, 3, 0, &seen, NULL, NULL));
     CHECK_EQ(seen.next, 15);
+    wal_folder_remove(&folder);
+}
+
+// Tenure 2 reads the folder, then tenure 1 ends its write, and tenure 3 reads more than 2 did. What
+// 2 does when it goes on leaves 3 what it counts.
+TEST(an_owner_fenced_off_while_it_opens_deletes_nothing) {
+    const wal_folder folder = wal_folder_make();
+    wal_seen seen = {0};
+    csti_wal *second, *third;
+
+    bytes_begin(&file, 1, 0, 0, 0);
+    bytes_group(&file, 5);
+    bytes_put(&file, &folder);
+    second = wal_open_from(&folder, 2, 0, NULL, NULL); // all five are in its own file, from 0 on
+    bytes_group(&file, 5);
+    bytes_put(&file, &folder);
+    CHECK(wal_has_file(&folder, 1, 0));
+    CHECK(wal_has_file(&folder, 2, 0));
+    csti_wal_close(second);
+    third = wal_open_from(&folder, 3, 0, &seen, NULL);
+    CHECK_EQ(seen.next, 5); // 2 was there first
+    csti_wal_close(third);
     wal_folder_remove(&folder);
 }
 
