@@ -33,6 +33,7 @@ follow  = {follow}
 event_time = "at"
 [key]
 columns = {key}
+{more}
 [[aggregate]]
 as = "n"
 op = "count"
@@ -65,6 +66,7 @@ keep  = {keep}
 
 SETTINGS = {"name": "rescale", "partitions": 2, "follow": "false", "every": "20ms", "fold": 2,
             "keep": 50, "columns": '["key string", "value i64", "at timestamp"]', "key": '["key"]',
+            "more": "key_bytes_max = 32",
             "high": "max"}
 
 
@@ -279,7 +281,12 @@ class Refused(Jobs):
                      columns='["key nullable string", "value i64", "at timestamp"]')
 
     def test_other_key_columns(self):
-        self.refused("CST_JOB_MISMATCH", "by key string: n", "by value i64: n", key='["value"]')
+        self.refused("CST_JOB_MISMATCH", "by key string: n", "by value i64: n", key='["value"]',
+                     more="")
+
+    def test_longer_keys(self):
+        self.refused("CST_JOB_MISMATCH", "keys of up to 32 bytes", "not of 40",
+                     more="key_bytes_max = 40")
 
     def test_a_key_column_more(self):
         self.refused("CST_JOB_MISMATCH", "by key string: n", "by key string, value i64: n",

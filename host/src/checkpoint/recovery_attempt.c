@@ -175,11 +175,13 @@ static cst_code parts_expect(const csti_job_identity *identity, const char *name
         const cst_segment_part *part = &info.parts[i];
 
         if (part_is_among(identity, part)) continue;
-        return cst_fail(err, CST_SEGMENT_SCHEMA,
-                        "segment %s: part %u: layout %u, key %u and value %u bytes are not what "
-                        "the job keeps. %s",
-                        name, i, part->layout, part->key_bytes, part->value_bytes,
-                        cst_code_advice(CST_SEGMENT_SCHEMA));
+        return cst_fail(
+            err, CST_JOB_MISMATCH,
+            "segment %s holds keys of up to %u bytes and values of %u, not of %u and %u: "
+            "put [key] key_bytes_max back, or begin anew with another store and, for a "
+            "file sink, another folder",
+            name, part->key_bytes, part->value_bytes, identity->parts[0].key_bytes,
+            identity->parts[0].value_bytes);
     }
     return CST_OK;
 }

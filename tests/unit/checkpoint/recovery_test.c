@@ -104,7 +104,7 @@ TEST(a_reader_whose_pin_is_over_is_told_so_and_not_that_things_are_missing) {
 
 TEST(another_job_schema_program_hash_key_or_width_ends_recovery) {
     static const cst_code codes[] = {CST_JOB_MISMATCH, CST_SEGMENT_SCHEMA, CST_SEGMENT_SCHEMA,
-                                     CST_SEGMENT_HASH_KEY, CST_SEGMENT_SCHEMA};
+                                     CST_SEGMENT_HASH_KEY, CST_JOB_MISMATCH};
     world *w = world_owned();
 
     for (int i = 0; i < 2; i++) world_checkpoint(w, 50, COMMITTED);
