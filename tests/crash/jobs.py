@@ -157,6 +157,14 @@ class Job:
                 [self.program, "run", self.path("job.toml"), "--json", *options],
                 stdout=log, stderr=log, env=environment, start_new_session=True)
 
+    @staticmethod
+    def wait(process, seconds):
+        """At most so long, for the process's end."""
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+
     def finish(self, *options):
         """Runs until everything is in, without disturbance."""
         process = self.start("--until-caught-up", *options)

@@ -97,5 +97,8 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
         csti_job_count_rescale(job);
     }
     csti_recovery_plan_close(&plan);
+    // A part that was not taken in time, and the job was told to end: nobody waits for it.
+    if (code == CST_DEADLINE && csti_job_is_ending(job))
+        return cst_fail(err, CST_ABORTED, "the job ends");
     return code;
 }
