@@ -113,6 +113,8 @@ typedef struct csti_job_config {
     // [state]
     const char *state_store; // "hash:"
     uint64_t budget_bytes;   // of all partitions together
+    uint64_t ttl_us;         // how long a key stays without rows; CST_TTL_NONE: for good
+    csti_place ttl_at;
     // [device]
     const char *device;
     uint32_t batch_rows;
@@ -159,6 +161,7 @@ typedef struct csti_job_shape {
     cst_program program;
     uint32_t source_columns[CST_ACCUMULATORS_MAX]; // program source i is this column
     uint32_t sources_count;
+    uint16_t clock_source;      // of the program: no column, the clock; CST_NO_COLUMN: none
     uint32_t event_time_column; // UINT32_MAX: none
     cst_table_options table;    // but hash key and node; the budget is one partition's
     csti_render_plan render;

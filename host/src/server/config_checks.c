@@ -117,6 +117,7 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
     config->event_time_at = csti_config_place(c->reader, "source", "event_time");
     config->project_at = csti_config_place(c->reader, "project", "columns");
     config->key_bytes_max_at = csti_config_place(c->reader, "key", "key_bytes_max");
+    config->ttl_at = csti_config_place(c->reader, "state", "ttl");
     return CST_OK;
 }
 
@@ -137,6 +138,10 @@ static void job_check(const checker *c) {
         csti_problem_add(c->problems, csti_config_place(c->reader, "job", "totals"),
                          "[job] totals are of at most %d partitions, and these are %u",
                          CSTI_PUBLISHED_PARTITIONS_MAX, config->partitions);
+    if (config->totals && config->ttl_us != CST_TTL_NONE)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "job", "totals"),
+                         "[job] totals with a [state] ttl: what a key had added cannot be taken "
+                         "out again when its time is over. Leave one of them out");
     if (is_wrong(c, "job") || is_wrong(c, "state")) return;
     if (config->budget_bytes / config->partitions < PARTITION_BYTES_MIN) {
         csti_place at = csti_config_place(c->reader, "state", "budget");

@@ -135,6 +135,10 @@ const csti_config_key csti_config_keys[] = {
      NULL,
      "The memory of all partitions' tables and their changes together; at least 64MiB a partition. "
      "Sources wait when it is used up."},
+    {"ttl", "state", CSTI_KEY_DURATION, false, JOB(ttl_us), MILLISECOND, 3650 * DAY, NULL, NULL,
+     NULL,
+     "How long a key is kept behind its last row, by event_time, or by the clock without one (Keys "
+     "that expire, above). Without it: for good."},
 
     {"uri", "device", CSTI_KEY_URI, false, JOB(device), 1, 0, NULL, "cpu:", NULL,
      "`cpu:` picks the best instructions there are; `cpu:scalar`, `cpu:avx2`, `cpu:avx512` name "
@@ -196,7 +200,6 @@ const csti_config_refusal csti_config_refusals[] = {
     {"state", "store", "lmdb:",
      "jobs keep their state in hash: in this version; lmdb: is there "
      "for programs (constellation/store.h)"},
-    {"state", "ttl", NULL, "keys that expire come with a later version"},
     {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},
     {"device", "uri", "xrt:", "XRT comes with a later version: use cpu:"},
     {"device", "policy", NULL,

@@ -36,7 +36,7 @@ static uint64_t next_barrier(const csti_job *job) {
 // False: not now.
 static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier_mode mode,
                          uint64_t *id_out) {
-    const uint64_t rows = csti_job_rows(job);
+    const uint64_t changes = csti_job_changes(job);
     csti_barrier barrier = {.mode = mode, .epoch = job->barriers_count + 1};
     uint64_t id = 0;
     cst_err err = {0};
@@ -52,7 +52,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
     atomic_store_explicit(&job->settled, false, memory_order_relaxed);
     barrier.id = job->barrier_id = id;
     job->barriers_count++;
-    job->rows_at_barrier = rows;
+    job->changes_at_barrier = changes;
     job->next_barrier_ns = next_barrier(job);
     for (uint32_t r = 0; r < job->readers_count; r++) {
         // The cells are empty, nobody else fills them, and ids only rise.
@@ -75,15 +75,16 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     const bool none_under_way = stats->begun == stats->committed + stats->aborted;
     // The last one was given up: its changes wait for another, whether or not rows come.
     const bool left_behind = none_under_way && job->barrier_id > stats->last_committed_id;
-    // Also without rows since the last barrier, if it went for another reason: who waits for this
-    // one could never read on.
+    // Also without changes since the last barrier, if it went for another reason: who waits for
+    // this one could never read on.
     const bool cut_is_due =
         job->config->every_kind == CSTI_EVERY_ROWS && readers->all_at_cut && readers->all_passed;
 
     if (is_to_be_settled(job, stats) && job->barriers_count == 0 &&
         job->config->every_kind == CSTI_EVERY_TIME)
         return true;
-    if (csti_job_rows(job) == job->rows_at_barrier && !left_behind && !cut_is_due) return false;
+    if (csti_job_changes(job) == job->changes_at_barrier && !left_behind && !cut_is_due)
+        return false;
     // Memory is short: what is sealed and committed can be freed.
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
     if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;
@@ -94,7 +95,8 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
 // All is read, or the job was asked to stop: one more checkpoint, then the end. True: it is over.
 static bool finish(csti_job *job, const job_readers *readers,
                    const csti_checkpointer_stats *stats) {
-    if (csti_job_rows(job) == 0 && job->base_id > 0) {
+    // By the clock keys expire though no row comes.
+    if (csti_job_rows(job) == 0 && job->base_id > 0 && job->shape.clock_source == CST_NO_COLUMN) {
         // Nothing new.
         if (!is_to_be_settled(job, stats)) return stats->released >= stats->committed;
         if (stats->begun > stats->aborted) return false; // it is under way

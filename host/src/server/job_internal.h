@@ -155,7 +155,7 @@ struct csti_job {
     uint64_t began_ns, started_ns, next_barrier_ns, progress_ns; // started: rows flow
     uint64_t checked_bytes, checked_bytes_all;                   // of the checkpoint, by recovery
     uint64_t barriers_count, barrier_id;                         // the last one
-    uint64_t rows_at_barrier;
+    uint64_t changes_at_barrier;
     uint64_t final_id;
     double recovery_seconds;
     uint32_t starved_said;
@@ -269,5 +269,7 @@ void csti_job_count_rescale(csti_job *job);
 void csti_job_count_fold(csti_job *job, uint64_t bytes, uint64_t ns); // the compactor
 void csti_job_result_read(csti_job *job, csti_job_result *out);
 uint64_t csti_job_rows(const csti_job *job); // read in this run
+// Rows read and keys expired: while it stays, a checkpoint has nothing to say.
+uint64_t csti_job_changes(const csti_job *job);
 
 #endif

@@ -119,7 +119,7 @@ void csti_job_count_error(csti_job *job, const char *step, cst_code code) {
 
 typedef struct job_sums {
     uint64_t rows, dropped, lag;
-    uint64_t keys, used_bytes;
+    uint64_t keys, expired, used_bytes;
     int64_t watermark_us;
     uint32_t starved;
 } job_sums;
@@ -147,6 +147,7 @@ static job_sums sums_read(const csti_job *job) {
 
         metrics = csti_partition_metrics_of(job->workers[p].partition);
         sums.keys += (uint64_t)gauge_read(metrics->keys);
+        sums.expired += (uint64_t)gauge_read(metrics->expired);
         sums.used_bytes += (uint64_t)gauge_read(metrics->used_bytes);
         sums.starved += csti_partition_is_starved(job->workers[p].partition);
     }
@@ -156,6 +157,12 @@ static job_sums sums_read(const csti_job *job) {
 
 uint64_t csti_job_rows(const csti_job *job) {
     return sums_read(job).rows;
+}
+
+uint64_t csti_job_changes(const csti_job *job) {
+    const job_sums sums = sums_read(job);
+
+    return sums.rows + sums.expired;
 }
 
 static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpointer_stats *stats) {

@@ -132,18 +132,25 @@ static cst_code row_keep(query *at, const cst_row_ref *row) {
                     (unsigned long long)CSTI_QUERY_BYTES_MAX);
 }
 
-static cst_code row_get(query *at, cst_table *table) {
+// What was past its time when the checkpoint was cut is not there; nor does it come back later.
+static cst_code row_get(query *at, cst_table *table, int64_t now_us) {
     uint8_t value[CST_INLINE_ENTRY_BYTES_MAX];
-    cst_row_ref row = {.key = at->key.bytes, .key_bytes = (uint32_t)at->key.used_bytes};
-    size_t value_bytes = 0;
-    const cst_code code =
-        cst_table_get(table, row.key, row.key_bytes, value, sizeof value, &value_bytes);
+    cst_row_ref row = {.key = at->key.bytes,
+                       .key_bytes = (uint32_t)at->key.used_bytes,
+                       .value = value,
+                       .value_bytes = at->object.manifest.program.value_bytes};
+    const uint64_t hash = cst_hash(&at->object.manifest.hash_key, row.key, row.key_bytes);
+    const cst_rows keys = {.rows_count = 1,
+                           .key_stride = row.key_bytes,
+                           .key_bytes = row.key_bytes,
+                           .hashes = &hash,
+                           .keys = row.key,
+                           .now_us = now_us};
+    uint8_t found = 0;
+    const cst_code code = cst_table_lookup(table, &keys, value, sizeof value, &found);
 
-    if (code == CST_NOT_FOUND || code == CST_KEY_TOO_LONG) return CST_OK;
     if (code != CST_OK) return cst_fail(at->err, code, "looking for the key");
-    row.value = value;
-    row.value_bytes = (uint32_t)value_bytes;
-    return row_keep(at, &row);
+    return found ? row_keep(at, &row) : CST_OK;
 }
 
 static bool is_asked(const query *at, const cst_row_ref *row) {
@@ -152,8 +159,8 @@ static bool is_asked(const query *at, const cst_row_ref *row) {
     return bytes == 0 || (row->key_bytes >= bytes && memcmp(row->key, at->key.bytes, bytes) == 0);
 }
 
-static cst_code rows_scan(query *at, cst_table *table) {
-    cst_scan scan = {0};
+static cst_code rows_scan(query *at, cst_table *table, int64_t now_us) {
+    cst_scan scan = {.now_us = now_us};
     cst_row_ref rows[SCAN_ROWS];
     uint32_t count = 0;
     cst_code code;
@@ -171,6 +178,7 @@ static cst_code partition_read(query *at, uint32_t partition, cst_restore_option
     const csti_query_options *options = at->options;
     const csti_manifest *manifest = &at->object.manifest;
     const uint32_t segments_count = manifest->partitions[partition].segments_count;
+    const int64_t now_us = manifest->partitions[partition].watermark_us;
     cst_restore_report report = {0};
     csti_chain chain = {.segments_count = 0};
     cst_table *table = NULL;
@@ -184,7 +192,8 @@ static cst_code partition_read(query *at, uint32_t partition, cst_restore_option
     if (code == CST_OK)
         code = cst_segment_restore(chain.segments, segments_count, table, NULL, &groups, &report,
                                    at->err);
-    if (code == CST_OK) code = options->key ? row_get(at, table) : rows_scan(at, table);
+    if (code == CST_OK)
+        code = options->key ? row_get(at, table, now_us) : rows_scan(at, table, now_us);
     if (code == CST_OK) code = pin_hold(at);
     at->report.bytes_read += report.bytes_read;
     cst_table_close(table);

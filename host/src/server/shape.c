@@ -273,6 +273,49 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
     program->accumulators_count++;
 }
 
+// The highest event time of a key, if an aggregate keeps it already; CST_NO_OFFSET: none does.
+static uint16_t time_find(const csti_job_shape *shape) {
+    for (uint32_t i = 0; i < shape->program.accumulators_count; i++) {
+        const cst_accumulator *accumulator = &shape->program.accumulators[i];
+
+        if (accumulator->op == CST_MAX && accumulator->source != CST_NO_COLUMN &&
+            shape->source_columns[accumulator->source] == shape->event_time_column)
+            return accumulator->value_offset;
+    }
+    return CST_NO_OFFSET;
+}
+
+// One accumulator more, which no result shows: when the key's last row was. By the clock its source
+// is no column: the partition hands the time in.
+static void ttl_build(const builder *b) {
+    csti_job_shape *shape = b->out;
+    cst_program *program = &shape->program;
+    const bool by_clock = !b->config->event_time[0];
+
+    if (!by_clock && shape->event_time_column == UINT32_MAX) return; // it has a problem of its own
+    program->ttl_us = b->config->ttl_us;
+    program->time_offset = by_clock ? CST_NO_OFFSET : time_find(shape);
+    if (program->time_offset != CST_NO_OFFSET) return;
+    if (program->accumulators_count == CST_ACCUMULATORS_MAX) {
+        csti_problem_add(b->problems, b->config->ttl_at,
+                         "[state] ttl needs one of the %d aggregates for the time of a key's last "
+                         "row: leave one out%s%s%s",
+                         CST_ACCUMULATORS_MAX, by_clock ? "" : ", or let one be the max of '",
+                         b->config->event_time, by_clock ? "" : "'");
+        return;
+    }
+    program->time_offset = (uint16_t)program->value_bytes;
+    program->accumulators[program->accumulators_count++] = (cst_accumulator){
+        .op = CST_MAX,
+        .number = CST_I64,
+        .value_offset = program->time_offset,
+        .source =
+            by_clock ? (uint16_t)shape->sources_count : source_of(shape, shape->event_time_column),
+    };
+    program->value_bytes += sizeof(int64_t);
+    if (by_clock) shape->clock_source = (uint16_t)shape->sources_count;
+}
+
 static void program_build(const builder *b) {
     cst_program *program = &b->out->program;
     bool nulls = false;
@@ -282,6 +325,7 @@ static void program_build(const builder *b) {
     if (nulls) program->value_bytes += 8;
     b->out->render.presence_offset = program->presence_offset;
     b->out->render.fields_count = program->accumulators_count;
+    if (b->config->ttl_us != CST_TTL_NONE) ttl_build(b);
 }
 
 // ---- Table, identity ----------------------------------------------------------------------------
@@ -343,7 +387,7 @@ static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err)
         if (code == CST_OK)
             code = column_write(&shape->key.columns[i], shape->render.key_names[i], text, err);
     }
-    for (uint32_t i = 0; i < shape->program.accumulators_count && code == CST_OK; i++) {
+    for (uint32_t i = 0; i < shape->render.fields_count && code == CST_OK; i++) {
         const cst_accumulator *accumulator = &shape->program.accumulators[i];
 
         code = csti_buffer_format(text, err, "%s%s = %s", i > 0 ? ", " : ": ",
@@ -358,7 +402,12 @@ static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err)
                 column_write(&b->rows->schema.columns[column], b->rows->names[column], text, err);
         if (code == CST_OK) code = csti_buffer_format(text, err, ")");
     }
-    return code;
+    if (code != CST_OK || shape->program.ttl_us == CST_TTL_NONE) return code;
+    return csti_buffer_format(text, err, ", kept for %s by %s",
+                              csti_amount_write(shape->program.ttl_us, csti_duration_units,
+                                                csti_duration_units_count)
+                                  .text,
+                              b->config->event_time[0] ? b->config->event_time : "the clock");
 }
 
 // Tables of another meaning are other tables, also where the bytes would fit: a key of other
@@ -406,6 +455,7 @@ cst_code csti_shape_build(const csti_job_config *config, const cst_operator_shap
     const builder b = {config, rows, problems, out};
 
     memset(out, 0, sizeof *out);
+    out->clock_source = CST_NO_COLUMN;
     event_time_build(&b);
     key_build(&b);
     program_build(&b);

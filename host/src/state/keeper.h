@@ -24,9 +24,10 @@ typedef struct csti_keeper csti_keeper;
 
 typedef struct csti_keeper_stats {
     uint64_t rows_count;
-    uint64_t state_bytes; // of memory, that no release frees
-    uint64_t log_bytes;   // of memory, for changes until their release
-    uint64_t used_bytes;  // of memory, all
+    uint64_t state_bytes;  // of memory, that no release frees
+    uint64_t log_bytes;    // of memory, for changes until their release
+    uint64_t used_bytes;   // of memory, all
+    uint64_t chunks_count; // of buckets that EXPIRE walks through; 0: it has none
 } csti_keeper_stats;
 
 typedef struct csti_keeper_ops {

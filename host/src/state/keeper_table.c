@@ -40,7 +40,8 @@ static bool table_stats(const csti_keeper *keeper, csti_keeper_stats *out) {
                                .state_bytes = stats.slots_bytes + stats.index_bytes +
                                               stats.directory_bytes + stats.slab_bytes,
                                .log_bytes = stats.log_bytes,
-                               .used_bytes = stats.used_bytes};
+                               .used_bytes = stats.used_bytes,
+                               .chunks_count = stats.chunks_count};
     return true;
 }
 

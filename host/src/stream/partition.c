@@ -1,7 +1,9 @@
 #include "stream/partition.h"
 
 #include "base/spsc_ring.h"
+#include "stream/expiry.h"
 #include "stream/value_text.h"
+#include "table/image.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,6 +16,11 @@ enum {
     LOOK_EVERY_BLOCKS = 16, // at the table's memory, which wants an empty queue
     TAG_BARRIER = 1,        // a block's address is no such number
     TAG_RELEASE = 2,
+    TAG_EXPIRE = 3,
+    TAGS_COUNT,
+    CLOCK_STEP_US = 1000,
+    ROOM_SHARE = 16,  // of the keys: so many gone end a pause
+    GROWTH_COSTS = 8, // of the keys: so many fewer, when a table has grown above its bound
     KEY_SHOWN_BYTES_MAX = 256,
 };
 
@@ -43,7 +50,7 @@ struct csti_partition {
     uint32_t barriers_first, barriers_count;
     uint64_t rows_count;
     uint64_t sealed_count, released_count;
-    uint64_t rows_since_seal;
+    uint64_t rows_since_seal; // and keys that expired
     uint32_t blocks_since_look;
     uint64_t shown_ns; // when the gauges were last set
     uint64_t align_ns_seen;
@@ -51,9 +58,16 @@ struct csti_partition {
     int64_t watermark_us;
     cst_delta release; // with has_release: waits for the keeper
     bool has_release;
-    bool halted; // the keeper: it has no room
-    bool paused; // counted in options.paused
-    bool near;   // the budget
+    csti_expiry expiry;
+    int64_t final_us; // the time of the final barrier that waits; CSTI_WATERMARK_NONE: none does
+    uint64_t state_bytes; // when its memory was last looked at
+    uint64_t log_bytes;
+    uint64_t chunks_count;
+    uint64_t rows_full; // keys there were when the state last grew above its bound
+    bool halted;        // the keeper: it has no room
+    bool paused;        // counted in options.paused
+    bool state_full;
+    bool near; // the budget
     _Alignas(CSTI_SPSC_LINE_BYTES) _Atomic bool starved;
 };
 
@@ -88,22 +102,61 @@ static void near_look(csti_partition *partition, uint64_t state_bytes, uint64_t 
     if (partition->near && !was) csti_metric_add(partition->metrics.near_count, 1);
 }
 
+// Other keys fill other segments: so that these have room, fewer may be there with each growth.
+static void rows_full_set(csti_partition *partition, uint64_t rows_count) {
+    const bool first = partition->rows_full == 0;
+
+    partition->rows_full = first ? rows_count : rows_count - rows_count / GROWTH_COSTS;
+}
+
+// Whether there is no place for more keys. What the table has grown to it keeps: where keys went,
+// others find theirs.
+static bool state_is_full(csti_partition *partition, const csti_keeper_stats *stats) {
+    const bool grew = stats->state_bytes > partition->state_bytes;
+    uint64_t rows_max;
+
+    partition->state_bytes = stats->state_bytes;
+    if (stats->state_bytes <= partition->options.state_bytes_max) return false;
+    if (grew) rows_full_set(partition, stats->rows_count);
+    rows_max = partition->rows_full;
+    if (partition->state_full) rows_max -= rows_max / ROOM_SHARE;
+    return stats->rows_count >= rows_max;
+}
+
+// Whether keys will go although no row comes: by the clock all of them do.
+static bool keys_will_go(const csti_partition *partition) {
+    return csti_expiry_by_clock(&partition->expiry) || csti_expiry_is_due(&partition->expiry, true);
+}
+
 static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
     csti_keeper_stats stats;
 
     partition->blocks_since_look = 0;
     if (!csti_keeper_stats_read(partition->keeper, &stats)) return;
+    partition->log_bytes = stats.log_bytes;
+    partition->chunks_count = stats.chunks_count;
+    partition->state_full = state_is_full(partition, &stats);
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
     near_look(partition, stats.state_bytes, stats.log_bytes);
-    pause_set(partition, partition->halted ||
-                             stats.state_bytes > partition->options.state_bytes_max ||
+    pause_set(partition, partition->halted || partition->state_full ||
                              stats.log_bytes > partition->options.log_bytes_max);
-    const bool starved =
-        partition->paused && !pinned && (partition->halted || partition->rows_since_seal == 0);
+    const bool starved = partition->paused && !pinned &&
+                         (partition->halted || partition->rows_since_seal == 0) &&
+                         !keys_will_go(partition);
     atomic_store_explicit(&partition->starved, starved, memory_order_relaxed);
     csti_metric_set(partition->metrics.paused, partition->paused + starved);
+}
+
+static void clock_look(csti_partition *partition) {
+    const int64_t now_us = csti_clock_wall_us(partition->options.clock);
+
+    // NONE is far below any clock: no difference of the two would fit.
+    if (partition->expiry.now_us != INT64_MIN && now_us < partition->expiry.now_us + CLOCK_STEP_US)
+        return;
+    csti_expiry_advance(&partition->expiry, now_us);
+    partition->watermark_us = partition->expiry.now_us;
 }
 
 // ---- Open ---------------------------------------------------------------------------------------
@@ -125,6 +178,8 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
         {&m->watermark_us, CSTI_METRIC_GAUGE, "constellation_watermark_timestamp_seconds",
          "Event time up to which rows are complete; not there without any."},
         {&m->keys, CSTI_METRIC_GAUGE, "constellation_keys", "Keys in the table."},
+        {&m->expired, CSTI_METRIC_COUNTER, "constellation_expired_keys_total",
+         "Keys taken out of the table because their time was over."},
         {&m->used_bytes, CSTI_METRIC_GAUGE, "constellation_table_bytes",
          "Memory of the table, its change log included."},
         {&m->paused, CSTI_METRIC_GAUGE, "constellation_paused",
@@ -199,7 +254,10 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     }
     partition->rows_count = options->rows_before;
     partition->watermark_us = options->watermark_us;
-    code = metrics_open(partition, err);
+    partition->final_us = CSTI_WATERMARK_NONE;
+    code = csti_expiry_open(&partition->expiry, options->ttl_us, options->clock_source,
+                            options->block_rows_max, options->watermark_us, err);
+    if (code == CST_OK) code = metrics_open(partition, err);
     if (code == CST_OK)
         csti_metric_set(partition->metrics.watermark_us,
                         options->watermark_us == CSTI_WATERMARK_NONE ? CSTI_METRIC_ABSENT
@@ -219,6 +277,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->options.senders = NULL;
     partition->options.align = NULL;
     room_look(partition);
+    if (csti_expiry_by_clock(&partition->expiry)) clock_look(partition);
     *out = partition;
     return CST_OK;
 }
@@ -227,6 +286,7 @@ void csti_partition_close(csti_partition *partition) {
     if (!partition) return;
     if (partition->keeper_is_own) csti_keeper_close(partition->keeper);
     csti_aligner_close(partition->aligner);
+    csti_expiry_close(&partition->expiry);
     free(partition);
 }
 
@@ -276,7 +336,7 @@ static cst_code fail_row(const csti_partition *partition, const cst_completion *
     const csti_block *block = (const csti_block *)(uintptr_t)done->tag;
     char key[2 * KEY_SHOWN_BYTES_MAX + 1] = "";
 
-    if (done->tag > TAG_RELEASE && done->rows_done < block->rows_count)
+    if (done->tag >= TAGS_COUNT && done->rows_done < block->rows_count)
         key_show(partition, block, done->rows_done, key, sizeof key);
     return cst_fail(err, done->code, "partition %u, key %s: %s. %s", partition->options.partition,
                     *key ? key : "-", cst_code_text(done->code), cst_code_advice(done->code));
@@ -323,18 +383,32 @@ static cst_code barrier_end(csti_partition *partition, const cst_completion *don
     return partition->options.events.sealed(partition->options.events.context, &sealed, err);
 }
 
+// Its room may be what a halted keeper waits for.
+static cst_code expire_end(csti_partition *partition, const cst_completion *done, cst_err *err) {
+    csti_expiry_stepped(&partition->expiry, done);
+    partition->rows_since_seal += done->count;
+    csti_metric_add(partition->metrics.expired, done->count);
+    if (!partition->halted || done->count == 0) return CST_OK;
+    partition->halted = false;
+    return csti_keeper_retry(partition->keeper, err);
+}
+
 static cst_code completion_take(csti_partition *partition, const cst_completion *done,
                                 cst_err *err) {
     if (done->stopped && done->code == CST_TABLE_BUDGET) {
         partition->halted = true;
         return CST_OK;
     }
+    // On a halted keeper a walk ends where its tombstones have no room.
+    if (done->tag == TAG_EXPIRE && (done->code == CST_OK || done->code == CST_TABLE_BUDGET ||
+                                    done->code == CST_TABLE_NOT_READY))
+        return expire_end(partition, done, err);
     if (done->code != CST_OK) return fail_row(partition, done, err);
     if (done->tag == TAG_BARRIER) return barrier_end(partition, done, err);
-    if (done->tag == TAG_RELEASE)
-        partition->released_count++;
-    else
+    if (done->tag >= TAGS_COUNT)
         block_end(partition, (csti_block *)(uintptr_t)done->tag);
+    else if (done->tag == TAG_RELEASE)
+        partition->released_count++;
     return CST_OK;
 }
 
@@ -431,7 +505,17 @@ static bool aligned_next(csti_partition *partition, uint64_t now_ns) {
     return false;
 }
 
+// Behind the columns of the block, where the program looks for it.
+static void times_put(const csti_partition *partition, csti_block *block) {
+    const uint16_t source = partition->expiry.clock_source;
+
+    assert(source < CSTI_BLOCK_SOURCES_MAX);
+    assert(block->rows_count <= partition->expiry.times_count);
+    block->sources[source] = csti_expiry_source(&partition->expiry);
+}
+
 static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_err *err) {
+    if (csti_expiry_by_clock(&partition->expiry)) times_put(partition, block);
     const cst_command command = {
         .ops = CST_OP_APPLY,
         .tag = (uintptr_t)block,
@@ -443,10 +527,48 @@ static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_er
                  .hashes = block->hashes,
                  .keys = block->keys,
                  .key_offsets = block->key_bytes ? NULL : block->key_offsets,
-                 .sources = block->sources},
+                 .sources = block->sources,
+                 .now_us = partition->expiry.now_us},
     };
 
     return csti_keeper_submit(partition->keeper, &command, err);
+}
+
+// ---- Keys whose time is over --------------------------------------------------------------------
+
+// The next step has room: what it leaves fits the reserve.
+static bool expiry_has_room(const csti_partition *partition) {
+    return partition->chunks_count > 0 && partition->log_bytes <= partition->options.log_bytes_max;
+}
+
+// What is over at the end is to be gone from the results: whether the final barrier waits.
+static bool final_walk_wanted(csti_partition *partition) {
+    const csti_expiry *expiry = &partition->expiry;
+
+    if (expiry->ttl_us == CST_TTL_NONE || expiry->now_us == INT64_MIN) return false;
+    if (partition->final_us == CSTI_WATERMARK_NONE) csti_expiry_restart(&partition->expiry);
+    partition->final_us = expiry->now_us;
+    if (partition->halted || !expiry_has_room(partition)) return false;
+    return expiry->walk_us != expiry->now_us || expiry->buckets_left > 0 || expiry->in_flight;
+}
+
+// With nothing in flight. The clock stands while a final barrier waits: behind it nothing is over
+// that was not in front.
+static cst_code expiry_turn(csti_partition *partition, bool *worked, cst_err *err) {
+    csti_expiry *expiry = &partition->expiry;
+    const bool final = partition->final_us != CSTI_WATERMARK_NONE;
+    cst_command command = {.fixup = true, .tag = TAG_EXPIRE, .table = partition->options.table};
+    cst_code code;
+
+    if (expiry->ttl_us == CST_TTL_NONE) return CST_OK;
+    if (csti_expiry_by_clock(expiry) && !final && !partition->halted) clock_look(partition);
+    if (!expiry_has_room(partition)) return CST_OK;
+    if (!csti_expiry_is_due(expiry, final || partition->paused)) return CST_OK;
+    csti_expiry_step(expiry, partition->chunks_count * CSTI_CHUNK_BUCKETS, &command);
+    code = csti_keeper_submit(partition->keeper, &command, err);
+    assert(code != CST_AGAIN); // it was empty
+    *worked = true;
+    return code;
 }
 
 static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, cst_err *err) {
@@ -458,6 +580,7 @@ static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, 
     cst_code code;
 
     if (partition->barriers_count == CSTI_PARTITION_BARRIERS_MAX) return CST_AGAIN;
+    if (barrier.mode == CSTI_BARRIER_FINAL && final_walk_wanted(partition)) return CST_AGAIN;
     code = csti_keeper_submit(partition->keeper, &command, err);
     if (code != CST_OK) return code;
     csti_aligner_stats_read(partition->aligner, &align);
@@ -466,6 +589,7 @@ static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, 
     partition->barriers[at % CSTI_PARTITION_BARRIERS_MAX] =
         (partition_barrier){.barrier = barrier, .watermark_us = partition->watermark_us};
     partition->barriers_count++;
+    partition->final_us = CSTI_WATERMARK_NONE;
     return CST_OK;
 }
 
@@ -481,6 +605,7 @@ static cst_code aligned_take(csti_partition *partition, cst_err *err) {
     case CSTI_ALIGNED_WATERMARK:
         if (aligned->watermark_us <= partition->watermark_us) break;
         partition->watermark_us = aligned->watermark_us;
+        csti_expiry_advance(&partition->expiry, aligned->watermark_us);
         csti_metric_set(partition->metrics.watermark_us, aligned->watermark_us);
         break;
     case CSTI_ALIGNED_ABORTED:
@@ -548,13 +673,15 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     abort_look(partition);
     if (code == CST_OK && !partition->ended) code = messages_take(partition, now_ns, &worked, err);
     if (code == CST_OK) code = completions_take(partition, &worked, err);
+    if (code == CST_OK && csti_keeper_is_idle(partition->keeper)) {
+        if (worked || partition->paused) room_look(partition);
+        code = expiry_turn(partition, &worked, err);
+    }
     if (code != CST_OK) {
         partition->failed = code;
         partition->failure = *err;
         return code;
     }
-    if (csti_keeper_is_idle(partition->keeper) && (worked || partition->paused))
-        room_look(partition);
     gauges_set(partition, now_ns);
     return worked ? CST_OK : CST_AGAIN;
 }

@@ -11,7 +11,13 @@
 // own budget has room for it), so that barriers arrive, commit and free. The two have bounds of
 // their own because a table does not give one's memory to the other. Should the table refuse a row
 // all the same, the keeper halts, and tries again behind each release. `starved` says that nothing
-// is pinned any more and it is still too little: only a larger budget helps.
+// is pinned any more and it is still too little: only a larger budget helps. A table keeps what it
+// has grown to, so where keys went (they expired, or were deleted) the pause ends when a sixteenth
+// of them has.
+//
+// Time to live (expiry.h): `now` is the watermark, or the clock where rows have no event time; then
+// that is what sealed.watermark_us says, too. EXPIRE goes between two blocks, and while nothing
+// comes. In front of a final barrier a whole walk is made, as far as the change log has room.
 //
 // Promises   a delta that is sealed at a barrier holds exactly the rows in front of it. A row that
 //            cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the partition with nothing of
@@ -80,6 +86,9 @@ typedef struct csti_partition_options {
     csti_totals *totals;                // every row applied is added to them; NULL: none
     uint64_t rows_before;               // of earlier lives
     int64_t watermark_us;               // of an earlier life; CSTI_WATERMARK_NONE
+    uint64_t ttl_us;                    // of the table's program
+    uint16_t clock_source;              // with a TTL: as csti_expiry_open
+    uint32_t block_rows_max;            // with a clock_source
     csti_partition_events events;
     csti_metrics *metrics;
 } csti_partition_options;
@@ -95,6 +104,7 @@ typedef struct csti_partition_metrics {
     csti_metric *delta_bytes;  // constellation_delta_bytes: of the last seal
     csti_metric *watermark_us; // constellation_watermark_timestamp_seconds
     csti_metric *keys;         // constellation_keys
+    csti_metric *expired;      // constellation_expired_keys_total
     csti_metric *used_bytes;   // constellation_table_bytes
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved
     csti_metric *near;         // constellation_near_budget: 1 from CSTI_BUDGET_NEAR_PERCENT on

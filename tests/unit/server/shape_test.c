@@ -147,6 +147,45 @@ TEST(event_time_is_the_column_that_reaches_the_key) {
     forget();
 }
 
+#define FILE_JOB_AT(REST) FILE_JOB("event_time = \"at\"\n" REST)
+#define TTL_HOUR "[state]\nttl = \"1h\"\n"
+#define SEEN_MAX_AT "[[aggregate]]\nas = \"seen\"\nop = \"max\"\ncolumn = \"at\"\n"
+
+TEST(a_ttl_adds_the_time_of_a_keys_last_row_which_no_result_shows) {
+    make(FILE_JOB_AT(KEY_ID N_COUNT_ROWS TTL_HOUR));
+    CHECK_EQ(shape.program.ttl_us, UINT64_C(3600000000));
+    CHECK_EQ(shape.program.time_offset, 8);
+    CHECK_EQ(shape.program.accumulators_count, 2);
+    CHECK_EQ(shape.program.accumulators[1].op, CST_MAX);
+    CHECK_EQ(shape.source_columns[shape.program.accumulators[1].source], 6);
+    CHECK_EQ(shape.render.fields_count, 1);
+    CHECK_EQ(shape.clock_source, CST_NO_COLUMN);
+    CHECK_TEXT(shape.identity.value, "by id u64: n = count, kept for 1h by at");
+    check_opens();
+    forget();
+}
+
+TEST(a_maximum_of_the_event_time_is_a_keys_time_already) {
+    make(FILE_JOB_AT(KEY_ID N_COUNT_ROWS SEEN_MAX_AT TTL_HOUR));
+    CHECK_EQ(shape.program.accumulators_count, 2);
+    CHECK_EQ(shape.program.time_offset, 8);
+    CHECK_EQ(shape.render.fields_count, 2);
+    check_opens();
+    forget();
+}
+
+TEST(without_event_time_the_clock_is_one_source_more_and_no_column) {
+    make(FILE_JOB(KEY_ID A_MIN_SMALL SEEN_MAX_AT TTL_HOUR));
+    CHECK_EQ(shape.sources_count, 2);
+    CHECK_EQ(shape.clock_source, 2);
+    CHECK_EQ(shape.program.accumulators_count, 3);
+    CHECK_EQ(shape.program.accumulators[2].source, 2);
+    CHECK_EQ(shape.program.time_offset, 16);
+    CHECK_EQ(shape.render.fields_count, 2);
+    check_opens();
+    forget();
+}
+
 TEST(no_member_of_a_result_is_called_as_its_kind) {
     static const char text[] = "[job]\nname = \"j\"\n[source]\nkind = \"file\"\npath = \"in\"\n"
                                "format = \"csv\"\ncolumns = [\"id u64\", \"_op u64\"]\n"
