@@ -17,9 +17,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import expiring  # pylint: disable=wrong-import-position
 
 ROWS, KEYS = 1500, 2000
-KILL_SECONDS_MAX = 3.0  # a named step comes within, or the time decides
+KILL_SECONDS_MAX = 2.0  # a named step comes within, or the time decides
 STEPS = ("upload_middle:3", "commit_after_manifest:2", "commit_after_command:3", "release_part:2",
-         "recovery_restore:1", "fold_uploaded:1", "fold_registered:1", "seal_after:4", None, None)
+         "recovery_restore:1", "fold_registered:1", "gc_deleting:1", None)
 
 
 def killed_run(job, draw, step):
@@ -47,7 +47,8 @@ def main():
     draw = random.Random(options.seed)
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="cst-crash-expiry-") as folder:
-        job = expiring.Expiring(os.path.abspath(options.program), folder, options.seed)
+        job = expiring.Expiring(os.path.abspath(options.program), folder, options.seed,
+                                follow="true", every="200 rows")
         reached = 0
         for step in steps:
             job.add_round(ROWS, KEYS)

@@ -20,6 +20,7 @@ path       = "rows"
 format     = "csv"
 columns    = ["key u64", "id u64", "at timestamp"]
 event_time = "at"
+follow     = {follow}
 [key]
 columns = ["key"]
 [[aggregate]]
@@ -57,7 +58,7 @@ class Expiring:
         self.program, self.folder = program, folder
         self.draw = random.Random(seed)
         self.settings = dict({"partitions": 2, "ttl": TTL_S, "device": "cpu:", "batch_rows": 64,
-                              "every": "10ms"}, **settings)
+                              "every": "10ms", "follow": "false"}, **settings)
         self.now = self.watermark = 0.0
         self.keys = {}
         os.makedirs(self.path("rows"), exist_ok=True)

@@ -75,6 +75,11 @@ static void checkpoint_print(const csti_job_config *config) {
     printf("checkpoints  %s, every ", config->checkpoint_store);
     if (config->every_kind == CSTI_EVERY_ROWS)
         printf("%" PRIu64 " rows", config->every);
+    else if (config->every_kind == CSTI_EVERY_AUTO)
+        printf("auto, to recover within %s",
+               csti_amount_write(config->recovery_target_us, csti_duration_units,
+                                 csti_duration_units_count)
+                   .text);
     else
         printf(
             "%s",

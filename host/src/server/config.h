@@ -62,7 +62,7 @@ typedef struct csti_key_column_config {
     csti_place at;
 } csti_key_column_config;
 
-typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS } csti_every_kind;
+typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS, CSTI_EVERY_AUTO } csti_every_kind;
 
 typedef struct csti_problem {
     csti_place at; // line 0: the file as a whole
@@ -121,7 +121,8 @@ typedef struct csti_job_config {
     // [checkpoint]
     const char *checkpoint_store; // file: made absolute
     csti_every_kind every_kind;
-    uint64_t every; // microseconds or rows
+    uint64_t every;              // microseconds or rows; AUTO: 0
+    uint64_t recovery_target_us; // AUTO
     csti_fold_policy fold;
     uint32_t keep;
     uint32_t epochs_max;

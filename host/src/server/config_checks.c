@@ -172,6 +172,11 @@ static void source_check(const checker *c) {
 static void checkpoint_check(const checker *c) {
     const csti_job_config *config = c->config;
 
+    if (!is_wrong(c, "checkpoint") && config->every_kind != CSTI_EVERY_AUTO &&
+        is_given(c, "checkpoint", "recovery_target"))
+        csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "recovery_target"),
+                         "[checkpoint] recovery_target is for every = \"auto\": put that there, or "
+                         "leave it out");
     if (is_wrong(c, "checkpoint") || is_wrong(c, "state")) return;
     if (config->staged_bytes_max > config->budget_bytes)
         csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "staged_max"),

@@ -152,7 +152,11 @@ const csti_config_key csti_config_keys[] = {
     {"every", "checkpoint", CSTI_KEY_EVERY, false, JOB(every), 10 * MILLISECOND, DAY, NULL, "1s",
      NULL,
      "The time between barriers (10ms to 1d), or the number of rows, which cuts the same rows "
-     "wherever the job runs."},
+     "wherever the job runs, or \"auto\": as recovery_target asks for."},
+    {"recovery_target", "checkpoint", CSTI_KEY_DURATION, false, JOB(recovery_target_us),
+     100 * MILLISECOND, DAY, NULL, "30s", NULL,
+     "With every = \"auto\": how long a recovery may take; the estimate decides when the next "
+     "barrier goes (How long a recovery takes, above)."},
     {"fold", "checkpoint", CSTI_KEY_FOLD, false, JOB(fold.every), 1, 1000000, NULL, "auto", NULL,
      "When a partition's chain of changes becomes one full again: as their size asks for, or every "
      "so many checkpoints."},
@@ -206,12 +210,6 @@ const csti_config_refusal csti_config_refusals[] = {
      "with cpu: there is no fault to come back from; it comes with the "
      "first device that is not the processor"},
     {"checkpoint", "store", "s3:", "S3 comes with a later version: use file:FOLDER"},
-    {"checkpoint", "every", "auto",
-     "barriers that find their own pace come with a later version: "
-     "give a time or a number of rows"},
-    {"checkpoint", "recovery_target", NULL,
-     "it belongs to every = \"auto\", which comes with a "
-     "later version"},
     {"checkpoint", "unaligned_after", NULL, "unaligned checkpoints come with a later version"},
 };
 const size_t csti_config_refusals_count =

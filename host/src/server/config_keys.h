@@ -29,7 +29,7 @@
     X(DECLARED, "a list of columns, as in [\"price u64\", \"at timestamp\"]")                      \
     X(NAMES, "a list of columns, as in [\"auction\", \"price\"]")                                  \
     X(KEYS, "a list of columns, as in [\"auction\", \"price desc\"]")                              \
-    X(EVERY, "a duration or a number of rows, as in \"1s\" or \"100_000 rows\"")                   \
+    X(EVERY, "a duration, a number of rows or \"auto\", as in \"1s\" or \"100_000 rows\"")         \
     X(FOLD, "\"auto\" or a number of checkpoints")
 
 typedef enum csti_key_kind {

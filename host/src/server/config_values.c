@@ -207,12 +207,17 @@ static cst_code every_read(const value_reader *value) {
         config->every = number;
         return CST_OK;
     }
+    if (strcmp(text, "auto") == 0) {
+        config->every_kind = CSTI_EVERY_AUTO;
+        config->every = 0;
+        return CST_OK;
+    }
     config->every_kind = CSTI_EVERY_TIME;
     if (!strchr(text, 'r'))
         return size_read(value, csti_duration_units, csti_duration_units_count,
-                         "us, ms, s, m, h, d or rows");
-    return problem(value, "'%.40s' is no number of us, ms, s, m, h, d or rows%s", text,
-                   quantity_hint(text, row_units, sizeof row_units / sizeof *row_units).text);
+                         "us, ms, s, m, h, d or rows, nor \"auto\"");
+    return problem(value, "'%.40s' is no number of us, ms, s, m, h, d or rows, nor \"auto\"%s",
+                   text, quantity_hint(text, row_units, sizeof row_units / sizeof *row_units).text);
 }
 
 static cst_code fold_read(const value_reader *value) {

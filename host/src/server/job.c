@@ -175,6 +175,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code != CST_OK) return code;
     job->started_ns = csti_clock_now_ns(job->clock);
     job->progress_ns = 0; // what was found is told at once
+    csti_job_pace_begin(job);
     csti_job_plan_close(job);
     if (job->base_id > 0) job->recovery_seconds = (double)(job->started_ns - began_ns) / 1e9;
     // Release pairs with the acquire of the workers.

@@ -16,6 +16,7 @@ enum {
 
 #define LAG_ALLOWED 4.0 // deltas of twice the state, or 128 of them, by the default policy
 
+#define EAGER_SHARE 0.125         // deltas of so much of the state, where a recovery takes too long
 #define NAP_NS UINT64_C(50000000) // deadlines are looked at so often
 #define WATCH_NS UINT64_C(1000000000)
 
@@ -112,7 +113,7 @@ static void *uploader_main(void *context) {
 // refused: at twice what is allowed a reader rests twice as long as it works.
 static void chains_look(csti_job *job) {
     double lag_max = 0, rest_percent;
-    csti_manifest manifest;
+    csti_manifest manifest = {.id = 0};
     csti_arena arena;
 
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
@@ -123,6 +124,7 @@ static void chains_look(csti_job *job) {
 
             if (lag > lag_max) lag_max = lag;
         }
+    if (manifest.id > 0) csti_job_pace_chains(job, &manifest);
     csti_arena_release(&arena);
     rest_percent = lag_max > LAG_ALLOWED ? (lag_max - LAG_ALLOWED) * 50 : 0;
     if (rest_percent > REST_PERCENT_MAX) rest_percent = REST_PERCENT_MAX;
@@ -242,6 +244,15 @@ static void collect(compactor *at) {
     compaction_trouble(job, "gc", code, &err);
 }
 
+// Where a recovery takes too long, a chain is folded for less.
+static bool fold_is_due(const compactor *at, const csti_manifest_partition *partition) {
+    csti_fold_policy policy = at->options.fold;
+
+    if (atomic_load_explicit(&at->job->folds_eager, memory_order_relaxed) && policy.every == 0)
+        policy.delta_share = EAGER_SHARE;
+    return csti_fold_is_due(&policy, partition);
+}
+
 // Of the newest checkpoint, since gc may take the others meanwhile.
 static cst_code fold_one(compactor *at, uint32_t p, csti_arena *arena, cst_err *err) {
     csti_job *job = at->job;
@@ -250,8 +261,7 @@ static cst_code fold_one(compactor *at, uint32_t p, csti_arena *arena, cst_err *
     csti_manifest_segment full;
     cst_code code = csti_checkpointer_newest(job->checkpointer, arena, &manifest, err);
 
-    if (code != CST_OK || !csti_fold_is_due(&at->options.fold, &manifest.partitions[p]))
-        return code;
+    if (code != CST_OK || !fold_is_due(at, &manifest.partitions[p])) return code;
     code = csti_fold_partition(&at->options, &manifest, p, arena, &full, err);
     if (code == CST_OK) code = csti_checkpointer_use_full(job->checkpointer, p, &full, err);
     if (code != CST_OK) return code;

@@ -29,6 +29,7 @@ static job_readers readers_read(const csti_job *job) {
     return out;
 }
 
+// With every = "auto": at once, as far as this is concerned.
 static uint64_t next_barrier(const csti_job *job) {
     return csti_clock_now_ns(job->clock) + job->config->every * 1000;
 }
@@ -54,6 +55,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
     job->barriers_count++;
     job->changes_at_barrier = changes;
     job->next_barrier_ns = next_barrier(job);
+    csti_job_pace_sent(job, id);
     for (uint32_t r = 0; r < job->readers_count; r++) {
         // The cells are empty, nobody else fills them, and ids only rise.
         code = csti_barrier_inject(&job->workers[r].barriers, barrier, NULL);
@@ -89,6 +91,7 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
     if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;
     if (job->config->every_kind == CSTI_EVERY_ROWS) return readers->all_at_cut;
+    if (job->config->every_kind == CSTI_EVERY_AUTO) return csti_job_pace_is_due(job);
     return csti_clock_now_ns(job->clock) >= job->next_barrier_ns;
 }
 
@@ -140,6 +143,7 @@ void csti_job_coordinate(csti_job *job) {
         if (stops > 1) return;
         csti_checkpointer_stats_read(job->checkpointer, &stats);
         settled_look(job, &stats);
+        csti_job_pace_look(job, &stats);
         if (stops > 0 || readers.all_ended) {
             if (finish(job, &readers, &stats)) {
                 job->caught_up = readers.all_ended;

@@ -8,6 +8,7 @@
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
 //   job_barriers.c    the coordinator: when barriers go, when the job is over
+//   job_pace.c        how long a recovery would take, and what follows for the barriers
 //   job_report.c      progress, metrics, result
 //   job_totals.c      the aggregates over all keys
 //
@@ -21,6 +22,7 @@
 #include "base/topology.h"
 #include "server/job.h"
 #include "server/operator.h"
+#include "server/pace.h"
 #include "stream/partition.h"
 #include "stream/published.h"
 #include "stream/reader.h"
@@ -68,10 +70,11 @@ typedef struct job_worker {
     _Atomic uint64_t given_up_id;    // by its aligner; for the committer. 0: none
     _Atomic uint64_t restored_bytes; // so far
     cst_restore_report restored;
-    csti_totals totals;     // with config->totals
-    csti_metric *upload_ns; // a histogram; its uploader's to write
-    csti_metric *lag;       // of its reader; NULL: it has none
-    uint64_t near_said;     // the coordinator's: warnings of its memory that are logged
+    csti_totals totals;       // with config->totals
+    csti_metric *upload_ns;   // a histogram; its uploader's to write
+    csti_metric *lag;         // of its reader; NULL: it has none
+    _Atomic uint64_t busy_ns; // in turns that did something; written by its thread
+    uint64_t near_said;       // the coordinator's: warnings of its memory that are logged
 } job_worker;
 
 typedef struct job_uploader {
@@ -149,13 +152,19 @@ struct csti_job {
     _Atomic bool room_wanted;         // and does not wait for commits
     _Atomic uint32_t rest_percent;    // of the time a turn takes: readers rest so long behind it
     _Atomic uint64_t rested_ns;       // all readers
-    _Atomic uint64_t aborted_id;      // the last one; partitions stop waiting for its barrier
+    // Of the newest checkpoint: bytes of its chains, and of the longest one. The committer's.
+    _Atomic uint64_t chains_bytes, chain_bytes_max;
+    _Atomic bool folds_eager;    // a recovery takes too long
+    _Atomic uint64_t aborted_id; // the last one; partitions stop waiting for its barrier
 
     // The coordinator's
     uint64_t began_ns, started_ns, next_barrier_ns, progress_ns; // started: rows flow
     uint64_t checked_bytes, checked_bytes_all;                   // of the checkpoint, by recovery
     uint64_t barriers_count, barrier_id;                         // the last one
     uint64_t changes_at_barrier;
+    csti_pace pace;
+    uint64_t paced_id; // the last commit that it was told of
+    bool pace_missed;
     uint64_t final_id;
     double recovery_seconds;
     uint32_t starved_said;
@@ -246,6 +255,17 @@ void csti_job_background_join(csti_job *job);
 // FENCED: somebody else has claimed the job since, or began its metadata anew; nothing of this run
 // may be told to anybody. Anything else but OK: not known.
 CST_CHECK_RESULT cst_code csti_job_place_check(csti_job *job, cst_err *err);
+
+// ---- job_pace.c
+// Rows may flow: what the start took is known. Chains of what was restored: of the plan.
+void csti_job_pace_begin(csti_job *job);
+void csti_job_pace_sent(csti_job *job, uint64_t id);
+// Looks at commits; the coordinator's.
+void csti_job_pace_look(csti_job *job, const csti_checkpointer_stats *stats);
+bool csti_job_pace_is_due(const csti_job *job);
+uint64_t csti_job_recovery_estimate_ns(const csti_job *job);
+// What its chains hold; the committer's.
+void csti_job_pace_chains(csti_job *job, const csti_manifest *manifest);
 
 // ---- job_barriers.c
 // Until the job is over.

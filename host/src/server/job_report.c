@@ -30,6 +30,7 @@ typedef struct job_gauges {
     csti_metric *partitions;
     csti_metric *rescaled_bytes;
     csti_metric *rescale_ns;
+    csti_metric *estimate; // of a recovery
 } job_gauges;
 
 cst_code csti_job_report_open(csti_job *job, cst_err *err) {
@@ -78,6 +79,8 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
          "Bytes of the fulls that another number of partitions began with."},
         {&g->rescale_ns, CSTI_METRIC_COUNTER, "constellation_rescale_seconds_total",
          "Time in which they were made."},
+        {&g->estimate, CSTI_METRIC_GAUGE, "constellation_recovery_estimate_seconds",
+         "How long a recovery would take, if the process died now."},
     };
     return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
                                       err);
@@ -190,6 +193,7 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
                     (int64_t)atomic_load_explicit(&job->rested_ns, memory_order_relaxed));
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
     csti_metric_set(g->partitions, job->workers_count);
+    if (job->started_ns) csti_metric_set(g->estimate, (int64_t)csti_job_recovery_estimate_ns(job));
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
 }
 

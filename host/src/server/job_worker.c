@@ -61,6 +61,13 @@ static void last_turns(const job_worker *worker) {
         continue;
 }
 
+// Relaxed: a number that is looked at, with one writer.
+static void busy_add(job_worker *worker, uint64_t ns) {
+    const uint64_t busy_ns = atomic_load_explicit(&worker->busy_ns, memory_order_relaxed);
+
+    atomic_store_explicit(&worker->busy_ns, busy_ns + ns, memory_order_relaxed);
+}
+
 static void worker_run(job_worker *worker) {
     csti_job *job = worker->job;
     uint32_t idle_turns = 0;
@@ -70,6 +77,7 @@ static void worker_run(job_worker *worker) {
         // Relaxed: a number that changes with commits.
         const uint32_t rest_percent =
             atomic_load_explicit(&job->rest_percent, memory_order_relaxed);
+        const uint64_t begun_ns = csti_clock_now_ns(job->clock);
         const cst_code code =
             rest_percent == 0 ? turn(worker, true, &err) : slow_turn(worker, rest_percent, &err);
 
@@ -77,6 +85,7 @@ static void worker_run(job_worker *worker) {
             csti_job_fail(job, code, &err);
             break;
         }
+        if (code == CST_OK) busy_add(worker, csti_clock_now_ns(job->clock) - begun_ns);
         idle_turns = code == CST_OK ? 0 : idle_turns + 1;
         if (idle_turns == 1) reader_tell(worker);
         // A sender, a commit or a barrier wakes it.
