@@ -13,6 +13,7 @@
 // failing it undoes nothing else. That costs as much as the epoch has touched pages, so it is done
 // only once the pages left in the map could run out (lmdb_room.h).
 #include "base/pages.h"
+#include "state/lmdb_error.h"
 #include "state/lmdb_room.h"
 #include "state/record_out.h"
 #include "state/segment.h"
@@ -21,13 +22,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <lmdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum {
@@ -38,7 +36,6 @@ enum {
     PAGES_RESERVED = 256, // for the list of free pages that a commit writes
 };
 #define LMDB_META_MAGIC UINT64_C(0x31424d444c545343) // "CSTLDMB1"
-#define DISK_FULL_BYTES ((uint64_t)1 << 20)
 
 typedef struct lmdb_meta {
     uint64_t magic;
@@ -68,45 +65,8 @@ static lmdb_store *self(cst_store *store) {
 
 // ---- Errors -------------------------------------------------------------------------------------
 
-// LMDB calls a short write EIO, "filesystem full?": ask.
-static bool disk_is_full(const lmdb_store *store) {
-    struct statvfs disk;
-    struct rlimit limit;
-    MDB_envinfo info;
-
-    if (statvfs(store->directory, &disk) == 0 &&
-        (uint64_t)disk.f_bavail * disk.f_frsize < DISK_FULL_BYTES)
-        return true;
-    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
-    return mdb_env_info(store->env, &info) == 0 && limit.rlim_cur < info.me_mapsize;
-}
-
 static cst_code code_of(const lmdb_store *store, int error) {
-    switch (error) {
-    case MDB_SUCCESS:
-        return CST_OK;
-    case MDB_NOTFOUND:
-        return CST_NOT_FOUND;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-        return CST_STORE_FULL;
-    case EIO:
-        return disk_is_full(store) ? CST_STORE_FULL : CST_IO;
-    case MDB_CORRUPTED:
-    case MDB_PAGE_NOTFOUND:
-    case MDB_INVALID:
-    case MDB_VERSION_MISMATCH:
-    case MDB_INCOMPATIBLE:
-    case MDB_PANIC:
-        return CST_STORE_CORRUPT;
-    case ENOMEM:
-        return CST_NO_MEMORY;
-    default:
-        return CST_IO;
-    }
+    return csti_lmdb_code(error, store->env, store->directory);
 }
 
 static cst_code fail_lmdb(const lmdb_store *store, int error, const char *what, cst_err *err) {
