@@ -134,6 +134,46 @@ class Orders(Example):
         self.compare(job, "orders", ["customer"], wanted)
 
 
+class Windows(Example):
+    SIZE = 1_000_000
+    LATENESS = 100_000
+    STRIPE_ROWS = 8192
+
+    def test_each_window_has_its_bids_once(self):
+        job = self.job("windows.toml")
+        wanted, latest = {}, [0, 0]
+        for number, row in enumerate(generate("bids", ROWS)[1]):
+            start = row["at"] // self.SIZE * self.SIZE
+            stripe = number // self.STRIPE_ROWS % 2
+            latest[stripe] = max(latest[stripe], row["at"])
+            one = wanted.setdefault((row["auction"], start), {
+                "auction": row["auction"], "window_start": moment(start),
+                "window_end": moment(start + self.SIZE), "bids": 0, "highest": 0,
+                "_op": "upsert"})
+            one["bids"] += 1
+            one["highest"] = max(one["highest"], row["price"])
+        run("run", job, "--rows", str(ROWS // 2), "--until-caught-up")
+        run("run", job, "--rows", str(ROWS), "--until-caught-up")
+        watermark = min(latest) - self.LATENESS
+        parts = sorted(glob.glob(os.path.join(self.folder, "out", "windows", "*.ndjson")))
+        closed = []
+        for part in parts:
+            with open(part, encoding="utf-8") as file:
+                closed += [json.loads(line) for line in file]
+        still = [json.loads(line) for line in run("query", job).splitlines()]
+        self.assertTrue(closed)
+
+        def of(over):
+            return sorted(json.dumps(row) for (_, start), row in wanted.items()
+                          if (start + self.SIZE <= watermark) == over)
+
+        self.assertEqual(sorted(map(json.dumps, closed)), of(True))
+        self.assertEqual(sorted(map(json.dumps, still)), of(False))
+        self.assertEqual(os.listdir(os.path.join(self.folder, "out", "late")), [])
+        key = f"{still[0]['auction']},{still[0]['window_start']}"
+        self.assertEqual(json.loads(run("query", job, "--key", key)), still[0])
+
+
 class LocalTime(Example):
     def test_a_step_of_ones_own_gives_the_key(self):
         job = self.job("local_time.toml")

@@ -79,6 +79,7 @@ typedef struct cst_table_options {
                                 // value) takes at most this less 1 KiB: it bounds wide rows
     int32_t numa_node;          // where pages should lie; -1: anywhere
     bool background;            // a helper thread keeps memory ready; else cst_table_prepare does
+    bool small_pages;           // no huge pages: an almost empty table takes less than 1 MiB
 } cst_table_options;
 
 typedef struct cst_table cst_table;

@@ -10,7 +10,7 @@
 //
 // Promises   unknown keys, wrong types, numbers out of range, columns that do not exist and
 //            settings that contradict are all found here, with line, column and the nearest right
-//            name. What this build cannot do (tcp, windows, lmdb: in jobs) is refused by name.
+//            name. What this build cannot do (tcp, sessions, lmdb: in jobs) is refused by name.
 // Thread     one.
 // Ring       2. Operators' libraries are opened, to ask for their columns.
 // Owner      all text lies in the config; csti_config_close frees it, also after an error. Relative
@@ -26,6 +26,7 @@
 #include "stream/filter.h"
 #include "stream/sink.h"
 #include "stream/source.h"
+#include "stream/window.h"
 
 #include <constellation/operator.h>
 
@@ -64,6 +65,9 @@ typedef struct csti_key_column_config {
 
 typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS, CSTI_EVERY_AUTO } csti_every_kind;
 
+typedef enum csti_late { CSTI_LATE_DROP, CSTI_LATE_SIDE } csti_late;
+typedef enum csti_at_end { CSTI_AT_END_KEEP, CSTI_AT_END_CLOSE } csti_at_end;
+
 typedef struct csti_problem {
     csti_place at; // line 0: the file as a whole
     char text[256];
@@ -101,6 +105,14 @@ typedef struct csti_job_config {
     csti_key_column_config keys[CST_COLUMNS_MAX];
     uint32_t key_bytes_max; // longest encoded key of a variable schema; 0: not in the file, 64
     csti_place key_bytes_max_at;
+    // [window]
+    csti_window window; // of the next two; size_us 0: none
+    uint64_t tumbling_us;
+    uint64_t hopping_us[2]; // length, hop
+    csti_late late;
+    const char *side_path; // absolute; NULL: not in the file
+    csti_at_end at_end;
+    csti_place window_at; // of tumbling or hopping
     uint32_t aggregates_count;
     csti_aggregate_config aggregates[CST_ACCUMULATORS_MAX];
     // [sink]

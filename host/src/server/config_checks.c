@@ -169,6 +169,77 @@ static void source_check(const checker *c) {
                              needing[i]);
 }
 
+static csti_place window_place(const checker *c, const char *name) {
+    return csti_config_place(c->reader, "window", name);
+}
+
+// How windows lie; size_us 0 where that is not said.
+static void window_fill(const checker *c) {
+    csti_job_config *config = c->config;
+    const bool tumbling = is_given(c, "window", "tumbling");
+
+    config->window_at = window_place(c, tumbling ? "tumbling" : "hopping");
+    if (tumbling)
+        config->window = (csti_window){(int64_t)config->tumbling_us, (int64_t)config->tumbling_us};
+    else if (config->hopping_us[1] > 0)
+        config->window =
+            (csti_window){(int64_t)config->hopping_us[0], (int64_t)config->hopping_us[1]};
+}
+
+static void hopping_check(const checker *c) {
+    const uint64_t *hopping_us = c->config->hopping_us;
+    const csti_place at = window_place(c, "hopping");
+    csti_amount length, hop;
+
+    if (at.line == 0 || hopping_us[0] == 0 || hopping_us[1] == 0) return;
+    length = csti_amount_write(hopping_us[0], csti_duration_units, csti_duration_units_count);
+    hop = csti_amount_write(hopping_us[1], csti_duration_units, csti_duration_units_count);
+    if (hopping_us[0] % hopping_us[1] != 0)
+        csti_problem_add(c->problems, at,
+                         "[window] hopping: %s is no multiple of %s: windows of one start would "
+                         "end at different hops",
+                         length.text, hop.text);
+    else if (hopping_us[0] / hopping_us[1] > CSTI_WINDOW_OVERLAP_MAX)
+        csti_problem_add(c->problems, at,
+                         "[window] hopping: a row would be in %llu windows, at most %d: a longer "
+                         "hop",
+                         (unsigned long long)(hopping_us[0] / hopping_us[1]),
+                         CSTI_WINDOW_OVERLAP_MAX);
+}
+
+static void window_check(const checker *c) {
+    csti_job_config *config = c->config;
+    const bool hopping = is_given(c, "window", "hopping");
+    const bool windows = is_given(c, "window", "tumbling") || hopping;
+    const bool side = is_given(c, "window", "side");
+
+    if (is_wrong(c, "window")) return;
+    window_fill(c);
+    hopping_check(c);
+    if (hopping && is_given(c, "window", "tumbling"))
+        csti_problem_add(c->problems, window_place(c, "hopping"),
+                         "[window] takes tumbling or hopping, not both");
+    if (!windows && (side || is_given(c, "window", "late") || is_given(c, "window", "at_end")))
+        csti_problem_add(c->problems, window_place(c, side ? "side" : "late"),
+                         "[window] needs tumbling or hopping");
+    if (side != (config->late == CSTI_LATE_SIDE))
+        csti_problem_add(c->problems, window_place(c, side ? "side" : "late"),
+                         side ? "[window] side is a folder for late = \"side\""
+                              : "[window] late = \"side\" needs a folder: side = \"out/late\"");
+    if (!windows) return;
+    if (!is_given(c, "source", "event_time") && !is_wrong(c, "source"))
+        csti_problem_add(c->problems, config->window_at,
+                         "[window] needs [source] event_time: the column that says when a row "
+                         "happened");
+    if (config->totals)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "job", "totals"),
+                         "[job] totals are of all rows of a key, and a windowed job does not keep "
+                         "them");
+    if (config->at_end == CSTI_AT_END_CLOSE && config->source.follow)
+        csti_problem_add(c->problems, window_place(c, "at_end"),
+                         "[window] at_end = \"close\": files that are followed have no end");
+}
+
 static void checkpoint_check(const checker *c) {
     const csti_job_config *config = c->config;
 
@@ -296,6 +367,31 @@ static cst_code sink_name(const checker *c) {
     return csti_text_keep(&config->arena, text, &config->sink_text, c->err);
 }
 
+static bool are_apart(const char *one, const char *other) {
+    return !is_inside(one, other) && !is_inside(other, one);
+}
+
+// `store` is its folder, or NULL.
+static void side_folder_check(const checker *c, const char *store) {
+    const csti_job_config *config = c->config;
+    const csti_place at = csti_config_place(c->reader, "window", "side");
+    const char *side = config->side_path;
+
+    if (store && !are_apart(side, store))
+        csti_problem_add(c->problems, at,
+                         "[window] side: late rows and checkpoints (%.100s) need folders of their "
+                         "own",
+                         store);
+    if (config->sink == CSTI_SINK_FILE && config->sink_path && strcmp(side, config->sink_path) == 0)
+        csti_problem_add(c->problems, at,
+                         "[window] side: results and late rows need folders of their own");
+    if (config->source.kind == CSTI_SOURCE_FILE && config->source.path &&
+        is_inside(side, config->source.path))
+        csti_problem_add(c->problems, at,
+                         "[window] side lies in the source's folder: the job would read what it "
+                         "writes");
+}
+
 static void folders_check(const checker *c) {
     const csti_job_config *config = c->config;
     const char *store = config->checkpoint_store;
@@ -315,6 +411,7 @@ static void folders_check(const checker *c) {
                              "[sink] path lies in the source's folder: the job would read what it "
                              "writes");
     }
+    if (config->late == CSTI_LATE_SIDE && config->side_path) side_folder_check(c, folder);
     if (files) source_folder_check(c, folder);
 }
 
@@ -395,10 +492,12 @@ static cst_code columns_check(const checker *c) {
     if (code != CST_OK || !known) return code;
     before = c->problems->count;
     csti_shape_project(config, &in, c->problems, &rows);
+    if (is_wrong(c, "window")) return CST_OK;
     if (c->problems->count > before || is_wrong(c, "project") || is_wrong(c, "operator"))
         return CST_OK;
     code = operators_shape(c, &rows, &known);
     if (code != CST_OK || !known) return code;
+    if (!csti_shape_window(config, c->problems, &rows)) return CST_OK;
     return csti_shape_build(config, &rows, &config->arena, c->problems, &shape, c->err);
 }
 
@@ -410,6 +509,7 @@ cst_code csti_config_complete(csti_config_reader *reader, const csti_config_over
     if (code != CST_OK) return code;
     job_check(&c);
     source_check(&c);
+    window_check(&c);
     checkpoint_check(&c);
     state_store_check(&c);
     checkpoint_store_check(&c, overrides);

@@ -83,6 +83,9 @@ CST_CHECK_RESULT cst_code csti_shape_build(const csti_job_config *config,
 // The columns that [project] lets pass.
 void csti_shape_project(const csti_job_config *config, const cst_operator_shape *in,
                         csti_problems *problems, cst_operator_shape *out);
+// The column that windows add, if the job has any. False: it has no place, and a problem says so.
+bool csti_shape_window(const csti_job_config *config, csti_problems *problems,
+                       cst_operator_shape *rows);
 // Which column has the name; UINT32_MAX: none, and a problem says so. `what` is who asks.
 uint32_t csti_shape_find(const cst_operator_shape *rows, const char *name, csti_place at,
                          const char *what, csti_problems *problems);

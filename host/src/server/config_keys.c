@@ -23,6 +23,8 @@ const csti_config_section csti_config_sections[] = {
      "Steps of your own, from shared libraries, in the order of the file (Operators of your own, "
      "above)."},
     {"key", false, true, 1, "What rows are gathered by."},
+    {"window", false, false, 1,
+     "Windows of event time, each with results of its own (Windows, above)."},
     {"aggregate", true, true, CST_ACCUMULATORS_MAX, "What is kept of each key's rows."},
     {"sink", false, false, 1, "Where results go."},
     {"state", false, false, 1, "Where the keys and their values are kept."},
@@ -110,6 +112,21 @@ const csti_config_key csti_config_keys[] = {
      "(`constellation keys encode` shows one); a longer one stops the job. Each entry has room for "
      "it: 16 bytes, key and aggregates take 512 bytes together at most. Without it: 64."},
 
+    {"tumbling", "window", CSTI_KEY_DURATION, false, JOB(tumbling_us), MILLISECOND, 365 * DAY, NULL,
+     NULL, NULL, "Windows side by side, each so long. Needs event_time, as hopping does."},
+    {"hopping", "window", CSTI_KEY_HOPPING, false, JOB(hopping_us), MILLISECOND, 365 * DAY, NULL,
+     NULL, NULL,
+     "Windows that overlap: each so long, one begins every hop, which divides the length. A row is "
+     "in length / hop windows, at most 1,024, and counts in each."},
+    {"late", "window", CSTI_KEY_CHOICE, false, JOB(late), CSTI_LATE_DROP, 0, "drop|side", "drop",
+     NULL, "A row whose window is closed is dropped and counted, or set aside."},
+    {"side", "window", CSTI_KEY_PATH, false, JOB(side_path), 1, 0, NULL, NULL, NULL,
+     "The folder of parts with late rows, exactly once, with late = \"side\"; it is made."},
+    {"at_end", "window", CSTI_KEY_CHOICE, false, JOB(at_end), CSTI_AT_END_KEEP, 0, "keep|close",
+     "keep", NULL,
+     "What becomes of open windows when all rows are read: they wait for rows of a later run, or "
+     "are closed, and every row of a later run is late."},
+
     {"as", "aggregate", CSTI_KEY_NAME, true, AGGREGATE(as), 1, 0, NULL, NULL, NULL,
      "What it is called in results."},
     {"op", "aggregate", CSTI_KEY_CHOICE, true, AGGREGATE(op), CST_COUNT, 0,
@@ -190,9 +207,7 @@ _Static_assert(sizeof csti_config_keys / sizeof csti_config_keys[0] <= CSTI_CONF
                "as many as are marked when they were seen");
 
 const csti_config_refusal csti_config_refusals[] = {
-    {"window", NULL, NULL,
-     "windows come with a later version: without [window], a key's "
-     "aggregates are of all its rows"},
+    {"window", "session", NULL, "sessions come with a later version: use tumbling or hopping"},
     {"source", "kind", "tcp", "rows over TCP come with a later version: use generator or file"},
     {"source", "kind", "kafka", "Kafka comes with a later version: use generator or file"},
     {"source", "kind", "postgres", "PostgreSQL comes with a later version: use generator or file"},

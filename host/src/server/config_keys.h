@@ -29,6 +29,7 @@
     X(DECLARED, "a list of columns, as in [\"price u64\", \"at timestamp\"]")                      \
     X(NAMES, "a list of columns, as in [\"auction\", \"price\"]")                                  \
     X(KEYS, "a list of columns, as in [\"auction\", \"price desc\"]")                              \
+    X(HOPPING, "a length and a hop, as in [\"1h\", \"1m\"]")                                       \
     X(EVERY, "a duration, a number of rows or \"auto\", as in \"1s\" or \"100_000 rows\"")         \
     X(FOLD, "\"auto\" or a number of checkpoints")
 

@@ -230,6 +230,25 @@ static cst_code fold_read(const value_reader *value) {
     return CST_OK;
 }
 
+static cst_code hopping_read(const value_reader *value) {
+    const csti_toml_node *list = value->node;
+
+    if (list->kind != CSTI_TOML_ARRAY) return wrong_kind(value);
+    if (list->children_count != 2)
+        return problem(value, "has %u durations, not a length and a hop", list->children_count);
+    for (uint32_t i = 0; i < 2; i++) {
+        value_reader item = *value;
+        cst_code code;
+
+        item.node = &value->reader->toml->nodes[list->first_child + i];
+        item.to = (uint64_t *)value->to + i;
+        code = size_read(&item, csti_duration_units, csti_duration_units_count,
+                         "us, ms, s, m, h or d");
+        if (code != CST_OK) return code;
+    }
+    return CST_OK;
+}
+
 // ---- Texts --------------------------------------------------------------------------------------
 
 int csti_choice_index(const char *choices, const char *text) {
@@ -517,6 +536,8 @@ static cst_code value_read(const value_reader *value) {
     case CSTI_KEY_NAMES:
     case CSTI_KEY_KEYS:
         return list_read(value);
+    case CSTI_KEY_HOPPING:
+        return hopping_read(value);
     case CSTI_KEY_EVERY:
         return every_read(value);
     case CSTI_KEY_FOLD:

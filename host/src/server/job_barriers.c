@@ -29,6 +29,15 @@ static job_readers readers_read(const csti_job *job) {
     return out;
 }
 
+// What went out of windows.
+static uint64_t lines_of(const csti_job *job) {
+    uint64_t lines = 0;
+
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        if (job->workers[w].panes) lines += csti_panes_lines(job->workers[w].panes);
+    return lines;
+}
+
 // With every = "auto": at once, as far as this is concerned.
 static uint64_t next_barrier(const csti_job *job) {
     return csti_clock_now_ns(job->clock) + job->config->every * 1000;
@@ -38,6 +47,7 @@ static uint64_t next_barrier(const csti_job *job) {
 static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier_mode mode,
                          uint64_t *id_out) {
     const uint64_t changes = csti_job_changes(job);
+    const uint64_t lines = lines_of(job);
     csti_barrier barrier = {.mode = mode, .epoch = job->barriers_count + 1};
     uint64_t id = 0;
     cst_err err = {0};
@@ -54,6 +64,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
     barrier.id = job->barrier_id = id;
     job->barriers_count++;
     job->changes_at_barrier = changes;
+    job->lines_at_barrier = lines;
     job->next_barrier_ns = next_barrier(job);
     csti_job_pace_sent(job, id);
     for (uint32_t r = 0; r < job->readers_count; r++) {
@@ -85,7 +96,9 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     if (is_to_be_settled(job, stats) && job->barriers_count == 0 &&
         job->config->every_kind == CSTI_EVERY_TIME)
         return true;
-    if (csti_job_changes(job) == job->changes_at_barrier && !left_behind && !cut_is_due)
+    // Windows are closed without rows, too.
+    if (csti_job_changes(job) == job->changes_at_barrier &&
+        lines_of(job) == job->lines_at_barrier && !left_behind && !cut_is_due)
         return false;
     // Memory is short: what is sealed and committed can be freed.
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
@@ -98,8 +111,9 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
 // All is read, or the job was asked to stop: one more checkpoint, then the end. True: it is over.
 static bool finish(csti_job *job, const job_readers *readers,
                    const csti_checkpointer_stats *stats) {
-    // By the clock keys expire though no row comes.
-    if (csti_job_rows(job) == 0 && job->base_id > 0 && job->shape.clock_source == CST_NO_COLUMN) {
+    // By the clock keys expire though no row comes, and windows may close.
+    if (csti_job_rows(job) == 0 && job->base_id > 0 && job->shape.clock_source == CST_NO_COLUMN &&
+        job->config->window.size_us == 0) {
         // Nothing new.
         if (!is_to_be_settled(job, stats)) return stats->released >= stats->committed;
         if (stats->begun > stats->aborted) return false; // it is under way

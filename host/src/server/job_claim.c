@@ -180,8 +180,9 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
 static cst_code release_output(void *context, uint64_t checkpoint_id, uint32_t partition,
                                cst_segment *segment, cst_err *err) {
     csti_job *job = context;
-    const cst_code code = csti_sink_release(job->sink, partition, segment, err);
+    cst_code code = csti_sink_release(job->sink, partition, segment, err);
 
+    if (code == CST_OK && job->side) code = csti_sink_release(job->side, partition, segment, err);
     return code == CST_OK ? CST_OK : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
 }
 
@@ -201,7 +202,7 @@ cst_code csti_job_release_again(csti_job *job, cst_err *err) {
 
     // An older state was chosen only where nothing of the newest had gone out.
     if (manifest->id == 0 || job->plan.report.chosen_id != manifest->id) return CST_OK;
-    if (job->config->sink == CSTI_SINK_NONE) return CST_OK;
+    if (job->config->sink == CSTI_SINK_NONE && !job->side) return CST_OK;
     for (uint32_t p = 0; p < manifest->partitions_count && code == CST_OK; p++) {
         const csti_manifest_partition *partition = &manifest->partitions[p];
 
@@ -234,7 +235,7 @@ cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err) {
         .align_deadline_us = 2 * job->config->align_deadline_us,
         .base = job->plan.manifest.id > 0 ? &job->plan.manifest : NULL,
         .id_floor = job->plan.id_floor,
-        .release = job->config->sink == CSTI_SINK_NONE ? NULL : release_output,
+        .release = job->config->sink == CSTI_SINK_NONE && !job->side ? NULL : release_output,
         .release_context = job,
     };
 
@@ -250,11 +251,13 @@ void csti_job_unclaim(csti_job *job) {
     if (job->checkpointer) csti_checkpointer_close(job->checkpointer);
     csti_job_plan_close(job);
     csti_sink_close(job->sink);
+    csti_sink_close(job->side);
     csti_meta_close(job->meta);
     cst_object_store_close(job->store);
     csti_job_unlock(job);
     job->checkpointer = NULL;
     job->sink = NULL;
+    job->side = NULL;
     job->meta = NULL;
     job->store = NULL;
 }

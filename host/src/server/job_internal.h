@@ -39,10 +39,10 @@ enum {
 typedef struct job_cut job_cut;
 struct job_cut {
     job_cut *next;
-    cst_delta delta;
+    csti_released given; // comes back to the partition
     uint64_t bytes;
     size_t ranges_count;
-    cst_bytes ranges[];
+    cst_bytes ranges[]; // with windows the cut has them
 };
 
 // A thread, and the reader and the partition that take turns on it.
@@ -61,8 +61,9 @@ typedef struct job_worker {
     csti_barrier_cell barriers;
 
     cst_queue *queue;
-    cst_device_table *table;
-    csti_keeper *keeper; // of its rows
+    cst_device_table *table; // NULL: panes, but for a restore
+    csti_keeper *keeper;     // of its rows; with panes the way to their tables
+    csti_panes *panes;       // with windows; else NULL
     csti_partition *partition;
     uint64_t epoch_next;
     job_cut *cuts; // oldest first
@@ -122,6 +123,7 @@ struct csti_job {
     csti_rescale_report rescaled; // partitions_count 0: nothing was
     csti_checkpointer *checkpointer;
     csti_sink *sink;
+    csti_sink *side; // late rows; NULL: they are not set aside
 
     // What its rows become
     csti_arena arena;
@@ -161,7 +163,7 @@ struct csti_job {
     uint64_t began_ns, started_ns, next_barrier_ns, progress_ns; // started: rows flow
     uint64_t checked_bytes, checked_bytes_all;                   // of the checkpoint, by recovery
     uint64_t barriers_count, barrier_id;                         // the last one
-    uint64_t changes_at_barrier;
+    uint64_t changes_at_barrier, lines_at_barrier;
     csti_pace pace;
     uint64_t paced_id; // the last commit that it was told of
     bool pace_missed;

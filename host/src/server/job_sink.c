@@ -17,12 +17,31 @@
 cst_code csti_job_output_seen(void *context, uint32_t partition, uint64_t epoch, bool *out,
                               cst_err *err) {
     csti_job *job = context;
+    cst_code code = csti_sink_has_released(job->sink, partition, epoch, out, err);
 
-    return csti_sink_has_released(job->sink, partition, epoch, out, err);
+    if (code == CST_OK && job->side && !*out)
+        code = csti_sink_has_released(job->side, partition, epoch, out, err);
+    return code;
+}
+
+// Late rows go to files, whatever the kind of the sink is.
+static cst_code side_open(csti_job *job, const csti_sink_options *sink, cst_err *err) {
+    csti_sink_options options = *sink;
+    cst_code code;
+
+    if (job->config->window.size_us == 0 || job->config->late != CSTI_LATE_SIDE) return CST_OK;
+    options.kind = CSTI_SINK_FILE;
+    options.takes = CSTI_SINK_TAKES_ASIDE;
+    options.path = job->config->side_path;
+    code = csti_job_folders_make(options.path, err);
+    return code == CST_OK ? csti_sink_open(&options, &job->side, err) : code;
 }
 
 cst_code csti_job_sink_open(csti_job *job, cst_err *err) {
+    const bool windows = job->config->window.size_us > 0;
     csti_sink_options options = {.kind = job->config->sink,
+                                 .takes =
+                                     windows ? CSTI_SINK_TAKES_CLOSED : CSTI_SINK_TAKES_CHANGES,
                                  .path = job->config->sink_path,
                                  .plan = job->shape.render,
                                  .part_deadline_us = job->config->step_deadline_us,
@@ -31,7 +50,14 @@ cst_code csti_job_sink_open(csti_job *job, cst_err *err) {
 
     if (code == CST_OK && options.kind == CSTI_SINK_FILE)
         code = csti_job_folders_make(options.path, err);
-    return code == CST_OK ? csti_sink_open(&options, &job->sink, err) : code;
+    if (code == CST_OK) code = csti_sink_open(&options, &job->sink, err);
+    return code == CST_OK ? side_open(job, &options, err) : code;
+}
+
+static cst_code unused_check(const csti_job *job, cst_err *err) {
+    const cst_code code = csti_sink_unused_check(job->sink, err);
+
+    return code == CST_OK && job->side ? csti_sink_unused_check(job->side, err) : code;
 }
 
 // ---- Whether it is the same ---------------------------------------------------------------------
@@ -91,7 +117,7 @@ cst_code csti_job_sink_check(const csti_job *job, const csti_manifest *manifest,
     const char *sink = job->config->sink_text;
     const int bytes = kind_bytes(sink);
 
-    if (manifest->id == 0) return csti_sink_unused_check(job->sink, err);
+    if (manifest->id == 0) return unused_check(job, err);
     if (kind_bytes(manifest->sink) == bytes && strncmp(manifest->sink, sink, (size_t)bytes) == 0)
         return folder_check(job, manifest, err);
     return cst_fail(

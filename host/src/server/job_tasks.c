@@ -13,6 +13,7 @@ enum {
     GROWTH_SHARE = 4, // a step of growth adds a quarter to a segment
     LOG_SHARE = 4,    // a quarter of a partition's budget is its change log's
     BLOCK_ROWS_MIN = 256,
+    READ_ROWS_MIN = 64,
     BLOCKS = 8,           // of a channel
     BLOCKS_MANY = 4,      // and of each of many
     PARTITIONS_MANY = 32, // from here on
@@ -24,11 +25,29 @@ enum {
 
 // ---- What the job file alone decides ------------------------------------------------------------
 
+static uint32_t overlap_of(const csti_job *job) {
+    const csti_window window = job->config->window;
+
+    return window.size_us > 0 ? csti_window_overlap(window) : 1;
+}
+
+// Of a batch: as many as batch_rows become, nearly, where each is in many windows.
+static uint32_t rows_read(const csti_job *job) {
+    const uint32_t rows = job->config->batch_rows / overlap_of(job);
+
+    return rows > READ_ROWS_MIN ? rows : (uint32_t)READ_ROWS_MIN;
+}
+
+// Of a batch at the key.
+static uint32_t rows_keyed(const csti_job *job) {
+    return rows_read(job) * overlap_of(job);
+}
+
 // stripes: splits of a generator; 0: as the job file says.
 static cst_code source_open(csti_job *job, uint32_t stripes, cst_err *err) {
     csti_source_options options = job->config->source;
 
-    options.batch_rows = job->config->batch_rows;
+    options.batch_rows = rows_read(job);
     if (stripes > 0) options.stripes = stripes;
     if (options.stripes == 0) options.stripes = job->config->partitions;
     options.until_end = job->options.until == CSTI_UNTIL_CAUGHT_UP;
@@ -97,7 +116,9 @@ static cst_code steps_open(const csti_job *job, csti_operator **operators, csti_
         .project_count = job->config->project_count,
         .operators = steps,
         .operators_count = job->config->operators_count,
-        .rows_max = job->config->batch_rows,
+        .window = job->config->window,
+        .window_time = job->config->event_time,
+        .rows_max = rows_read(job),
     };
 
     return code == CST_OK ? csti_steps_open(&options, out, err) : code;
@@ -147,7 +168,7 @@ static uint32_t blocks_of_a_channel(const csti_job *job) {
 static uint64_t reserve_bytes(const csti_job *job) {
     const uint64_t rows =
         (uint64_t)job->readers_count *
-        ((uint64_t)blocks_of_a_channel(job) * job->block.rows_capacity + job->config->batch_rows);
+        ((uint64_t)blocks_of_a_channel(job) * job->block.rows_capacity + rows_keyed(job));
     const uint64_t row_bytes =
         ENTRY_HEAD_BYTES + job->key.key_bytes_max + job->shape.program.value_bytes;
 
@@ -290,6 +311,37 @@ static void placement_say(const job_worker *worker) {
                      csti_log_text("code", cst_code_name(code)), csti_log_text("why", why.text));
 }
 
+// A chain has the rows of all windows: they are restored into one table, and parted from there.
+static cst_code panes_restore(job_worker *worker, const cst_table_options *options, cst_err *err) {
+    cst_code code = cst_device_table_open(worker->queue, options, NULL, &worker->table, err);
+
+    if (code == CST_OK) code = table_restore(worker, err);
+    if (code == CST_OK)
+        code = csti_panes_fill(worker->panes, cst_device_table_image(worker->table), err);
+    cst_device_table_close(worker->table);
+    worker->table = NULL;
+    return code;
+}
+
+static cst_code panes_open(job_worker *worker, const cst_table_options *table,
+                           const csti_manifest_partition *before, cst_err *err) {
+    const csti_job *job = worker->job;
+    const csti_panes_options options = {
+        .partition = worker->number,
+        .window = job->config->window,
+        .late_aside = job->config->late == CSTI_LATE_SIDE,
+        .queue = worker->queue,
+        .table = *table,
+        .shape = &job->block,
+        .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
+        .metrics = job->metrics,
+    };
+    const cst_code code = csti_panes_open(&options, &worker->panes, err);
+
+    if (code != CST_OK || !before || before->segments_count == 0) return code;
+    return panes_restore(worker, table, err);
+}
+
 static cst_code table_open(job_worker *worker, cst_err *err) {
     const csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
@@ -307,6 +359,7 @@ static cst_code table_open(job_worker *worker, cst_err *err) {
         options.rows_hint =
             cst_restore_rows_hint(chain->segments, chain->segments_count, options.layout);
     }
+    if (job->config->window.size_us > 0) return panes_open(worker, &options, before, err);
     code = cst_device_table_open(worker->queue, &options, NULL, &worker->table, err);
     if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
     if (code == CST_OK) placement_say(worker);
@@ -320,26 +373,28 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
     job_worker *worker = context;
     csti_job *job = worker->job;
     job_cut **last = &worker->cuts;
+    const csti_pane_cut *panes = sealed->panes;
     size_t ranges_count = 0;
     job_cut *cut;
     cst_code code;
 
-    csti_keeper_delta_ranges(worker->keeper, &sealed->delta, NULL, 0, &ranges_count);
+    if (!panes) csti_keeper_delta_ranges(worker->keeper, &sealed->delta, NULL, 0, &ranges_count);
     cut = calloc(1, sizeof *cut + ranges_count * sizeof *cut->ranges);
     if (!cut) return cst_fail(err, CST_NO_MEMORY, "%zu ranges of a delta", ranges_count);
-    cut->delta = sealed->delta;
+    cut->given = (csti_released){.delta = sealed->delta, .panes = panes};
     cut->ranges_count = ranges_count;
-    csti_keeper_delta_ranges(worker->keeper, &sealed->delta, cut->ranges, ranges_count,
-                             &cut->ranges_count);
+    if (!panes)
+        csti_keeper_delta_ranges(worker->keeper, &sealed->delta, cut->ranges, ranges_count,
+                                 &cut->ranges_count);
     for (size_t r = 0; r < cut->ranges_count; r++) cut->bytes += cut->ranges[r].count;
     while (*last) last = &(*last)->next;
     *last = cut;
     if (job->config->totals)
         csti_job_totals_publish(worker, worker->epoch_next, sealed->rows_count);
     const csti_cut given = {.epoch = worker->epoch_next++,
-                            .ranges[0] = cut->ranges, // a job's keys live in one table
-                            .ranges_count[0] = cut->ranges_count,
-                            .delta_bytes = cut->bytes,
+                            .ranges[0] = panes ? panes->ranges : cut->ranges, // of one part
+                            .ranges_count[0] = panes ? panes->ranges_count : cut->ranges_count,
+                            .delta_bytes = panes ? panes->bytes : cut->bytes,
                             .watermark_us = sealed->watermark_us,
                             .rows_count = sealed->rows_count,
                             .token = cut};
@@ -349,7 +404,7 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
     return code == CST_CHECKPOINT_ABORTED ? CST_OK : code; // it goes with the next
 }
 
-static bool released(void *context, cst_delta *out) {
+static bool released(void *context, csti_released *out) {
     job_worker *worker = context;
     // Acquire pairs with the release of the committer: the release is there when the count is.
     const uint64_t commits =
@@ -365,7 +420,7 @@ static bool released(void *context, cst_delta *out) {
     while (*link && *link != cut.token) link = &(*link)->next;
     assert(*link);
     *link = (*link)->next;
-    *out = ((job_cut *)cut.token)->delta;
+    *out = ((job_cut *)cut.token)->given;
     csti_keeper_committed(worker->keeper, cut.checksum);
     free(cut.token);
     return true;
@@ -415,6 +470,7 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .keeper = worker->keeper,
         .queue = worker->queue,
         .table = worker->table,
+        .panes = worker->panes,
         .key = &job->key.schema,
         .inputs = inputs,
         .senders = senders,
@@ -506,7 +562,7 @@ static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
         .channels = &job->channels[(size_t)worker->number * job->workers_count],
         .receivers = receivers,
         .shape = &job->block,
-        .rows_max = job->config->batch_rows,
+        .rows_max = rows_keyed(job),
     };
     const csti_reader_options options = {
         .reader = worker->number,
@@ -520,6 +576,8 @@ static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
         .event_time_column = job->shape.event_time_column,
         .lateness_us = job->config->watermark_us,
         .idle_us = job->config->idle_us,
+        .end_closes = job->config->at_end == CSTI_AT_END_CLOSE,
+        .rows_max = rows_read(job),
         .queue = worker->reader_queue,
         .route = &route,
         .rows_every = rows_every(job),
@@ -561,6 +619,7 @@ void csti_job_tasks_close(job_worker *worker) {
     cst_queue_close(worker->reader_queue);
     csti_partition_close(worker->partition);
     csti_keeper_close(worker->keeper);
+    csti_panes_close(worker->panes);
     cst_device_table_close(worker->table);
     cst_queue_close(worker->queue);
     for (job_cut *next = worker->cuts; next;) {

@@ -76,6 +76,22 @@ void csti_shape_project(const csti_job_config *config, const cst_operator_shape 
     }
 }
 
+bool csti_shape_window(const csti_job_config *config, csti_problems *problems,
+                       cst_operator_shape *rows) {
+    const uint32_t to = rows->schema.columns_count;
+
+    if (config->window.size_us == 0) return true;
+    if (to == CST_COLUMNS_MAX) {
+        csti_problem_add(problems, config->window_at,
+                         "[window] adds a column, and rows have %d already: [project] fewer", to);
+        return false;
+    }
+    rows->schema.columns[to] = (cst_column){.type = CST_TYPE_TIMESTAMP};
+    memcpy(rows->names[to], CSTI_WINDOW_START, sizeof CSTI_WINDOW_START);
+    rows->schema.columns_count++;
+    return true;
+}
+
 cst_code csti_job_rows_shape(const csti_job_config *config, cst_operator_shape *out, cst_err *err) {
     csti_problems problems = {.count = 0};
     cst_operator_shape in;
@@ -91,7 +107,8 @@ cst_code csti_job_rows_shape(const csti_job_config *config, cst_operator_shape *
         if (code == CST_OK) *out = *csti_operator_shape_out(instance);
         csti_operator_close(instance);
     }
-    return code;
+    if (code != CST_OK || csti_shape_window(config, &problems, out)) return code;
+    return csti_problems_fail(&problems, config->path, err);
 }
 
 // ---- Key ----------------------------------------------------------------------------------------
@@ -102,6 +119,36 @@ typedef struct builder {
     csti_problems *problems;
     csti_job_shape *out;
 } builder;
+
+// Names that a result has for itself.
+static const char *name_owner(const builder *b, const char *name) {
+    const bool window = b->config->window.size_us > 0;
+
+    if (strcmp(name, RESULT_KIND) == 0) return "each result's kind";
+    if (window && strcmp(name, CSTI_WINDOW_START) == 0) return "the window";
+    if (window && strcmp(name, CSTI_WINDOW_END) == 0) return "the window";
+    return NULL;
+}
+
+// A window's start is the last column of the key, and of the rows.
+static void window_build(const builder *b) {
+    csti_job_shape *out = b->out;
+    const uint32_t to = out->key.columns_count;
+    const uint32_t column = b->rows->schema.columns_count - 1;
+
+    if (b->config->window.size_us == 0) return;
+    if (to == CST_COLUMNS_MAX) {
+        csti_problem_add(b->problems, b->config->window_at,
+                         "[window] adds a column to the key, which has %d already",
+                         CST_COLUMNS_MAX);
+        return;
+    }
+    out->key.columns[to] = b->rows->schema.columns[column];
+    out->key_columns[to] = column;
+    memcpy(out->render.key_names[to], CSTI_WINDOW_START, sizeof CSTI_WINDOW_START);
+    out->key.columns_count++;
+    out->render.window_us = b->config->window.size_us;
+}
 
 static void key_build(const builder *b) {
     const csti_job_config *config = b->config;
@@ -115,17 +162,17 @@ static void key_build(const builder *b) {
         const uint32_t to = out->key.columns_count;
 
         if (column == UINT32_MAX) continue;
-        if (strcmp(from->column, RESULT_KIND) == 0)
+        if (name_owner(b, from->column))
             csti_problem_add(b->problems, from->at,
-                             "[key] columns: '%s' is taken by each result's kind: give the column "
-                             "another name",
-                             RESULT_KIND);
+                             "[key] columns: '%s' is taken by %s: give the column another name",
+                             from->column, name_owner(b, from->column));
         out->key.columns[to] = b->rows->schema.columns[column];
         out->key.columns[to].descending = from->descending;
         out->key_columns[to] = column;
         memcpy(out->render.key_names[to], from->column, sizeof from->column);
         out->key.columns_count++;
     }
+    window_build(b);
     out->render.key = out->key;
     out->key_bytes = cst_schema_key_bytes(&out->key);
     longest = cst_schema_key_bytes_max(&out->key);
@@ -225,7 +272,7 @@ static bool name_is_taken(const builder *b, uint32_t index) {
         if (strcmp(config->aggregates[i].as, name) == 0) return true;
     for (uint32_t i = 0; i < config->keys_count; i++)
         if (strcmp(config->keys[i].column, name) == 0) return true;
-    return strcmp(name, RESULT_KIND) == 0;
+    return name_owner(b, name) != NULL;
 }
 
 // *nulls_out: whether the program has to know what it has seen.
@@ -242,8 +289,8 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
     if (name_is_taken(b, index))
         csti_problem_add(b->problems, from->at,
                          "[[aggregate]] as: '%s' is taken by %s: give it another name", from->as,
-                         strcmp(from->as, RESULT_KIND) == 0 ? "each result's kind"
-                                                            : "the key or another aggregate");
+                         name_owner(b, from->as) ? name_owner(b, from->as)
+                                                 : "the key or another aggregate");
     if (!from->column[0] && from->op != CST_COUNT) {
         csti_problem_add(b->problems, from->at, "[[aggregate]] %s: %s needs a column", from->as,
                          op_name(from->op));
@@ -377,6 +424,18 @@ static cst_code column_write(const cst_column *column, const char *name, csti_bu
     return csti_buffer_format(text, err, "%s %s", name, type);
 }
 
+// ", windows of 1h every 1m"
+static cst_code windows_write(const builder *b, csti_buffer *text, cst_err *err) {
+    const csti_window window = b->config->window;
+    const csti_unit *units = csti_duration_units;
+    const size_t count = csti_duration_units_count;
+
+    if (window.size_us == 0) return CST_OK;
+    return csti_buffer_format(text, err, ", windows of %s every %s",
+                              csti_amount_write((uint64_t)window.size_us, units, count).text,
+                              csti_amount_write((uint64_t)window.hop_us, units, count).text);
+}
+
 // "by auction u64: bids = count, highest = max(price u64)": what a key and its value mean.
 static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err) {
     const csti_job_shape *shape = b->out;
@@ -402,6 +461,7 @@ static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err)
                 column_write(&b->rows->schema.columns[column], b->rows->names[column], text, err);
         if (code == CST_OK) code = csti_buffer_format(text, err, ")");
     }
+    if (code == CST_OK) code = windows_write(b, text, err);
     if (code != CST_OK || shape->program.ttl_us == CST_TTL_NONE) return code;
     return csti_buffer_format(text, err, ", kept for %s by %s",
                               csti_amount_write(shape->program.ttl_us, csti_duration_units,

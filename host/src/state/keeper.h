@@ -30,6 +30,15 @@ typedef struct csti_keeper_stats {
     uint64_t chunks_count; // of buckets that EXPIRE walks through; 0: it has none
 } csti_keeper_stats;
 
+static inline csti_keeper_stats csti_keeper_stats_of(const cst_table_stats *stats) {
+    return (csti_keeper_stats){.rows_count = stats->rows_count,
+                               .state_bytes = stats->slots_bytes + stats->index_bytes +
+                                              stats->directory_bytes + stats->slab_bytes,
+                               .log_bytes = stats->log_bytes,
+                               .used_bytes = stats->used_bytes,
+                               .chunks_count = stats->chunks_count};
+}
+
 typedef struct csti_keeper_ops {
     cst_code (*submit)(csti_keeper *keeper, const cst_command *command, cst_err *err);
     cst_code (*poll)(csti_keeper *keeper, cst_completion *out, uint32_t count_max,
@@ -47,8 +56,8 @@ struct csti_keeper {
     const csti_keeper_ops *ops;
 };
 
-// Rows in a table: queue and table are borrowed, nothing else uses the queue meanwhile. USAGE:
-// something is in flight; NO_MEMORY.
+// Rows in a table: queue and table are borrowed, nothing else uses the queue meanwhile. table NULL:
+// commands name theirs, and there are no stats. USAGE: something is in flight; NO_MEMORY.
 CST_CHECK_RESULT cst_code csti_keeper_table_open(cst_queue *queue, cst_device_table *table,
                                                  csti_keeper **out, cst_err *err);
 

@@ -31,17 +31,13 @@ static bool table_is_idle(const csti_keeper *keeper) {
 }
 
 static bool table_stats(const csti_keeper *keeper, csti_keeper_stats *out) {
-    const cst_table *image = cst_device_table_view(((const table_keeper *)keeper)->table);
+    const table_keeper *table = (const table_keeper *)keeper;
+    const cst_table *image = table->table ? cst_device_table_view(table->table) : NULL;
     cst_table_stats stats;
 
     if (!image) return false;
     cst_table_stats_read(image, &stats);
-    *out = (csti_keeper_stats){.rows_count = stats.rows_count,
-                               .state_bytes = stats.slots_bytes + stats.index_bytes +
-                                              stats.directory_bytes + stats.slab_bytes,
-                               .log_bytes = stats.log_bytes,
-                               .used_bytes = stats.used_bytes,
-                               .chunks_count = stats.chunks_count};
+    *out = csti_keeper_stats_of(&stats);
     return true;
 }
 

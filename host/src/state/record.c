@@ -34,16 +34,17 @@ static const char *head_check(const csti_record_shape *shape, csti_record head) 
     if (head.value_flags & ~(CSTI_RECORD_FLAGS | CSTI_RECORD_VALUE_MASK))
         return "reserved bits set";
     if (head.units == 0) return "no length";
-    if (flags == CSTI_RECORD_GAP) return NULL;
+    if (flags == CSTI_RECORD_GAP && head.key_bytes == 0) return NULL;
     if (head.key_bytes > shape->key_bytes) return "a key that is too long";
-    if (flags == CSTI_RECORD_TOMBSTONE && value_bytes != 0) return "a tombstone with a value";
     if (shape->layout == CST_TABLE_INLINE) {
         if (csti_record_bytes(head) != shape->record_bytes)
             return "a length that is not its table's";
-        if (flags == CSTI_RECORD_PRESENT && value_bytes != shape->value_bytes)
-            return "a value of another length";
+        if (flags == CSTI_RECORD_TOMBSTONE && value_bytes == 0) return NULL;
+        if (value_bytes != shape->value_bytes) return "a value of another length";
         return NULL;
     }
+    if (flags == CSTI_RECORD_GAP) return "a gap with content";
+    if (flags == CSTI_RECORD_TOMBSTONE && value_bytes != 0) return "a tombstone with a value";
     if (value_bytes > shape->value_bytes) return "a value that is too long";
     if (csti_record_value_offset(shape, head) + value_bytes > csti_record_bytes(head))
         return "content longer than the record";
@@ -62,7 +63,7 @@ csti_record_state csti_record_check(const csti_record_shape *shape, const uint8_
     if (why) goto bad;
     record_bytes = csti_record_bytes(head);
     if (record_bytes > count) return CSTI_RECORD_CUT;
-    if (head.value_flags & CSTI_RECORD_GAP) {
+    if (head.value_flags & CSTI_RECORD_GAP && head.key_bytes == 0) {
         why = gap_check(head, bytes, record_bytes);
         if (why) goto bad;
         return CSTI_RECORD_GOOD;

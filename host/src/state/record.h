@@ -47,6 +47,11 @@ static inline uint32_t csti_record_bytes(csti_record head) {
     return (uint32_t)head.units * CSTI_LOG_UNIT;
 }
 
+// A row that no table took: whoever reads state passes over it, as over any gap.
+static inline bool csti_record_is_aside(csti_record head) {
+    return (head.value_flags & CSTI_RECORD_GAP) != 0 && head.key_bytes != 0;
+}
+
 // From the record's start to its value.
 static inline uint32_t csti_record_value_offset(const csti_record_shape *shape, csti_record head) {
     const uint32_t key_bytes = shape->layout == CST_TABLE_WIDE ? head.key_bytes : shape->key_bytes;

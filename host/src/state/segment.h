@@ -97,6 +97,11 @@ CST_CHECK_RESULT cst_code csti_segment_spread(const csti_spread *spread,
 CST_CHECK_RESULT cst_code csti_segment_verify(const cst_segment *segment,
                                               const cst_hash_key *hash_key,
                                               const csti_read_step *step, cst_err *err);
+// cst_segment_next, of the rows that were set aside and no others.
+CST_CHECK_RESULT cst_code csti_segment_next_aside(const cst_segment *segment,
+                                                  cst_segment_cursor *cursor, cst_segment_row *out,
+                                                  uint32_t capacity, uint32_t *count_out,
+                                                  cst_err *err);
 // Compares the checksums of blocks [from, to). Touches nothing but those bytes.
 CST_CHECK_RESULT cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from,
                                                      uint64_t to, cst_err *err);

@@ -383,9 +383,8 @@ cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from, u
     return CST_OK;
 }
 
-cst_code cst_segment_next(const cst_segment *segment, cst_segment_cursor *cursor,
-                          cst_segment_row *out, uint32_t capacity, uint32_t *count_out,
-                          cst_err *err) {
+static cst_code next(const cst_segment *segment, cst_segment_cursor *cursor, bool aside,
+                     cst_segment_row *out, uint32_t capacity, uint32_t *count_out, cst_err *err) {
     uint32_t count = 0;
 
     while (count < capacity && cursor->part < segment->header.parts_count) {
@@ -424,7 +423,8 @@ cst_code cst_segment_next(const cst_segment *segment, cst_segment_cursor *cursor
             return fail_at(segment, err, CST_SEGMENT_RECORD, CSTI_SEGMENT_HEADER_BYTES + body_at,
                            why);
         cursor->part_offset += csti_record_bytes(head);
-        if (head.value_flags & CSTI_RECORD_GAP) continue;
+        if (csti_record_is_aside(head) != aside) continue;
+        if (!aside && head.value_flags & CSTI_RECORD_GAP) continue;
         out[count++] = (cst_segment_row){
             .row = {.hash = head.hash,
                     .key = record + sizeof head,
@@ -437,6 +437,18 @@ cst_code cst_segment_next(const cst_segment *segment, cst_segment_cursor *cursor
     }
     *count_out = count;
     return CST_OK;
+}
+
+cst_code cst_segment_next(const cst_segment *segment, cst_segment_cursor *cursor,
+                          cst_segment_row *out, uint32_t capacity, uint32_t *count_out,
+                          cst_err *err) {
+    return next(segment, cursor, false, out, capacity, count_out, err);
+}
+
+cst_code csti_segment_next_aside(const cst_segment *segment, cst_segment_cursor *cursor,
+                                 cst_segment_row *out, uint32_t capacity, uint32_t *count_out,
+                                 cst_err *err) {
+    return next(segment, cursor, true, out, capacity, count_out, err);
 }
 
 // ---- Verify -------------------------------------------------------------------------------------
@@ -453,12 +465,13 @@ typedef struct verify_part {
 static const char *neighbour_check(verify_part *at, const uint8_t *record, uint64_t part_offset) {
     const csti_record head = csti_record_head(record);
 
+    if (at->hash_key && (head.key_bytes || !(head.value_flags & CSTI_RECORD_GAP)) &&
+        cst_hash(at->hash_key, record + sizeof head, head.key_bytes) != head.hash)
+        return "a hash that is not its key's";
     if (head.value_flags & CSTI_RECORD_GAP) {
         if (at->segment->header.kind == CST_SEGMENT_FULL_ORDERED) return "a gap in an ordered full";
         return NULL;
     }
-    if (at->hash_key && cst_hash(at->hash_key, record + sizeof head, head.key_bytes) != head.hash)
-        return "a hash that is not its key's";
     if (at->segment->header.kind != CST_SEGMENT_FULL_ORDERED) return NULL;
     if (head.value_flags & CSTI_RECORD_TOMBSTONE) return "a tombstone in an ordered full";
     if (at->last && csti_record_key_compare(at->last, record) >= 0) return "a key out of order";

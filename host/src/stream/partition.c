@@ -14,6 +14,7 @@ enum {
     MESSAGES_A_POLL_MAX = 8,
     COMPLETIONS_A_POLL_MAX = 32,
     LOOK_EVERY_BLOCKS = 16, // at the table's memory, which wants an empty queue
+    CLOSE_ROWS_MIN = 4096,  // of windows, a poll; or as many as were applied since the last one
     TAG_BARRIER = 1,        // a block's address is no such number
     TAG_RELEASE = 2,
     TAG_EXPIRE = 3,
@@ -50,13 +51,15 @@ struct csti_partition {
     uint32_t barriers_first, barriers_count;
     uint64_t rows_count;
     uint64_t sealed_count, released_count;
+    uint64_t released_seen;   // when a halted keeper was last looked at
     uint64_t rows_since_seal; // and keys that expired
     uint32_t blocks_since_look;
+    uint32_t rows_since_close;
     uint64_t shown_ns; // when the gauges were last set
     uint64_t align_ns_seen;
     uint64_t aborted_seen;
     int64_t watermark_us;
-    cst_delta release; // with has_release: waits for the keeper
+    csti_released release; // with has_release: waits for the keeper
     bool has_release;
     csti_expiry expiry;
     int64_t final_us; // the time of the final barrier that waits; CSTI_WATERMARK_NONE: none does
@@ -117,6 +120,7 @@ static bool state_is_full(csti_partition *partition, const csti_keeper_stats *st
 
     partition->state_bytes = stats->state_bytes;
     if (stats->state_bytes <= partition->options.state_bytes_max) return false;
+    if (partition->options.panes) return true; // memory goes with a pane
     if (grew) rows_full_set(partition, stats->rows_count);
     rows_max = partition->rows_full;
     if (partition->state_full) rows_max -= rows_max / ROOM_SHARE;
@@ -128,14 +132,24 @@ static bool keys_will_go(const csti_partition *partition) {
     return csti_expiry_by_clock(&partition->expiry) || csti_expiry_is_due(&partition->expiry, true);
 }
 
+static bool stats_read(const csti_partition *partition, csti_keeper_stats *out) {
+    cst_table_stats stats;
+
+    if (!partition->options.panes) return csti_keeper_stats_read(partition->keeper, out);
+    csti_panes_stats_read(partition->options.panes, &stats);
+    *out = csti_keeper_stats_of(&stats);
+    return true;
+}
+
 static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
+    const csti_panes *panes = partition->options.panes;
     csti_keeper_stats stats;
 
     partition->blocks_since_look = 0;
-    if (!csti_keeper_stats_read(partition->keeper, &stats)) return;
+    if (!stats_read(partition, &stats)) return;
     partition->log_bytes = stats.log_bytes;
-    partition->chunks_count = stats.chunks_count;
+    partition->chunks_count = panes ? 0 : stats.chunks_count;
     partition->state_full = state_is_full(partition, &stats);
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
@@ -144,7 +158,7 @@ static void room_look(csti_partition *partition) {
                              stats.log_bytes > partition->options.log_bytes_max);
     const bool starved = partition->paused && !pinned &&
                          (partition->halted || partition->rows_since_seal == 0) &&
-                         !keys_will_go(partition);
+                         !keys_will_go(partition) && !(panes && csti_panes_is_closing(panes));
     atomic_store_explicit(&partition->starved, starved, memory_order_relaxed);
     csti_metric_set(partition->metrics.paused, partition->paused + starved);
 }
@@ -301,10 +315,10 @@ const csti_partition_metrics *csti_partition_metrics_of(const csti_partition *pa
 // ---- What the table says ------------------------------------------------------------------------
 
 // The key of a row as people write it, or in hex if it cannot be read.
-static void key_show(const csti_partition *partition, const csti_block *block, uint32_t row,
-                     char *out, size_t capacity) {
-    const uint32_t from = block->key_bytes ? row * block->key_bytes : block->key_offsets[row];
-    const uint32_t bytes = block->key_bytes ? block->key_bytes : block->key_offsets[row + 1] - from;
+static void key_show(const csti_partition *partition, const cst_rows *rows, uint32_t row, char *out,
+                     size_t capacity) {
+    const uint32_t from = rows->key_offsets ? rows->key_offsets[row] : row * rows->key_bytes;
+    const uint32_t bytes = rows->key_offsets ? rows->key_offsets[row + 1] - from : rows->key_bytes;
     const uint32_t shown = bytes < KEY_SHOWN_BYTES_MAX ? bytes : KEY_SHOWN_BYTES_MAX;
     const cst_schema *schema = partition->options.key;
     uint8_t scratch[KEY_SHOWN_BYTES_MAX];
@@ -312,7 +326,7 @@ static void key_show(const csti_partition *partition, const csti_block *block, u
     size_t used = 0;
 
     if (schema && shown == bytes &&
-        cst_key_decode(schema, block->keys + from, bytes, values, scratch, NULL) == CST_OK) {
+        cst_key_decode(schema, rows->keys + from, bytes, values, scratch, NULL) == CST_OK) {
         for (uint32_t c = 0; c < schema->columns_count && used + 8 < capacity; c++) {
             size_t count = 0;
 
@@ -327,29 +341,48 @@ static void key_show(const csti_partition *partition, const csti_block *block, u
         return;
     }
     for (uint32_t i = 0; i < shown && used + 3 < capacity; i++)
-        used += (size_t)snprintf(out + used, capacity - used, "%02x", block->keys[from + i]);
+        used += (size_t)snprintf(out + used, capacity - used, "%02x", rows->keys[from + i]);
     out[used] = 0;
+}
+
+static cst_rows rows_of(const csti_block *block) {
+    return (cst_rows){.rows_count = block->rows_count,
+                      .key_stride = block->key_bytes,
+                      .key_bytes = block->key_bytes,
+                      .ops = block->ops,
+                      .hashes = block->hashes,
+                      .keys = block->keys,
+                      .key_offsets = block->key_bytes ? NULL : block->key_offsets,
+                      .sources = block->sources};
 }
 
 static cst_code fail_row(const csti_partition *partition, const cst_completion *done,
                          cst_err *err) {
-    const csti_block *block = (const csti_block *)(uintptr_t)done->tag;
     char key[2 * KEY_SHOWN_BYTES_MAX + 1] = "";
 
-    if (done->tag >= TAGS_COUNT && done->rows_done < block->rows_count)
-        key_show(partition, block, done->rows_done, key, sizeof key);
+    if (done->tag >= TAGS_COUNT) {
+        const cst_rows rows = partition->options.panes
+                                  ? ((const csti_pane_rows *)(uintptr_t)done->tag)->rows
+                                  : rows_of((const csti_block *)(uintptr_t)done->tag);
+
+        if (done->rows_done < rows.rows_count)
+            key_show(partition, &rows, done->rows_done, key, sizeof key);
+    }
     return cst_fail(err, done->code, "partition %u, key %s: %s. %s", partition->options.partition,
                     *key ? key : "-", cst_code_text(done->code), cst_code_advice(done->code));
 }
 
 static void block_end(csti_partition *partition, csti_block *block) {
     const uint64_t now_ns = csti_clock_now_ns(partition->options.clock);
+    const csti_panes *panes = partition->options.panes;
+    const uint32_t rows_count = block->rows_count - (panes ? csti_panes_late_rows(panes) : 0);
     const csti_channel *home = block->home;
 
-    partition->rows_count += block->rows_count;
-    partition->rows_since_seal += block->rows_count;
+    partition->rows_count += rows_count;
+    partition->rows_since_seal += block->rows_count; // of late ones too something may be left
+    partition->rows_since_close += rows_count;
     partition->blocks_since_look++;
-    csti_metric_add(partition->metrics.rows, block->rows_count);
+    csti_metric_add(partition->metrics.rows, rows_count);
     csti_metric_add(partition->metrics.bytes, block->bytes);
     csti_metric_observe(partition->metrics.batch_ns,
                         now_ns > block->created_ns ? now_ns - block->created_ns : 0);
@@ -366,6 +399,15 @@ static void block_end(csti_partition *partition, csti_block *block) {
             csti_unpark(partition->senders[i]);
 }
 
+static cst_code sealed_give(csti_partition *partition, const csti_sealed *sealed, uint64_t bytes,
+                            cst_err *err) {
+    partition->sealed_count++;
+    partition->rows_since_seal = 0;
+    csti_metric_add(partition->metrics.barriers, 1);
+    csti_metric_set(partition->metrics.delta_bytes, (int64_t)bytes);
+    return partition->options.events.sealed(partition->options.events.context, sealed, err);
+}
+
 static cst_code barrier_end(csti_partition *partition, const cst_completion *done, cst_err *err) {
     const partition_barrier *first = &partition->barriers[partition->barriers_first];
     const csti_sealed sealed = {.barrier = first->barrier,
@@ -376,11 +418,17 @@ static cst_code barrier_end(csti_partition *partition, const cst_completion *don
     assert(partition->barriers_count > 0);
     partition->barriers_first = (partition->barriers_first + 1) % CSTI_PARTITION_BARRIERS_MAX;
     partition->barriers_count--;
-    partition->sealed_count++;
-    partition->rows_since_seal = 0;
-    csti_metric_add(partition->metrics.barriers, 1);
-    csti_metric_set(partition->metrics.delta_bytes, (int64_t)(done->delta.to - done->delta.from));
-    return partition->options.events.sealed(partition->options.events.context, &sealed, err);
+    return sealed_give(partition, &sealed, done->delta.to - done->delta.from, err);
+}
+
+static void pane_done(csti_partition *partition, uint64_t tag) {
+    csti_block *block = NULL;
+
+    if (tag == TAG_RELEASE)
+        csti_panes_release_done(partition->options.panes);
+    else
+        block = csti_panes_rows_done(partition->options.panes);
+    if (block) block_end(partition, block);
 }
 
 // Its room may be what a halted keeper waits for.
@@ -405,26 +453,34 @@ static cst_code completion_take(csti_partition *partition, const cst_completion 
         return expire_end(partition, done, err);
     if (done->code != CST_OK) return fail_row(partition, done, err);
     if (done->tag == TAG_BARRIER) return barrier_end(partition, done, err);
-    if (done->tag >= TAGS_COUNT)
+    if (partition->options.panes)
+        pane_done(partition, done->tag);
+    else if (done->tag >= TAGS_COUNT)
         block_end(partition, (csti_block *)(uintptr_t)done->tag);
     else if (done->tag == TAG_RELEASE)
         partition->released_count++;
     return CST_OK;
 }
 
+// What was released may be the room that a halted keeper waits for.
+static cst_code halt_end(csti_partition *partition, cst_err *err) {
+    const bool freed = partition->released_count > partition->released_seen;
+
+    partition->released_seen = partition->released_count;
+    if (!partition->halted || !freed) return CST_OK;
+    partition->halted = false;
+    return csti_keeper_retry(partition->keeper, err);
+}
+
 static cst_code completions_take(csti_partition *partition, bool *worked, cst_err *err) {
     cst_completion done[COMPLETIONS_A_POLL_MAX];
-    const uint64_t released_before = partition->released_count;
     uint32_t count = 0;
     cst_code code =
         csti_keeper_poll(partition->keeper, done, COMPLETIONS_A_POLL_MAX, &count, worked, err);
 
     for (uint32_t i = 0; i < count && code == CST_OK; i++)
         code = completion_take(partition, &done[i], err);
-    if (code != CST_OK || !partition->halted || partition->released_count == released_before)
-        return code;
-    partition->halted = false;
-    return csti_keeper_retry(partition->keeper, err);
+    return code == CST_OK ? halt_end(partition, err) : code;
 }
 
 // ---- Gauges and releases ------------------------------------------------------------------------
@@ -461,12 +517,20 @@ static void gauges_set(csti_partition *partition, uint64_t now_ns) {
     align_set(partition);
 }
 
-static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *err) {
-    cst_command command = {.ops = CST_OP_RELEASE,
-                           .fixup = true,
-                           .tag = TAG_RELEASE,
-                           .table = partition->options.table};
+static cst_code release_submit(csti_partition *partition, cst_err *err) {
+    const cst_command command = {.ops = CST_OP_RELEASE,
+                                 .fixup = true,
+                                 .tag = TAG_RELEASE,
+                                 .table = partition->options.table,
+                                 .release = partition->release.delta};
 
+    if (partition->options.panes)
+        return csti_panes_release(partition->options.panes, partition->keeper,
+                                  partition->release.panes, TAG_RELEASE, err);
+    return csti_keeper_submit(partition->keeper, &command, err);
+}
+
+static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *err) {
     for (;;) {
         cst_code code;
 
@@ -475,14 +539,14 @@ static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *
                 partition->options.events.released(partition->options.events.context,
                                                    &partition->release);
         if (!partition->has_release) break;
-        command.release = partition->release;
-        code = csti_keeper_submit(partition->keeper, &command, err);
+        code = release_submit(partition, err);
         if (code == CST_AGAIN) break;
         if (code != CST_OK) return code;
         partition->has_release = false;
         *worked = true;
+        if (partition->options.panes) partition->released_count++; // of many tables, or of none
     }
-    return CST_OK;
+    return halt_end(partition, err);
 }
 
 // ---- Messages -----------------------------------------------------------------------------------
@@ -514,23 +578,24 @@ static void times_put(const csti_partition *partition, csti_block *block) {
     block->sources[source] = csti_expiry_source(&partition->expiry);
 }
 
-static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_err *err) {
-    if (csti_expiry_by_clock(&partition->expiry)) times_put(partition, block);
-    const cst_command command = {
-        .ops = CST_OP_APPLY,
-        .tag = (uintptr_t)block,
-        .table = partition->options.table,
-        .rows = {.rows_count = block->rows_count,
-                 .key_stride = block->key_bytes,
-                 .key_bytes = block->key_bytes,
-                 .ops = block->ops,
-                 .hashes = block->hashes,
-                 .keys = block->keys,
-                 .key_offsets = block->key_bytes ? NULL : block->key_offsets,
-                 .sources = block->sources,
-                 .now_us = partition->expiry.now_us},
-    };
+static cst_code pane_rows_submit(csti_partition *partition, csti_block *block, cst_err *err) {
+    bool done = false;
+    const cst_code code =
+        csti_panes_rows(partition->options.panes, partition->keeper, block, &done, err);
 
+    if (code == CST_OK && done) block_end(partition, block);
+    return code;
+}
+
+static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_err *err) {
+    cst_command command = {.ops = CST_OP_APPLY,
+                           .tag = (uintptr_t)block,
+                           .table = partition->options.table};
+
+    if (partition->options.panes) return pane_rows_submit(partition, block, err);
+    if (csti_expiry_by_clock(&partition->expiry)) times_put(partition, block);
+    command.rows = rows_of(block);
+    command.rows.now_us = partition->expiry.now_us;
     return csti_keeper_submit(partition->keeper, &command, err);
 }
 
@@ -571,21 +636,43 @@ static cst_code expiry_turn(csti_partition *partition, bool *worked, cst_err *er
     return code;
 }
 
+static void align_observe(csti_partition *partition) {
+    csti_aligner_stats align;
+
+    csti_aligner_stats_read(partition->aligner, &align);
+    csti_metric_observe(partition->metrics.align_ns, align.align_ns - partition->align_ns_seen);
+    partition->align_ns_seen = align.align_ns;
+}
+
+// What ends a run waits for the windows that its rows have closed.
+static cst_code panes_seal(csti_partition *partition, csti_barrier barrier, cst_err *err) {
+    csti_panes *panes = partition->options.panes;
+    csti_sealed sealed = {.barrier = barrier,
+                          .watermark_us = partition->watermark_us,
+                          .rows_count = partition->rows_count};
+    cst_code code;
+
+    if (!csti_panes_are_quiet(panes)) return CST_AGAIN;
+    if (barrier.mode == CSTI_BARRIER_FINAL && csti_panes_is_closing(panes)) return CST_AGAIN;
+    code = csti_panes_seal(panes, &sealed.panes, err);
+    if (code != CST_OK) return code;
+    align_observe(partition);
+    return sealed_give(partition, &sealed, sealed.panes->bytes, err);
+}
+
 static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, cst_err *err) {
     const cst_command command = {.ops = CST_OP_BARRIER,
                                  .tag = TAG_BARRIER,
                                  .table = partition->options.table};
     const uint32_t at = partition->barriers_first + partition->barriers_count;
-    csti_aligner_stats align;
     cst_code code;
 
+    if (partition->options.panes) return panes_seal(partition, barrier, err);
     if (partition->barriers_count == CSTI_PARTITION_BARRIERS_MAX) return CST_AGAIN;
     if (barrier.mode == CSTI_BARRIER_FINAL && final_walk_wanted(partition)) return CST_AGAIN;
     code = csti_keeper_submit(partition->keeper, &command, err);
     if (code != CST_OK) return code;
-    csti_aligner_stats_read(partition->aligner, &align);
-    csti_metric_observe(partition->metrics.align_ns, align.align_ns - partition->align_ns_seen);
-    partition->align_ns_seen = align.align_ns;
+    align_observe(partition);
     partition->barriers[at % CSTI_PARTITION_BARRIERS_MAX] =
         (partition_barrier){.barrier = barrier, .watermark_us = partition->watermark_us};
     partition->barriers_count++;
@@ -607,6 +694,8 @@ static cst_code aligned_take(csti_partition *partition, cst_err *err) {
         partition->watermark_us = aligned->watermark_us;
         csti_expiry_advance(&partition->expiry, aligned->watermark_us);
         csti_metric_set(partition->metrics.watermark_us, aligned->watermark_us);
+        if (partition->options.panes)
+            csti_panes_watermark(partition->options.panes, aligned->watermark_us);
         break;
     case CSTI_ALIGNED_ABORTED:
         align_set(partition);
@@ -643,6 +732,25 @@ static cst_code messages_take(csti_partition *partition, uint64_t now_ns, bool *
     return CST_OK;
 }
 
+// Rows go out of closed windows about as fast as rows come in, so that what is open is bounded.
+static cst_code windows_close(csti_partition *partition, bool *worked, cst_err *err) {
+    csti_panes *panes = partition->options.panes;
+    const uint32_t rows = partition->rows_since_close;
+
+    partition->rows_since_close = 0;
+    if (!panes || !csti_panes_is_closing(panes)) return CST_OK;
+    *worked = true;
+    return csti_panes_close_some(panes, rows > CLOSE_ROWS_MIN ? rows : CLOSE_ROWS_MIN, err);
+}
+
+// Of a device with a thread of its own: it comes to rest now and then, for windows to be closed.
+static bool takes_messages(const csti_partition *partition) {
+    const csti_panes *panes = partition->options.panes;
+
+    return !partition->ended && (!panes || csti_panes_are_quiet(panes) ||
+                                 !csti_panes_is_closing(panes) || partition->has_aligned);
+}
+
 // What was given up elsewhere is not waited for here. One that comes later is ignored then.
 static void abort_look(csti_partition *partition) {
     uint64_t id;
@@ -671,7 +779,9 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     if (code == CST_OK) code = completions_take(partition, &worked, err);
     if (code == CST_OK) code = releases_take(partition, &worked, err);
     abort_look(partition);
-    if (code == CST_OK && !partition->ended) code = messages_take(partition, now_ns, &worked, err);
+    if (code == CST_OK) code = windows_close(partition, &worked, err);
+    if (code == CST_OK && takes_messages(partition))
+        code = messages_take(partition, now_ns, &worked, err);
     if (code == CST_OK) code = completions_take(partition, &worked, err);
     if (code == CST_OK && csti_keeper_is_idle(partition->keeper)) {
         if (worked || partition->paused) room_look(partition);

@@ -6,6 +6,9 @@
 //                        ╨               BARRIER ─────────► delta ─► sealed
 //                                        RELEASE ◄───────────────── released
 //
+// With windows it has panes in place of the table (panes.h): a seal cuts all of them, and closing
+// goes on between messages, a bounded number of rows a poll.
+//
 // Budget: with more state or more change log than it may have, the partition counts itself into
 // `paused`: readers start nothing new, while all that is under way is still applied (the table's
 // own budget has room for it), so that barriers arrive, commit and free. The two have bounds of
@@ -24,8 +27,9 @@
 //            it or behind it in the table. poll never waits; it does a bounded piece of work.
 // Thread     poll: one. Metrics: any.
 // Ring       1: the row path inside it is ring 0.
-// Owner      borrows keeper, table, queue, channels, parkers, guard and metrics; arrays until open
-//            returns.
+// Owner      borrows keeper, table, panes, queue, channels, parkers, guard and metrics; arrays
+// until
+//            open returns.
 // Errors     FENCED; DEVICE_LOST; the code of a row that cannot be applied, naming partition and
 //            key. Every later poll gives it again.
 #ifndef CST_STREAM_PARTITION_H
@@ -37,6 +41,7 @@
 #include "state/keeper.h"
 #include "stream/aligner.h"
 #include "stream/guard.h"
+#include "stream/panes.h"
 #include "stream/totals.h"
 
 enum {
@@ -51,16 +56,23 @@ typedef struct csti_partition csti_partition;
 typedef struct csti_sealed {
     csti_barrier barrier;
     cst_delta delta;
+    const csti_pane_cut *panes; // with windows, in place of the delta; else NULL
     int64_t watermark_us;
     uint64_t rows_count; // applied to the partition so far, `rows_before` included
 } csti_sealed;
+
+// What `sealed` gave.
+typedef struct csti_released {
+    cst_delta delta;
+    const csti_pane_cut *panes;
+} csti_released;
 
 // What a partition tells its owner, on its own thread.
 typedef struct csti_partition_events {
     // An error stops the partition.
     cst_code (*sealed)(void *context, const csti_sealed *sealed, cst_err *err);
-    // The oldest delta whose checkpoint is over; false: none.
-    bool (*released)(void *context, cst_delta *out);
+    // The oldest one whose checkpoint is over; false: none.
+    bool (*released)(void *context, csti_released *out);
     // A barrier was given up while it was aligned; `input` was waited for (aligner.h).
     void (*given_up)(void *context, csti_barrier barrier, cst_code code, uint32_t input);
     // A block whose first row was read at read_ns is in the table; may be NULL.
@@ -72,10 +84,11 @@ typedef struct csti_partition_options {
     uint32_t partition;
     const csti_clock *clock;
     const csti_guard *guard;
-    csti_keeper *keeper; // NULL: one of its own for the table
-    cst_queue *queue;    // of its own, with nothing in flight
-    cst_device_table *table;
-    const cst_schema *key; // to name a key in an error; NULL: hex
+    csti_keeper *keeper;     // NULL: one of its own, for the table or the panes
+    cst_queue *queue;        // of its own, with nothing in flight
+    cst_device_table *table; // NULL: panes
+    csti_panes *panes;       // NULL: a table
+    const cst_schema *key;   // to name a key in an error; NULL: hex
     csti_channel *const *inputs;
     csti_parker *const *senders;       // woken when a block goes back; may be NULL, one may be NULL
     const csti_aligner_options *align; // inputs_count among them

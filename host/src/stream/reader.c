@@ -126,7 +126,7 @@ static cst_code splits_open(csti_reader *reader, const csti_reader_options *opti
 }
 
 static cst_code buffers_open(csti_reader *reader, const csti_reader_key *key, cst_err *err) {
-    const size_t rows = reader->rows_max;
+    const size_t rows = reader->options.route->rows_max;
 
     reader->hashes = malloc(rows * sizeof *reader->hashes);
     if (key->key_bytes) {
@@ -150,7 +150,7 @@ cst_code csti_reader_open(const csti_reader_options *options, csti_reader **out,
     }
     memset(reader, 0, sizeof *reader);
     reader->options = *options;
-    reader->rows_max = options->route->rows_max;
+    reader->rows_max = options->rows_max ? options->rows_max : options->route->rows_max;
     reader->watermark_us = CSTI_WATERMARK_NONE;
     reader->flushed_ns = csti_clock_now_ns(options->clock);
     atomic_init(&reader->shown.watermark_us, CSTI_WATERMARK_NONE);
@@ -235,6 +235,7 @@ static int64_t watermark_of(const csti_reader *reader, uint64_t now_ns, bool *li
         if (split->watermark_us < *least_us) *least_us = split->watermark_us;
     }
     if (*live_out) return live_us;
+    if (reader->options.end_closes && !idle && reader->splits_count > 0) return CSTI_WATERMARK_END;
     return idle || reader->splits_count == 0 ? CSTI_WATERMARK_NONE : ended_us;
 }
 
@@ -347,9 +348,17 @@ static cst_code encode_begin(csti_reader *reader, cst_err *err) {
     return code;
 }
 
+// Where the row of what came out of the steps is in its source.
+static cst_code row_fail(const csti_reader *reader, uint32_t row, cst_code code, cst_err *err) {
+    uint32_t row_before = 0;
+
+    if (!csti_steps_row_before(reader->options.steps, row, &row_before))
+        code = cst_fail_at(err, code, "an operator made a row of this one or one behind it");
+    return csti_split_row_fail(reader->split->split, row_before, code, err);
+}
+
 static cst_code key_fail(const csti_reader *reader, uint32_t row, uint32_t bytes, cst_err *err) {
     const uint32_t bytes_max = reader->options.key->key_bytes_max;
-    uint32_t row_before = 0;
     cst_code code;
 
     if (bytes > CST_INLINE_KEY_BYTES_MAX)
@@ -362,9 +371,7 @@ static cst_code key_fail(const csti_reader *reader, uint32_t row, uint32_t bytes
                         "its encoded key has %u bytes, the job takes %u. A [[filter]] keeps the "
                         "row out; [key] key_bytes_max = %u takes it, in a new store.",
                         bytes, bytes_max, bytes);
-    if (!csti_steps_row_before(reader->options.steps, row, &row_before))
-        code = cst_fail_at(err, code, "an operator made a row of this one or one behind it");
-    return csti_split_row_fail(reader->split->split, row_before, code, err);
+    return row_fail(reader, row, code, err);
 }
 
 static cst_code keys_check(const csti_reader *reader, cst_err *err) {
@@ -424,6 +431,7 @@ static bool split_waits_for_cut(const csti_reader *reader, const reader_split *s
 
 static cst_code batch_take(csti_reader *reader, reader_split *split, const cst_batch *batch,
                            uint64_t now_ns, cst_err *err) {
+    uint32_t bad_row = 0;
     cst_code code;
 
     reader->read_ns = now_ns;
@@ -437,7 +445,10 @@ static cst_code batch_take(csti_reader *reader, reader_split *split, const cst_b
     show_added(&reader->shown.rows, batch->rows_count);
     split_show(reader, split);
     code = csti_steps_run(reader->options.steps, batch, &reader->batch, err);
-    if (code != CST_OK) return code;
+    if (code != CST_OK)
+        return csti_steps_bad_row(reader->options.steps, &bad_row)
+                   ? row_fail(reader, bad_row, code, err)
+                   : code;
     show_u64(&reader->shown.dropped, csti_steps_dropped_count(reader->options.steps));
     split_watermark_raise(reader, split, &reader->batch);
     return reader->batch.rows_count > 0 ? encode_begin(reader, err) : CST_OK;

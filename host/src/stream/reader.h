@@ -8,9 +8,9 @@
 //   barrier
 //
 // A watermark is the least of its splits' (greatest event time - lateness), of those that are not
-// at their end and had rows within idle_us; at the end of all splits, of all. Blocks that are not
-// full go out, and the watermark with them, after CSTI_READER_FLUSH_NS at the latest, and at once
-// when there is nothing to read.
+// at their end and had rows within idle_us; at the end of all splits, of all, or CSTI_WATERMARK_END
+// with end_closes. Blocks that are not full go out, and the watermark with them, after
+// CSTI_READER_FLUSH_NS at the latest, and at once when there is nothing to read.
 //
 // With rows_every a split stops after each so many rows and waits for a barrier: the cut is at the
 // same rows whatever the speed of anything. at_cut says that one waits and no other can go on: it
@@ -80,7 +80,9 @@ typedef struct csti_reader_options {
     int64_t lateness_us;
     uint64_t idle_us;
     cst_queue *queue;                 // of its own
-    const csti_router_options *route; // rows_max: of a batch
+    bool end_closes;                  // behind the end of all splits no time is early enough
+    uint32_t rows_max;                // of a batch that is read; 0: as many as come out
+    const csti_router_options *route; // rows_max: of a batch that comes out of the steps
     uint64_t rows_every;              // of each split; 0: barriers come when they come
     csti_barrier_cell *barriers;
     const _Atomic uint32_t *paused; // not 0: nothing new is read

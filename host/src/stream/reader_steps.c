@@ -19,6 +19,9 @@ struct csti_steps {
     cst_operator_shape projected;
     csti_step *operators;
     uint32_t operators_count;
+    csti_window_step *window; // NULL: none
+    uint32_t overlap;         // windows of a row; 1 without any
+    cst_operator_shape windowed;
     uint64_t dropped_count;
 };
 
@@ -33,6 +36,31 @@ static cst_code operators_take(csti_steps *steps, const csti_steps_options *opti
     return CST_OK;
 }
 
+static cst_code window_open(csti_steps *steps, const csti_steps_options *options, cst_err *err) {
+    const cst_operator_shape *in = csti_steps_shape(steps);
+    csti_row_shape shape = {.schema = in->schema};
+    uint32_t column = 0;
+    cst_code code;
+
+    memcpy(shape.names, in->names, sizeof shape.names);
+    while (column < shape.schema.columns_count &&
+           strcmp(shape.names[column], options->window_time) != 0)
+        column++;
+    if (column == shape.schema.columns_count ||
+        shape.schema.columns[column].type != CST_TYPE_TIMESTAMP ||
+        shape.schema.columns[column].nullable)
+        return cst_fail(err, CST_SCHEMA_MISMATCH,
+                        "windows: '%s' is no timestamp that is never null", options->window_time);
+    code = csti_window_step_open(options->window, &shape, column, options->rows_max, &steps->window,
+                                 err);
+    if (code != CST_OK) return code;
+    steps->overlap = csti_window_overlap(options->window);
+    steps->windowed.schema = csti_window_step_shape(steps->window)->schema;
+    memcpy(steps->windowed.names, csti_window_step_shape(steps->window)->names,
+           sizeof steps->windowed.names);
+    return CST_OK;
+}
+
 cst_code csti_steps_open(const csti_steps_options *options, csti_steps **out, cst_err *err) {
     csti_steps *steps = calloc(1, sizeof *steps);
     cst_code code;
@@ -41,6 +69,7 @@ cst_code csti_steps_open(const csti_steps_options *options, csti_steps **out, cs
     steps->filters = options->filters;
     steps->filters_count = options->filters_count;
     steps->rows_max = options->rows_max;
+    steps->overlap = 1;
     code = csti_projection_make(options->shape, options->project, options->project_count,
                                 &steps->projection, err);
     if (code != CST_OK) goto failed;
@@ -54,6 +83,7 @@ cst_code csti_steps_open(const csti_steps_options *options, csti_steps **out, cs
         if (code != CST_OK) goto failed;
     }
     if (options->operators_count > 0) code = operators_take(steps, options, err);
+    if (code == CST_OK && options->window.size_us > 0) code = window_open(steps, options, err);
     if (code != CST_OK) goto failed;
     *out = steps;
     return CST_OK;
@@ -66,12 +96,14 @@ failed:
 void csti_steps_close(csti_steps *steps) {
     if (!steps) return;
     csti_gather_close(&steps->gather);
+    csti_window_step_close(steps->window);
     free(steps->operators);
     free(steps->rows);
     free(steps);
 }
 
 const cst_operator_shape *csti_steps_shape(const csti_steps *steps) {
+    if (steps->window) return &steps->windowed;
     return steps->operators_count ? steps->operators[steps->operators_count - 1].shape
                                   : &steps->projected;
 }
@@ -113,12 +145,24 @@ cst_code csti_steps_run(csti_steps *steps, const cst_batch *in, cst_batch *out, 
 
         code = operator_run(&steps->operators[i], &before, out, err);
     }
+    if (code == CST_OK && steps->window && out->rows_count > 0) {
+        const cst_batch before = *out;
+
+        code = csti_window_step_run(steps->window, &before, out, err);
+    }
     return code;
+}
+
+bool csti_steps_bad_row(const csti_steps *steps, uint32_t *row_out) {
+    if (!steps->window || !csti_window_step_bad_row(steps->window, row_out)) return false;
+    *row_out *= steps->overlap;
+    return true;
 }
 
 bool csti_steps_row_before(const csti_steps *steps, uint32_t row, uint32_t *row_out) {
     const bool known = steps->operators_count == 0;
 
+    row /= steps->overlap;
     if (!known) row = 0;
     *row_out = steps->filters_count > 0 ? steps->rows[row] : row;
     return known;

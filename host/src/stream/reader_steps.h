@@ -1,20 +1,23 @@
 // reader_steps.h: what a reader does to a batch before its key is taken.
 //
 //   source batch ─► filters: rows that stay ─► projection: columns that stay ─► operators, in order
-//                     (nothing dropped: nothing copied)
+//                     (nothing dropped: nothing copied)                    ─► windows (window.h)
 //
-// Promises   a batch that comes out passes cst_batch_check and has at most as many rows as came in.
+// Promises   a batch that comes out passes cst_batch_check and has at most as many rows as came in,
+//            times the windows of a row.
 // Thread     one.
 // Ring       1.
 // Owner      borrows filters and operator types; owns the operators' instances. What comes out
 // holds
 //            until the next call.
-// Errors     OPERATOR, or the operator's own code: which one, and what it said; NO_MEMORY; those of
-//            csti_projection_make and csti_gather_rows.
+// Errors     SOURCE_RECORD of windows (csti_steps_bad_row); OPERATOR, or the operator's own code:
+//            which one, and what it said; NO_MEMORY; those of csti_projection_make and
+//            csti_gather_rows.
 #ifndef CST_STREAM_READER_STEPS_H
 #define CST_STREAM_READER_STEPS_H
 
 #include "stream/filter.h"
+#include "stream/window.h"
 
 #include <constellation/operator.h>
 
@@ -34,7 +37,9 @@ typedef struct csti_steps_options {
     uint32_t project_count;
     const csti_step *operators;
     uint32_t operators_count;
-    uint32_t rows_max; // of a batch that comes in
+    csti_window window;      // size_us 0: none
+    const char *window_time; // the column, of what operators give; a timestamp that is never null
+    uint32_t rows_max;       // of a batch that comes in
 } csti_steps_options;
 
 typedef struct csti_steps csti_steps;
@@ -48,6 +53,8 @@ CST_CHECK_RESULT cst_code csti_steps_run(csti_steps *steps, const cst_batch *in,
 // The row of the batch that went in last, of which this one of what came out was made. False:
 // operators hide it; it is that one or one behind it.
 bool csti_steps_row_before(const csti_steps *steps, uint32_t row, uint32_t *row_out);
+// Whether the last run failed for the time of a row; *row_out: that row, as if it had come out.
+bool csti_steps_bad_row(const csti_steps *steps, uint32_t *row_out);
 uint64_t csti_steps_dropped_count(const csti_steps *steps); // rows, by filters
 
 #endif

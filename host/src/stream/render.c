@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "stream/text_write.h"
 #include "stream/value_text.h"
+#include "stream/window.h"
 
 #include <assert.h>
 #include <math.h>
@@ -139,12 +140,19 @@ static char *fields_write(char *out, const csti_render_plan *plan, const cst_row
     return out;
 }
 
+static char *window_end_write(char *out, const cst_value *start, int64_t window_us) {
+    const cst_column column = {.type = CST_TYPE_TIMESTAMP};
+    const cst_value end = {.i128 = start->i128 + window_us};
+
+    return value_write(name_write(out, CSTI_WINDOW_END, false), &column, &end);
+}
+
 cst_code csti_render_row(const csti_render_plan *plan, const cst_row_ref *row, bool tombstone,
                          csti_buffer *out, cst_err *err) {
     // A key's byte takes 6 at most, escaped; its values are decoded behind the line's room.
     const size_t line_bytes_max =
         LINE_TEXT_BYTES_MAX +
-        (plan->key.columns_count + plan->fields_count) * FIELD_TEXT_BYTES_MAX +
+        (plan->key.columns_count + plan->fields_count + 1) * FIELD_TEXT_BYTES_MAX +
         6 * (size_t)row->key_bytes;
     cst_value values[CST_COLUMNS_MAX];
     cst_code code = csti_buffer_reserve(out, line_bytes_max + row->key_bytes, err);
@@ -161,6 +169,8 @@ cst_code csti_render_row(const csti_render_plan *plan, const cst_row_ref *row, b
         to = name_write(to, plan->key_names[c], c == 0);
         to = value_write(to, &plan->key.columns[c], &values[c]);
     }
+    if (plan->window_us > 0)
+        to = window_end_write(to, &values[plan->key.columns_count - 1], plan->window_us);
     if (!tombstone) to = fields_write(to, plan, row);
     if (to[-1] != '{') *to++ = ',';
     to = tombstone ? LITERAL(to, "\"_op\":\"delete\"}\n") : LITERAL(to, "\"_op\":\"upsert\"}\n");

@@ -1,6 +1,7 @@
 // render.h: rows of state as JSON.
 //
-//   key bytes ──► decode ──► {"auction":17,            each key column
+//   key bytes ──► decode ──► {"auction":17,            each key column; of a windowed job
+//                             "window_start": .., "window_end": ..,
 //   value     ──► loads  ──►  "bids":3,"highest":900,  each aggregate
 //                             "_op":"upsert"}
 //
@@ -40,6 +41,7 @@ typedef struct csti_render_field {
 typedef struct csti_render_plan {
     cst_schema key; // decoded from the encoded key
     char key_names[CST_COLUMNS_MAX][CSTI_FIELD_NAME_BYTES];
+    int64_t window_us;        // 0: none; else the key ends with the start of a window so long
     uint16_t presence_offset; // CST_NO_OFFSET: everything is there
     uint32_t fields_count;
     csti_render_field fields[CST_ACCUMULATORS_MAX];

@@ -1,6 +1,7 @@
 #include "stream/sink.h"
 
 #include "base/fault_point.h"
+#include "state/segment.h"
 #include "stream/sink_part.h"
 
 #include <dirent.h>
@@ -23,6 +24,7 @@ enum {
 
 struct csti_sink {
     csti_sink_kind kind;
+    csti_sink_takes takes;
     csti_render_plan plan;
     uint64_t nonce;
     char *path;
@@ -137,6 +139,7 @@ cst_code csti_sink_open(const csti_sink_options *options, csti_sink **out, cst_e
     sink = calloc(1, sizeof *sink);
     if (!sink) return cst_fail(err, CST_NO_MEMORY, "a sink");
     sink->kind = options->kind;
+    sink->takes = options->takes;
     sink->plan = options->plan;
     sink->nonce = options->nonce;
     sink->clock = options->clock;
@@ -196,18 +199,49 @@ static cst_code text_pass_on(release *to, cst_err *err) {
     return code;
 }
 
+static bool is_taken(const csti_sink *sink, const cst_segment_row *row) {
+    return sink->takes != CSTI_SINK_TAKES_CLOSED || (row->tombstone && row->row.value_bytes > 0);
+}
+
 static cst_code rows_render(release *to, const cst_segment_row *rows, uint32_t count,
                             cst_err *err) {
     csti_sink *sink = to->sink;
 
     for (uint32_t r = 0; r < count; r++) {
-        cst_code code =
-            csti_render_row(&sink->plan, &rows[r].row, rows[r].tombstone, &sink->text, err);
+        const bool is_delete = rows[r].tombstone && sink->takes == CSTI_SINK_TAKES_CHANGES;
+        cst_code code;
 
+        if (!is_taken(sink, &rows[r])) continue;
+        code = csti_render_row(&sink->plan, &rows[r].row, is_delete, &sink->text, err);
         if (code == CST_OK && sink->text.used_bytes >= CHUNK_BYTES) code = text_pass_on(to, err);
         if (code != CST_OK) return code;
+        to->rows++;
     }
-    to->rows += count;
+    return CST_OK;
+}
+
+static cst_code rows_next(const csti_sink *sink, const cst_segment *segment,
+                          cst_segment_cursor *cursor, cst_segment_row *rows, uint32_t *count_out,
+                          cst_err *err) {
+    return sink->takes == CSTI_SINK_TAKES_ASIDE
+               ? csti_segment_next_aside(segment, cursor, rows, ROWS_AT_ONCE, count_out, err)
+               : cst_segment_next(segment, cursor, rows, ROWS_AT_ONCE, count_out, err);
+}
+
+// Whether the segment has a line; no part is made for none.
+static cst_code lines_look(const csti_sink *sink, const cst_segment *segment, bool *any_out,
+                           cst_err *err) {
+    cst_segment_row rows[ROWS_AT_ONCE];
+    cst_segment_cursor cursor = {0};
+    uint32_t count = 0;
+
+    *any_out = false;
+    do {
+        const cst_code code = rows_next(sink, segment, &cursor, rows, &count, err);
+
+        if (code != CST_OK) return code;
+        for (uint32_t r = 0; r < count && !*any_out; r++) *any_out = is_taken(sink, &rows[r]);
+    } while (count > 0 && !*any_out);
     return CST_OK;
 }
 
@@ -218,7 +252,7 @@ static cst_code segment_render(release *to, const cst_segment *segment, cst_err 
 
     csti_buffer_reset(&to->sink->text);
     do {
-        cst_code code = cst_segment_next(segment, &cursor, rows, ROWS_AT_ONCE, &count, err);
+        cst_code code = rows_next(to->sink, segment, &cursor, rows, &count, err);
 
         if (code == CST_OK) code = rows_render(to, rows, count, err);
         if (code != CST_OK) return code;
@@ -259,16 +293,20 @@ cst_code csti_sink_release(csti_sink *sink, uint32_t partition, cst_segment *seg
     release to = {.sink = sink};
     cst_segment_info info;
     cst_segment_summary summary;
+    bool any = false;
     cst_code code = CST_OK;
 
     cst_segment_info_read(segment, &info);
     cst_segment_summary_read(segment, &summary);
     for (uint32_t p = 0; p < info.parts_count; p++)
         to.rows += summary.rows[p] + summary.tombstones[p];
-    if (to.rows == 0) return CST_OK;
+    any = to.rows > 0;
+    if (sink->takes != CSTI_SINK_TAKES_CHANGES && sink->kind != CSTI_SINK_NONE)
+        code = lines_look(sink, segment, &any, err);
+    if (code == CST_OK && !any) return CST_OK;
     if (sink->kind != CSTI_SINK_NONE) to.rows = 0;
-    if (sink->kind == CSTI_SINK_STDOUT) code = stdout_release(&to, segment, err);
-    if (sink->kind == CSTI_SINK_FILE) {
+    if (code == CST_OK && sink->kind == CSTI_SINK_STDOUT) code = stdout_release(&to, segment, err);
+    if (code == CST_OK && sink->kind == CSTI_SINK_FILE) {
         code = part_release(&to, partition, info.epoch_to, segment, err);
         if (code == CST_EXISTS) { // another writer was first: now it is there, and is compared
             to = (release){.sink = sink};

@@ -4,7 +4,7 @@
 //        ──► part {epoch:020}-{partition:05}.ndjson    temp-{nonce} ─► fsync ─► link ─► folder
 //        fsync
 //
-//   A part has its segment's last epoch as its number. A segment without records gives no part.
+//   A part has its segment's last epoch as its number. A segment without lines gives no part.
 //
 //   line   {"auction":17,"bids":3,"highest":900,"_op":"upsert"}     key columns, then aggregates
 //          {"auction":17,"_op":"delete"}                            a tombstone
@@ -29,8 +29,16 @@
 typedef struct csti_sink csti_sink;
 typedef enum csti_sink_kind { CSTI_SINK_NONE, CSTI_SINK_STDOUT, CSTI_SINK_FILE } csti_sink_kind;
 
+// Which records of a segment are lines (panes.h).
+typedef enum csti_sink_takes {
+    CSTI_SINK_TAKES_CHANGES, // each
+    CSTI_SINK_TAKES_CLOSED,  // tombstones that bring the last value, of a closed window
+    CSTI_SINK_TAKES_ASIDE,   // late rows
+} csti_sink_takes;
+
 typedef struct csti_sink_options {
     csti_sink_kind kind;
+    csti_sink_takes takes;
     const char *path; // file: a folder, made if its parent exists
     csti_render_plan plan;
     uint64_t nonce; // of this process's temporaries

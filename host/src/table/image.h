@@ -92,6 +92,10 @@ _Static_assert(sizeof(csti_wide_entry) == 32, "a wide entry is 32 bytes");
 #define CSTI_RECORD_VALUE_MASK ((UINT32_C(1) << 24) - 1)
 #define CSTI_RECORD_FLAGS (CSTI_RECORD_PRESENT | CSTI_RECORD_TOMBSTONE | CSTI_RECORD_GAP)
 
+// In the segments of windowed jobs, which write these themselves (stream/panes.h): a tombstone may
+// bring the value that its row had at last, and a gap with a key is a row that no table took.
+// Whoever reads state passes over both values.
+
 // The head of a change record. Exactly one of PRESENT, TOMBSTONE, GAP is set.
 // Inline tables: every row's record has the slot's width, so key and value stand where they stand
 // in the slot. Wide: key, padded to 8, then value, padded to 32.

@@ -94,7 +94,7 @@ static void take_shape(cst_table *table, const cst_table_options *options) {
 }
 
 static cst_code reserve(cst_table *table, const cst_table_options *options, cst_err *err) {
-    const bool small = options->budget_bytes < SMALL_TABLE_BYTES;
+    const bool small = options->small_pages || options->budget_bytes < SMALL_TABLE_BYTES;
     const csti_pages_options pages = {.numa_node = options->numa_node, .hugepages = !small};
     const uint64_t chunks =
         options->budget_bytes / (CHUNK_INDEX_BYTES + table->chunk_slot_bytes) + 1;

@@ -52,16 +52,18 @@ static bool head_is_right(const cst_table *table, const csti_record *head) {
     if (__builtin_popcount(flags) != 1) return false;
     if ((head->value_flags & ~(CSTI_RECORD_FLAGS | CSTI_RECORD_VALUE_MASK)) != 0) return false;
     if (head->units == 0) return false;
-    if (flags == CSTI_RECORD_GAP)
-        return head->hash == 0 && head->key_bytes == 0 && value_bytes == 0;
-    if (flags == CSTI_RECORD_TOMBSTONE && value_bytes != 0) return false;
+    if (flags == CSTI_RECORD_GAP && head->key_bytes == 0)
+        return head->hash == 0 && value_bytes == 0;
     if (csti_reference_is_wide(table))
-        return value_bytes <= CST_WIDE_VALUE_BYTES_MAX &&
+        return (flags == CSTI_RECORD_PRESENT ||
+                (flags == CSTI_RECORD_TOMBSTONE && value_bytes == 0)) &&
+               value_bytes <= CST_WIDE_VALUE_BYTES_MAX &&
                csti_reference_record_bytes(table, head->key_bytes, value_bytes) <=
                    head->units * (uint32_t)CSTI_LOG_UNIT;
     if (head->units * (uint32_t)CSTI_LOG_UNIT != table->entry_bytes) return false;
     if (head->key_bytes > table->control->key_bytes) return false;
-    return flags == CSTI_RECORD_TOMBSTONE || value_bytes == table->control->value_bytes;
+    if (flags == CSTI_RECORD_TOMBSTONE && value_bytes == 0) return true;
+    return value_bytes == table->control->value_bytes;
 }
 
 // Everything between and behind key and value is zeros.
@@ -73,14 +75,14 @@ static bool padding_is_zero(const reference_row *row, const uint8_t *end) {
            is_zero(value_end, (size_t)(end - value_end));
 }
 
-// A gap is a row of nothing: all of it is padding.
+// A gap without a key is a row of nothing: all of it is padding.
 static reference_row record_row(const cst_table *table, const csti_record *head) {
     const uint8_t *key = (const uint8_t *)(head + 1);
     const uint32_t value_bytes = head->value_flags & CSTI_RECORD_VALUE_MASK;
     uint64_t key_area = table->key_area_bytes;
 
     if (csti_reference_is_wide(table)) key_area = csti_reference_round_up(head->key_bytes, 8);
-    if ((head->value_flags & CSTI_RECORD_GAP) != 0) key_area = 0;
+    if ((head->value_flags & CSTI_RECORD_GAP) != 0 && head->key_bytes == 0) key_area = 0;
     return (reference_row){.hash = head->hash,
                            .key = key,
                            .key_bytes = head->key_bytes,

@@ -27,13 +27,15 @@ static bool record_is_sound(const cst_table *table, const csti_record *record, s
 
     if (record->units == 0 || bytes > rest) return false;
     if (record->value_flags & ~(CSTI_RECORD_FLAGS | CSTI_RECORD_VALUE_MASK)) return false;
-    if (flags == CSTI_RECORD_GAP)
-        return record->hash == 0 && record->key_bytes == 0 && value_bytes == 0;
-    if (flags != CSTI_RECORD_PRESENT && flags != CSTI_RECORD_TOMBSTONE) return false;
-    if (flags == CSTI_RECORD_TOMBSTONE && value_bytes != 0) return false;
+    if (flags == CSTI_RECORD_GAP && record->key_bytes == 0)
+        return record->hash == 0 && value_bytes == 0;
+    if (flags == 0 || (flags & (flags - 1)) != 0) return false;
     if (table->control->layout == CST_TABLE_INLINE)
         return bytes == table->entry_bytes && record->key_bytes <= table->key_bytes &&
-               (flags == CSTI_RECORD_TOMBSTONE || value_bytes == table->value_bytes);
+               (value_bytes == table->value_bytes ||
+                (flags == CSTI_RECORD_TOMBSTONE && value_bytes == 0));
+    if (flags == CSTI_RECORD_GAP || (flags == CSTI_RECORD_TOMBSTONE && value_bytes != 0))
+        return false;
     return value_bytes <= CST_WIDE_VALUE_BYTES_MAX &&
            csti_wide_record_bytes(record->key_bytes, value_bytes) <= bytes;
 }
@@ -198,6 +200,11 @@ CSTI_INLINE bool is_gap(const csti_record *record) {
     return (record->value_flags & CSTI_RECORD_GAP) != 0;
 }
 
+// All of it, or what is beside the key and the value of a row that was set aside.
+static bool gap_is_zero(const cst_table *table, const csti_record *record) {
+    return padding_is_zero(record, record->key_bytes ? table->key_area_bytes : 0);
+}
+
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
                                    size_t *used_out) {
     const uint64_t plain = plain_kind(table);
@@ -214,7 +221,7 @@ cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_
             const csti_record *record = (const csti_record *)(bytes + used);
 
             sound = record_is_good(table, record, plain, count - used) &&
-                    (!is_gap(record) || padding_is_zero(record, 0));
+                    (!is_gap(record) || gap_is_zero(table, record));
             if (!sound) break;
             used += (size_t)record->units * CSTI_LOG_UNIT;
             if (is_gap(record)) continue;

@@ -130,7 +130,7 @@ static cst_code sealed(void *context, const csti_sealed *seal, cst_err *err) {
     return CST_OK;
 }
 
-static bool released(void *context, cst_delta *out) {
+static bool released(void *context, csti_released *out) {
     (void)context, (void)out;
     return false;
 }

@@ -531,7 +531,8 @@ TEST(records_that_break_a_rule_are_refused) {
     RECORD_REFUSED(r.head.value_flags |= CSTI_RECORD_GAP);
     RECORD_REFUSED(r.head.value_flags |= 1u << 24);
     RECORD_REFUSED(r.head.value_flags |= 1u << 28);
-    RECORD_REFUSED(r.head.value_flags = CSTI_RECORD_TOMBSTONE | 8);
+    RECORD_REFUSED(r.head.value_flags = CSTI_RECORD_TOMBSTONE | 7);
+    RECORD_REFUSED(r.head.value_flags = CSTI_RECORD_GAP | 7);
     RECORD_REFUSED(r.head.value_flags = CSTI_RECORD_TOMBSTONE); // its value is not zeros
     RECORD_REFUSED(r.head.value_flags = CSTI_RECORD_GAP);       // its hash is not 0
     RECORD_REFUSED(r.head = (csti_record){.units = 1, .value_flags = CSTI_RECORD_GAP});
@@ -539,6 +540,22 @@ TEST(records_that_break_a_rule_are_refused) {
     restore_refuses(&options, &sound, 31, CST_SEGMENT_RECORD);
     restore_refuses(&options, &sound, 15, CST_SEGMENT_RECORD);
     restore_refuses(&options, (const uint8_t *)&sound + 1, 31, CST_USAGE);
+}
+
+TEST(what_windows_write_beside_state_leaves_no_row) {
+    const cst_table_options options = fixture_options();
+    small_record records[3] = {sound_record(), sound_record(), sound_record()};
+    cst_table *table = fixture_open(&options);
+    size_t used;
+
+    records[1].head.value_flags = CSTI_RECORD_GAP | 8; // set aside
+    CHECK_OK(cst_table_restore_records(table, (const uint8_t *)records, 64, &used));
+    CHECK_EQ(used, 64);
+    CHECK_EQ(table->control->rows_count, 1);
+    records[2].head.value_flags = CSTI_RECORD_TOMBSTONE | 8; // its last value
+    CHECK_OK(cst_table_restore_records(table, (const uint8_t *)&records[2], 32, &used));
+    CHECK_EQ(table->control->rows_count, 0);
+    cst_table_close(table);
 }
 
 TEST(records_before_a_bad_one_are_restored) {
