@@ -235,6 +235,11 @@ static void window_check(const checker *c) {
         csti_problem_add(c->problems, csti_config_place(c->reader, "job", "totals"),
                          "[job] totals are of all rows of a key, and a windowed job does not keep "
                          "them");
+    if (config->ttl_us != CST_TTL_NONE)
+        csti_problem_add(
+            c->problems, csti_config_place(c->reader, "state", "ttl"),
+            "[state] ttl: the rows of a window go when it closes. Leave one of the two "
+            "out");
     if (config->at_end == CSTI_AT_END_CLOSE && config->source.follow)
         csti_problem_add(c->problems, window_place(c, "at_end"),
                          "[window] at_end = \"close\": files that are followed have no end");
