@@ -2,6 +2,7 @@
 
 #include "base/fault_point.h"
 #include "base/mistake.h"
+#include "base/park.h"
 #include "checkpoint/names.h"
 
 #include <assert.h>
@@ -15,6 +16,8 @@ enum {
     THREAD_MEMORY_BYTES = 64 << 20,
     THREAD_MEMORY_BYTES_MIN = 8 << 20,
 };
+
+static const uint64_t CALLER_NAP_NS = UINT64_C(50000000);
 
 typedef struct rescale {
     const csti_rescale_options *options;
@@ -30,7 +33,9 @@ typedef struct rescale {
     csti_manifest_segment *fulls; // of each partition
     char (*names)[CSTI_CHECKPOINT_NAME_BYTES];
 
-    _Atomic uint32_t next; // partition to be made
+    _Atomic uint32_t next;    // partition to be made
+    _Atomic uint32_t helpers; // at work
+    csti_parker caller;       // that waits for them
     _Atomic bool stop;
     _Atomic uint64_t bytes_read, bytes_written; // of partitions that are done
     pthread_mutex_t lock;                       // for `failure`
@@ -158,8 +163,26 @@ static void partitions_make(rescale *at, bool is_caller) {
 }
 
 static void *helper_main(void *context) {
-    partitions_make(context, false);
+    rescale *at = context;
+
+    partitions_make(at, false);
+    // Release pairs with the acquire of the caller.
+    atomic_fetch_sub_explicit(&at->helpers, 1, memory_order_release);
+    csti_unpark(&at->caller);
     return NULL;
+}
+
+// Meanwhile the step is asked as before: whoever wants it to end does not wait for a partition.
+static void helpers_wait(rescale *at) {
+    rescale_turn turn = {.of = at, .is_caller = true};
+
+    while (atomic_load_explicit(&at->helpers, memory_order_acquire) > 0) {
+        cst_err err = {.code = CST_OK};
+        const cst_code code = turn_step(&turn, &err);
+
+        if (code != CST_OK) failure_note(at, code, &err);
+        (void)csti_park_until(&at->caller, csti_clock_now_ns(at->options->clock) + CALLER_NAP_NS);
+    }
 }
 
 static cst_code fulls_make(rescale *at, cst_err *err) {
@@ -170,9 +193,12 @@ static cst_code fulls_make(rescale *at, cst_err *err) {
     if (at->epoch_to == 0) return CST_OK;
     if (wanted >= at->options->partitions_count) wanted = at->options->partitions_count - 1;
     // Fewer than asked for is slower, not wrong.
+    atomic_store_explicit(&at->helpers, wanted, memory_order_relaxed);
     while (started < wanted && pthread_create(&threads[started], NULL, helper_main, at) == 0)
         started++;
+    atomic_fetch_sub_explicit(&at->helpers, wanted - started, memory_order_relaxed);
     partitions_make(at, true);
+    helpers_wait(at);
     for (uint32_t t = 0; t < started; t++) (void)pthread_join(threads[t], NULL);
     if (at->failure.code == CST_OK) return CST_OK;
     if (err) *err = at->failure;
@@ -317,6 +343,7 @@ cst_code csti_rescale(const csti_rescale_options *options, const csti_recovery_p
     assert(options->partitions_count <= CSTI_MANIFEST_PARTITIONS_MAX);
     assert(options->threads_count <= CSTI_RESCALE_THREADS_MAX);
     (void)pthread_mutex_init(&at.lock, NULL); // cannot fail without attributes
+    csti_parker_init(&at.caller);
     csti_arena_init(&plan.arena, PLAN_ARENA_BYTES);
     code = rescale_run(&at, err);
     (void)pthread_mutex_destroy(&at.lock);

@@ -58,6 +58,14 @@ static void rescaled_say(const csti_job *job) {
              csti_log_u64("bytes_written", report->bytes_written));
 }
 
+// Beside the caller's.
+static uint32_t threads_of(const csti_job *job) {
+    const uint32_t cpus = job->topology.cpus_count;
+
+    if (cpus < 2) return 0;
+    return cpus - 1 < CSTI_RESCALE_THREADS_MAX ? cpus - 1 : CSTI_RESCALE_THREADS_MAX;
+}
+
 cst_code csti_job_rescale(csti_job *job, cst_err *err) {
     const csti_rescale_options options = {
         .store = job->store,
@@ -66,9 +74,7 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
         .owner = job->owner,
         .tenure = job->tenure,
         .partitions_count = job->workers_count,
-        .threads_count = job->topology.cpus_count > CSTI_RESCALE_THREADS_MAX
-                             ? CSTI_RESCALE_THREADS_MAX
-                             : job->topology.cpus_count - 1,
+        .threads_count = threads_of(job),
         .memory_bytes = job->config->budget_bytes,
         .step = rescale_step,
         .step_context = job,

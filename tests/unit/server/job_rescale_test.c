@@ -171,6 +171,40 @@ TEST(of_an_ordered_full_each_partition_reads_its_key_groups_alone) {
     folder_close(&f);
 }
 
+// The first word while fulls are made.
+static void on_progress_stop(void *context, const csti_job_progress *progress) {
+    fixture *f = context;
+
+    if (!progress->recovering || !f->job->plan_open || f->job->workers) return;
+    if (atomic_exchange(&f->going, true)) return;
+    CHECK(progress->checked_bytes_all > 0);
+    csti_job_stop(f->job);
+}
+
+TEST(a_job_that_is_stopped_while_it_changes_its_number_ends_as_it_was) {
+    static fixture f;
+    newest before;
+
+    folder_open_for(&f, 2, ROWS, "1h", FILE_SINK);
+    run_ok(&f, 0);
+    before = newest_read(&f);
+    job_write(&f, 4, ROWS, "1h", FILE_SINK);
+    f.options.progress = on_progress_stop;
+    atomic_store(&f.going, false);
+    run_ok(&f, 0);
+    CHECK(atomic_load(&f.going));
+    CHECK(f.result.finished);
+    CHECK(!f.result.caught_up);
+    CHECK_EQ(f.result.checkpoints, 0);
+    CHECK_EQ(newest_read(&f).id, before.id);
+    CHECK_EQ(newest_read(&f).partitions_count, 2);
+    f.options.progress = on_progress;
+    run_ok(&f, 0);
+    CHECK_EQ(newest_read(&f).partitions_count, 4);
+    check_state(&f, ROWS);
+    folder_close(&f);
+}
+
 TEST(a_number_of_splits_that_is_given_and_differs_is_refused) {
     static fixture f;
     FILE *file;
