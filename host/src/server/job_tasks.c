@@ -476,7 +476,8 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .senders = senders,
         .align = &align,
         .state_bytes_max = job->partition_budget_bytes - job->partition_budget_bytes / LOG_SHARE,
-        .log_bytes_max = job->partition_budget_bytes / LOG_SHARE,
+        // The segment in which it comes to its bound is within the budget.
+        .log_bytes_max = job->partition_budget_bytes / LOG_SHARE - LOG_SEGMENT_BYTES,
         .paused = &job->paused,
         .aborted_id = &job->aborted_id,
         .totals = job->config->totals ? &worker->totals : NULL,

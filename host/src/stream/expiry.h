@@ -21,7 +21,7 @@
 
 enum {
     CSTI_EXPIRY_SHARE = 8,
-    CSTI_EXPIRY_BUCKETS = 256, // of eight slots: a step leaves at most 1 MiB of tombstones
+    CSTI_EXPIRY_BUCKETS = 128, // of sixteen slots: a step leaves at most 1 MiB of tombstones
 };
 
 typedef struct csti_expiry {

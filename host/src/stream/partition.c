@@ -79,6 +79,7 @@ struct csti_partition {
 static void pause_set(csti_partition *partition, bool paused) {
     if (partition->paused == paused) return;
     partition->paused = paused;
+    if (paused) csti_metric_add(partition->metrics.pauses, 1);
     // Relaxed: readers look at it between batches, and the reserve covers what they had begun.
     if (paused)
         atomic_fetch_add_explicit(partition->options.paused, 1, memory_order_relaxed);
@@ -198,12 +199,14 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
          "Memory of the table, its change log included."},
         {&m->paused, CSTI_METRIC_GAUGE, "constellation_paused",
          "1: above the memory budget; 2: and nothing is left that could be freed."},
+        {&m->pauses, CSTI_METRIC_COUNTER, "constellation_pauses_total",
+         "Times that the memory came above its budget."},
         {&m->near, CSTI_METRIC_GAUGE, "constellation_near_budget",
          "1: at 80% of the memory budget or above, until it is below 75%."},
         {&m->near_count, CSTI_METRIC_COUNTER, "constellation_near_budget_total",
          "Times that the memory came to 80% of its budget."},
         {&m->budget_bytes, CSTI_METRIC_GAUGE, "constellation_budget_bytes",
-         "The partition's share of the memory budget."},
+         "What the partition takes of the memory budget before it pauses."},
         {&m->queued, CSTI_METRIC_GAUGE, "constellation_channel_messages",
          "Messages in the partition's channels."},
         {&m->held, CSTI_METRIC_GAUGE, "constellation_align_held_rows",

@@ -120,6 +120,7 @@ typedef struct csti_partition_metrics {
     csti_metric *expired;      // constellation_expired_keys_total
     csti_metric *used_bytes;   // constellation_table_bytes
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved
+    csti_metric *pauses;       // constellation_pauses_total
     csti_metric *near;         // constellation_near_budget: 1 from CSTI_BUDGET_NEAR_PERCENT on
     csti_metric *near_count;   // constellation_near_budget_total: how often it came there
     csti_metric *budget_bytes; // constellation_budget_bytes

@@ -275,6 +275,7 @@ TEST(a_partition_that_is_full_goes_on_when_keys_have_gone) {
     }
     CHECK_EQ(next, ALL_KEYS);
     CHECK(pauses > 8);
+    CHECK(metric(csti_partition_metrics_of(f.partition)->pauses) > 8);
     CHECK(state_max < STATE_BYTES + STATE_BYTES / 20);
     fixture_close(&f);
 }
