@@ -69,6 +69,7 @@ kind = "file"
 path = "out"
 
 [state]
+store  = "{settings["state"]}"
 budget = "{settings["budget"]}"
 
 [device]
@@ -93,7 +94,7 @@ class Job:
         self.settings = dict({"name": "crash", "partitions": 2, "format": "ndjson", "key": "u64", "follow": True,
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
                               "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
-                              "operator": None},
+                              "operator": None, "state": "hash:"},
                              **(settings or {}))
         self.rows_count = 0
         self.torn = {}   # file: what its last line still lacks

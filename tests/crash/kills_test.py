@@ -116,6 +116,7 @@ def settings_of(draw, program):
         settings["operator"] = os.path.join(os.path.dirname(os.path.dirname(program)), "lib",
                                             "libtest.crash_operator.so")
         settings["key"] = "u64"
+    settings["state"] = draw.choice(("hash:", "lmdb:state"))
     return settings
 
 

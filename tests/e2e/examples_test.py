@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
@@ -172,6 +173,41 @@ class Windows(Example):
         self.assertEqual(os.listdir(os.path.join(self.folder, "out", "late")), [])
         key = f"{still[0]['auction']},{still[0]['window_start']}"
         self.assertEqual(json.loads(run("query", job, "--key", key)), still[0])
+
+
+class BigState(Example):
+    def test_rows_on_disk_outlive_a_kill(self):
+        job = self.job("big-state.toml")
+        rows = ROWS // 2
+        with open(job, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn('every = "2s"', text)
+        with open(job, "w", encoding="utf-8") as file:
+            file.write(text.replace('every = "2s"', 'every = "20ms"'))
+        process = subprocess.Popen([PROGRAM, "run", job, "--rows", str(rows), "--quiet"],
+                                   stdout=subprocess.DEVNULL)
+        manifests = os.path.join(self.folder, "data", "big-state", "checkpoints", "checkpoints",
+                                 "*", "manifest-*")
+        deadline = time.monotonic() + 60
+        while not glob.glob(manifests):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        done = json.loads(run("run", job, "--rows", str(rows), "--until-caught-up",
+                              "--json").splitlines()[-1])
+        self.assertGreater(done["recovered_from"], 0)
+        self.assertEqual(done["totals"]["aggregates"]["rows"], rows)
+        wanted = {}
+        text = run("generate", "uniform", "--rows", str(rows), "--keys", "10000000",
+                   "--format", "ndjson")
+        for row in map(json.loads, text.splitlines()):
+            one = wanted.setdefault((row["key"],), {"key": row["key"], "rows": 0, "sum": 0,
+                                                    "highest": 0})
+            one["rows"] += 1
+            one["sum"] += row["value"]
+            one["highest"] = max(one["highest"], row["value"])
+        self.compare(job, "big-state", ["key"], wanted)
 
 
 class LocalTime(Example):

@@ -94,10 +94,12 @@ static void shape_print(const char *path, const csti_job_config *config,
            config->partitions == 1 ? "" : "s");
     source_print(config);
     printf("keeps        %s\n", shape->identity.value);
-    printf("state        %u bytes a key (%s%u of key, %u of value), budget %s\n",
+    printf("state        %u bytes a key (%s%u of key, %u of value), budget %s%s%s\n",
            entry_bytes(shape) + SLOT_INDEX_BYTES, shape->key_bytes == 0 ? "up to " : "",
            shape->table.key_bytes, shape->program.value_bytes,
-           csti_amount_write(config->budget_bytes, csti_size_units, csti_size_units_count).text);
+           csti_amount_write(config->budget_bytes, csti_size_units, csti_size_units_count).text,
+           config->state_folder ? " for changes, rows in " : "",
+           config->state_folder ? config->state_folder : "");
     printf("device       %s, batches of %u rows\n", config->device, config->batch_rows);
     checkpoint_print(config);
     printf("sink         %s%s%s\n", sinks[config->sink], config->sink_path ? " " : "",

@@ -123,9 +123,10 @@ typedef struct csti_job_config {
     // file is named from there on; one that no manifest can hold is left out.
     const char *sink_text;
     // [state]
-    const char *state_store; // "hash:"
-    uint64_t budget_bytes;   // of all partitions together
-    uint64_t ttl_us;         // how long a key stays without rows; CST_TTL_NONE: for good
+    const char *state_store;  // "hash:", "lmdb:DIR"
+    const char *state_folder; // lmdb: absolute; else NULL
+    uint64_t budget_bytes;    // of all partitions together
+    uint64_t ttl_us;          // how long a key stays without rows; CST_TTL_NONE: for good
     csti_place ttl_at;
     // [device]
     const char *device;

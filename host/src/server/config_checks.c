@@ -15,6 +15,7 @@
 enum {
     PARTITIONS_DEFAULT_MAX = 16,
     PARTITION_BYTES_MIN = 64 << 20,
+    PARTITION_BYTES_MIN_LMDB = 16 << 20,
     STAGED_BYTES_DEFAULT = 512 << 20,
     GENERATOR_NAMES_MAX = 16,
     SINK_TEXT_BYTES = 4096, // fits a manifest's text
@@ -64,6 +65,21 @@ static cst_code partitions_default(csti_job_config *config, cst_err *err) {
     return CST_OK;
 }
 
+#define LMDB_SCHEME "lmdb:"
+enum { LMDB_SCHEME_BYTES = sizeof LMDB_SCHEME - 1 };
+
+static bool is_lmdb(const csti_job_config *config) {
+    return config->state_store && strncmp(config->state_store, LMDB_SCHEME, LMDB_SCHEME_BYTES) == 0;
+}
+
+static cst_code state_place(const checker *c) {
+    csti_job_config *config = c->config;
+
+    if (!is_lmdb(config) || !config->state_store[LMDB_SCHEME_BYTES]) return CST_OK;
+    return csti_config_path(&config->arena, c->reader->folder,
+                            config->state_store + LMDB_SCHEME_BYTES, &config->state_folder, c->err);
+}
+
 // "file:" and an absolute path.
 static cst_code store_place(const checker *c, const char *folder, const char *uri, cst_err *err) {
     csti_arena *arena = &c->config->arena;
@@ -101,6 +117,7 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
     if (code == CST_OK && overrides && overrides->device)
         code = csti_text_keep(&config->arena, overrides->device, &config->device, c->err);
     if (code == CST_OK) code = store_default(c, overrides);
+    if (code == CST_OK) code = state_place(c);
     if (code != CST_OK) return code;
     if (overrides && overrides->rows != 0) {
         if (config->source.kind != CSTI_SOURCE_GENERATOR)
@@ -125,6 +142,7 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
 
 static void job_check(const checker *c) {
     const csti_job_config *config = c->config;
+    const uint32_t least = is_lmdb(config) ? PARTITION_BYTES_MIN_LMDB : PARTITION_BYTES_MIN;
     const char *name = config->name;
 
     for (const char *at = name; at && *at; at++)
@@ -143,14 +161,15 @@ static void job_check(const checker *c) {
                          "[job] totals with a [state] ttl: what a key had added cannot be taken "
                          "out again when its time is over. Leave one of them out");
     if (is_wrong(c, "job") || is_wrong(c, "state")) return;
-    if (config->budget_bytes / config->partitions < PARTITION_BYTES_MIN) {
+    if (config->budget_bytes / config->partitions < least) {
         csti_place at = csti_config_place(c->reader, "state", "budget");
 
         if (at.line == 0) at = csti_config_place(c->reader, "job", "partitions");
         csti_problem_add(c->problems, at,
-                         "%llu MiB for %u partitions: each needs 64MiB. A higher budget, or fewer "
+                         "%llu MiB for %u partitions: each needs %uMiB. A higher budget, or fewer "
                          "partitions",
-                         (unsigned long long)config->budget_bytes >> 20, config->partitions);
+                         (unsigned long long)config->budget_bytes >> 20, config->partitions,
+                         least >> 20);
     }
 }
 
@@ -263,10 +282,24 @@ static void checkpoint_check(const checker *c) {
 
 static void state_store_check(const checker *c) {
     const char *store = c->config->state_store;
+    const csti_place at = csti_config_place(c->reader, "state", "store");
 
-    if (!is_wrong(c, "state") && strcmp(store, "hash:") != 0)
-        csti_problem_add(c->problems, csti_config_place(c->reader, "state", "store"),
-                         "[state] store '%.40s' is no store. Did you mean 'hash:'?", store);
+    if (is_wrong(c, "state") || strcmp(store, "hash:") == 0) return;
+    if (is_lmdb(c->config) &&
+        (is_given(c, "window", "tumbling") || is_given(c, "window", "hopping")))
+        csti_problem_add(c->problems, at,
+                         "[state] store: windows are kept in memory in this version: use hash:");
+    if (is_lmdb(c->config) && c->config->ttl_us != CST_TTL_NONE)
+        csti_problem_add(c->problems, at,
+                         "[state] store: keys on disk do not expire in this version: use hash:, or "
+                         "leave ttl out");
+    if (c->config->state_folder) return;
+    if (is_lmdb(c->config))
+        csti_problem_add(c->problems, at, "[state] store: a folder is missing behind 'lmdb:'");
+    else
+        csti_problem_add(c->problems, at,
+                         "[state] store '%.40s' is no store. There are hash: and lmdb:FOLDER",
+                         store);
 }
 
 // A reason that lies in the file becomes a problem of it; one that lies in this machine is no
@@ -397,6 +430,27 @@ static void side_folder_check(const checker *c, const char *store) {
                          "writes");
 }
 
+// What is written there changes all the time.
+static void state_folder_check(const checker *c, const char *store) {
+    const csti_job_config *config = c->config;
+    const char *path = config->state_folder;
+    const csti_place at = csti_config_place(c->reader, "state", "store");
+    const char *others[] = {store, config->sink == CSTI_SINK_FILE ? config->sink_path : NULL};
+    static const char *const names[] = {"checkpoints", "results"};
+
+    if (!path) return;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i] && (is_inside(path, others[i]) || is_inside(others[i], path)))
+            csti_problem_add(c->problems, at,
+                             "[state] store: state and %s (%.100s) need folders of their own",
+                             names[i], others[i]);
+    if (config->source.kind == CSTI_SOURCE_FILE && config->source.path &&
+        is_inside(path, config->source.path))
+        csti_problem_add(c->problems, at,
+                         "[state] store lies in the source's folder: the job would read what it "
+                         "writes");
+}
+
 static void folders_check(const checker *c) {
     const csti_job_config *config = c->config;
     const char *store = config->checkpoint_store;
@@ -418,6 +472,7 @@ static void folders_check(const checker *c) {
     }
     if (config->late == CSTI_LATE_SIDE && config->side_path) side_folder_check(c, folder);
     if (files) source_folder_check(c, folder);
+    state_folder_check(c, folder);
 }
 
 // ---- Columns ------------------------------------------------------------------------------------

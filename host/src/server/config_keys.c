@@ -147,11 +147,12 @@ const csti_config_key csti_config_keys[] = {
      "The folder of the parts; it is made."},
 
     {"store", "state", CSTI_KEY_URI, false, JOB(state_store), 1, 0, NULL, "hash:", NULL,
-     "`hash:`: tables in memory."},
-    {"budget", "state", CSTI_KEY_SIZE, false, JOB(budget_bytes), 64 * MIB, 64 * TIB, NULL, "4GiB",
+     "`hash:`: tables in memory. `lmdb:FOLDER`: on disk, for state larger than memory, in a folder "
+     "of the job's own (State on disk, above)."},
+    {"budget", "state", CSTI_KEY_SIZE, false, JOB(budget_bytes), 16 * MIB, 64 * TIB, NULL, "4GiB",
      NULL,
-     "The memory of all partitions' tables and their changes together; at least 64MiB a partition. "
-     "Sources wait when it is used up."},
+     "The memory of all partitions' tables and their changes together, with lmdb: of the changes "
+     "alone; at least 64MiB a partition, with lmdb: 16MiB. Sources wait when it is used up."},
     {"ttl", "state", CSTI_KEY_DURATION, false, JOB(ttl_us), MILLISECOND, 3650 * DAY, NULL, NULL,
      NULL,
      "How long a key is kept behind its last row, by event_time, or by the clock without one (Keys "
@@ -216,9 +217,6 @@ const csti_config_refusal csti_config_refusals[] = {
     {"source", "sync", NULL, "it is a key of tcp, which comes with a later version"},
     {"sink", "kind", "kafka", "Kafka comes with a later version: use file, stdout or none"},
     {"sink", "kind", "postgres", "PostgreSQL comes with a later version: use file, stdout or none"},
-    {"state", "store", "lmdb:",
-     "jobs keep their state in hash: in this version; lmdb: is there "
-     "for programs (constellation/store.h)"},
     {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},
     {"device", "uri", "xrt:", "XRT comes with a later version: use cpu:"},
     {"device", "policy", NULL,

@@ -103,6 +103,7 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
     bool heir = false;
     cst_code code = csti_job_lock(job, err);
 
+    if (code == CST_OK) code = csti_job_state_claim(job, err);
     if (code == CST_OK) code = store_open(job, err);
     if (code == CST_OK) code = meta_open(job, err);
     if (code == CST_OK) code = predecessor_read(job, &heir, err);

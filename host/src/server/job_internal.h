@@ -5,6 +5,7 @@
 //   job_claim.c       store, metadata, tenure, recovery, sink
 //   job_rescale.c     another number of partitions than the checkpoint's
 //   job_tasks.c       source, shape, channels, and a worker's reader and partition
+//   job_state.c       rows on disk: whose folder, which state, the keeper
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
 //   job_barriers.c    the coordinator: when barriers go, when the job is over
@@ -23,6 +24,7 @@
 #include "server/job.h"
 #include "server/operator.h"
 #include "server/pace.h"
+#include "state/disk_rows.h"
 #include "stream/partition.h"
 #include "stream/published.h"
 #include "stream/reader.h"
@@ -247,6 +249,17 @@ CST_CHECK_RESULT cst_code csti_job_tasks_open(job_worker *worker, cst_err *err);
 void csti_job_tasks_close(job_worker *worker);
 void csti_job_rows_close(csti_job *job);
 
+// ---- job_state.c
+// Makes the folder of [state] store, and leaves the job's name in it. JOB_MISMATCH: it has another.
+CST_CHECK_RESULT cst_code csti_job_state_claim(const csti_job *job, cst_err *err);
+// Of the partition's budget, what changes may take before sources wait.
+uint64_t csti_job_state_changes_max(const csti_job *job, uint64_t rows_under_way_bytes);
+// Rows that stand where the job goes on, and their keeper, on the worker's own thread.
+// JOB_RUNNING: another process has the folder.
+CST_CHECK_RESULT cst_code csti_job_state_open(job_worker *worker,
+                                              const cst_restore_options *restore,
+                                              uint64_t changes_bytes, cst_err *err);
+
 // ---- job_worker.c
 CST_CHECK_RESULT cst_code csti_job_workers_start(csti_job *job, cst_err *err);
 void csti_job_workers_join(csti_job *job);
@@ -275,9 +288,10 @@ void csti_job_coordinate(csti_job *job);
 
 // ---- job_totals.c
 CST_CHECK_RESULT cst_code csti_job_totals_open(csti_job *job, cst_err *err);
-// From the keys of the worker's table, as they were at the end of `epoch`.
-CST_CHECK_RESULT cst_code csti_job_totals_make(job_worker *worker, uint64_t epoch, uint64_t rows,
-                                               cst_err *err);
+// From the keys of the worker's table, or those on disk if `disk` is not NULL, as they were at the
+// end of `epoch`.
+CST_CHECK_RESULT cst_code csti_job_totals_make(job_worker *worker, csti_disk_rows *disk,
+                                               uint64_t epoch, uint64_t rows, cst_err *err);
 void csti_job_totals_publish(job_worker *worker, uint64_t epoch, uint64_t rows);
 
 // ---- job_report.c

@@ -163,16 +163,21 @@ static uint32_t blocks_of_a_channel(const csti_job *job) {
     return job->workers_count < PARTITIONS_MANY ? BLOCKS : BLOCKS_MANY;
 }
 
-// What rows that are already under way to a partition can take at most, above its bounds: their own
-// slots and records, and a step of growth of every segment that they come to.
-static uint64_t reserve_bytes(const csti_job *job) {
+// Rows that are already under way to a partition, at most, as their records.
+static uint64_t under_way_bytes(const csti_job *job) {
     const uint64_t rows =
         (uint64_t)job->readers_count *
         ((uint64_t)blocks_of_a_channel(job) * job->block.rows_capacity + rows_keyed(job));
     const uint64_t row_bytes =
         ENTRY_HEAD_BYTES + job->key.key_bytes_max + job->shape.program.value_bytes;
 
-    return rows * row_bytes * (SLOTS_A_ROW_MAX + 1) +
+    return rows * row_bytes;
+}
+
+// What they can take above the partition's bounds: their own slots and records, and a step of
+// growth of every segment that they come to.
+static uint64_t reserve_bytes(const csti_job *job) {
+    return under_way_bytes(job) * (SLOTS_A_ROW_MAX + 1) +
            (uint64_t)LOG_SEGMENTS_RESERVED * LOG_SEGMENT_BYTES +
            job->partition_budget_bytes / GROWTH_SHARE;
 }
@@ -342,7 +347,19 @@ static cst_code panes_open(job_worker *worker, const cst_table_options *table,
     return panes_restore(worker, table, err);
 }
 
-static cst_code table_open(job_worker *worker, cst_err *err) {
+static cst_code table_open(job_worker *worker, const cst_table_options *options,
+                           const csti_manifest_partition *before, cst_err *err) {
+    cst_code code = cst_device_table_open(worker->queue, options, NULL, &worker->table, err);
+
+    if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
+    if (code == CST_OK) placement_say(worker);
+    if (code == CST_OK && worker->job->config->totals)
+        code = csti_job_totals_make(worker, NULL, worker->epoch_next - 1,
+                                    before ? before->rows_count : 0, err);
+    return code;
+}
+
+static cst_code memory_open(job_worker *worker, cst_err *err) {
     const csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
     cst_table_options options = job->shape.table;
@@ -352,21 +369,29 @@ static cst_code table_open(job_worker *worker, cst_err *err) {
     options.budget_bytes = job->partition_budget_bytes + reserve_bytes(job);
     options.numa_node = worker->node;
     options.background = true;
-    worker->epoch_next = before ? before->epoch_to + 1 : 1;
     if (before) {
         const csti_chain *chain = &job->plan.chains[worker->number];
 
         options.rows_hint =
             cst_restore_rows_hint(chain->segments, chain->segments_count, options.layout);
     }
-    if (job->config->window.size_us > 0) return panes_open(worker, &options, before, err);
-    code = cst_device_table_open(worker->queue, &options, NULL, &worker->table, err);
-    if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
-    if (code == CST_OK) placement_say(worker);
-    if (code == CST_OK && job->config->totals)
-        code = csti_job_totals_make(worker, worker->epoch_next - 1, before ? before->rows_count : 0,
-                                    err);
+    code = job->config->window.size_us > 0 ? panes_open(worker, &options, before, err)
+                                           : table_open(worker, &options, before, err);
+    if (code == CST_OK)
+        code = csti_keeper_table_open(worker->queue, worker->table, &worker->keeper, err);
     return code;
+}
+
+// Rows where the job keeps them, as its checkpoint has them.
+static cst_code keeper_open(job_worker *worker, cst_err *err) {
+    const csti_job *job = worker->job;
+    const csti_manifest_partition *before = recovered(worker);
+    const cst_restore_options restore = {.step = restore_step, .step_context = worker};
+
+    worker->epoch_next = before ? before->epoch_to + 1 : 1;
+    if (!job->config->state_folder) return memory_open(worker, err);
+    return csti_job_state_open(worker, &restore, job->partition_budget_bytes + reserve_bytes(job),
+                               err);
 }
 
 static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
@@ -463,6 +488,8 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         inputs[r] = job->channels[(size_t)r * job->workers_count + worker->number];
         senders[r] = r == worker->number ? NULL : &job->workers[r].parker;
     }
+    const bool on_disk = job->config->state_folder != NULL; // then it takes no memory
+    const uint64_t log_share = job->partition_budget_bytes / LOG_SHARE;
     const csti_partition_options options = {
         .partition = worker->number,
         .clock = job->clock,
@@ -475,9 +502,10 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .inputs = inputs,
         .senders = senders,
         .align = &align,
-        .state_bytes_max = job->partition_budget_bytes - job->partition_budget_bytes / LOG_SHARE,
+        .state_bytes_max = on_disk ? 0 : job->partition_budget_bytes - log_share,
         // The segment in which it comes to its bound is within the budget.
-        .log_bytes_max = job->partition_budget_bytes / LOG_SHARE - LOG_SEGMENT_BYTES,
+        .log_bytes_max = on_disk ? csti_job_state_changes_max(job, under_way_bytes(job))
+                                 : log_share - LOG_SEGMENT_BYTES,
         .paused = &job->paused,
         .aborted_id = &job->aborted_id,
         .totals = job->config->totals ? &worker->totals : NULL,
@@ -606,9 +634,7 @@ cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
     cst_code code = cst_queue_open(job->device, NULL, &worker->queue, err);
 
-    if (code == CST_OK) code = table_open(worker, err);
-    if (code == CST_OK)
-        code = csti_keeper_table_open(worker->queue, worker->table, &worker->keeper, err);
+    if (code == CST_OK) code = keeper_open(worker, err);
     if (code == CST_OK) code = partition_open(worker, err);
     if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, worker->number);
     return worker->number < job->readers_count ? reader_make(worker, err) : CST_OK;

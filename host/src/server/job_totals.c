@@ -30,13 +30,21 @@ void csti_job_totals_publish(job_worker *worker, uint64_t epoch, uint64_t rows) 
         csti_published_write(published, worker->number, &mark, totals->any ? totals->value : NULL);
 }
 
-cst_code csti_job_totals_make(job_worker *worker, uint64_t epoch, uint64_t rows, cst_err *err) {
-    cst_table *image = cst_device_table_image(worker->table);
+static cst_code row_add(void *context, const cst_row_ref *row, cst_err *err) {
+    (void)err;
+    csti_totals_add_value(context, row->value, 0);
+    return CST_OK;
+}
+
+cst_code csti_job_totals_make(job_worker *worker, csti_disk_rows *disk, uint64_t epoch,
+                              uint64_t rows, cst_err *err) {
+    cst_table *image = disk ? NULL : cst_device_table_image(worker->table);
     cst_row_ref refs[SCAN_ROWS];
     cst_scan scan = {0};
     uint32_t count = SCAN_ROWS;
     cst_code code = csti_totals_init(&worker->totals, &worker->job->shape.program, err);
 
+    if (code == CST_OK && disk) code = csti_disk_rows_scan(disk, row_add, &worker->totals, err);
     while (code == CST_OK && image && count > 0) {
         code = cst_table_scan(image, &scan, refs, SCAN_ROWS, &count);
         if (code != CST_OK) return cst_fail(err, code, "the totals of what was restored");

@@ -3,6 +3,7 @@
 
 #include "checkpoint/chain.h"
 #include "checkpoint/pin.h"
+#include "state/segment.h"
 #include "stream/key_text.h"
 #include "stream/render.h"
 
@@ -115,6 +116,10 @@ static cst_code table_open(const query *at, const csti_chain *chain, cst_table *
     table.program = at->object.manifest.program;
     table.hash_key = at->object.manifest.hash_key;
     table.budget_bytes = at->options->config->budget_bytes; // one partition at a time
+    // State that is larger than its budget: its rows, in slots that may be a quarter full.
+    if (at->options->config->state_folder)
+        for (uint32_t s = 0; s < chain->segments_count; s++)
+            table.budget_bytes += 5 * chain->segments[s]->footer.body_bytes;
     table.background = false;
     return cst_table_open(&table, out, at->err);
 }
