@@ -6,7 +6,8 @@
 //
 //   put, put, delete, ... seal(1) ... put, ... seal(2)
 //   |---- epoch 1 -------|          |-- epoch 2 -|
-//        write_delta(1, 1) ──► segment       or, where there are no increments, write_full
+//        write_delta(1, 1) ──► segment       or, where there are no increments, write_full;
+//                                            write_next chooses
 //
 // A key maps to bytes. A put replaces the value; deleting a missing key is no error and leaves
 // nothing behind, in the store or in its delta.
@@ -161,6 +162,14 @@ CST_API CST_CHECK_RESULT cst_code cst_store_write_delta(cst_store *store, cst_st
 // what `write` fails with.
 CST_API CST_CHECK_RESULT cst_code cst_store_write_full(cst_store *store, cst_write write,
                                                        void *context,
+                                                       cst_segment_summary *summary_out,
+                                                       cst_err *err);
+// What a coordinator asks a store for that it does not know: a delta on `base`, as above, or all
+// rows, if there are no increments. *kind_out: a delta goes on the chain, a full begins it anew.
+// CST_EPOCH also where all rows are asked for and epoch_to is not the one sealed last.
+CST_API CST_CHECK_RESULT cst_code cst_store_write_next(cst_store *store, cst_store_base base,
+                                                       uint64_t epoch_to, cst_write write,
+                                                       void *context, cst_segment_kind *kind_out,
                                                        cst_segment_summary *summary_out,
                                                        cst_err *err);
 // Fills an empty store at epoch 1 from a chain; its open epoch is then the one behind the chain's.

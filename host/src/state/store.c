@@ -287,6 +287,23 @@ cst_code cst_store_write_full(cst_store *store, cst_write write, void *context,
     return store->ops->write_full(store, write, context, summary_out, err);
 }
 
+cst_code cst_store_write_next(cst_store *store, cst_store_base base, uint64_t epoch_to,
+                              cst_write write, void *context, cst_segment_kind *kind_out,
+                              cst_segment_summary *summary_out, cst_err *err) {
+    const bool incremental = store->capabilities.incremental;
+    cst_code code;
+
+    if (!incremental && epoch_to != store->epoch - 1)
+        return cst_fail(err, CST_EPOCH, "all rows of epoch %llu: the one sealed last is %llu",
+                        (unsigned long long)epoch_to, (unsigned long long)store->epoch - 1);
+    code = incremental
+               ? cst_store_write_delta(store, base, epoch_to, write, context, summary_out, err)
+               : cst_store_write_full(store, write, context, summary_out, err);
+    if (code == CST_OK)
+        *kind_out = incremental && base.epoch > 0 ? CST_SEGMENT_DELTA : CST_SEGMENT_FULL_UNORDERED;
+    return code;
+}
+
 cst_code cst_store_restore(cst_store *store, cst_segment *const *segments, size_t segments_count,
                            const cst_restore_options *options, cst_err *err) {
     cst_store_stats stats;

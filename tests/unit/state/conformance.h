@@ -809,4 +809,46 @@ TEST(a_store_without_increments_says_so) {
     fixture_close(store);
 }
 
+enum { SUITE_CHAIN = 4 };
+
+TEST(a_coordinator_takes_increments_or_a_full_as_the_store_has_them) {
+    cst_store *store = suite_open();
+    cst_store *other = suite_open();
+    const bool incremental = suite_capabilities(store).incremental;
+    model rows = {0};
+    bytes_sink bytes[SUITE_CHAIN] = {{0}};
+    cst_segment *chain[SUITE_CHAIN];
+    size_t count = 0; // of the chain
+    cst_store_base base = {0, 0};
+    cst_segment_summary summary;
+    cst_segment_kind kind;
+    uint64_t epoch;
+    cst_err err;
+
+    for (size_t i = 0; i < SUITE_CHAIN; i++) {
+        for (int change = 0; change < 100; change++) suite_change(store, &rows);
+        CHECK_OK(cst_store_seal(store, &epoch, NULL));
+        CHECK_OK(
+            cst_store_write_next(store, base, epoch, sink_write, &bytes[i], &kind, &summary, NULL));
+        CHECK_EQ(kind == CST_SEGMENT_DELTA, incremental && i > 0);
+        if (kind != CST_SEGMENT_DELTA) {
+            for (size_t c = 0; c < count; c++) cst_segment_close(chain[c]);
+            count = 0;
+        }
+        chain[count++] = open_or_die(&bytes[i]);
+        base = (cst_store_base){epoch, summary.checksum};
+    }
+    CHECK_EQ(count, incremental ? SUITE_CHAIN : 1);
+    CHECK_CODE(cst_store_write_next(store, base, epoch + 1, sink_write, &bytes[0], &kind, &summary,
+                                    &err),
+               CST_EPOCH);
+    CHECK_OK(cst_store_restore(other, chain, count, NULL, NULL));
+    suite_compare(other, &rows);
+    for (size_t c = 0; c < count; c++) cst_segment_close(chain[c]);
+    for (size_t i = 0; i < SUITE_CHAIN; i++) sink_free(&bytes[i]);
+    model_free(&rows);
+    fixture_close(store);
+    fixture_close(other);
+}
+
 #endif
