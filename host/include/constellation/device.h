@@ -237,7 +237,7 @@ CST_API CST_CHECK_RESULT cst_code cst_device_table_open(cst_queue *queue,
                                                         const cst_table_options *options,
                                                         const cst_schema *keys,
                                                         cst_device_table **out, cst_err *err);
-// Nothing of it may be in flight. NULL is allowed.
+// Nothing of it may be in flight. NULL is allowed. Of "cpu:", any thread.
 CST_API void cst_device_table_close(cst_device_table *table);
 CST_API const cst_table_options *cst_device_table_options(const cst_device_table *table);
 CST_API cst_queue *cst_device_table_queue(const cst_device_table *table);

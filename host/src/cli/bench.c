@@ -28,6 +28,7 @@ static const bench_group groups[] = {
     {"recovery", bench_recovery, "restore a full and 9 deltas, checksums on"},
     {"job", bench_job, "a whole job, two partitions and checkpoints, beside the bare table"},
     {"checkpoint", bench_checkpoint_cost, "what a checkpoint every second costs a whole job"},
+    {"window", bench_window, "a windowed job beside the plain one, and what closing one holds up"},
     {"rtl", bench_rtl,
      "the circuit in cycles; models of memory and PCIe, figures with --calibrate"},
 };

@@ -63,7 +63,7 @@ typedef struct feed_split {
     uint64_t from, to, at; // of feed->rows
     csti_split_stats stats;
     uint64_t *keys; // of a batch: where they are not taken as they lie
-    int64_t *times; // of a batch: all 0
+    int64_t *times; // of a batch
     cst_column_data columns[COLUMNS];
 } feed_split;
 
@@ -133,6 +133,13 @@ static void columns_set(feed_split *split, const uint64_t *keys, const uint64_t 
                        .columns = split->columns};
 }
 
+static void times_set(feed_split *split, uint32_t count) {
+    const uint64_t first =
+        atomic_fetch_add_explicit(&split->feed->next_time, count, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < count; i++) split->times[i] = (int64_t)(first + i);
+}
+
 static uint32_t next_keys(feed_split *split, uint32_t count, cst_batch *out) {
     const uint64_t first =
         atomic_fetch_add_explicit(&split->feed->next_key, count, memory_order_relaxed);
@@ -189,6 +196,7 @@ static cst_code split_next(csti_split *base, uint32_t rows_max, cst_batch *out, 
         count = out->rows_count;
         break;
     }
+    if (feed->times) times_set(split, count);
     rows_return(feed, allowed - count);
     split->stats.rows += count;
     split->stats.bytes += (uint64_t)count * COLUMNS * sizeof(uint64_t);

@@ -40,7 +40,7 @@ static const char *const job_text =
     "[[aggregate]]\nas = \"least\"\nop = \"min\"\ncolumn = \"value\"\n"
     "[[aggregate]]\nas = \"most\"\nop = \"max\"\ncolumn = \"value\"\n"
     "[[aggregate]]\nas = \"newest\"\nop = \"last\"\ncolumn = \"value\"\n"
-    "[sink]\n%s\n"
+    "[sink]\n%s\n%s"
     "[state]\nbudget = \"%" PRIu64 "MiB\"\n"
     "[device]\nbatch_rows = %d\n"
     "[checkpoint]\nevery = \"%" PRIu64 "us\"\nkeep = 2\n";
@@ -53,7 +53,7 @@ static cst_code file_write(const bench_running *r, const bench_running_options *
                            size_t bytes, cst_err *err) {
     const bench *b = r->b;
     const bool zipf = strcmp(options->workload, "zipf") == 0;
-    char folder[PATH_BYTES], skew[48] = "";
+    char folder[PATH_BYTES], skew[80] = "", windows[64] = "";
     FILE *file;
 
     folder_path(r, folder);
@@ -61,12 +61,17 @@ static cst_code file_write(const bench_running *r, const bench_running_options *
         return cst_fail(err, CST_IO, "folder %s: %s", folder, strerror(errno));
     (void)snprintf(path, bytes, "%s/job.toml", folder);
     if (zipf) (void)snprintf(skew, sizeof skew, "skew = %.6f\n", b->skew);
+    if (options->tumbling_us) {
+        (void)snprintf(skew + strlen(skew), sizeof skew - strlen(skew), "event_time = \"at\"\n");
+        (void)snprintf(windows, sizeof windows, "[window]\ntumbling = \"%" PRIu64 "us\"\n",
+                       options->tumbling_us);
+    }
     file = fopen(path, "w");
     if (!file) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
     (void)fprintf(file, job_text, b->partitions, options->workload, options->entries, b->seed, skew,
                   options->sink == CSTI_SINK_FILE ? "kind = \"file\"\npath = \"out\""
                                                   : "kind = \"none\"",
-                  BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB, BENCH_BATCH_ROWS,
+                  windows, BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB, BENCH_BATCH_ROWS,
                   bench_running_every_us(b));
     if (fclose(file) != 0) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
     return CST_OK;
@@ -259,6 +264,7 @@ cst_code bench_running_open(bench_running *r, const bench *b, const bench_runnin
     r->name = options->name ? options->name : "job";
     r->feed.rows = options->rows;
     r->feed.slide_keys = options->window ? options->entries : 0;
+    r->feed.times = options->tumbling_us > 0;
     r->window = options->window;
     csti_parker_init(&r->waiter);
     (void)pthread_mutex_init(&r->flight_lock, NULL); // cannot fail without attributes

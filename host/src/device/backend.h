@@ -81,8 +81,8 @@ struct cst_queue {
     uint64_t submitted_count; // the last ticket
     uint64_t polled_count;
     uint64_t generation;
-    bool stop_seen; // a stop was polled and not yet resumed
-    uint32_t tables_count;
+    bool stop_seen;                // a stop was polled and not yet resumed
+    _Atomic uint32_t tables_count; // a table of the processor's may be closed by any thread
     // Why the device is lost, as its back end knows it; written before a completion or a submit
     // says CST_DEVICE_LOST, by the thread that polls or submits.
     char lost_why[CSTI_LOST_BYTES_MAX];

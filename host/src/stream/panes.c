@@ -1,11 +1,12 @@
 #include "stream/panes.h"
 
-#include "base/bytes.h"
+#include "base/helper.h"
 #include "table/image.h"
 #include "table/program.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ enum {
     CHUNK_BYTES = 256 << 10, // of the outbox
     SCAN_ROWS = 256,
     FILL_ROWS = 4096,
+    CHUNKS_KEPT_MAX = 256, // of those that were freed
     SLOT_LATE = UINT16_MAX,
     PANES_FEW = 4, // so many get huge pages and a helper, the others are small
     LOG_SEGMENT_BYTES = 256 << 10,
@@ -91,7 +93,14 @@ struct csti_panes {
     uint32_t late_rows;
     uint32_t in_flight;
     outbox_chunk *chunks, *last_chunk; // of the open epoch
-    uint64_t outbox_bytes;             // and of cuts
+    outbox_chunk *kept;                // empty: their pages are there
+    uint32_t kept_count;
+    uint64_t outbox_bytes; // of the open epoch and of cuts
+    // The processor's tables are unmapped by a thread of their own: it takes long.
+    csti_helper *closer; // NULL: in place
+    csti_helper_job closing;
+    pthread_mutex_t dead_lock; // of the next
+    pane *dead;
     pane_cut *cuts;
     pane_metrics metrics;
     _Atomic uint64_t lines_count;
@@ -159,6 +168,83 @@ static cst_code scratch_open(csti_panes *panes, cst_err *err) {
     return complete ? CST_OK : cst_fail(err, CST_NO_MEMORY, "windows of %zu rows", rows);
 }
 
+static void pane_close(pane *closed) {
+    cst_device_table_close(closed->table);
+    free(closed);
+}
+
+static void dead_close(void *context) {
+    csti_panes *panes = context;
+    pane *dead;
+
+    (void)pthread_mutex_lock(&panes->dead_lock);
+    dead = panes->dead;
+    panes->dead = NULL;
+    (void)pthread_mutex_unlock(&panes->dead_lock);
+    while (dead) {
+        pane *next = dead->next;
+
+        pane_close(dead);
+        dead = next;
+    }
+}
+
+static cst_code closer_open(csti_panes *panes, cst_err *err) {
+    const char *uri = cst_device_uri(cst_queue_device(panes->options.queue));
+    cst_code code;
+
+    if (strncmp(uri, "cpu:", 4) != 0) return CST_OK;
+    code = csti_helper_open(&panes->closer, err);
+    if (code != CST_OK) return code;
+    panes->closing = (csti_helper_job){.prepare = dead_close, .context = panes};
+    csti_helper_register(panes->closer, &panes->closing);
+    return CST_OK;
+}
+
+// Nothing needs it any more.
+static void pane_give(csti_panes *panes, pane *closed) {
+    if (!panes->closer) {
+        pane_close(closed);
+        return;
+    }
+    (void)pthread_mutex_lock(&panes->dead_lock);
+    closed->next = panes->dead;
+    panes->dead = closed;
+    (void)pthread_mutex_unlock(&panes->dead_lock);
+    csti_helper_wake(&panes->closing);
+}
+
+static void chunks_free(csti_panes *panes, outbox_chunk *first) {
+    for (outbox_chunk *next = first; next;) {
+        outbox_chunk *chunk = next;
+
+        next = chunk->next;
+        panes->outbox_bytes -= CHUNK_BYTES;
+        if (panes->kept_count == CHUNKS_KEPT_MAX) {
+            free(chunk);
+            continue;
+        }
+        chunk->next = panes->kept;
+        panes->kept = chunk;
+        panes->kept_count++;
+    }
+}
+
+static outbox_chunk *chunk_take(csti_panes *panes) {
+    outbox_chunk *chunk = panes->kept;
+
+    if (chunk) {
+        panes->kept = chunk->next;
+        panes->kept_count--;
+    } else {
+        chunk = aligned_alloc(_Alignof(outbox_chunk), sizeof *chunk);
+        if (!chunk) return NULL;
+    }
+    chunk->next = NULL;
+    chunk->used = 0;
+    return chunk;
+}
+
 cst_code csti_panes_open(const csti_panes_options *options, csti_panes **out, cst_err *err) {
     csti_panes *panes = calloc(1, sizeof *panes);
     cst_table_options *table;
@@ -171,6 +257,7 @@ cst_code csti_panes_open(const csti_panes_options *options, csti_panes **out, cs
     panes->shape = *options->shape;
     panes->options.shape = NULL; // it is copied
     panes->closed_us = options->watermark_us;
+    (void)pthread_mutex_init(&panes->dead_lock, NULL); // cannot fail without attributes
     table = &panes->options.table;
     table->rows_hint = 0;
     panes->record_bytes =
@@ -178,27 +265,13 @@ cst_code csti_panes_open(const csti_panes_options *options, csti_panes **out, cs
     panes->value_offset = (uint32_t)sizeof(csti_record) + ((table->key_bytes + 7) & ~7u);
     code = metrics_open(panes, err);
     if (code == CST_OK) code = scratch_open(panes, err);
+    if (code == CST_OK) code = closer_open(panes, err);
     if (code != CST_OK) {
         csti_panes_close(panes);
         return code;
     }
     *out = panes;
     return CST_OK;
-}
-
-static void pane_close(pane *closed) {
-    cst_device_table_close(closed->table);
-    free(closed);
-}
-
-static void chunks_free(csti_panes *panes, outbox_chunk *first) {
-    for (outbox_chunk *next = first; next;) {
-        outbox_chunk *chunk = next;
-
-        next = chunk->next;
-        panes->outbox_bytes -= CHUNK_BYTES;
-        free(chunk);
-    }
 }
 
 static void cut_free(csti_panes *panes, pane_cut *cut) {
@@ -213,6 +286,9 @@ void csti_panes_close(csti_panes *panes) {
 
     if (!panes) return;
     scratch = &panes->scratch;
+    if (panes->closer) csti_helper_unregister(&panes->closing);
+    csti_helper_close(panes->closer);
+    dead_close(panes);
     for (uint32_t i = 0; i < panes->count; i++) pane_close(panes->list[i]);
     for (pane *next = panes->gone; next;) {
         pane *gone = next;
@@ -227,6 +303,8 @@ void csti_panes_close(csti_panes *panes) {
         cut_free(panes, cut);
     }
     chunks_free(panes, panes->chunks);
+    while (panes->kept) free(chunk_take(panes));
+    (void)pthread_mutex_destroy(&panes->dead_lock);
     for (uint32_t s = 0; s < CSTI_BLOCK_SOURCES_MAX; s++) {
         free(scratch->values[s]);
         free(scratch->validity[s]);
@@ -332,10 +410,8 @@ static cst_code outbox_put(csti_panes *panes, uint32_t flags, const cst_row_ref 
     uint8_t *to;
 
     if (!chunk || chunk->used + bytes > CHUNK_BYTES) {
-        chunk = aligned_alloc(_Alignof(outbox_chunk), sizeof *chunk);
+        chunk = chunk_take(panes);
         if (!chunk) return cst_fail(err, CST_NO_MEMORY, "lines of closed windows");
-        chunk->next = NULL;
-        chunk->used = 0;
         if (panes->last_chunk)
             panes->last_chunk->next = chunk;
         else
@@ -603,7 +679,7 @@ static void gone_sweep(csti_panes *panes) {
             continue;
         }
         *link = gone->next;
-        pane_close(gone);
+        pane_give(panes, gone);
     }
 }
 

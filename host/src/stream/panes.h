@@ -5,7 +5,8 @@
 //                  │             pane 10:02 │ table │
 //                  └─ closed ──► late: counted, or set aside
 //
-//   closing   SCAN of the oldest pane, some rows at a time ──► outbox; then its table goes
+//   closing   SCAN of the oldest pane, some rows at a time ──► outbox; then its table goes, by a
+//             thread that waits for the kernel
 //   seal      deltas of the panes that changed | outbox      ──► a cut: one segment
 //
 //   outbox    a record a row, of the width of a slot, in the segment's form (table/image.h):
