@@ -64,7 +64,7 @@ typedef struct closing {
     csti_metrics *metrics;
     cst_device *device;
     cst_queue *queue;
-    cst_driver *driver;
+    csti_keeper *keeper;
     csti_panes *panes;
     cst_hash_key hash_key;
     uint8_t keys[BENCH_BATCH_ROWS * KEY_BYTES];
@@ -105,7 +105,8 @@ static cst_code closing_open(closing *c, uint64_t entries, cst_err *err) {
 static cst_code completions_take(closing *c, cst_err *err) {
     cst_completion done[64];
     uint32_t count = 0;
-    const cst_code code = cst_driver_poll(c->driver, 0, done, 64, &count, err);
+    bool worked = false;
+    const cst_code code = csti_keeper_poll(c->keeper, done, 64, &count, &worked, err);
 
     for (uint32_t i = 0; i < count; i++) {
         if (done[i].code != CST_OK) return cst_fail(err, done[i].code, "a window's rows");
@@ -139,7 +140,7 @@ static cst_code block_apply(closing *c, uint64_t first, uint32_t count, int64_t 
     }
     cst_hash_fixed(&c->hash_key, c->keys, KEY_BYTES, KEY_BYTES, count, c->hashes);
     do {
-        code = csti_panes_rows(c->panes, c->driver, &block, &over, err);
+        code = csti_panes_rows(c->panes, c->keeper, &block, &over, err);
         if (code == CST_OK || code == CST_AGAIN) {
             const cst_code polled = completions_take(c, err);
 
@@ -192,7 +193,7 @@ static cst_code close_round(closing *c, uint64_t entries, int64_t start_us, cst_
     c->seal_ns = bench_now_ns() - from_ns;
     from_ns = bench_now_ns();
     for (int i = 0; i < 2 && code == CST_OK; i++)
-        if (cuts[i]) code = csti_panes_release(c->panes, c->driver, cuts[i], RELEASE, err);
+        if (cuts[i]) code = csti_panes_release(c->panes, c->keeper, cuts[i], RELEASE, err);
     if (code == CST_OK) code = completions_take(c, err);
     c->release_ns = bench_now_ns() - from_ns;
     return code;
@@ -232,14 +233,14 @@ static cst_code measure_close(bench *b, uint64_t entries, cst_err *err) {
     code = csti_metrics_open(&c->metrics, err);
     if (code == CST_OK) code = cst_device_open("cpu:", &c->device, err);
     if (code == CST_OK) code = cst_queue_open(c->device, NULL, &c->queue, err);
-    if (code == CST_OK) code = cst_driver_open(c->queue, &c->driver, err);
+    if (code == CST_OK) code = csti_keeper_table_open(c->queue, NULL, &c->keeper, err);
     if (code == CST_OK) code = closing_open(c, entries, err);
     for (int round = 0; round <= ROUNDS && code == CST_OK; round++) {
         code = close_round(c, entries, round, err);
         if (round > 0) c[round] = *c; // the first one warms up
     }
     if (code == CST_OK) close_print(b, c + 1, entries);
-    cst_driver_close(c->driver);
+    csti_keeper_close(c->keeper);
     csti_panes_close(c->panes);
     cst_queue_close(c->queue);
     cst_device_close(c->device);

@@ -22,7 +22,7 @@ typedef struct fixture {
     csti_metrics *metrics;
     cst_device *device;
     cst_queue *queue;
-    cst_driver *driver;
+    csti_keeper *keeper;
     csti_panes *panes;
     csti_block block;
     uint8_t keys[ROWS * KEY_BYTES];
@@ -80,7 +80,7 @@ static inline fixture *fixture_open(bool aside, bool ops) {
     CHECK_OK(csti_metrics_open(&f->metrics, NULL));
     CHECK_OK(cst_device_open("cpu:", &f->device, NULL));
     CHECK_OK(cst_queue_open(f->device, NULL, &f->queue, NULL));
-    CHECK_OK(cst_driver_open(f->queue, &f->driver, NULL));
+    CHECK_OK(csti_keeper_table_open(f->queue, NULL, &f->keeper, NULL));
     CHECK_OK(panes_make(f, aside, ops, NULL));
     f->source = (cst_source){.values = f->values, .type = CST_TYPE_U64};
     f->block = (csti_block){.rows_capacity = ROWS,
@@ -94,7 +94,7 @@ static inline fixture *fixture_open(bool aside, bool ops) {
 }
 
 static inline void fixture_close(fixture *f) {
-    cst_driver_close(f->driver);
+    csti_keeper_close(f->keeper);
     csti_panes_close(f->panes);
     cst_queue_close(f->queue);
     cst_device_close(f->device);
@@ -117,8 +117,9 @@ static inline void row_add(fixture *f, uint64_t key, int64_t start_us, uint64_t 
 static inline void completions_take(fixture *f, bool *over) {
     cst_completion done[8];
     uint32_t count = 0;
+    bool worked = false;
 
-    CHECK_OK(cst_driver_poll(f->driver, 0, done, 8, &count, NULL));
+    CHECK_OK(csti_keeper_poll(f->keeper, done, 8, &count, &worked, NULL));
     for (uint32_t i = 0; i < count; i++) {
         CHECK_OK(done[i].code);
         if (done[i].tag == RELEASE)
@@ -134,7 +135,7 @@ static inline void block_send(fixture *f) {
     cst_code code = CST_AGAIN;
 
     while (code == CST_AGAIN) {
-        code = csti_panes_rows(f->panes, f->driver, &f->block, &over, NULL);
+        code = csti_panes_rows(f->panes, f->keeper, &f->block, &over, NULL);
         completions_take(f, &over);
     }
     CHECK_OK(code);

@@ -23,7 +23,7 @@ TEST(what_finds_no_memory_says_so_and_leaves_nothing) {
         row_add(f, 1, SIZE, 1);
         nth_fail_at(n);
         code = panes_make(f, true, false, &err);
-        if (code == CST_OK) code = csti_panes_rows(f->panes, f->driver, &f->block, &over, &err);
+        if (code == CST_OK) code = csti_panes_rows(f->panes, f->keeper, &f->block, &over, &err);
         if (code == CST_OK) {
             completions_take(f, &over);
             csti_panes_watermark(f->panes, SIZE);

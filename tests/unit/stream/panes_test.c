@@ -61,7 +61,7 @@ static void release(fixture *f, const csti_pane_cut *cut) {
     cst_code code;
 
     do {
-        code = csti_panes_release(f->panes, f->driver, cut, RELEASE, NULL);
+        code = csti_panes_release(f->panes, f->keeper, cut, RELEASE, NULL);
         completions_take(f, &over);
     } while (code == CST_AGAIN);
     CHECK_OK(code);
@@ -268,7 +268,7 @@ TEST(an_earlier_window_finds_its_place_and_a_closed_one_never_opens) {
     csti_panes_watermark(f->panes, CSTI_WATERMARK_END);
     close_all(f);
     row_add(f, 1, 5, 1);
-    code = csti_panes_rows(f->panes, f->driver, &f->block, &over, NULL);
+    code = csti_panes_rows(f->panes, f->keeper, &f->block, &over, NULL);
     CHECK_OK(code);
     CHECK(over); // nothing opens any more
     CHECK_EQ(csti_panes_lines(f->panes), windows + 1);
