@@ -84,6 +84,14 @@ class EventTime(Folders):
         self.assertEqual(job.queried("--key", str(dead)), {})
         self.assertEqual(job.queried("--key", str(live)), {live: job.alive()[live]})
 
+    def test_another_number_of_partitions_keeps_the_same_keys(self):
+        job = self.job()
+        for partitions in (2, 4, 3):
+            job.configure(partitions=partitions)
+            job.add_round(rows=1500, keys=2000)
+            job.finish()
+            self.check(job)
+
     def test_another_ttl_is_another_state(self):
         job = self.job()
         job.add_round(rows=10, keys=10)

@@ -32,11 +32,11 @@ static cst_code sealed_take(void *context, const csti_sealed *sealed, cst_err *e
     return CST_OK;
 }
 
-static bool released_give(void *context, cst_delta *out) {
+static bool released_give(void *context, csti_released *out) {
     fixture *f = context;
 
     if (f->released_count == f->sealed_count) return false;
-    *out = f->sealed[f->released_count++].delta;
+    *out = (csti_released){.delta = f->sealed[f->released_count++].delta};
     return true;
 }
 
