@@ -43,7 +43,7 @@ typedef enum bench_feed_kind {
 typedef struct bench_feed {
     const bench_rows *rows;
     uint64_t slide_keys; // at least as many as the rows have; 0: keys as they are
-    bool times; // rows are a microsecond apart; else all at 0
+    bool times;          // rows are a microsecond apart; else all at 0
     _Atomic uint64_t next_time;
     _Atomic uint32_t kind;
     _Atomic uint64_t first;
