@@ -198,8 +198,10 @@ static cst_code rows_restore(job_worker *worker, csti_disk_rows *rows,
     char why[CSTI_DISK_WHY_BYTES];
     const csti_chain none = {.segments_count = 0};
     const csti_chain *chain = job->plan.manifest.id > 0 ? &job->plan.chains[worker->number] : &none;
-    const cst_code code = csti_disk_rows_restore(rows, chain->segments, chain->segments_count,
-                                                 options, why, &worker->restored, err);
+    const cst_code code =
+        csti_disk_rows_restore(rows, chain->segments, chain->segments_count, options,
+                               csti_restore_rows(job->partition_budget_bytes), why,
+                               &worker->restored, err);
 
     CSTI_FAULT_POINT(recovery_restore);
     if (*why) rebuilt_say(worker, job->config->state_folder, why);
@@ -216,7 +218,7 @@ static cst_code rows_restore(job_worker *worker, csti_disk_rows *rows,
 
 uint64_t csti_job_state_changes_max(const csti_job *job, uint64_t rows_under_way_bytes) {
     const uint64_t all = job->partition_budget_bytes;
-    const uint64_t bytes = all - csti_settle_rows(all) * (uint64_t)CSTI_SETTLE_ROW_BYTES;
+    const uint64_t bytes = all - csti_settle_rows(all) * (uint64_t)CSTI_DISK_ROW_BYTES;
 
     return bytes - (rows_under_way_bytes < bytes / 2 ? rows_under_way_bytes : bytes / 2);
 }

@@ -8,10 +8,11 @@
 #include "state/disk_rows.h"
 #include "state/segment.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RESTORE_ROWS = 2048 };
+enum { READ_ROWS = 256 };
 
 static csti_disk_point point_of(const cst_segment *segment) {
     cst_segment_summary summary;
@@ -39,7 +40,7 @@ typedef struct restore {
     const cst_restore_options *options;
     cst_restore_report report;
     csti_disk_change *changes;
-    size_t changes_count;
+    size_t changes_count, changes_max;
     uint32_t order;
 } restore;
 
@@ -61,7 +62,7 @@ static cst_code batch_write(restore *state, const csti_disk_mark *mark, cst_err 
 
 static cst_code segment_write(restore *state, const cst_segment *segment, csti_disk_mark mark,
                               cst_err *err) {
-    cst_segment_row rows[RESTORE_ROWS / 8];
+    cst_segment_row rows[READ_ROWS];
     cst_segment_cursor cursor = {0, 0, 0};
     uint32_t count = 0;
 
@@ -69,8 +70,7 @@ static cst_code segment_write(restore *state, const cst_segment *segment, csti_d
         const uint64_t at = cursor.verified_blocks * CST_SEGMENT_BLOCK_BYTES;
         cst_code code = csti_restore_step(state->options, state->report.bytes_read + at, err);
 
-        if (code == CST_OK)
-            code = cst_segment_next(segment, &cursor, rows, RESTORE_ROWS / 8, &count, err);
+        if (code == CST_OK) code = cst_segment_next(segment, &cursor, rows, READ_ROWS, &count, err);
         for (uint32_t i = 0; code == CST_OK && i < count; i++) {
             const cst_row_ref *row = &rows[i].row;
 
@@ -81,7 +81,7 @@ static cst_code segment_write(restore *state, const cst_segment *segment, csti_d
                                    .key_bytes = row->key_bytes,
                                    .order = state->order++};
         }
-        if (code == CST_OK && state->changes_count > RESTORE_ROWS - RESTORE_ROWS / 8)
+        if (code == CST_OK && state->changes_count + READ_ROWS > state->changes_max)
             code = batch_write(state, &mark, err);
         if (code != CST_OK) return code;
     } while (count > 0);
@@ -92,15 +92,16 @@ static cst_code segment_write(restore *state, const cst_segment *segment, csti_d
 
 cst_code csti_disk_rows_restore(csti_disk_rows *rows, cst_segment *const *segments,
                                 size_t segments_count, const cst_restore_options *options,
-                                char why_out[CSTI_DISK_WHY_BYTES], cst_restore_report *report_out,
-                                cst_err *err) {
+                                uint32_t batch_rows, char why_out[CSTI_DISK_WHY_BYTES],
+                                cst_restore_report *report_out, cst_err *err) {
     const csti_disk_mark found = csti_disk_rows_mark(rows);
     const size_t reach = place_of(segments, segments_count, found.reach);
     size_t done = place_of(segments, segments_count, found.whole);
-    restore state = {.rows = rows, .options = options};
+    restore state = {.rows = rows, .options = options, .changes_max = batch_rows};
     csti_disk_mark mark = found;
     cst_code code = CST_OK;
 
+    assert(batch_rows >= CSTI_DISK_BATCH_ROWS_MIN);
     *why_out = 0;
     if (segments_count > 0) code = cst_segment_chain_check(segments, segments_count, err);
     if (code != CST_OK) return code;
@@ -113,7 +114,7 @@ cst_code csti_disk_rows_restore(csti_disk_rows *rows, cst_segment *const *segmen
         done = 0;
     }
     if (code != CST_OK) return code;
-    state.changes = malloc(RESTORE_ROWS * sizeof *state.changes);
+    state.changes = malloc(batch_rows * sizeof *state.changes);
     if (!state.changes) return cst_fail(err, CST_NO_MEMORY, "restore");
     for (size_t i = done; i < segments_count && code == CST_OK; i++) {
         mark.whole = i > done ? point_of(segments[i - 1]) : mark.whole;

@@ -47,7 +47,11 @@ typedef struct csti_disk_mark {
     csti_disk_point whole, reach; // reach.epoch >= whole.epoch
 } csti_disk_mark;
 
-enum { CSTI_DISK_WHY_BYTES = 256 };
+enum {
+    CSTI_DISK_WHY_BYTES = 256,
+    CSTI_DISK_BATCH_ROWS_MIN = 512,
+    CSTI_DISK_ROW_BYTES = 5120, // LMDB's while it writes: a page for each row, and a part of others
+};
 
 typedef struct csti_disk_options {
     csti_disk_identity identity;
@@ -94,10 +98,12 @@ CST_CHECK_RESULT cst_code csti_disk_rows_scan(
 
 // Brings rows to the end of the chain: with the segments behind what they hold, or with all of
 // them, if they hold a state that is not on the chain (why_out says so then; it is empty else).
-// *report_out has what was read.
+// A transaction
+// writes batch_rows, at least CSTI_DISK_BATCH_ROWS_MIN. *report_out has what was read.
 CST_CHECK_RESULT cst_code csti_disk_rows_restore(csti_disk_rows *rows, cst_segment *const *segments,
                                                  size_t segments_count,
                                                  const cst_restore_options *options,
+                                                 uint32_t batch_rows,
                                                  char why_out[CSTI_DISK_WHY_BYTES],
                                                  cst_restore_report *report_out, cst_err *err);
 

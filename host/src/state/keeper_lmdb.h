@@ -25,18 +25,26 @@
 #include "state/keeper.h"
 
 enum {
-    CSTI_SETTLE_ROWS_MIN = 512, // of a batch
+    CSTI_SETTLE_SHARE = 4, // of the budget: its inverse
     CSTI_SETTLE_ROWS_MAX = 8192,
-    CSTI_SETTLE_ROW_BYTES = 5120, // LMDB's while it writes: a page of its own, and a part of others
-    CSTI_SETTLE_SHARE = 4,        // of the budget: its inverse
+    CSTI_RESTORE_ROWS_MAX = 1 << 17,
 };
+
+static inline uint32_t csti_batch_rows(uint64_t bytes, uint32_t rows_max) {
+    const uint64_t rows = bytes / CSTI_DISK_ROW_BYTES;
+
+    if (rows < CSTI_DISK_BATCH_ROWS_MIN) return CSTI_DISK_BATCH_ROWS_MIN;
+    return rows < rows_max ? (uint32_t)rows : rows_max;
+}
 
 // Rows of a batch: more at once cost less, and take more memory beside the changes.
 static inline uint32_t csti_settle_rows(uint64_t budget_bytes) {
-    const uint64_t rows = budget_bytes / CSTI_SETTLE_SHARE / CSTI_SETTLE_ROW_BYTES;
+    return csti_batch_rows(budget_bytes / CSTI_SETTLE_SHARE, CSTI_SETTLE_ROWS_MAX);
+}
 
-    if (rows < CSTI_SETTLE_ROWS_MIN) return CSTI_SETTLE_ROWS_MIN;
-    return rows < CSTI_SETTLE_ROWS_MAX ? (uint32_t)rows : CSTI_SETTLE_ROWS_MAX;
+// The same before there are changes: the budget is the batch's.
+static inline uint32_t csti_restore_rows(uint64_t budget_bytes) {
+    return csti_batch_rows(budget_bytes, CSTI_RESTORE_ROWS_MAX);
 }
 
 typedef struct csti_keeper_lmdb_options {

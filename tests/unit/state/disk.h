@@ -87,8 +87,8 @@ static inline void disk_open(disk_pair *pair) {
 
     if (csti_disk_rows_open(pair->folder, &options, pair->why, &rows, &err) != CST_OK)
         TEST_FAIL("%s", err.text);
-    if (csti_disk_rows_restore(rows, pair->chain, pair->chain_count, &all, why, NULL, &err) !=
-        CST_OK)
+    if (csti_disk_rows_restore(rows, pair->chain, pair->chain_count, &all, CSTI_DISK_BATCH_ROWS_MIN,
+                               why, NULL, &err) != CST_OK)
         TEST_FAIL("%s", err.text);
     if (*why) (void)snprintf(pair->why, sizeof pair->why, "%s", why);
     CHECK_EQ(csti_disk_rows_mark(rows).whole.epoch, pair->chain_count);
@@ -305,7 +305,8 @@ static inline void check_disk(disk_pair *pair) {
 
     csti_keeper_close(pair->keepers[1]);
     CHECK_OK(csti_disk_rows_open(pair->folder, &options, pair->why, &rows, NULL));
-    CHECK_OK(csti_disk_rows_restore(rows, pair->chain, pair->chain_count, &all, why, NULL, NULL));
+    CHECK_OK(csti_disk_rows_restore(rows, pair->chain, pair->chain_count, &all,
+                                    CSTI_DISK_BATCH_ROWS_MIN, why, NULL, NULL));
     CHECK_OK(csti_disk_rows_scan(rows, row_compare, &visit, NULL));
     CHECK_EQ(visit.count, stats_of(pair, 0).rows_count);
     CHECK_EQ(csti_disk_rows_count(rows), visit.count);

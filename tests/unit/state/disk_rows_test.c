@@ -35,8 +35,8 @@ static cst_restore_report restore(disk_pair *pair, csti_disk_rows *rows, size_t 
     cst_restore_report report = {0};
     cst_err err;
 
-    if (csti_disk_rows_restore(rows, pair->chain + from, to - from, &all, pair->why, &report,
-                               &err) != CST_OK)
+    if (csti_disk_rows_restore(rows, pair->chain + from, to - from, &all, CSTI_DISK_BATCH_ROWS_MIN,
+                               pair->why, &report, &err) != CST_OK)
         TEST_FAIL("%s", err.text);
     return report;
 }
@@ -82,8 +82,8 @@ TEST(a_folded_chain_goes_on_where_the_rows_stand_or_all_of_it_is_read) {
         for (int i = folded; i < EPOCHS; i++) chain[i - folded + 1] = pair.chain[i];
         csti_keeper_close(pair.keepers[1]);
         rows = rows_open(&pair, &options);
-        CHECK_OK(csti_disk_rows_restore(rows, chain, (size_t)(EPOCHS - folded + 1), &all, pair.why,
-                                        &report, NULL));
+        CHECK_OK(csti_disk_rows_restore(rows, chain, (size_t)(EPOCHS - folded + 1), &all,
+                                        CSTI_DISK_BATCH_ROWS_MIN, pair.why, &report, NULL));
         CHECK_EQ(report.segments_count, 3);
         CHECK_EQ(pair.why[0] != 0, folded == 4);
         csti_disk_rows_close(rows);
@@ -398,7 +398,8 @@ TEST(a_full_disk_is_said_and_takes_nothing) {
     CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     little = (struct rlimit){.rlim_cur = 64 << 10, .rlim_max = old.rlim_max};
     CHECK_EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
-    CHECK_CODE(csti_disk_rows_restore(rows, pair.chain, EPOCHS, &all, pair.why, NULL, &err),
+    CHECK_CODE(csti_disk_rows_restore(rows, pair.chain, EPOCHS, &all, CSTI_DISK_BATCH_ROWS_MIN,
+                                      pair.why, NULL, &err),
                CST_STORE_FULL);
     CHECK_EQ(setrlimit(RLIMIT_FSIZE, &old), 0);
     CHECK_EQ(restore(&pair, rows, 0, EPOCHS).segments_count, EPOCHS);

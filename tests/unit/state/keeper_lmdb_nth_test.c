@@ -14,7 +14,8 @@ static cst_code work(disk_pair *pair, cst_err *err) {
     cst_code code = csti_disk_rows_open(pair->folder, &options, pair->why, &rows, err);
 
     if (code != CST_OK) return code;
-    code = csti_disk_rows_restore(rows, NULL, 0, &(cst_restore_options){0}, pair->why, NULL, err);
+    code = csti_disk_rows_restore(rows, NULL, 0, &(cst_restore_options){0},
+                                  CSTI_DISK_BATCH_ROWS_MIN, pair->why, NULL, err);
     if (code == CST_OK) code = disk_keeper_open(pair, rows, err);
     if (code != CST_OK) {
         csti_disk_rows_close(rows);
