@@ -137,6 +137,16 @@ TEST(ten_times_as_many_keys_as_the_budget_holds_take_no_more_memory) {
     pair_close(&pair);
 }
 
+TEST(batches_are_as_large_as_the_budget_lets_and_no_larger) {
+    const uint64_t mib = (uint64_t)1 << 20;
+
+    CHECK_EQ(csti_settle_rows(mib), CSTI_DISK_BATCH_ROWS_MIN);
+    CHECK_EQ(csti_settle_rows(16 * mib), 4 * mib / CSTI_DISK_ROW_BYTES);
+    CHECK_EQ(csti_settle_rows(1024 * mib), CSTI_SETTLE_ROWS_MAX);
+    CHECK_EQ(csti_restore_rows(16 * mib), 16 * mib / CSTI_DISK_ROW_BYTES);
+    CHECK_EQ(csti_restore_rows(4096 * mib), CSTI_RESTORE_ROWS_MAX);
+}
+
 TEST(an_update_program_that_it_does_not_have_is_refused) {
     csti_keeper_lmdb_options options = {.part = disk_part};
     csti_keeper *keeper = NULL;
