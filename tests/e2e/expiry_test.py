@@ -74,6 +74,16 @@ class EventTime(Folders):
         self.assertGreater(deletes, 0)
         self.assertLess(len(job.alive()), len(job.keys))
 
+    def test_keys_expire_also_where_each_run_has_another_number_of_partitions(self):
+        job = self.job()
+        deletes = 0
+        for partitions in (2, 4, 3, 1):
+            job.configure(partitions=partitions)
+            job.add_round(rows=2000, keys=3000)
+            job.finish()
+            deletes = self.check(job)
+        self.assertGreater(deletes, 0)
+
     def test_a_single_key_is_asked_for(self):
         job = self.job()
         for _ in range(3):

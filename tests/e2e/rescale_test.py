@@ -276,6 +276,22 @@ class Rescale(Jobs):
         self.assertTrue(self.queried() == self.expected())
         self.assertTrue(self.result(repeats=True) == self.expected())
 
+    def test_the_change_is_committed_at_once_however_seldom_barriers_are(self):
+        self.append(1000)
+        self.job()
+        self.run_all()
+        for partitions, every in ((4, "1h"), (3, "auto")):
+            self.job(partitions=partitions, follow="true", every=every)
+            there = len(self.manifests())
+            process = self.start()
+            self.wait_for(lambda: len(self.manifests()) > there)
+            process.kill()
+            process.wait()
+        self.job(partitions=3)
+        lines, _ = self.run_all()
+        self.assertNotIn("rescaled", [line["event"] for line in lines])
+        self.check()
+
     def test_the_last_number_stays_when_nothing_new_comes(self):
         self.append(3000)
         self.job()

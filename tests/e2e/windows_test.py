@@ -205,10 +205,17 @@ class Windows(Case):
                 self.assertEqual(self.results(self.lines(f"out{number}")), wanted)
 
     def test_open_windows_wait_for_the_next_run(self):
+        self.check_runs((2, 2, 2))
+
+    def test_open_windows_wait_also_for_another_number_of_partitions(self):
+        self.check_runs((2, 4, 3))
+
+    def check_runs(self, partitions):
+        """A third of the rows a run."""
         rows = drawn(4, 6000)
-        self.configure()
         closed = {}
         for part in range(3):
+            self.configure(partitions=partitions[part])
             self.write("a", rows[part * 2000:(part + 1) * 2000])
             self.run_job()
             so_far = rows[:(part + 1) * 2000]

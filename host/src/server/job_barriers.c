@@ -94,7 +94,7 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
         job->config->every_kind == CSTI_EVERY_ROWS && readers->all_at_cut && readers->all_passed;
 
     if (is_to_be_settled(job, stats) && job->barriers_count == 0 &&
-        job->config->every_kind == CSTI_EVERY_TIME)
+        job->config->every_kind != CSTI_EVERY_ROWS)
         return true;
     // Windows are closed without rows, too.
     if (csti_job_changes(job) == job->changes_at_barrier &&

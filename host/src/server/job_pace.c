@@ -40,12 +40,14 @@ void csti_job_pace_begin(csti_job *job) {
     const uint32_t cpus = job->topology.cpus_count > 0 ? job->topology.cpus_count : 1;
     const uint64_t all_ns = job->started_ns - job->began_ns;
     const uint64_t restore_ns = job->recovery.restore_ns;
+    // The next start has this number of partitions already.
+    const uint64_t others_ns = restore_ns + job->rescaled.ns;
     const csti_pace_start start = {
         .target_ns = job->config->recovery_target_us * 1000,
         .threads = cpus < job->workers_count ? cpus : job->workers_count,
         .record_bytes =
             RECORD_HEAD_BYTES + job->shape.table.key_bytes + job->shape.program.value_bytes,
-        .begin_ns = all_ns > restore_ns ? all_ns - restore_ns : 0,
+        .begin_ns = all_ns > others_ns ? all_ns - others_ns : 0,
         .restore_ns = restore_ns,
         .now_ns = job->started_ns,
     };
