@@ -61,6 +61,19 @@ SEVERAL = head(
              1699999999000000, False],
             ["generator-0", "{\"row\":5000000}", None, True]])
 
+# Three partitions that were two: each on a full of its own, under the checkpoint that they come from,
+# with epochs above all that the two had.
+RESCALED = head(
+    id=22, base_id=21, tenure=5, sink="file:out",
+    names=[delta(21, 5, "00000000000000e5"), delta(22, 5)],
+    owners=[["00000000000000a1", 5]], watermark_us=1700000000000000,
+    partitions=[
+        [1365, 0, 1, 0, 700, [0, 3, 31, 34816, "0000000a"], [1, 1, 1, 512, "0000000b"]],
+        [1365, 0, 1, 0, 600, [0, 3, 31, 34752, "0000000c"], [1, 1, 1, 256, "0000000d"]],
+        [1366, 0, 1, 0, 0, [0, 3, 31, 33024, "0000000e"], [1, 1, 1, 768, "0000000f"]]],
+    splits=[["generator-0", "{\"row\":700,\"stripes\":2}", 1700000000000000, False],
+            ["generator-1", "{\"row\":600,\"stripes\":2}", 1700000000000000, False]])
+
 
 def text(manifest):
     def dump(value):
@@ -75,6 +88,9 @@ def text(manifest):
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
+GOLDEN = (("minimal", MINIMAL), ("several", SEVERAL), ("rescaled", RESCALED))
+
+
 def main():
     check = sys.argv[1:] == ["--check"]
     if check:
@@ -82,7 +98,7 @@ def main():
         with open(SCHEMA, encoding="utf-8") as file:
             schema = json.load(file)
         jsonschema.Draft202012Validator.check_schema(schema)
-    for name, manifest in (("minimal", MINIMAL), ("several", SEVERAL)):
+    for name, manifest in GOLDEN:
         place = os.path.join(HERE, name + ".json")
         if not check:
             with open(place, "w", encoding="utf-8") as file:
@@ -95,7 +111,7 @@ def main():
         broken = manifest | {"unknown": 1}
         if jsonschema.Draft202012Validator(schema).is_valid(broken):
             sys.exit("make_manifests: the schema takes unknown fields")
-    print("make_manifests: 2 manifests " + ("are right" if check else "written"))
+    print(f"make_manifests: {len(GOLDEN)} manifests " + ("are right" if check else "written"))
 
 
 main()

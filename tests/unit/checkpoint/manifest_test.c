@@ -30,6 +30,7 @@ static void golden_is_read_and_written(const char *name) {
 TEST(the_golden_manifests_are_read_and_written_to_the_same_bytes) {
     golden_is_read_and_written("minimal");
     golden_is_read_and_written("several");
+    golden_is_read_and_written("rescaled");
 }
 
 TEST(the_golden_manifest_of_several_partitions_means_what_it_says) {
