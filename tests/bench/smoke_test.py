@@ -257,6 +257,16 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(flight["rows_per_s_in_flight"] / flight["rows_per_s_without"] /
                                flight["rate_share"], 1, delta=0.01)
 
+    def test_producers_that_wait_share_a_sync(self):
+        found = small("wal")
+        answers = [line for line in found if line["bench"] == "wal.answer"]
+        self.assertEqual([line["params"]["producers"] for line in answers], [1, 8, 64, 512])
+        self.assertEqual({line.get("peer") for line in answers}, {"fio" if PEERS else None})
+        for line in (line for line in found if line["bench"] == "wal.groups"):
+            self.assertGreater(line["answers"], 0)
+            self.assertAlmostEqual(line["answers"] / line["syncs"] / line["answers_a_sync"], 1,
+                                   delta=0.01)
+
     def test_people_get_a_table_and_no_json(self):
         out, _ = run("state.get", "--entries", "1K")
         self.assertIn("state.get", out)

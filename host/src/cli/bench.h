@@ -56,6 +56,7 @@ typedef struct bench {
     double ticks_per_ns;
     double clock_ghz;                // measured, of this core; 0 where it can't be
     char folder[BENCH_FOLDER_BYTES]; // for peers and segments that need files; gone at the end
+    char folder_on_disk[BENCH_FOLDER_BYTES]; // of those who measure a disk; gone at the end
     size_t lines_count;
 } bench;
 
@@ -171,6 +172,7 @@ cst_code bench_parse(bench *b, cst_err *err);
 cst_code bench_job(bench *b, cst_err *err);
 cst_code bench_checkpoint_cost(bench *b, cst_err *err);
 cst_code bench_window(bench *b, cst_err *err);
+cst_code bench_wal(bench *b, cst_err *err);
 cst_code bench_rtl(bench *b, cst_err *err);
 cst_code bench_card(bench *b, cst_err *err); // of bench_rtl: CST_UNSUPPORTED without the card
 

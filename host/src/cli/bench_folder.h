@@ -16,6 +16,9 @@
 enum { BENCH_FOLDER_BYTES = 64 };
 
 CST_CHECK_RESULT cst_code bench_folder_open(char path_out[BENCH_FOLDER_BYTES], cst_err *err);
+// One more, on a disk, for what is measured with it: in TMPDIR, or /var/tmp. It goes with the
+// other.
+CST_CHECK_RESULT cst_code bench_folder_disk(char path_out[BENCH_FOLDER_BYTES], cst_err *err);
 void bench_folder_close(void);
 
 #endif

@@ -22,7 +22,7 @@
 enum {
     NUMBER_DIGITS = 20,
     NAME_LENGTH = 2 * NUMBER_DIGITS + 1 + 4,
-    PREPARE_BYTES = 1 << 20, // what a killed owner leaves unused at most
+    PREPARE_SHARE = 8, // of a file: what a killed owner leaves unused at most
     PIECES_MAX = 4,
 };
 
@@ -220,7 +220,8 @@ void csti_wal_file_close(const csti_wal_folder *folder, csti_wal_file *file) {
 static void prepare(csti_wal_file *file, uint64_t bytes) {
     while (file->prepared_bytes < bytes && file->prepared_bytes < file->prepared_bytes_max) {
         const uint64_t left = file->prepared_bytes_max - file->prepared_bytes;
-        const uint64_t more = left < PREPARE_BYTES ? left : PREPARE_BYTES;
+        const uint64_t step = file->prepared_bytes_max / PREPARE_SHARE + 1;
+        const uint64_t more = left < step ? left : step;
 
         if (fallocate(file->fd, 0, (off_t)file->prepared_bytes, (off_t)more) == 0)
             file->prepared_bytes += more;

@@ -43,7 +43,7 @@ static void owner_run(const wal_folder *folder, board *shared, uint64_t tenure) 
     options.interval_ns = 0;
     if (csti_wal_open(&options, &wal, &report, NULL) != CST_OK) _exit(3); // an armed failure
     next = report.end;
-    CHECK(next >= atomic_load(&shared->answered));
+    if (atomic_load(&shared->tenure) == tenure) CHECK(next >= atomic_load(&shared->answered));
     for (int i = 0; i < RECORDS_MAX; i++) {
         uint8_t payload[64];
         const uint32_t bytes = wal_payload(next, payload);
@@ -193,7 +193,7 @@ TEST(a_stopped_owner_that_wakes_up_changes_nothing) {
             sleeper = owner_start(&folder, shared, tenure++, fault);
             CHECK_EQ(waitpid(sleeper, &status, WUNTRACED), sleeper);
             CHECK(WIFSTOPPED(status));
-            owner = owner_start(&folder, shared, tenure, i % 2 ? "wal_group:30:stop" : "");
+            owner = owner_start(&folder, shared, tenure, i % 2 ? "wal_group:5:stop" : "");
             CHECK_EQ(waitpid(owner, &status, WUNTRACED), owner);
             CHECK_EQ(kill(sleeper, SIGCONT), 0);
             CHECK_EQ(waitpid(sleeper, &status, 0), sleeper);
