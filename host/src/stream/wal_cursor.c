@@ -60,16 +60,12 @@ static cst_code header_read(csti_wal_cursor *cursor, csti_wal_name name, cst_err
     return CST_OK;
 }
 
-cst_code csti_wal_cursor_open(const csti_wal_folder *folder, csti_wal_name name,
+cst_code csti_wal_cursor_take(const csti_wal_folder *folder, csti_wal_name name, int fd,
                               csti_wal_cursor *out, cst_err *err) {
-    csti_wal_cursor cursor = {.folder = folder};
+    csti_wal_cursor cursor = {.folder = folder, .fd = fd};
     cst_code code;
 
     csti_wal_name_write(name, cursor.text);
-    cursor.fd = openat(folder->fd, cursor.text, O_RDONLY | O_CLOEXEC);
-    if (cursor.fd < 0 && errno == ENOENT)
-        return cst_fail(err, CST_WAL_GAP, "%s/%s is missing", folder->path, cursor.text);
-    if (cursor.fd < 0) return csti_wal_fail(folder, cursor.text, "opening it", errno, err);
     code = header_read(&cursor, name, err);
     if (code == CST_OK) {
         cursor.bytes = malloc(READ_BYTES);
@@ -82,6 +78,19 @@ cst_code csti_wal_cursor_open(const csti_wal_folder *folder, csti_wal_name name,
     }
     *out = cursor;
     return CST_OK;
+}
+
+cst_code csti_wal_cursor_open(const csti_wal_folder *folder, csti_wal_name name,
+                              csti_wal_cursor *out, cst_err *err) {
+    char text[CSTI_WAL_NAME_BYTES];
+    int fd;
+
+    csti_wal_name_write(name, text);
+    fd = openat(folder->fd, text, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return cst_fail(err, CST_WAL_GAP, "%s/%s is missing", folder->path, text);
+    if (fd < 0) return csti_wal_fail(folder, text, "opening it", errno, err);
+    return csti_wal_cursor_take(folder, name, fd, out, err);
 }
 
 void csti_wal_cursor_close(csti_wal_cursor *cursor) {

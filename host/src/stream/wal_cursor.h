@@ -34,6 +34,9 @@ typedef struct csti_wal_cursor {
 // Reads and checks the header. `folder` outlives the cursor.
 CST_CHECK_RESULT cst_code csti_wal_cursor_open(const csti_wal_folder *folder, csti_wal_name name,
                                                csti_wal_cursor *out, cst_err *err);
+// The same of an open file, which is the cursor's now, whatever comes.
+CST_CHECK_RESULT cst_code csti_wal_cursor_take(const csti_wal_folder *folder, csti_wal_name name,
+                                               int fd, csti_wal_cursor *out, cst_err *err);
 void csti_wal_cursor_close(csti_wal_cursor *cursor);
 // The next record; NOT_FOUND, without a text: no valid frame follows, see `why`. Marks are passed.
 CST_CHECK_RESULT cst_code csti_wal_cursor_next(csti_wal_cursor *cursor, csti_wal_record *out,

@@ -1,0 +1,90 @@
+// Files of the write-ahead log as another implementation made them: read by this and every later
+// version. What this one writes has the same bytes.
+#define _GNU_SOURCE 1 // nftw
+#include "unit/stream/wal_files.h"
+
+// A copy of the golden folder, to be opened: opening writes.
+static wal_folder golden_copy(const char *name) {
+    const wal_folder folder = wal_folder_make();
+    char from[WAL_PATH_BYTES];
+    const struct dirent *entry;
+    DIR *listed;
+
+    (void)snprintf(from, sizeof from, "%s/wal/%s", CST_VECTORS_DIR, name);
+    listed = opendir(from);
+    CHECK(listed);
+    while ((entry = readdir(listed)) != NULL) {
+        char to[WAL_PATH_BYTES];
+        static uint8_t bytes[1 << 16];
+        ssize_t count;
+        int fd;
+
+        if (entry->d_name[0] == '.') continue;
+        fd = openat(dirfd(listed), entry->d_name, O_RDONLY | O_CLOEXEC);
+        count = read(fd, bytes, sizeof bytes);
+        CHECK(count > 0 && count < (ssize_t)sizeof bytes);
+        CHECK_EQ(close(fd), 0);
+        (void)snprintf(to, sizeof to, "%s/%s", folder.path, entry->d_name);
+        fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        CHECK_EQ(write(fd, bytes, (size_t)count), count);
+        CHECK_EQ(close(fd), 0);
+    }
+    (void)closedir(listed);
+    return folder;
+}
+
+TEST(files_of_the_first_version_are_read) {
+    const wal_folder folder = golden_copy("log");
+    wal_seen seen = {0};
+    csti_wal_options options = wal_options_of(&folder, 3, 0, &seen);
+    csti_wal_report report;
+    csti_wal *wal = NULL;
+
+    options.job = "golden";
+    CHECK_OK(csti_wal_open(&options, &wal, &report, NULL));
+    CHECK_EQ(report.files, 3);
+    CHECK_EQ(report.strays, 0);
+    CHECK_EQ(seen.first, 0);
+    CHECK_EQ(seen.next, 19);
+    CHECK_EQ(report.rewritten, 2); // 17 and 18: the third of their group is torn
+    CHECK(report.cut_bytes > 0);
+    CHECK_TEXT(report.cut_file, "00000000000000000002-00000000000000000014.wal");
+    wal_put_all(wal, 19, 25);
+    wal_check_reads(wal, 0, 25);
+    csti_wal_close(wal);
+    wal_folder_remove(&folder);
+}
+
+TEST(a_file_of_the_next_version_is_refused) {
+    const wal_folder folder = golden_copy("newer");
+    csti_wal_options options = wal_options_of(&folder, 3, 0, NULL);
+    csti_wal *wal = NULL;
+
+    options.job = "golden";
+    CHECK_CODE(csti_wal_open(&options, &wal, NULL, NULL), CST_WAL_VERSION);
+    wal_folder_remove(&folder);
+}
+
+TEST(what_is_written_has_the_same_bytes) {
+    const wal_folder folder = golden_copy("log");
+    static wal_bytes golden, made;
+    csti_wal_header header = {.nonce = UINT64_C(0x1122334455667788),
+                              .schema = WAL_SCHEMA,
+                              .incarnation = 1,
+                              .tenure = 2,
+                              .base = 10,
+                              .follows_tenure = 1,
+                              .job = "golden"};
+
+    csti_wal_header_seal(&header);
+    bytes_begin(&made, 2, 10, 1, 0);
+    memcpy(made.bytes, &header, sizeof header);
+    made.seed = header.crc32c;
+    bytes_group(&made, 4);
+    bytes_get(&golden, &folder, 2, 10);
+    CHECK_EQ(golden.count, made.count);
+    CHECK_BYTES(golden.bytes, made.bytes, made.count);
+    wal_folder_remove(&folder);
+}
+
+TEST_MAIN
