@@ -267,6 +267,16 @@ class Bench(unittest.TestCase):
             self.assertAlmostEqual(line["answers"] / line["syncs"] / line["answers_a_sync"], 1,
                                    delta=0.01)
 
+    def test_windows_stand_beside_the_same_job_without(self):
+        found = small("window")
+        rate, = [line for line in found if line["bench"] == "window.rate"]
+        self.assertEqual(rate["peer"], "the same job without windows")
+        turns, = [line for line in found if line["bench"] == "window.turns"]
+        self.assertGreaterEqual(turns["checkpoints"], ROUNDS, turns)
+        close, = [line for line in found if line["bench"] == "window.close"]
+        self.assertGreaterEqual(close["steps"] * close["params"]["rows_a_step"],
+                                close["params"]["entries"], close)
+
     def test_people_get_a_table_and_no_json(self):
         out, _ = run("state.get", "--entries", "1K")
         self.assertIn("state.get", out)

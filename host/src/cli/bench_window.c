@@ -1,6 +1,7 @@
 // bench_window.c: windows beside the same job without, and what closing one holds up.
 //
 //   window.rate    ours: tumbling windows of 4 rows a key; peer: the plain aggregate, same rows
+//   window.turns   what of processors and lines those turns took, of both
 //   window.close   one window of all keys is closed, in steps between which a batch could go: its
 //                  first batch, which opens it, the longest step, the seal behind them, the release
 //                  that gives the table back
@@ -22,19 +23,52 @@ enum {
 
 // ---- A whole job --------------------------------------------------------------------------------
 
+typedef struct job_side {
+    bench_running *running;
+    bench_turns *turns;
+    bool warm;
+} job_side;
+
 static cst_code job_round(void *context, double *ns_per_row_out, cst_err *err) {
-    return bench_running_turn(context, true, NULL, ns_per_row_out, err);
+    job_side *side = context;
+    const cst_code code = bench_running_turn(side->running, true, side->warm ? side->turns : NULL,
+                                             ns_per_row_out, err);
+
+    side->warm = true;
+    return code;
+}
+
+static double cpu_per_row(const bench_turns *turns) {
+    const uint64_t rows = turns->rows[0] + turns->rows[1];
+
+    return rows > 0 ? (double)turns->cpu_ns / (double)rows : 0;
+}
+
+static void turns_print(bench *b, const bench_params *params, const bench_turns *windowed,
+                        const bench_turns *plain) {
+    char fields[300];
+
+    (void)snprintf(fields, sizeof fields,
+                   "\"rows\":%" PRIu64 ",\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
+                   ",\"cpu_ns_per_row\":%.4g,\"plain_cpu_ns_per_row\":%.4g,\"cpu_ratio\":%.4g",
+                   windowed->rows[0] + windowed->rows[1], windowed->checkpoints, windowed->folds,
+                   cpu_per_row(windowed), cpu_per_row(plain),
+                   cpu_per_row(plain) / cpu_per_row(windowed));
+    bench_numbers(b, "window.turns", params, "constellation", fields);
 }
 
 static cst_code measure_rate(bench *b, uint64_t entries, cst_err *err) {
     static bench_running windowed, plain;
+    static bench_turns windowed_turns, plain_turns;
+    job_side ours = {.running = &windowed, .turns = &windowed_turns};
+    job_side peer = {.running = &plain, .turns = &plain_turns};
     const uint64_t wanted = entries * ROWS_A_KEY;
     const uint64_t made = wanted < ROWS_MADE_MAX ? wanted : (uint64_t)ROWS_MADE_MAX;
     bench_params params = {0};
     const bench_what line = {.name = "window.rate", .params = &params};
     const bench_side sides[] = {
-        {BENCH_OURS, "constellation", job_round, &windowed},
-        {BENCH_PEER, "the same job without windows", job_round, &plain},
+        {BENCH_OURS, "constellation", job_round, &ours},
+        {BENCH_PEER, "the same job without windows", job_round, &peer},
     };
     bench_rows rows;
     cst_code code = bench_rows_make(&rows, b, "uniform", entries, made, err);
@@ -51,7 +85,10 @@ static cst_code measure_rate(bench *b, uint64_t entries, cst_err *err) {
     options.name = "windowed";
     options.tumbling_us = wanted; // a row a microsecond
     if (code == CST_OK) code = bench_running_open(&windowed, b, &options, err);
+    memset(&windowed_turns, 0, sizeof windowed_turns);
+    memset(&plain_turns, 0, sizeof plain_turns);
     if (code == CST_OK) code = bench_compare(b, &line, sides, 2, err);
+    if (code == CST_OK) turns_print(b, &params, &windowed_turns, &plain_turns);
     bench_running_close(&windowed);
     bench_running_close(&plain);
     bench_rows_free(&rows);

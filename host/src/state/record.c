@@ -80,13 +80,14 @@ bad:
     return CSTI_RECORD_BAD;
 }
 
-// Rows with the longest key, which inline segments are mostly full of: all of their heads but the
-// hash is one word. Stops at anything else.
-static size_t plain_rows_walk(const csti_record_shape *shape, const uint8_t *bytes, size_t count) {
+// Rows with the longest key, which inline segments are mostly full of, or tombstones that bring
+// such a row's value: all of their heads but the hash is one word. Stops at anything else.
+static size_t plain_rows_walk(const csti_record_shape *shape, uint32_t flag, const uint8_t *bytes,
+                              size_t count) {
     const size_t record_bytes = shape->record_bytes;
     const csti_record row = {.key_bytes = (uint16_t)shape->key_bytes,
                              .units = (uint16_t)(record_bytes / CSTI_LOG_UNIT),
-                             .value_flags = CSTI_RECORD_PRESENT | shape->value_bytes};
+                             .value_flags = flag | shape->value_bytes};
     const uint64_t want = csti_record_kind((const uint8_t *)&row);
     const size_t key_end = sizeof row + shape->key_bytes;
     const size_t value_offset = csti_record_value_offset(shape, row);
@@ -113,10 +114,14 @@ size_t csti_records_walk(const csti_record_shape *shape, const uint8_t *bytes, s
         csti_record head;
 
         if (shape->layout == CST_TABLE_INLINE) {
-            const size_t plain = plain_rows_walk(shape, bytes + used, count - used);
+            const size_t plain =
+                plain_rows_walk(shape, CSTI_RECORD_PRESENT, bytes + used, count - used);
+            const size_t closed = plain_rows_walk(shape, CSTI_RECORD_TOMBSTONE,
+                                                  bytes + used + plain, count - used - plain);
 
             counts->rows += plain / shape->record_bytes;
-            used += plain;
+            counts->tombstones += closed / shape->record_bytes;
+            used += plain + closed;
             if (used == count) break;
         }
         if (csti_record_check(shape, bytes + used, count - used, why_out) != CSTI_RECORD_GOOD)

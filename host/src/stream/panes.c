@@ -96,11 +96,13 @@ struct csti_panes {
     outbox_chunk *kept;                // empty: their pages are there
     uint32_t kept_count;
     uint64_t outbox_bytes; // of the open epoch and of cuts
-    // The processor's tables are unmapped by a thread of their own: it takes long.
-    csti_helper *closer; // NULL: in place
-    csti_helper_job closing;
-    pthread_mutex_t dead_lock; // of the next
+    // The processor's tables are mapped and unmapped by a thread of their own: it takes long.
+    csti_helper *helper; // NULL: in place
+    csti_helper_job chores;
+    pthread_mutex_t chores_lock; // of the next three
     pane *dead;
+    cst_device_table *spare; // for the next window, as large as the last one was
+    uint64_t spare_rows;     // 0: none is wanted
     pane_cut *cuts;
     pane_metrics metrics;
     _Atomic uint64_t lines_count;
@@ -168,19 +170,32 @@ static cst_code scratch_open(csti_panes *panes, cst_err *err) {
     return complete ? CST_OK : cst_fail(err, CST_NO_MEMORY, "windows of %zu rows", rows);
 }
 
+static cst_code table_open(const csti_panes *panes, bool large, uint64_t rows_hint,
+                           cst_device_table **out, cst_err *err) {
+    cst_table_options options = panes->options.table;
+    cst_code code;
+
+    options.background = large;
+    options.small_pages = !large;
+    options.rows_hint = rows_hint;
+    options.log_segment_bytes = large ? LOG_SEGMENT_BYTES : LOG_SEGMENT_BYTES_SMALL;
+    code = cst_device_table_open(panes->options.queue, &options, NULL, out, err);
+    if (code != CST_OK || cst_device_table_image(*out)) return code;
+    return cst_fail(err, CST_UNSUPPORTED, "windows on a device whose tables cannot be read");
+}
+
 static void pane_close(pane *closed) {
     cst_device_table_close(closed->table);
     free(closed);
 }
 
-static void dead_close(void *context) {
-    csti_panes *panes = context;
+static void dead_close(csti_panes *panes) {
     pane *dead;
 
-    (void)pthread_mutex_lock(&panes->dead_lock);
+    (void)pthread_mutex_lock(&panes->chores_lock);
     dead = panes->dead;
     panes->dead = NULL;
-    (void)pthread_mutex_unlock(&panes->dead_lock);
+    (void)pthread_mutex_unlock(&panes->chores_lock);
     while (dead) {
         pane *next = dead->next;
 
@@ -189,29 +204,69 @@ static void dead_close(void *context) {
     }
 }
 
-static cst_code closer_open(csti_panes *panes, cst_err *err) {
+// Without it, for want of memory say, a window begins small and grows.
+static void spare_open(csti_panes *panes) {
+    cst_device_table *spare = NULL;
+    uint64_t rows;
+
+    (void)pthread_mutex_lock(&panes->chores_lock);
+    rows = panes->spare ? 0 : panes->spare_rows;
+    (void)pthread_mutex_unlock(&panes->chores_lock);
+    if (rows == 0 || table_open(panes, true, rows, &spare, NULL) != CST_OK) return;
+    (void)pthread_mutex_lock(&panes->chores_lock);
+    panes->spare = spare;
+    (void)pthread_mutex_unlock(&panes->chores_lock);
+}
+
+static void chores_do(void *context) {
+    dead_close(context);
+    spare_open(context);
+}
+
+static cst_device_table *spare_take(csti_panes *panes) {
+    cst_device_table *spare;
+
+    (void)pthread_mutex_lock(&panes->chores_lock);
+    spare = panes->spare;
+    panes->spare = NULL;
+    (void)pthread_mutex_unlock(&panes->chores_lock);
+    if (spare) csti_helper_wake(&panes->chores);
+    return spare;
+}
+
+// Windows are about as large as the one before.
+static void spare_want(csti_panes *panes, uint64_t rows) {
+    if (!panes->helper) return;
+    (void)pthread_mutex_lock(&panes->chores_lock);
+    panes->spare_rows = rows;
+    (void)pthread_mutex_unlock(&panes->chores_lock);
+    csti_helper_wake(&panes->chores);
+}
+
+static cst_code helper_open(csti_panes *panes, cst_err *err) {
     const char *uri = cst_device_uri(cst_queue_device(panes->options.queue));
     cst_code code;
 
     if (strncmp(uri, "cpu:", 4) != 0) return CST_OK;
-    code = csti_helper_open(&panes->closer, err);
+    code = csti_helper_open(&panes->helper, err);
     if (code != CST_OK) return code;
-    panes->closing = (csti_helper_job){.prepare = dead_close, .context = panes};
-    csti_helper_register(panes->closer, &panes->closing);
+    panes->spare_rows = 1;
+    panes->chores = (csti_helper_job){.prepare = chores_do, .context = panes};
+    csti_helper_register(panes->helper, &panes->chores);
     return CST_OK;
 }
 
 // Nothing needs it any more.
 static void pane_give(csti_panes *panes, pane *closed) {
-    if (!panes->closer) {
+    if (!panes->helper) {
         pane_close(closed);
         return;
     }
-    (void)pthread_mutex_lock(&panes->dead_lock);
+    (void)pthread_mutex_lock(&panes->chores_lock);
     closed->next = panes->dead;
     panes->dead = closed;
-    (void)pthread_mutex_unlock(&panes->dead_lock);
-    csti_helper_wake(&panes->closing);
+    (void)pthread_mutex_unlock(&panes->chores_lock);
+    csti_helper_wake(&panes->chores);
 }
 
 static void chunks_free(csti_panes *panes, outbox_chunk *first) {
@@ -257,7 +312,7 @@ cst_code csti_panes_open(const csti_panes_options *options, csti_panes **out, cs
     panes->shape = *options->shape;
     panes->options.shape = NULL; // it is copied
     panes->closed_us = options->watermark_us;
-    (void)pthread_mutex_init(&panes->dead_lock, NULL); // cannot fail without attributes
+    (void)pthread_mutex_init(&panes->chores_lock, NULL); // cannot fail without attributes
     table = &panes->options.table;
     table->rows_hint = 0;
     panes->record_bytes =
@@ -265,7 +320,7 @@ cst_code csti_panes_open(const csti_panes_options *options, csti_panes **out, cs
     panes->value_offset = (uint32_t)sizeof(csti_record) + ((table->key_bytes + 7) & ~7u);
     code = metrics_open(panes, err);
     if (code == CST_OK) code = scratch_open(panes, err);
-    if (code == CST_OK) code = closer_open(panes, err);
+    if (code == CST_OK) code = helper_open(panes, err);
     if (code != CST_OK) {
         csti_panes_close(panes);
         return code;
@@ -286,9 +341,10 @@ void csti_panes_close(csti_panes *panes) {
 
     if (!panes) return;
     scratch = &panes->scratch;
-    if (panes->closer) csti_helper_unregister(&panes->closing);
-    csti_helper_close(panes->closer);
+    if (panes->helper) csti_helper_unregister(&panes->chores);
+    csti_helper_close(panes->helper);
     dead_close(panes);
+    cst_device_table_close(panes->spare);
     for (uint32_t i = 0; i < panes->count; i++) pane_close(panes->list[i]);
     for (pane *next = panes->gone; next;) {
         pane *gone = next;
@@ -304,7 +360,7 @@ void csti_panes_close(csti_panes *panes) {
     }
     chunks_free(panes, panes->chunks);
     while (panes->kept) free(chunk_take(panes));
-    (void)pthread_mutex_destroy(&panes->dead_lock);
+    (void)pthread_mutex_destroy(&panes->chores_lock);
     for (uint32_t s = 0; s < CSTI_BLOCK_SOURCES_MAX; s++) {
         free(scratch->values[s]);
         free(scratch->validity[s]);
@@ -340,21 +396,9 @@ static uint32_t place_of(const csti_panes *panes, int64_t start_us) {
     return from;
 }
 
-static cst_code table_open(const csti_panes *panes, cst_device_table **out, cst_err *err) {
-    cst_table_options options = panes->options.table;
-    cst_code code;
-
-    options.background = panes->count < PANES_FEW;
-    options.small_pages = !options.background;
-    options.log_segment_bytes = options.background ? LOG_SEGMENT_BYTES : LOG_SEGMENT_BYTES_SMALL;
-    code = cst_device_table_open(panes->options.queue, &options, NULL, out, err);
-    if (code != CST_OK || cst_device_table_image(*out)) return code;
-    return cst_fail(err, CST_UNSUPPORTED, "windows on a device whose tables cannot be read");
-}
-
 static cst_code pane_open(csti_panes *panes, int64_t start_us, uint32_t at, cst_err *err) {
     pane *opened;
-    cst_code code;
+    cst_code code = CST_OK;
 
     if (panes->count == CSTI_PANES_MAX)
         return cst_fail(err, CST_LIMIT,
@@ -366,7 +410,8 @@ static cst_code pane_open(csti_panes *panes, int64_t start_us, uint32_t at, cst_
     opened = calloc(1, sizeof *opened);
     if (!opened) return cst_fail(err, CST_NO_MEMORY, "a window");
     opened->start_us = start_us;
-    code = table_open(panes, &opened->table, err);
+    if (panes->count < PANES_FEW) opened->table = spare_take(panes);
+    if (!opened->table) code = table_open(panes, panes->count < PANES_FEW, 0, &opened->table, err);
     if (code != CST_OK) {
         pane_close(opened);
         return code;
@@ -399,15 +444,15 @@ static cst_code pane_find(csti_panes *panes, int64_t start_us, pane **out, cst_e
 
 // ---- The outbox ---------------------------------------------------------------------------------
 
-static cst_code outbox_put(csti_panes *panes, uint32_t flags, const cst_row_ref *row,
-                           cst_err *err) {
+// Room for one record, its head written.
+static cst_code outbox_take(csti_panes *panes, uint32_t flags, const cst_row_ref *row,
+                            uint8_t **out, cst_err *err) {
     const uint32_t bytes = panes->record_bytes;
     outbox_chunk *chunk = panes->last_chunk;
     const csti_record head = {.hash = row->hash,
                               .key_bytes = (uint16_t)row->key_bytes,
                               .units = (uint16_t)(bytes / CSTI_LOG_UNIT),
                               .value_flags = flags | row->value_bytes};
-    uint8_t *to;
 
     if (!chunk || chunk->used + bytes > CHUNK_BYTES) {
         chunk = chunk_take(panes);
@@ -419,17 +464,46 @@ static cst_code outbox_put(csti_panes *panes, uint32_t flags, const cst_row_ref 
         panes->last_chunk = chunk;
         panes->outbox_bytes += CHUNK_BYTES;
     }
-    to = chunk->bytes + chunk->used;
-    memset(to, 0, bytes);
-    memcpy(to, &head, sizeof head);
-    memcpy(to + sizeof head, row->key, row->key_bytes);
-    memcpy(to + panes->value_offset, row->value, row->value_bytes);
+    *out = chunk->bytes + chunk->used;
+    memcpy(*out, &head, sizeof head);
     chunk->used += bytes;
+    return CST_OK;
+}
+
+static void lines_count(csti_panes *panes, uint32_t count) {
     // Relaxed: a number that is looked at.
     atomic_store_explicit(&panes->lines_count,
-                          atomic_load_explicit(&panes->lines_count, memory_order_relaxed) + 1,
+                          atomic_load_explicit(&panes->lines_count, memory_order_relaxed) + count,
                           memory_order_relaxed);
-    csti_metric_add(panes->metrics.lines, 1);
+    csti_metric_add(panes->metrics.lines, count);
+}
+
+// Rows of a table: key and value stand in a slot as they stand in a record, with the same zeros.
+static cst_code outbox_put_slots(csti_panes *panes, const cst_row_ref *rows, uint32_t count,
+                                 cst_err *err) {
+    const size_t bytes = panes->record_bytes - sizeof(csti_record);
+
+    for (uint32_t r = 0; r < count; r++) {
+        uint8_t *to = NULL;
+        const cst_code code = outbox_take(panes, CSTI_RECORD_TOMBSTONE, &rows[r], &to, err);
+
+        if (code != CST_OK) return code;
+        assert(rows[r].value == rows[r].key + panes->value_offset - sizeof(csti_record));
+        memcpy(to + sizeof(csti_record), rows[r].key, bytes);
+    }
+    lines_count(panes, count);
+    return CST_OK;
+}
+
+static cst_code outbox_put_late(csti_panes *panes, const cst_row_ref *row, cst_err *err) {
+    uint8_t *to = NULL;
+    const cst_code code = outbox_take(panes, CSTI_RECORD_GAP, row, &to, err);
+
+    if (code != CST_OK) return code;
+    memset(to + sizeof(csti_record), 0, panes->record_bytes - sizeof(csti_record));
+    memcpy(to + sizeof(csti_record), row->key, row->key_bytes);
+    memcpy(to + panes->value_offset, row->value, row->value_bytes);
+    lines_count(panes, 1);
     return CST_OK;
 }
 
@@ -470,13 +544,13 @@ static cst_code late_row(csti_panes *panes, const cst_rows *rows, uint32_t row, 
         return CST_OK;
     code = csti_program_fold(program, rows, row, true, value);
     if (code != CST_OK) return cst_fail(err, code, "a late row");
-    return outbox_put(panes, CSTI_RECORD_GAP,
-                      &(cst_row_ref){.hash = rows->hashes[row],
-                                     .key = key.data,
-                                     .key_bytes = (uint32_t)key.count,
-                                     .value = value,
-                                     .value_bytes = program->value_bytes},
-                      err);
+    return outbox_put_late(panes,
+                           &(cst_row_ref){.hash = rows->hashes[row],
+                                          .key = key.data,
+                                          .key_bytes = (uint32_t)key.count,
+                                          .value = value,
+                                          .value_bytes = program->value_bytes},
+                           err);
 }
 
 // Each row's slot, and how many rows each has.
@@ -685,7 +759,10 @@ static void gone_sweep(csti_panes *panes) {
 
 static void oldest_end(csti_panes *panes) {
     pane *oldest = panes->list[0];
+    cst_table_stats stats;
 
+    cst_table_stats_read(cst_device_table_view(oldest->table), &stats);
+    spare_want(panes, panes->count <= PANES_FEW ? stats.rows_count : 0);
     // What is in its log of this epoch is in the outbox now, but for keys that were deleted.
     if (!panes->shape.ops) oldest->touched = false;
     oldest->next = panes->gone;
@@ -709,8 +786,7 @@ cst_code csti_panes_close_some(csti_panes *panes, uint32_t rows_count, cst_err *
                                        SCAN_ROWS, &count);
 
         if (code != CST_OK) return cst_fail(err, code, "closing a window");
-        for (uint32_t r = 0; r < count && code == CST_OK; r++)
-            code = outbox_put(panes, CSTI_RECORD_TOMBSTONE, &rows[r], err);
+        code = outbox_put_slots(panes, rows, count, err);
         if (code != CST_OK) return code;
         if (count == 0) oldest_end(panes);
         done += count + 1;
