@@ -51,6 +51,12 @@ def inline(key, value):
     return (head + key.ljust(KEY_BYTES, b"\0") + (value or b"")).ljust(RECORD_BYTES, b"\0")
 
 
+def beside_state(flag, key, value):
+    """A tombstone that brings its row's last value, or a row that was set aside."""
+    head = struct.pack("<QHHI", hash_of(key), len(key), RECORD_BYTES // 32, len(value) | flag)
+    return (head + key.ljust(KEY_BYTES, b"\0") + value).ljust(RECORD_BYTES, b"\0")
+
+
 def wide(key, value, spare=0):
     flag = TOMBSTONE if value is None else ROW
     size = len(pad(bytes(16) + pad(key, 8) + (value or b""), 32)) + spare
@@ -149,7 +155,13 @@ def segments():
     three, _ = segment(ORDERED, (1, 3), (0, 0), two_sum,
                        [ordered([inline(k, v) for k, v in first.items()]),
                         ordered([wide(k, v) for k, v in wides.items()])])
-    return {"full_unordered.txt": one, "delta.txt": two, "full_ordered.txt": three}
+    # Of a windowed job: rows of windows that were closed, and late ones.
+    log = [inline(*number(key, 1)) for key in range(1200, 1210)]
+    log += [beside_state(TOMBSTONE, *number(key, 8)) for key in range(1201, 1231)]
+    log += [beside_state(GAP, *number(key, 9)) for key in range(1205, 1212)]
+    four, _ = segment(DELTA, (4, 4), (3, two_sum), 0, [log, []])
+    return {"full_unordered.txt": one, "delta.txt": two, "full_ordered.txt": three,
+            "delta_windows.txt": four}
 
 
 def lines(data):

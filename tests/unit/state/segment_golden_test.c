@@ -1,5 +1,7 @@
 #include "unit/state/segments.h"
 
+#include "state/segment.h"
+
 #include <constellation/store.h>
 
 static uint8_t hex_digit(char digit) {
@@ -71,6 +73,59 @@ TEST(segments_of_the_first_version_are_read) {
     CHECK_EQ(summary.tombstones[0], 400);
     CHECK_EQ(summary.rows[1], 1);
     CHECK_EQ(summary.tombstones[1], 1);
+    chain_close(&chain);
+}
+
+TEST(closed_windows_leave_the_state_and_late_rows_never_enter_it) {
+    golden_chain chain = chain_open();
+    bytes_sink bytes = golden("delta_windows");
+    cst_segment *windows = open_or_die(&bytes);
+    cst_segment *const segments[] = {chain.segments[2], windows};
+    const cst_table_options options = {.layout = CST_TABLE_INLINE,
+                                       .key_bytes = 8,
+                                       .program = {.value_bytes = 16,
+                                                   .presence_offset = CST_NO_OFFSET,
+                                                   .time_offset = CST_NO_OFFSET},
+                                       .hash_key = TEST_HASH_KEY,
+                                       .budget_bytes = (uint64_t)16 << 20,
+                                       .numa_node = -1};
+    const cst_table_options wide = {.layout = CST_TABLE_WIDE,
+                                    .program = {.presence_offset = CST_NO_OFFSET,
+                                                .time_offset = CST_NO_OFFSET},
+                                    .hash_key = TEST_HASH_KEY,
+                                    .budget_bytes = (uint64_t)16 << 20,
+                                    .numa_node = -1};
+    cst_table *table = NULL, *other = NULL;
+    cst_segment_row rows[64];
+    cst_segment_cursor cursor = {0}, aside = {0};
+    cst_segment_summary summary;
+    cst_table_stats before, behind;
+    uint32_t count = 0;
+
+    CHECK_OK(cst_segment_verify(windows, &TEST_HASH_KEY, NULL));
+    cst_segment_summary_read(windows, &summary);
+    CHECK_EQ(summary.rows[0], 10);
+    CHECK_EQ(summary.tombstones[0], 30);
+    CHECK_OK(cst_segment_next(windows, &cursor, rows, 64, &count, NULL));
+    CHECK_EQ(count, 40);
+    CHECK(rows[10].tombstone);
+    CHECK_EQ(rows[10].row.value_bytes, 16);
+    CHECK_EQ(rows[10].row.value[0], 8);
+    CHECK_OK(csti_segment_next_aside(windows, &aside, rows, 64, &count, NULL));
+    CHECK_EQ(count, 7);
+    CHECK_EQ(rows[0].row.value[0], 9);
+    for (uint32_t segments_count = 1; segments_count <= 2; segments_count++) {
+        CHECK_OK(cst_table_open(&options, &table, NULL));
+        CHECK_OK(cst_table_open(&wide, &other, NULL));
+        CHECK_OK(cst_segment_restore(segments, segments_count, table, other, NULL, NULL, NULL));
+        cst_table_stats_read(table, segments_count == 1 ? &before : &behind);
+        cst_table_close(table);
+        cst_table_close(other);
+    }
+    // Keys 1150 to 1249 had rows: 1201 to 1230 are closed.
+    CHECK_EQ(behind.rows_count, before.rows_count - 30);
+    cst_segment_close(windows);
+    sink_free(&bytes);
     chain_close(&chain);
 }
 

@@ -98,6 +98,21 @@ static inline void inline_tombstone(bytes_sink *out, uint64_t key) {
                FLAG_TOMBSTONE);
 }
 
+// What windowed jobs write: a row's last value, and a row that is in no table.
+static inline void inline_last_value(bytes_sink *out, uint64_t key, uint64_t value) {
+    const uint64_t values[2] = {value, ~value};
+
+    record_add(out, cst_hash(&TEST_HASH_KEY, &key, 8), &key, 8, 8, values, TEST_VALUE_BYTES,
+               TEST_RECORD_BYTES, FLAG_TOMBSTONE);
+}
+
+static inline void inline_set_aside(bytes_sink *out, uint64_t key, uint64_t value) {
+    const uint64_t values[2] = {value, ~value};
+
+    record_add(out, cst_hash(&TEST_HASH_KEY, &key, 8), &key, 8, 8, values, TEST_VALUE_BYTES,
+               TEST_RECORD_BYTES, FLAG_GAP);
+}
+
 static inline void gap(bytes_sink *out, size_t record_bytes) {
     record_add(out, 0, NULL, 0, 0, NULL, 0, record_bytes, FLAG_GAP);
 }

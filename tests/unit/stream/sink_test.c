@@ -177,6 +177,49 @@ TEST(a_segment_without_records_gives_no_part) {
     fixture_end(&f);
 }
 
+TEST(a_windowed_jobs_lines_are_those_of_closed_windows) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+    const cst_segment_info info = test_info(CST_SEGMENT_DELTA, 12, 12);
+    bytes_sink records = {NULL, 0, 0, 0, 0};
+    char text[500];
+
+    inline_row(&records, __builtin_bswap64(1), 5);    // of a window that is open
+    inline_tombstone(&records, __builtin_bswap64(2)); // an operator deleted it
+    inline_last_value(&records, __builtin_bswap64(3), 7);
+    inline_set_aside(&records, __builtin_bswap64(4), 8);
+    (void)write_parts(&f.bytes, &info, &records, NULL);
+    f.segment = open_or_die(&f.bytes);
+    f.options.takes = CSTI_SINK_TAKES_CLOSED;
+    fixture_open(&f);
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
+    CHECK_TEXT(text, "{\"k\":3,\"a\":7,\"_op\":\"upsert\"}\n");
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL)); // the same bytes again
+    f.options.takes = CSTI_SINK_TAKES_ASIDE;
+    folder_remove(f.folder);
+    fixture_open(&f);
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    CHECK(file_read(f.folder, part_name, text, sizeof text) != SIZE_MAX);
+    CHECK_TEXT(text, "{\"k\":4,\"a\":8,\"_op\":\"upsert\"}\n");
+    sink_free(&records);
+    fixture_end(&f);
+}
+
+TEST(a_segment_without_closed_windows_gives_no_part) {
+    fixture f = fixture_make(CSTI_SINK_FILE);
+
+    f.options.takes = CSTI_SINK_TAKES_CLOSED;
+    fixture_open(&f);
+    f.segment = segment_make(&f.bytes, 12, 1, 3, 5); // rows, and a tombstone without a value
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    CHECK_EQ(files_count(f.folder), 0);
+    f.options.takes = CSTI_SINK_TAKES_ASIDE;
+    fixture_open(&f);
+    CHECK_OK(csti_sink_release(f.sink, 3, f.segment, NULL));
+    CHECK_EQ(files_count(f.folder), 0);
+    fixture_end(&f);
+}
+
 TEST(left_over_temporaries_go_at_open_and_nothing_else_does) {
     fixture f = fixture_make(CSTI_SINK_FILE);
     char text[64];
