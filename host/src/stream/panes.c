@@ -20,6 +20,8 @@ enum {
     PANES_FEW = 4, // so many get huge pages and a helper, the others are small
     LOG_SEGMENT_BYTES = 256 << 10,
     LOG_SEGMENT_BYTES_SMALL = 64 << 10,
+    LOG_SEGMENT_BYTES_MAX = 2 << 20,
+    LOG_SEGMENTS_CARD = 4096, // that a card's circuit has places for
 };
 _Static_assert((int)CSTI_PANES_MAX < (int)SLOT_LATE, "slots of a block are numbers of 16 bits");
 
@@ -179,6 +181,9 @@ static cst_code table_open(const csti_panes *panes, bool large, uint64_t rows_hi
     options.small_pages = !large;
     options.rows_hint = rows_hint;
     options.log_segment_bytes = large ? LOG_SEGMENT_BYTES : LOG_SEGMENT_BYTES_SMALL;
+    while (!panes->helper && options.log_segment_bytes < LOG_SEGMENT_BYTES_MAX &&
+           options.budget_bytes / options.log_segment_bytes >= LOG_SEGMENTS_CARD)
+        options.log_segment_bytes *= 2;
     code = cst_device_table_open(panes->options.queue, &options, NULL, out, err);
     if (code != CST_OK || cst_device_table_image(*out)) return code;
     return cst_fail(err, CST_UNSUPPORTED, "windows on a device whose tables cannot be read");
