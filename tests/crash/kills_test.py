@@ -325,7 +325,7 @@ def main():
     parser.add_argument("--points")
     options = parser.parse_args()
     # Those of the write-ahead log are passed with push sources only: unit.stream.wal_kill is there.
-    points = [name for name in fault_points(options.program) if not name.startswith("wal_")]
+    points = [name for name in fault_points(options.program) if not name.startswith(("wal_", "push_"))]
     tally = Tally()
     began = time.monotonic()
     print(f"kills: seed {options.seed}", flush=True)

@@ -104,6 +104,11 @@ extern "C" {
     X(WAL_VERSION, 161, "a write-ahead log of a newer version", "use a newer program")             \
     X(WAL_GAP, 162, "records of a write-ahead log are missing", "restore the files named")         \
     X(WAL_FULL, 163, "a write-ahead log's bound is used up", "wait for a checkpoint, or raise it") \
+    X(PRODUCER_EXPIRED, 170, "a producer that is not known has to begin at row 1",                 \
+      "begin at 1, under a new id if its rows were counted before")                                \
+    X(PRODUCER_GAP, 171, "a producer's row is not the one behind its last", "send from next on")   \
+    X(PRODUCER_REPLACED, 172, "a newer connection sends for this producer",                        \
+      "use one connection a producer")                                                             \
     X(INTERNAL, 99, "an invariant does not hold", "please report this")
 
 typedef enum cst_code {

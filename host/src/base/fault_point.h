@@ -64,7 +64,11 @@
     X(wal_group)        /* before a group is written */                                            \
     X(wal_group_middle) /* half of it is */                                                        \
     X(wal_written)      /* it is written, not synced */                                            \
-    X(wal_synced)       /* and nobody was told */
+    X(wal_synced)       /* and nobody was told */                                                  \
+    X(push_logged)      /* rows of producers are on their way to the log */                        \
+    X(push_safe)        /* they are safe; nobody was asked whose job it is */                      \
+    X(push_checked)     /* it is ours; nobody was told of them */                                  \
+    X(push_answered)    /* they are acknowledged */
 
 typedef enum csti_fault_point {
 #define CSTI_FAULT_ENUM(name) CSTI_FAULT_##name,

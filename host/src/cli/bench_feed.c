@@ -218,7 +218,12 @@ static void source_close(csti_source *base) {
 }
 
 static const csti_source_ops feed_ops = {
-    source_close, split_open, split_close, split_next, split_offset, split_stats,
+    .close = source_close,
+    .split_open = split_open,
+    .split_close = split_close,
+    .split_next = split_next,
+    .split_offset = split_offset,
+    .split_stats = split_stats,
 };
 
 cst_code bench_feed_open(void *context, const csti_source_options *options, csti_source **out,

@@ -54,6 +54,18 @@ static void source_print(const csti_job_config *config) {
     if (source->kind == CSTI_SOURCE_FILE) {
         printf("source       %s %s%s\n", source->format == CSTI_FILE_CSV ? "CSV" : "NDJSON",
                source->path, source->follow ? ", and what is added to it" : "");
+    } else if (source->kind == CSTI_SOURCE_TCP) {
+        printf("source       tcp, on %s, in %u split%s\n", source->listen, source->stripes,
+               source->stripes == 1 ? "" : "s");
+        printf("             acknowledged rows are in %s, synced %s%s\n",
+               source->ack == CSTI_ACK_WAL ? "the write-ahead log" : "a checkpoint",
+               source->sync_us == 0 ? "always" : "every ",
+               source->sync_us == 0 ? ""
+                                    : csti_amount_write(source->sync_us, csti_duration_units,
+                                                        csti_duration_units_count)
+                                          .text);
+        puts("             rows of connections that begin without {\"producer\":\"ID\"} count at "
+             "least once");
     } else {
         printf("source       generator %s, ", source->generator);
         if (source->rows != 0)
@@ -116,8 +128,9 @@ static void shape_print_json(const char *path, const csti_job_config *config,
     fputs("{\"event\":\"good\",\"file\":", stdout);
     cli_json_text(stdout, path, strlen(path));
     text_print_json("job", config->name);
-    text_print_json("source", config->source.kind == CSTI_SOURCE_FILE ? config->source.path
-                                                                      : config->source.generator);
+    text_print_json("source", config->source.kind == CSTI_SOURCE_FILE  ? config->source.path
+                              : config->source.kind == CSTI_SOURCE_TCP ? config->source.listen
+                                                                       : config->source.generator);
     text_print_json("keeps", shape->identity.value);
     text_print_json("key_schema", shape->identity.key_schema);
     text_print_json("device", config->device);

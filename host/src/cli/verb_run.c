@@ -302,6 +302,22 @@ static void recovery_tell(run_progress *run, const csti_recovery_report *report)
     funlockfile(stdout);
 }
 
+// Before anything else is told: whoever started it waits for the port.
+static void on_listening(void *context, const char *address) {
+    const run_progress *run = context;
+
+    if (run->common->json) {
+        flockfile(stdout);
+        printf("{\"event\":\"listening\",\"address\":");
+        cli_json_text(stdout, address, strlen(address));
+        puts("}");
+        (void)fflush(stdout);
+        funlockfile(stdout);
+    } else if (!run->common->quiet) {
+        fprintf(stderr, "listening on %s\n", address);
+    }
+}
+
 // ---- The verb -----------------------------------------------------------------------------------
 
 typedef struct run_options {
@@ -342,6 +358,8 @@ static int job_try(const cli_common *common, const csti_job_config *config,
         .progress_us = progress.terminal && !common->json ? PROGRESS_TERMINAL_US : PROGRESS_US,
         .progress = on_progress,
         .progress_context = &progress,
+        .listening = on_listening,
+        .listening_context = &progress,
     };
     csti_job_result result = {0};
     cst_err err = {0};

@@ -248,6 +248,23 @@ static const char *kind_of(const section_reader *in) {
     return "";
 }
 
+// "file|tcp" as "\"file\" or \"tcp\"".
+static csti_label kinds_text(const char *kinds) {
+    csti_label label = {"\""};
+    size_t used = 1;
+
+    for (const char *at = kinds; *at && used + 8 < sizeof label.text; at++) {
+        if (*at != '|') {
+            label.text[used++] = *at;
+            continue;
+        }
+        memcpy(label.text + used, "\" or \"", 6);
+        used += 6;
+    }
+    label.text[used] = '"';
+    return label;
+}
+
 // Keys of another kind, keys that are missing, defaults.
 static cst_code section_finish(section_reader *in) {
     csti_problems *problems = &in->reader->config->problems;
@@ -258,17 +275,17 @@ static cst_code section_finish(section_reader *in) {
 
     for (size_t i = 0; i < csti_config_keys_count && code == CST_OK; i++) {
         const csti_config_key *key = &csti_config_keys[i];
-        const bool fits = !key->only || strcmp(key->only, kind) == 0;
+        const bool fits = !key->only || csti_choice_index(key->only, kind) >= 0;
 
         if (!key_is_of(key, in->section)) continue;
         if (in->seen[i] && !fits && *kind) {
             csti_problem_add(problems, in->reader->places[i],
-                             "%s belongs to kind = \"%s\", and this one is \"%s\"",
-                             csti_key_label(key).text, key->only, kind);
+                             "%s belongs to kind = %s, and this one is \"%s\"",
+                             csti_key_label(key).text, kinds_text(key->only).text, kind);
             in->reader->harmless_count++;
         } else if (!in->seen[i] && key->required && fits)
             csti_problem_add(problems, at, "%s is missing%s%s%s", csti_key_label(key).text,
-                             key->only ? ": kind = \"" : "", key->only ? key->only : "",
+                             key->only ? ": kind = \"" : "", key->only ? kind : "",
                              key->only ? "\" needs it" : "");
         else if (!in->seen[i])
             code = csti_config_default(in->reader, key, in->base, in->err);

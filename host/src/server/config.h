@@ -10,7 +10,7 @@
 //
 // Promises   unknown keys, wrong types, numbers out of range, columns that do not exist and
 //            settings that contradict are all found here, with line, column and the nearest right
-//            name. What this build cannot do (tcp, sessions, lmdb: in jobs) is refused by name.
+//            name. What this build cannot do (sessions, Kafka) is refused by name.
 // Thread     one.
 // Ring       2. Operators' libraries are opened, to ask for their columns.
 // Owner      all text lies in the config; csti_config_close frees it, also after an error. Relative

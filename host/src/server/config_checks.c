@@ -3,6 +3,7 @@
 #include "server/config_internal.h"
 #include "server/operator.h"
 #include "stream/published.h"
+#include "stream/tcp_server.h"
 
 #include <constellation/device.h>
 
@@ -127,6 +128,11 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
     config->splits_given = config->source.stripes > 0;
     if (!config->splits_given) config->source.stripes = config->partitions;
     config->source.batch_rows = config->batch_rows;
+    if (config->dir) {
+        code = csti_config_path(&config->arena, config->dir, "wal", &config->source.wal_folder,
+                                c->err);
+        if (code != CST_OK) return code;
+    }
     if (config->staged_bytes_max == 0)
         config->staged_bytes_max = config->budget_bytes / 4 < STAGED_BYTES_DEFAULT
                                        ? config->budget_bytes / 4
@@ -173,8 +179,20 @@ static void job_check(const checker *c) {
     }
 }
 
+static void listen_check(const checker *c) {
+    const csti_source_options *source = &c->config->source;
+    cst_err why = {.code = CST_OK};
+
+    if (source->kind == CSTI_SOURCE_TCP && source->listen &&
+        csti_tcp_address_check(source->listen, &why) != CST_OK)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "source", "listen"),
+                         "[source] listen: %s", why.text);
+}
+
 static void source_check(const checker *c) {
     static const char *const needing[] = {"watermark", "idle"};
+
+    listen_check(c);
 
     if (is_given(c, "source", "header") && c->config->source.kind == CSTI_SOURCE_FILE &&
         c->config->source.format == CSTI_FILE_NDJSON)

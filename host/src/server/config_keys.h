@@ -31,7 +31,8 @@
     X(KEYS, "a list of columns, as in [\"auction\", \"price desc\"]")                              \
     X(HOPPING, "a length and a hop, as in [\"1h\", \"1m\"]")                                       \
     X(EVERY, "a duration, a number of rows or \"auto\", as in \"1s\" or \"100_000 rows\"")         \
-    X(FOLD, "\"auto\" or a number of checkpoints")
+    X(FOLD, "\"auto\" or a number of checkpoints")                                                 \
+    X(SYNC, "\"always\", or a duration, as in \"10ms\"")
 
 typedef enum csti_key_kind {
 #define CSTI_KEY_KIND_ENUM(name, text) CSTI_KEY_##name,
@@ -59,7 +60,7 @@ typedef struct csti_config_key {
     uint64_t min, max;
     const char *choices;  // CHOICE: "csv|ndjson"
     const char *fallback; // the default, as in the file but without quotes; NULL: none
-    const char *only;     // the section's kind that it belongs to: "file"; NULL: every
+    const char *only;     // the section's kinds that it belongs to: "file|tcp"; NULL: every
     const char *about;
 } csti_config_key;
 

@@ -249,6 +249,17 @@ static cst_code hopping_read(const value_reader *value) {
     return CST_OK;
 }
 
+static cst_code sync_read(const value_reader *value) {
+    const uint64_t always = 0;
+
+    if (value->node->kind != CSTI_TOML_TEXT) return wrong_kind(value);
+    if (strcmp(value->node->text, "always") != 0)
+        return size_read(value, csti_duration_units, csti_duration_units_count,
+                         "us, ms, s, m, h or d");
+    memcpy(value->to, &always, sizeof always);
+    return CST_OK;
+}
+
 // ---- Texts --------------------------------------------------------------------------------------
 
 int csti_choice_index(const char *choices, const char *text) {
@@ -542,6 +553,8 @@ static cst_code value_read(const value_reader *value) {
         return every_read(value);
     case CSTI_KEY_FOLD:
         return fold_read(value);
+    case CSTI_KEY_SYNC:
+        return sync_read(value);
     }
     return cst_fail(value->err, CST_INTERNAL, "key kind %d", (int)value->key->kind);
 }

@@ -160,6 +160,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_readers_settle(job, err);
     if (code == CST_OK) code = splits_check(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
+    if (code == CST_OK) code = csti_job_source_begin(job, err);
     if (code == CST_OK) code = csti_job_channels_open(job, err);
     if (code == CST_OK) code = csti_job_report_workers(job, err);
     read_ns = csti_clock_now_ns(job->clock);
@@ -181,7 +182,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     // Release pairs with the acquire of the workers.
     atomic_store_explicit(&job->running, true, memory_order_release);
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
-    return CST_OK;
+    return csti_job_source_serve(job, err);
 }
 
 cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) {

@@ -68,6 +68,9 @@ typedef struct csti_job_options {
     cst_code (*source_open)(void *context, const csti_source_options *options, csti_source **out,
                             cst_err *err);
     void *source_context;
+    // Where producers find it, once it listens there; NULL: nobody asks.
+    void (*listening)(void *context, const char *address);
+    void *listening_context;
     csti_job_observer observer;
     bool takeover; // push a live owner aside
     bool accept_repeats;

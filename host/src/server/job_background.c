@@ -108,23 +108,32 @@ static void *uploader_main(void *context) {
 
 // ---- Chains that grow -------------------------------------------------------------------------
 
+// What is in a checkpoint need not be kept to be read again.
+static void source_tell(csti_job *job, const csti_manifest *manifest) {
+    for (uint32_t s = 0; s < manifest->splits_count; s++)
+        csti_source_committed(job->source, manifest->splits[s].split, manifest->splits[s].offset);
+    csti_source_truncate(job->source);
+}
+
 // Folds that do not keep up let chains grow, and with them what is stored and what a recovery
 // reads. Sources slow down the more the further folds are behind, long before anything has to be
 // refused: at twice what is allowed a reader rests twice as long as it works.
-static void chains_look(csti_job *job) {
+static void newest_look(csti_job *job) {
     double lag_max = 0, rest_percent;
     csti_manifest manifest = {.id = 0};
     csti_arena arena;
 
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
     // What cannot be read now is looked at behind the next commit.
-    if (csti_checkpointer_newest(job->checkpointer, &arena, &manifest, NULL) == CST_OK)
+    if (csti_checkpointer_newest(job->checkpointer, &arena, &manifest, NULL) == CST_OK) {
         for (uint32_t p = 0; p < manifest.partitions_count; p++) {
             const double lag = csti_fold_lag(&job->config->fold, &manifest.partitions[p]);
 
             if (lag > lag_max) lag_max = lag;
         }
-    if (manifest.id > 0) csti_job_pace_chains(job, &manifest);
+        source_tell(job, &manifest);
+        if (manifest.id > 0) csti_job_pace_chains(job, &manifest);
+    }
     csti_arena_release(&arena);
     rest_percent = lag_max > LAG_ALLOWED ? (lag_max - LAG_ALLOWED) * 50 : 0;
     if (rest_percent > REST_PERCENT_MAX) rest_percent = REST_PERCENT_MAX;
@@ -143,7 +152,7 @@ static void commit_seen(csti_job *job, uint64_t id) {
     atomic_store_explicit(&job->troubles_count, 0, memory_order_relaxed);
     // Release pairs with the acquire in `released`.
     atomic_fetch_add_explicit(&job->commits_count, 1, memory_order_release);
-    chains_look(job);
+    newest_look(job);
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
     csti_unpark(&job->compactor.parker);
 }

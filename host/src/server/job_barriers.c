@@ -102,6 +102,8 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
         return false;
     // Memory is short: what is sealed and committed can be freed.
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
+    if (none_under_way && csti_source_waits(job->source, csti_clock_now_ns(job->clock)))
+        return true;
     if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;
     if (job->config->every_kind == CSTI_EVERY_ROWS) return readers->all_at_cut;
     if (job->config->every_kind == CSTI_EVERY_AUTO) return csti_job_pace_is_due(job);

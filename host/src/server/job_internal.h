@@ -244,6 +244,9 @@ CST_CHECK_RESULT cst_code csti_job_rows_open(csti_job *job, cst_err *err);
 // As many readers as the splits of the checkpoint, which is recovered, ask for. SOURCE_CHANGED.
 CST_CHECK_RESULT cst_code csti_job_readers_settle(csti_job *job, cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_channels_open(csti_job *job, cst_err *err);
+// A source that rows are pushed to has what was pushed before; and then takes more.
+CST_CHECK_RESULT cst_code csti_job_source_begin(csti_job *job, cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_source_serve(csti_job *job, cst_err *err);
 // On the worker's own thread: table, restore, reader.
 CST_CHECK_RESULT cst_code csti_job_tasks_open(job_worker *worker, cst_err *err);
 void csti_job_tasks_close(job_worker *worker);

@@ -548,6 +548,54 @@ static const csti_manifest_split *split_before(const csti_job *job, const char *
     return NULL;
 }
 
+static const char *offset_of(void *context, const char *split) {
+    const csti_manifest_split *before = split_before(context, split);
+
+    return before ? before->offset : NULL;
+}
+
+static cst_code place_check(void *context, cst_err *err) {
+    return csti_job_place_check(context, err);
+}
+
+static void source_failed(void *context, cst_code code, const cst_err *err) {
+    csti_job_fail(context, code, err);
+}
+
+cst_code csti_job_source_begin(csti_job *job, cst_err *err) {
+    csti_source_life life = {
+        .job = job->config->name,
+        .tenure = job->tenure,
+        .patient = job->options.takeover,
+        .checkpoints_kept = job->config->keep,
+        .clock = job->clock,
+        .logger = job->options.logger,
+        .metrics = job->metrics,
+        .offset_of = offset_of,
+        .place_check = place_check,
+        .failed = source_failed,
+        .context = job,
+    };
+    csti_meta_view view;
+    csti_arena arena;
+    cst_code code;
+
+    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
+    code = csti_meta_read(job->meta, &arena, &view, err);
+    if (code == CST_OK) life.incarnation = view.incarnation;
+    csti_arena_release(&arena);
+    return code == CST_OK ? csti_source_begin(job->source, &life, err) : code;
+}
+
+cst_code csti_job_source_serve(csti_job *job, cst_err *err) {
+    const cst_code code = csti_source_serve(job->source, err);
+    const char *address = code == CST_OK ? csti_source_address(job->source) : NULL;
+
+    if (address && job->options.listening)
+        job->options.listening(job->options.listening_context, address);
+    return code;
+}
+
 static uint64_t rows_every(const csti_job *job) {
     const uint32_t splits_count = csti_source_splits_count(job->source);
     const uint64_t splits = splits_count ? splits_count : 1;

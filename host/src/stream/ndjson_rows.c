@@ -3,6 +3,7 @@
 #include "codec/types.h"
 #include "stream/json_text.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 enum { NO_COLUMN = -1 };
@@ -283,28 +284,34 @@ static const char *members_take(csti_ndjson_rows *json, csti_text *text, const c
     return NULL;
 }
 
+const char *csti_ndjson_object_take(csti_ndjson_rows *json, csti_text *text, const char *at,
+                                    csti_row_columns *out, uint32_t row, cst_err *err) {
+    uint32_t seen = 0;
+
+    assert(*at == '{');
+    at = csti_json_blank(at + 1);
+    if (*at == '}')
+        at++;
+    else
+        at = members_take(json, text, at, out, row, &seen, err);
+    if (at && seen != json->all_columns &&
+        missing_put(json, text, out, row, json->all_columns & ~seen, err) != CST_OK)
+        return NULL;
+    return at;
+}
+
 // One line; text->at moves behind it if it is right. *row_out: whether it holds a row.
 static cst_code line_take(csti_ndjson_rows *json, csti_text *text, csti_row_columns *out,
                           uint32_t row, bool *row_out, cst_err *err) {
     const char *at = csti_json_blank(text->at);
-    uint32_t seen = 0;
 
     *row_out = *at != '\n';
     if (*row_out) {
         if (*at != '{') return line_fail(text, at, "the line is no JSON object", err);
-        at = csti_json_blank(at + 1);
-        if (*at == '}')
-            at++;
-        else
-            at = members_take(json, text, at, out, row, &seen, err);
+        at = csti_ndjson_object_take(json, text, at, out, row, err);
         if (!at) return CST_SOURCE_RECORD;
         at = csti_json_blank(at);
         if (*at != '\n') return line_fail(text, at, "text behind the object", err);
-    }
-    if (*row_out && seen != json->all_columns) {
-        const cst_code code = missing_put(json, text, out, row, json->all_columns & ~seen, err);
-
-        if (code != CST_OK) return code;
     }
     text->at = at + 1;
     text->lines++;

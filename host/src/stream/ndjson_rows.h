@@ -53,4 +53,10 @@ CST_CHECK_RESULT cst_code csti_ndjson_rows_next(csti_ndjson_rows *json, csti_tex
                                                 csti_row_columns *out, uint32_t rows_max,
                                                 uint32_t *rows_out, cst_err *err);
 
+// A row's object alone, inside a line of something else: from its brace at `at` to behind its end.
+// NULL: text->bad and *err say why. text->at, where an error is that has no other place, and the
+// count of lines stay.
+const char *csti_ndjson_object_take(csti_ndjson_rows *json, csti_text *text, const char *at,
+                                    csti_row_columns *out, uint32_t row, cst_err *err);
+
 #endif

@@ -88,6 +88,12 @@ void csti_columns_reset(csti_row_columns *columns) {
     }
 }
 
+void csti_columns_row_undo(csti_row_columns *columns, uint32_t row) {
+    for (uint32_t c = 0; c < columns->schema->columns_count; c++)
+        if (columns->columns[c].validity)
+            columns->columns[c].validity[row / 8] |= (uint8_t)(1u << row % 8);
+}
+
 void csti_columns_batch(csti_row_columns *columns, uint32_t rows_count, cst_batch *out) {
     assert(rows_count <= columns->rows_max);
     for (uint32_t c = 0; c < columns->schema->columns_count; c++) {

@@ -51,6 +51,9 @@ void csti_columns_close(csti_row_columns *columns); // a zeroed one is allowed
 void csti_columns_reset(csti_row_columns *columns);
 void csti_columns_batch(csti_row_columns *columns, uint32_t rows_count, cst_batch *out);
 
+// The row was put, whole or in part, and does not count: another one takes its place.
+void csti_columns_row_undo(csti_row_columns *columns, uint32_t row);
+
 // Any type, from text as value_text.h reads it; a string's bytes are checked and copied.
 CST_CHECK_RESULT cst_code csti_columns_put_text(csti_column_rows *to, uint32_t row,
                                                 const char *text, size_t bytes, cst_err *err);

@@ -14,6 +14,8 @@ cst_code csti_source_open(const csti_source_options *options, csti_source **out,
         return csti_generator_source_open(&filled, out, err);
     case CSTI_SOURCE_FILE:
         return csti_file_source_open(&filled, out, err);
+    case CSTI_SOURCE_TCP:
+        return csti_tcp_source_open(&filled, out, err);
     }
     return cst_fail(err, CST_USAGE, "source: no kind %d", (int)filled.kind);
 }
@@ -70,6 +72,30 @@ cst_code csti_split_row_fail(csti_split *split, uint32_t row, cst_code code, cst
 
 const char *csti_split_offset(csti_split *split) {
     return split->source->ops->split_offset(split);
+}
+
+cst_code csti_source_begin(csti_source *source, const csti_source_life *life, cst_err *err) {
+    return source->ops->begin ? source->ops->begin(source, life, err) : CST_OK;
+}
+
+cst_code csti_source_serve(csti_source *source, cst_err *err) {
+    return source->ops->serve ? source->ops->serve(source, err) : CST_OK;
+}
+
+const char *csti_source_address(const csti_source *source) {
+    return source->ops->address ? source->ops->address(source) : NULL;
+}
+
+void csti_source_committed(csti_source *source, const char *split, const char *offset) {
+    if (source->ops->committed) source->ops->committed(source, split, offset);
+}
+
+void csti_source_truncate(csti_source *source) {
+    if (source->ops->truncate) source->ops->truncate(source);
+}
+
+bool csti_source_waits(const csti_source *source, uint64_t now_ns) {
+    return source->ops->waits && source->ops->waits(source, now_ns);
 }
 
 void csti_split_stats_read(const csti_split *split, csti_split_stats *out) {

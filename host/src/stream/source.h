@@ -9,6 +9,12 @@
 //   file        offset {"device":D,"inode":I,"byte":B,"head":H,"line":L}: identity and position.
 //               head: CRC32C of the file's first bytes (at most 4 KiB of what had been read);
 //               and "unended":1 where the last line is a row and has no line end yet
+//   tcp         offset {"wal":P,"row":N,"splits":S,"producers":"a=5 b=7"}: records of its log below
+//               P are done, and N rows of that one; the last row of each producer until there
+//
+// Rows that are pushed wait in a log of the source's own, which belongs to whoever owns the job:
+// begin, once it is claimed and before splits are opened; serve, once rows may flow; committed and
+// truncate, behind each checkpoint.
 //
 // Promises   a split opened at an offset gives the rows behind it, the same ones in the same order;
 //            batches may be cut elsewhere. Rows of a batch pass cst_batch_check.
@@ -22,6 +28,9 @@
 //            stands before the bad record.
 #ifndef CST_STREAM_SOURCE_H
 #define CST_STREAM_SOURCE_H
+
+#include "base/log.h"
+#include "base/metrics.h"
 
 #include <constellation/batch.h>
 #include <constellation/generator.h>
@@ -42,7 +51,13 @@ typedef struct csti_row_shape {
     char names[CST_COLUMNS_MAX][CSTI_COLUMN_NAME_BYTES];
 } csti_row_shape;
 
-typedef enum csti_source_kind { CSTI_SOURCE_GENERATOR, CSTI_SOURCE_FILE } csti_source_kind;
+typedef enum csti_source_kind {
+    CSTI_SOURCE_GENERATOR,
+    CSTI_SOURCE_FILE,
+    CSTI_SOURCE_TCP,
+} csti_source_kind;
+// What an acknowledged row has survived: it is in the write-ahead log, or in a checkpoint.
+typedef enum csti_push_ack { CSTI_ACK_WAL, CSTI_ACK_CHECKPOINT } csti_push_ack;
 typedef enum csti_file_format { CSTI_FILE_CSV, CSTI_FILE_NDJSON } csti_file_format;
 
 typedef struct csti_source_options {
@@ -59,11 +74,35 @@ typedef struct csti_source_options {
     bool until_end;       // followed no further than it is there; a line without LF stays unread
     csti_row_shape shape; // file; a generator brings its own
     uint32_t batch_rows;  // most rows of a batch; 0: CSTI_SOURCE_BATCH_ROWS
-    uint32_t stripes;     // generator: splits to make of it; at least 1
+    uint32_t stripes;     // generator, tcp: splits to make of it; at least 1
+    // tcp; shape, batch_rows and until_end as above (it does not listen then)
+    const char *listen;     // "127.0.0.1:7000"
+    const char *wal_folder; // made in a folder that is there
+    csti_push_ack ack;
+    uint64_t sync_us; // 0: each acknowledged row is synced first
+    uint32_t connections_max, producers_max;
+    uint64_t line_bytes_max, wal_bytes_max;
 } csti_source_options;
 
 typedef struct csti_source csti_source;
 typedef struct csti_split csti_split;
+
+// What a source that rows are pushed to has to know of the job that owns it. Borrowed until close.
+typedef struct csti_source_life {
+    const char *job;
+    uint64_t incarnation, tenure;
+    bool patient; // an owner that was pushed aside may still hold its address
+    uint32_t checkpoints_kept;
+    const csti_clock *clock;
+    const csti_logger *logger; // NULL: none
+    csti_metrics *metrics;
+    // Where the split goes on; NULL: from its beginning.
+    const char *(*offset_of)(void *context, const char *split);
+    // FENCED: the job has another owner. Any thread, as the one below.
+    cst_code (*place_check)(void *context, cst_err *err);
+    void (*failed)(void *context, cst_code code, const cst_err *err); // it takes no more rows
+    void *context;
+} csti_source_life;
 
 CST_CHECK_RESULT cst_code csti_source_open(const csti_source_options *options, csti_source **out,
                                            cst_err *err);
@@ -88,6 +127,19 @@ CST_CHECK_RESULT cst_code csti_split_row_fail(csti_split *split, uint32_t row, c
 // The offset behind the batch last handed out, as text; it holds until the split's next call. NULL:
 // no memory for it.
 const char *csti_split_offset(csti_split *split);
+
+// ---- Sources that rows are pushed to; the others have nothing to do here ------------------------
+
+CST_CHECK_RESULT cst_code csti_source_begin(csti_source *source, const csti_source_life *life,
+                                            cst_err *err);
+CST_CHECK_RESULT cst_code csti_source_serve(csti_source *source, cst_err *err);
+const char *csti_source_address(const csti_source *source); // where it listens; NULL: nowhere
+// A committed checkpoint has the split's rows up to the offset; and then, once a checkpoint, that
+// all its splits were told of. One thread.
+void csti_source_committed(csti_source *source, const char *split, const char *offset);
+void csti_source_truncate(csti_source *source);
+// Whether somebody waits for a checkpoint that nothing else brings. Any thread.
+bool csti_source_waits(const csti_source *source, uint64_t now_ns);
 
 typedef struct csti_split_stats {
     uint64_t rows, bytes;

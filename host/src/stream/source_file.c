@@ -326,7 +326,12 @@ static void source_close(csti_source *base) {
 }
 
 static const csti_source_ops file_ops = {
-    source_close, split_open, split_close, split_next, split_offset, split_stats,
+    .close = source_close,
+    .split_open = split_open,
+    .split_close = split_close,
+    .split_next = split_next,
+    .split_offset = split_offset,
+    .split_stats = split_stats,
 };
 
 static int names_compare(const void *a, const void *b) {

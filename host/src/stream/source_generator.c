@@ -221,7 +221,12 @@ static void source_close(csti_source *base) {
 }
 
 static const csti_source_ops generator_ops = {
-    source_close, split_open, split_close, split_next, split_offset, split_stats,
+    .close = source_close,
+    .split_open = split_open,
+    .split_close = split_close,
+    .split_next = split_next,
+    .split_offset = split_offset,
+    .split_stats = split_stats,
 };
 
 // The workload's own columns; opening it also checks the options.

@@ -1,6 +1,6 @@
 // source_kind.h: what a kind of source brings, for source.c and the kinds alone.
 //
-//   csti_source_open ──► csti_generator_source_open | csti_file_source_open
+//   csti_source_open ──► csti_generator_source_open | csti_file_source_open | csti_tcp_source_open
 //                                  └─ {csti_source, own fields}: ops, shape, names of the splits
 //
 // Thread     as in source.h: a source does not change once it is open.
@@ -20,6 +20,13 @@ typedef struct csti_source_ops {
                            cst_err *err);
     const char *(*split_offset)(csti_split *split);
     void (*split_stats)(const csti_split *split, csti_split_stats *out);
+    // What rows are pushed to; NULL where it has nothing to do: see source.h.
+    cst_code (*begin)(csti_source *source, const csti_source_life *life, cst_err *err);
+    cst_code (*serve)(csti_source *source, cst_err *err);
+    void (*committed)(csti_source *source, const char *split, const char *offset);
+    void (*truncate)(csti_source *source);
+    bool (*waits)(const csti_source *source, uint64_t now_ns);
+    const char *(*address)(const csti_source *source);
 } csti_source_ops;
 
 struct csti_source { // first in a kind's own struct
@@ -41,5 +48,7 @@ CST_CHECK_RESULT cst_code csti_generator_source_open(const csti_source_options *
                                                      csti_source **out, cst_err *err);
 CST_CHECK_RESULT cst_code csti_file_source_open(const csti_source_options *options,
                                                 csti_source **out, cst_err *err);
+CST_CHECK_RESULT cst_code csti_tcp_source_open(const csti_source_options *options,
+                                               csti_source **out, cst_err *err);
 
 #endif

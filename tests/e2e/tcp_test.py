@@ -1,0 +1,488 @@
+#!/usr/bin/env python3
+# usage: tests/e2e/tcp_test.py PROGRAM [Class[.case]]
+"""Rows over TCP: what producers are told, what counts, and what a kill -9 leaves."""
+
+import collections
+import glob
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = ""
+PATIENCE_S = 30
+DONE, FAILED, FENCED = 0, 1, 6
+
+JOB = """
+[job]
+name       = "pushed"
+partitions = 2
+dir        = "data"
+[source]
+kind    = "tcp"
+listen  = "127.0.0.1:{port}"
+columns = ["key u64", "amount i64", "mark nullable u32", "note nullable string"]
+{source}
+[key]
+columns = ["key"]
+[[aggregate]]
+as = "rows"
+op = "count"
+[[aggregate]]
+as = "sum"
+op = "sum"
+column = "amount"
+[[aggregate]]
+as = "marks"
+op = "count"
+column = "mark"
+[sink]
+kind = "file"
+path = "out"
+[state]
+budget = "128MiB"
+[checkpoint]
+every = "{every}"
+keep  = 2
+"""
+
+
+class Client:
+    """One connection, a line at a time."""
+
+    def __init__(self, address):
+        host, port = address.rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+        self.input = self.socket.makefile("rb")
+
+    def send(self, *lines):
+        for line in lines:
+            if not isinstance(line, (bytes, str)):
+                line = json.dumps(line)
+            self.socket.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
+
+    def read(self):
+        line = self.input.readline()
+        return json.loads(line) if line else None
+
+    def hello(self, producer):
+        self.send({"producer": producer})
+        return self.read()["next"]
+
+    def rows(self, first, count, key=1):
+        self.send(b"".join(b'{"seq":%d,"row":{"key":%d,"amount":%d}}\n' % (seq, key, seq)
+                           for seq in range(first, first + count)))
+
+    def until_ack(self, seq):
+        while True:
+            told = self.read()
+            if told is None or "ack" not in told:
+                raise AssertionError(f"{told} in place of an acknowledgement of {seq}")
+            if told["ack"] >= seq:
+                return
+
+    def close(self):
+        self.input.close()
+        self.socket.close()
+
+
+class Jobs(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="cst-tcp-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.processes = []
+        self.clients = []
+        self.addCleanup(self.end_all)
+
+    def end_all(self):
+        for client in self.clients:
+            client.close()
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
+
+    def job(self, source="", every="20ms", port=0, name="job.toml"):
+        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+            file.write(JOB.format(source=source, every=every, port=port))
+
+    def start(self, *options, name="job.toml"):
+        process = subprocess.Popen([PROGRAM, "run", name, "--json", *options], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.processes.append(process)
+        return process
+
+    def address(self, process):
+        for line in process.stdout:
+            told = json.loads(line)
+            if told["event"] == "listening":
+                return told["address"]
+        raise AssertionError(process.stderr.read().decode())
+
+    def serve(self, *options, name="job.toml"):
+        process = self.start(*options, name=name)
+        return process, self.address(process)
+
+    def client(self, address):
+        self.clients.append(Client(address))
+        return self.clients[-1]
+
+    def finish(self, process, status=DONE):
+        process.send_signal(signal.SIGTERM)
+        out, err = process.stdout.read(), process.stderr.read()
+        self.assertEqual(process.wait(PATIENCE_S), status, err)
+        return [json.loads(line) for line in out.splitlines()]
+
+    def catch_up(self):
+        process = self.start("--until-caught-up")
+        _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, DONE, err)
+
+    def results(self):
+        """{key: (rows, sum, marks)} of the sink."""
+        last = {}
+        for part in sorted(glob.glob(os.path.join(self.folder, "out", "*.ndjson"))):
+            with open(part, encoding="utf-8") as file:
+                for line in file:
+                    row = json.loads(line)
+                    last[row["key"]] = (row["rows"], row["sum"], row["marks"])
+        return last
+
+    def metric(self, lines, name):
+        values = [line["metrics"] for line in lines if line["event"] == "metrics"]
+        return values[-1].get(name)
+
+
+def total(count):
+    return count * (count + 1) // 2
+
+
+class Answers(Jobs):
+    def test_rows_are_acknowledged_and_count_once_however_often_they_come(self):
+        self.job()
+        process, address = self.serve()
+        client = self.client(address)
+        self.assertEqual(client.hello("a"), 1)
+        client.rows(1, 100)
+        client.until_ack(100)
+        client.rows(51, 100)  # half of them again
+        client.until_ack(150)
+        again = self.client(address)
+        self.assertEqual(again.hello("a"), 151)
+        self.assertEqual(again.read(), {"ack": 150})
+        lines = self.finish(process)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (150, total(150), 0)})
+        self.assertEqual(self.metric(lines, "constellation_push_repeated_rows_total"), 50)
+
+    def test_a_newer_connection_of_a_producer_closes_the_older(self):
+        self.job()
+        process, address = self.serve()
+        older, newer = self.client(address), self.client(address)
+        older.hello("a")
+        older.rows(1, 10)
+        older.until_ack(10)
+        self.assertEqual(newer.hello("a"), 11)
+        told = older.read()
+        self.assertEqual((told["error"], told["seq"]), ("CST_PRODUCER_REPLACED", 0))
+        self.assertIsNone(older.read())
+        newer.rows(11, 1)
+        newer.until_ack(11)
+        self.finish(process)
+
+    def test_without_an_id_rows_count_as_often_as_they_come(self):
+        self.job()
+        process, address = self.serve()
+        for _ in range(2):
+            client = self.client(address)
+            client.rows(1, 20)
+            client.until_ack(20)
+        self.finish(process)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (40, 2 * total(20), 0)})
+
+    def test_with_ack_checkpoint_an_answer_comes_behind_the_commit(self):
+        self.job('ack = "checkpoint"', every="100_000 rows")
+        process, address = self.serve()
+        client = self.client(address)
+        client.hello("a")
+        client.rows(1, 5)
+        client.until_ack(5)  # nobody sends more: the checkpoint comes all the same
+        self.assertEqual(self.results(), {1: (5, total(5), 0)})
+        process.kill()
+        process.wait()
+        for file in glob.glob(os.path.join(self.folder, "data/wal/*")):
+            os.unlink(file)  # the machine is lost, the store is not
+        process, address = self.serve()
+        client = self.client(address)
+        self.assertEqual(client.hello("a"), 6)
+        self.assertEqual(client.read(), {"ack": 5})
+        client.rows(1, 7)
+        client.until_ack(7)
+        self.finish(process)
+        self.assertEqual(self.results(), {1: (7, total(7), 0)})
+
+    def test_a_client_that_has_sent_all_may_end_its_side_and_is_answered(self):
+        self.job()
+        process, address = self.serve()
+        client = self.client(address)
+        client.hello("a")
+        client.rows(1, 30)
+        client.send(b'{"seq":31,"row":{"key":1,')  # half a line is none
+        client.socket.shutdown(socket.SHUT_WR)
+        client.until_ack(30)
+        self.assertIsNone(client.read())
+        self.finish(process)
+
+    def test_an_address_in_use_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            self.job(port=port)
+            process = self.start()
+            _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, FAILED)
+        self.assertIn(f"listening on 127.0.0.1:{port}: Address already in use", err.decode())
+
+
+BAD_LINES = [
+    (b'{"seq":4', "CST_SOURCE_RECORD", 4, "a comma or the object's end"),
+    (b"seq", "CST_SOURCE_RECORD", 0, "no JSON object"),
+    (b'{"seq":4,"row":{"key":1,"amount":1}} x', "CST_SOURCE_RECORD", 4, "text behind"),
+    (b'{"seq":4,"seq":4,"row":{"key":1,"amount":1}}', "CST_SOURCE_RECORD", 4, "seq stands there twice"),
+    (b'{"seq":4,"row":{"key":1,"key":1,"amount":1}}', "CST_SOURCE_RECORD", 4, "key stands there twice"),
+    (b'{"seq":4,"row":{"key":"x","amount":1}}', "CST_SOURCE_RECORD", 4, "column key"),
+    (b'{"seq":4,"row":{"key":-1,"amount":1}}', "CST_SOURCE_RECORD", 4, "column key"),
+    (b'{"seq":4,"row":{"key":18446744073709551616,"amount":1}}', "CST_SOURCE_RECORD", 4, "column key"),
+    (b'{"seq":4,"row":{"key":1}}', "CST_SOURCE_RECORD", 4, "column amount is missing"),
+    (b'{"seq":4,"row":{"key":1,"amount":1,"note":"\xff"}}', "CST_SOURCE_RECORD", 4, "column note"),
+    (b'{"seq":4,"row":[1]}', "CST_SOURCE_RECORD", 4, "row is an object"),
+    (b'{"row":{"key":1,"amount":1}}', "CST_SOURCE_RECORD", 0, "seq is missing"),
+    (b'{"seq":4}', "CST_SOURCE_RECORD", 4, "row is missing"),
+    (b'{"seq":9223372036854775808,"row":{"key":1,"amount":1}}', "CST_SOURCE_RECORD", 0, "whole number"),
+    (b'{"seq":4.0,"row":{"key":1,"amount":1}}', "CST_SOURCE_RECORD", 0, "whole number"),
+    (b'{"seq":4,"row":{"key":1,"amount":1},"more":1}', "CST_SOURCE_RECORD", 4, "was expected"),
+    (b'{"producer":"b"}', "CST_SOURCE_RECORD", 0, "first line"),
+    (b'{"seq":6,"row":{"key":1,"amount":1}}', "CST_PRODUCER_GAP", 6, "4 was expected"),
+    (b'{"seq":4,"row":{"key":1,"note":"' + b"x" * 2000 + b'"}}', "CST_LIMIT", 0, "1024 bytes"),
+]
+
+
+class BadInput(Jobs):
+    def test_bad_lines_are_answered_and_harm_nobody_else(self):
+        self.job('line_max = "1KiB"')
+        process, address = self.serve()
+        good = self.client(address)
+        good.hello("good")
+        for number, (line, code, seq, why) in enumerate(BAD_LINES):
+            with self.subTest(line=line[:60]):
+                client = self.client(address)
+                self.assertEqual(client.hello(f"bad-{number}"), 1)
+                client.rows(1, 3, key=2)
+                client.send(line + b"\n")
+                told = client.read()
+                if told == {"ack": 3}:
+                    told = client.read()
+                self.assertEqual((told["error"], told["seq"]), (code, seq), told)
+                self.assertIn(why, told["message"])
+                self.assertIsNone(client.read())
+                good.rows(number + 1, 1)
+                good.until_ack(number + 1)
+        lines = self.finish(process)
+        self.catch_up()
+        count = len(BAD_LINES)
+        self.assertEqual(self.results(), {1: (count, total(count), 0), 2: (3 * count, 6 * count, 0)})
+        codes = collections.Counter(code for _, code, _, _ in BAD_LINES)
+        for code, times in codes.items():
+            name = f'constellation_push_refusals_total{{code="{code}"}}'
+            self.assertEqual(self.metric(lines, name), times)
+
+    def test_first_lines_that_are_none_are_refused(self):
+        self.job()
+        process, address = self.serve()
+        for line in (b'{"producer":""}', b'{"producer":"a b"}', b'{"producer":7}',
+                     b'{"producer":"' + b"x" * 65 + b'"}', b'{"producer":"a","seq":1}'):
+            with self.subTest(line=line[:40]):
+                client = self.client(address)
+                client.send(line + b"\n")
+                self.assertEqual(client.read()["error"], "CST_SOURCE_RECORD")
+                self.assertIsNone(client.read())
+        client = self.client(address)
+        client.hello("new")
+        client.rows(7, 1)
+        self.assertEqual(client.read()["error"], "CST_PRODUCER_EXPIRED")
+        self.finish(process)
+
+    def test_a_refused_row_leaves_nothing_in_the_next_one(self):
+        self.job()
+        process, address = self.serve()
+        bad, good = self.client(address), self.client(address)
+        bad.hello("bad")
+        good.hello("good")
+        bad.send({"seq": 1, "row": {"key": 1, "mark": None, "amount": "x"}})
+        self.assertEqual(bad.read()["error"], "CST_SOURCE_RECORD")
+        good.send({"seq": 1, "row": {"key": 1, "amount": 1, "mark": 7}})
+        good.until_ack(1)
+        self.finish(process)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (1, 1, 1)})
+
+    def test_too_many_connections_and_resets_are_borne(self):
+        self.job("connections_max = 3")
+        process, address = self.serve()
+        clients = [self.client(address) for _ in range(3)]
+        clients[0].hello("a")
+        one_more = self.client(address)
+        self.assertEqual(one_more.read()["error"], "CST_LIMIT")
+        clients[1].send(b'{"seq":1,"row":{')
+        clients[1].socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        clients[1].close()  # in the middle of a line, with a reset
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:  # its place is free then
+            client = self.client(address)
+            client.send({"producer": "b"})
+            if "next" in (client.read() or {}):
+                break
+        clients[0].rows(1, 3)
+        clients[0].until_ack(3)
+        self.finish(process)
+
+    def test_a_forgotten_producer_is_told_so(self):
+        self.job("producers_max = 2")
+        process, address = self.serve()
+        for name in ("a", "b", "c"):
+            client = self.client(address)
+            self.assertEqual(client.hello(name), 1)
+            client.rows(1, 5)
+            client.until_ack(5)
+            client.close()
+            self.clients.remove(client)
+        process.kill()
+        process.wait()
+        process, address = self.serve()  # the log says who is forgotten
+        client = self.client(address)
+        self.assertEqual(client.hello("a"), 1)
+        client.rows(6, 1)
+        self.assertEqual(client.read()["error"], "CST_PRODUCER_EXPIRED")
+        held = [self.client(address) for _ in range(2)]
+        for client, name in zip(held, ("b", "c")):  # who was refused made nobody be forgotten
+            self.assertEqual(client.hello(name), 6)
+        client = self.client(address)
+        self.assertEqual(client.hello("d"), 1)
+        client.rows(1, 1)
+        self.assertEqual(client.read()["error"], "CST_LIMIT")
+        self.finish(process)
+
+
+class Kills(Jobs):
+    def test_producers_that_send_again_after_kills_count_once(self):
+        self.job()
+        wanted, acked = 3000, 0
+        for turn in range(4):
+            process, address = self.serve()
+            client = self.client(address)
+            first = client.hello("a")
+            self.assertGreater(first, acked)
+            count = min(900, wanted - first + 1)
+            client.rows(first, count)
+            ready = select.select([client.socket], [], [], 0.02 * turn)[0]
+            if ready:
+                acked = max(acked, client.read().get("ack", 0))
+            process.kill()
+            process.wait()
+        process, address = self.serve()
+        client = self.client(address)
+        first = client.hello("a")
+        self.assertGreater(first, acked)
+        client.rows(first, wanted - first + 1)
+        client.until_ack(wanted)
+        process.kill()
+        process.wait()
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (wanted, total(wanted), 0)})
+
+    def test_a_log_that_is_gone_is_an_error_where_rows_were_acknowledged_by_it(self):
+        self.job()
+        process, address = self.serve()
+        client = self.client(address)
+        client.hello("a")
+        client.rows(1, 10)
+        client.until_ack(10)
+        end = time.monotonic() + PATIENCE_S
+        while not self.results() and time.monotonic() < end:
+            time.sleep(0.005)
+        self.finish(process)
+        for file in glob.glob(os.path.join(self.folder, "data/wal/*")):
+            os.unlink(file)
+        process = self.start()
+        _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertNotEqual(process.returncode, DONE)
+        self.assertIn("CST_WAL_GAP", err.decode())
+
+    def test_a_stopped_owner_that_wakes_up_acknowledges_nothing(self):
+        self.job()
+        first, address = self.serve()
+        client = self.client(address)
+        client.hello("a")
+        client.rows(1, 10)
+        client.until_ack(10)
+        first.send_signal(signal.SIGSTOP)
+        client.rows(11, 10)
+        second, other = self.serve("--takeover")
+        mine = self.client(other)
+        self.assertEqual(mine.hello("a"), 11)
+        self.assertEqual(mine.read(), {"ack": 10})
+        first.send_signal(signal.SIGCONT)
+        told = client.read()
+        self.assertEqual(told["error"], "CST_FENCED")
+        self.assertEqual(first.wait(PATIENCE_S), FENCED)
+        mine.rows(11, 10)
+        mine.until_ack(20)
+        self.finish(second)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (20, total(20), 0)})
+
+
+class Example(Jobs):
+    def test_the_example_job_and_its_producer(self):
+        with open(os.path.join(ROOT, "examples/tcp.toml"), encoding="utf-8") as file:
+            text = file.read().replace("127.0.0.1:7000", "127.0.0.1:0")
+        with open(os.path.join(self.folder, "tcp.toml"), "w", encoding="utf-8") as file:
+            file.write(text)
+        rows = subprocess.run([PROGRAM, "generate", "bids", "--rows", "5000", "--format", "ndjson"],
+                              check=True, stdout=subprocess.PIPE).stdout
+        for _ in range(2):
+            process, address = self.serve(name="tcp.toml")
+            for _ in range(2):
+                subprocess.run([sys.executable, os.path.join(ROOT, "examples/producer.py"), address,
+                                "shop-1"], input=rows, check=True, timeout=PATIENCE_S)
+            process.kill()
+            process.wait()
+        process = self.start("--until-caught-up", name="tcp.toml")
+        process.communicate(timeout=PATIENCE_S)
+        wanted = {}
+        for row in map(json.loads, rows.splitlines()):
+            bids, highest = wanted.get(row["auction"], (0, 0))
+            wanted[row["auction"]] = (bids + 1, max(highest, row["price"]))
+        out = subprocess.run([PROGRAM, "query", "tcp.toml"], cwd=self.folder, check=True,
+                             stdout=subprocess.PIPE).stdout
+        got = {row["auction"]: (row["bids"], row["highest"])
+               for row in map(json.loads, out.splitlines())}
+        self.assertEqual(got, wanted)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv[1])
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
