@@ -25,6 +25,20 @@ def operator_text(settings):
     return f'[[operator]]\nlibrary = "{settings["operator"]}"' if settings["operator"] else ""
 
 
+def source_text(settings):
+    if settings["ack"]:
+        return f"""kind    = "tcp"
+listen  = "127.0.0.1:0"
+ack     = "{settings["ack"]}"
+columns = ["key {settings["key"]}", "id u64", "mix u64", "amount i64"]"""
+    return f"""kind    = "file"
+path    = "rows"
+format  = "{settings["format"]}"
+columns = ["key {settings["key"]}", "id u64", "mix u64", "amount i64"]
+follow  = {"true" if settings["follow"] else "false"}
+{"header  = true" if settings["header"] else ""}"""
+
+
 def job_text(settings):
     """The job file: `settings` has what differs between jobs."""
     return f"""# Written by tests/crash.
@@ -33,12 +47,7 @@ name       = "{settings["name"]}"
 partitions = {settings["partitions"]}
 
 [source]
-kind    = "file"
-path    = "rows"
-format  = "{settings["format"]}"
-columns = ["key {settings["key"]}", "id u64", "mix u64", "amount i64"]
-follow  = {"true" if settings["follow"] else "false"}
-{"header  = true" if settings["header"] else ""}
+{source_text(settings)}
 {operator_text(settings)}
 
 [key]
@@ -94,7 +103,7 @@ class Job:
         self.settings = dict({"name": "crash", "partitions": 2, "format": "ndjson", "key": "u64", "follow": True,
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
                               "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
-                              "operator": None, "state": "hash:"},
+                              "operator": None, "state": "hash:", "ack": None},
                              **(settings or {}))
         self.rows_count = 0
         self.torn = {}   # file: what its last line still lacks
