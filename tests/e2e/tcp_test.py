@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# usage: tests/e2e/tcp_test.py PROGRAM [Class[.case]]
+# usage: tests/e2e/tcp_test.py PROGRAM PRODUCER [Class[.case]]
 """Rows over TCP: what producers are told, what counts, and what a kill -9 leaves."""
 
 import collections
@@ -17,6 +17,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = ""
+PRODUCER = ""  # docs/examples/producer.c
 PATIENCE_S = 30
 DONE, FAILED, FENCED = 0, 1, 6
 
@@ -456,11 +457,50 @@ class Kills(Jobs):
 
 
 class Example(Jobs):
-    def test_the_example_job_and_its_producer(self):
+    def example(self, port):
         with open(os.path.join(ROOT, "examples/tcp.toml"), encoding="utf-8") as file:
-            text = file.read().replace("127.0.0.1:7000", "127.0.0.1:0")
+            text = file.read().replace("127.0.0.1:7000", f"127.0.0.1:{port}")
         with open(os.path.join(self.folder, "tcp.toml"), "w", encoding="utf-8") as file:
             file.write(text)
+
+    def test_the_producer_in_c_outlives_kills_of_the_job_and_its_own(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        self.example(port)
+        rows, process, killed = 60_000, None, 0
+        process, address = self.serve(name="tcp.toml")
+        producer = subprocess.Popen([PRODUCER, address, "shop-1", str(rows)],
+                                    stdout=subprocess.PIPE, text=True)
+        while producer.poll() is None and killed < 3:
+            time.sleep(0.05)
+            process.kill()
+            process.wait()
+            killed += 1
+            if killed == 2:  # a new one goes on where the job is
+                producer.kill()
+                producer.communicate()
+            process, address = self.serve(name="tcp.toml")
+            if killed == 2:
+                producer = subprocess.Popen([PRODUCER, address, "shop-1", str(rows)],
+                                            stdout=subprocess.PIPE, text=True)
+        out, _ = producer.communicate(timeout=PATIENCE_S)
+        self.assertEqual((producer.returncode, out), (0, f"{rows} rows are acknowledged\n"))
+        again = subprocess.run([PRODUCER, address, "shop-1", "7"], stdout=subprocess.PIPE,
+                               text=True, check=True, timeout=PATIENCE_S)
+        self.assertEqual(again.stdout, f"{rows} rows are acknowledged\n")
+        process.kill()
+        process.wait()
+        process = self.start("--until-caught-up", name="tcp.toml")
+        process.communicate(timeout=PATIENCE_S)
+        out = subprocess.run([PROGRAM, "query", "tcp.toml"], cwd=self.folder, check=True,
+                             stdout=subprocess.PIPE).stdout
+        got = {row["auction"]: (row["bids"], row["highest"])
+               for row in map(json.loads, out.splitlines())}
+        self.assertEqual(got, {key: (rows // 100, rows - 100 + key if key else rows)
+                               for key in range(100)})
+
+    def test_the_example_job_and_its_producer(self):
+        self.example(0)
         rows = subprocess.run([PROGRAM, "generate", "bids", "--rows", "5000", "--format", "ndjson"],
                               check=True, stdout=subprocess.PIPE).stdout
         for _ in range(2):
@@ -485,4 +525,5 @@ class Example(Jobs):
 
 if __name__ == "__main__":
     PROGRAM = os.path.abspath(sys.argv[1])
-    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
+    PRODUCER = os.path.abspath(sys.argv[2])
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])

@@ -19,6 +19,7 @@
 #include <constellation/keys.h>
 #include <constellation/object.h>
 #include <constellation/operator.h>
+#include <constellation/producer.h>
 #include <constellation/schema.h>
 #include <constellation/segment.h>
 #include <constellation/store.h>

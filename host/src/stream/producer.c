@@ -1,0 +1,358 @@
+// producer.c: the other side of tcp_server.c, for programs that push rows.
+//
+//   kept   | row 41 | row 42 | row 43 | row 44 |     lines, from the oldest that is not
+//   acknowledged
+//          ^ acked + 1       ^ sent              ^ next
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "base/park.h"
+#include "stream/producers.h"
+#include "stream/text_write.h"
+
+#include <constellation/producer.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    KEPT_BYTES = 64 << 20,
+    SENT_FIRST_BYTES = 64 << 10, // rows go out together
+    HEAD_BYTES = 40,             // {"seq":N,"row":
+    ANSWER_BYTES = 8192,
+    CONNECT_MS = 10000,
+    ADDRESS_BYTES = 128,
+};
+
+#define AGAIN_NS UINT64_C(100000000) // between two tries to connect
+
+_Static_assert((int)CST_PRODUCER_ID_BYTES_MAX == (int)CSTI_PRODUCER_ID_BYTES_MAX, "one bound");
+
+struct cst_producer {
+    char address[ADDRESS_BYTES], id[CST_PRODUCER_ID_BYTES_MAX + 1];
+    int fd; // -1: not connected
+    csti_buffer kept;
+    size_t from, sent;    // of kept: the oldest row; what the connection has
+    uint64_t first, next; // number of the oldest row that is kept; of the one that is put next
+    uint64_t acked;
+    bool opened;
+    char answer[ANSWER_BYTES]; // the part of a line that is here
+    size_t answer_bytes;
+    cst_code failed;
+    cst_err failure;
+};
+
+// ---- Answers ------------------------------------------------------------------------------------
+
+static cst_code give_up(cst_producer *producer, cst_code code, const char *why) {
+    producer->failed = cst_fail(&producer->failure, code, "producer %s: %.400s", producer->id, why);
+    return producer->failed;
+}
+
+// {"error":"CST_NAME","seq":N,"message":"..."}
+static cst_code error_take(cst_producer *producer, const char *line) {
+    static const struct {
+        const char *name;
+        cst_code code;
+    } codes[] = {
+#define CODE_NAME(name, number, text, advice) {"CST_" #name, number},
+        CST_ERR_MAP(CODE_NAME)
+#undef CODE_NAME
+    };
+    const char *name = line + sizeof "{\"error\":\"" - 1;
+    const size_t bytes = strcspn(name, "\"");
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strlen(codes[i].name) == bytes && memcmp(codes[i].name, name, bytes) == 0)
+            return give_up(producer, codes[i].code, line);
+    return give_up(producer, CST_IO, line);
+}
+
+static bool number_is(const char *line, const char *head, uint64_t *out) {
+    const size_t bytes = strlen(head);
+
+    if (strncmp(line, head, bytes) != 0) return false;
+    *out = strtoull(line + bytes, NULL, 10);
+    return true;
+}
+
+// The lines of rows before `number` are no longer needed.
+static void forget_before(cst_producer *producer, uint64_t number) {
+    while (producer->first < number && producer->from < producer->kept.used_bytes) {
+        const uint8_t *at = producer->kept.bytes + producer->from;
+        const uint8_t *end = memchr(at, '\n', producer->kept.used_bytes - producer->from);
+
+        assert(end);
+        producer->from += (size_t)(end - at) + 1;
+        producer->first++;
+    }
+    if (producer->from < producer->kept.used_bytes / 2) return;
+    memmove(producer->kept.bytes, producer->kept.bytes + producer->from,
+            producer->kept.used_bytes - producer->from);
+    producer->kept.used_bytes -= producer->from;
+    producer->sent -= producer->sent < producer->from ? producer->sent : producer->from;
+    producer->from = 0;
+}
+
+static cst_code answer_take(cst_producer *producer, const char *line) {
+    uint64_t number = 0;
+
+    if (number_is(line, "{\"ack\":", &number)) {
+        if (number > producer->acked) producer->acked = number;
+        forget_before(producer, number + 1);
+        return CST_OK;
+    }
+    if (strncmp(line, "{\"error\":\"", 10) == 0) return error_take(producer, line);
+    return give_up(producer, CST_IO, "an answer that is none");
+}
+
+// ---- The connection -----------------------------------------------------------------------------
+
+static void disconnect(cst_producer *producer) {
+    if (producer->fd >= 0) (void)close(producer->fd);
+    producer->fd = -1;
+    producer->answer_bytes = 0;
+    producer->sent = producer->from;
+}
+
+// A whole line of answer, without its end; false: none now, or the connection is gone.
+static bool line_receive(cst_producer *producer, char *out) {
+    for (;;) {
+        char *end = memchr(producer->answer, '\n', producer->answer_bytes);
+        ssize_t bytes;
+
+        if (end) {
+            const size_t count = (size_t)(end - producer->answer);
+
+            memcpy(out, producer->answer, count);
+            out[count] = '\0';
+            producer->answer_bytes -= count + 1;
+            memmove(producer->answer, end + 1, producer->answer_bytes);
+            return true;
+        }
+        if (producer->answer_bytes == ANSWER_BYTES) break;
+        bytes = recv(producer->fd, producer->answer + producer->answer_bytes,
+                     ANSWER_BYTES - producer->answer_bytes, MSG_DONTWAIT);
+        if (bytes < 0 && errno == EINTR) continue;
+        if (bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
+        if (bytes <= 0) break;
+        producer->answer_bytes += (size_t)bytes;
+    }
+    disconnect(producer);
+    return false;
+}
+
+static cst_code answers_read(cst_producer *producer) {
+    char line[ANSWER_BYTES + 1];
+    cst_code code = CST_OK;
+
+    while (code == CST_OK && producer->fd >= 0 && line_receive(producer, line))
+        code = answer_take(producer, line);
+    return code;
+}
+
+static void rows_send(cst_producer *producer) {
+    if (producer->sent < producer->from) producer->sent = producer->from;
+    while (producer->fd >= 0 && producer->sent < producer->kept.used_bytes) {
+        const ssize_t bytes =
+            send(producer->fd, producer->kept.bytes + producer->sent,
+                 producer->kept.used_bytes - producer->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (bytes < 0 && errno == EINTR) continue;
+        if (bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+        if (bytes > 0) {
+            producer->sent += (size_t)bytes;
+            continue;
+        }
+        // What it said before it went may still be here.
+        (void)!answers_read(producer);
+        disconnect(producer);
+    }
+}
+
+static int socket_connect(const char *address) {
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    const char *colon = strrchr(address, ':');
+    struct addrinfo *found = NULL;
+    char host[ADDRESS_BYTES];
+    const int on = 1;
+    int fd;
+
+    if (!colon) return -1;
+    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
+    if (host[0] == '[') {
+        memmove(host, host + 1, strlen(host));
+        host[strcspn(host, "]")] = '\0';
+    }
+    if (getaddrinfo(host, colon + 1, &hints, &found) != 0) return -1;
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    if (fd >= 0) (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+// The server expects `number` next: rows before it need not be sent.
+static cst_code next_take(cst_producer *producer, uint64_t number) {
+    if (!producer->opened) {
+        producer->opened = true;
+        producer->first = producer->next = number;
+        return CST_OK;
+    }
+    if (number < producer->first)
+        return give_up(producer, CST_PRODUCER_EXPIRED,
+                       "the server has forgotten rows that it acknowledged");
+    // Kept until they are acknowledged, but sent only from there on.
+    for (uint64_t skip = producer->first; skip < number && skip < producer->next; skip++) {
+        const uint8_t *at = producer->kept.bytes + producer->sent;
+
+        producer->sent +=
+            (size_t)((const uint8_t *)memchr(at, '\n', producer->kept.used_bytes - producer->sent) -
+                     at) +
+            1;
+    }
+    return CST_OK;
+}
+
+// AGAIN: nobody is there now.
+static cst_code connect_once(cst_producer *producer) {
+    char line[ANSWER_BYTES + 1];
+    struct pollfd polled;
+    uint64_t number = 0;
+    int bytes;
+
+    producer->fd = socket_connect(producer->address);
+    if (producer->fd < 0) return CST_AGAIN;
+    bytes = snprintf(line, sizeof line, "{\"producer\":\"%s\"}\n", producer->id);
+    if (send(producer->fd, line, (size_t)bytes, MSG_NOSIGNAL) != bytes) goto gone;
+    polled = (struct pollfd){.fd = producer->fd, .events = POLLIN};
+    if (poll(&polled, 1, CONNECT_MS) != 1 || !line_receive(producer, line)) goto gone;
+    if (number_is(line, "{\"next\":", &number)) return next_take(producer, number);
+    return answer_take(producer, line);
+gone:
+    disconnect(producer);
+    return CST_AGAIN;
+}
+
+// ---- Rows ---------------------------------------------------------------------------------------
+
+cst_code cst_producer_open(const cst_producer_options *options, cst_producer **out, cst_err *err) {
+    cst_producer *producer;
+    cst_code code;
+
+    if (!options->address || strlen(options->address) >= ADDRESS_BYTES || !options->id ||
+        !csti_producer_id_is_good(options->id, strlen(options->id)))
+        return cst_fail(err, CST_USAGE, "a producer needs an address and an id");
+    producer = calloc(1, sizeof *producer);
+    if (!producer) return cst_fail(err, CST_NO_MEMORY, "a producer");
+    (void)snprintf(producer->address, sizeof producer->address, "%s", options->address);
+    (void)snprintf(producer->id, sizeof producer->id, "%s", options->id);
+    csti_buffer_init(&producer->kept, options->bytes_max ? options->bytes_max : KEPT_BYTES);
+    producer->fd = -1;
+    code = connect_once(producer);
+    if (code == CST_AGAIN)
+        code = cst_fail(err, CST_IO, "producer %s: nobody answers at %s", options->id,
+                        options->address);
+    else if (code != CST_OK && err)
+        *err = producer->failure;
+    if (code != CST_OK) {
+        cst_producer_close(producer);
+        return code;
+    }
+    *out = producer;
+    return CST_OK;
+}
+
+void cst_producer_close(cst_producer *producer) {
+    if (!producer) return;
+    disconnect(producer);
+    csti_buffer_release(&producer->kept);
+    free(producer);
+}
+
+uint64_t cst_producer_next(const cst_producer *producer) {
+    return producer->next;
+}
+
+uint64_t cst_producer_acknowledged(const cst_producer *producer) {
+    return producer->acked;
+}
+
+static cst_code failed(const cst_producer *producer, cst_err *err) {
+    if (producer->failed != CST_OK && err) *err = producer->failure;
+    return producer->failed;
+}
+
+cst_code cst_producer_put(cst_producer *producer, const char *row, size_t bytes,
+                          uint64_t *number_out, cst_err *err) {
+    csti_buffer *kept = &producer->kept;
+    cst_code code = failed(producer, err);
+    char *at;
+
+    if (code != CST_OK) return code;
+    if (bytes == 0 || memchr(row, '\n', bytes))
+        return cst_fail(err, CST_USAGE, "producer %s: a row is one line", producer->id);
+    code = csti_buffer_reserve(kept, bytes + HEAD_BYTES, err);
+    if (code == CST_LIMIT)
+        return cst_fail(err, CST_AGAIN, "producer %s: too many rows are not acknowledged",
+                        producer->id);
+    if (code != CST_OK) return code;
+    at = (char *)kept->bytes + kept->used_bytes;
+    memcpy(at, "{\"seq\":", 7);
+    at = csti_u64_text(at + 7, producer->next);
+    memcpy(at, ",\"row\":", 7);
+    memcpy(at + 7, row, bytes);
+    memcpy(at + 7 + bytes, "}\n", 2);
+    kept->used_bytes = (size_t)(at + 9 + bytes - (char *)kept->bytes);
+    if (number_out) *number_out = producer->next;
+    producer->next++;
+    if (kept->used_bytes - producer->sent < SENT_FIRST_BYTES) return CST_OK;
+    rows_send(producer);
+    (void)!answers_read(producer);
+    return failed(producer, err);
+}
+
+cst_code cst_producer_wait(cst_producer *producer, uint32_t timeout_ms, cst_err *err) {
+    const csti_clock *clock = csti_clock_real();
+    const uint64_t end_ns = csti_clock_now_ns(clock) + (uint64_t)timeout_ms * 1000000;
+    csti_parker parker;
+
+    csti_parker_init(&parker);
+    while (producer->failed == CST_OK && producer->acked + 1 < producer->next) {
+        const uint64_t now_ns = csti_clock_now_ns(clock);
+        struct pollfd polled = {.fd = producer->fd, .events = POLLIN};
+
+        if (now_ns >= end_ns)
+            return cst_fail(err, CST_DEADLINE,
+                            "producer %s: of rows up to %" PRIu64 ", %" PRIu64 " are acknowledged",
+                            producer->id, producer->next - 1, producer->acked);
+        if (producer->fd < 0 && connect_once(producer) == CST_AGAIN) {
+            const uint64_t again_ns = now_ns + AGAIN_NS;
+
+            (void)csti_park_until(&parker, again_ns < end_ns ? again_ns : end_ns);
+            continue;
+        }
+        rows_send(producer);
+        (void)!answers_read(producer); // also what came with the answer before
+        if (producer->fd < 0 || producer->failed != CST_OK || producer->acked + 1 >= producer->next)
+            continue;
+        polled.fd = producer->fd;
+        if (producer->sent < producer->kept.used_bytes) polled.events |= POLLOUT;
+        (void)poll(&polled, 1, (int)((end_ns - now_ns) / 1000000) + 1);
+    }
+    return failed(producer, err);
+}
