@@ -30,7 +30,8 @@
 // Promises   what is below `safe` is read back after a kill -9 of the process, below `durable`
 //            after one of the machine. After a failed write or sync nothing is written any more and
 //            neither position moves. A file is whole, header and all, once it has its name.
-//            Memory is memory_bytes; files have disk_bytes_max together at most.
+//            Memory is memory_bytes; files have disk_bytes_max together at most, and an eighth of
+//            file_bytes that the disk is asked for ahead.
 // Thread     append, submit: one, the loop. A reader: one. truncate: one at a time, any.
 //            The positions, stats, failure: any. woken: called by the writer's thread.
 // Ring       1. append, submit: no lock, no wait, no system call but a wake of a sleeping writer.

@@ -717,10 +717,11 @@ TEST(a_write_that_ends_after_it_was_read_does_not_count) {
     wal_folder_remove(&folder);
 }
 
-// Tenure 2 reads the folder, then tenure 1 ends its write, and tenure 3 reads more than 2 did. What
-// 2 does when it goes on leaves 3 what it counts.
+// Tenure 2 reads the folder; then tenure 1 ends a write, and tenure 3 reads more than 2 did, before
+// 2 begins its file. What 2 takes for superseded is what 3 follows.
 TEST(an_owner_fenced_off_while_it_opens_deletes_nothing) {
     const wal_folder folder = wal_folder_make();
+    char path[WAL_PATH_BYTES], late[WAL_PATH_BYTES + 8];
     wal_seen seen = {0};
     csti_wal *second, *third;
 
@@ -728,14 +729,21 @@ TEST(an_owner_fenced_off_while_it_opens_deletes_nothing) {
     bytes_group(&file, 5);
     bytes_put(&file, &folder);
     second = wal_open_from(&folder, 2, 0, NULL, NULL); // all five are in its own file, from 0 on
+    wal_path(&folder, 2, 0, path);
+    (void)snprintf(late, sizeof late, "%s.late", path);
+    CHECK_EQ(rename(path, late), 0); // as if it had no name yet
     bytes_group(&file, 5);
     bytes_put(&file, &folder);
-    CHECK(wal_has_file(&folder, 1, 0));
-    CHECK(wal_has_file(&folder, 2, 0));
-    csti_wal_close(second);
     third = wal_open_from(&folder, 3, 0, &seen, NULL);
-    CHECK_EQ(seen.next, 5); // 2 was there first
+    CHECK_EQ(seen.next, 10);
+    CHECK(wal_has_file(&folder, 3, 5)); // the first five stay where they are
+    CHECK_EQ(rename(late, path), 0);
+    csti_wal_close(second);
+    wal_put_all(third, 10, 12);
     csti_wal_close(third);
+    seen = (wal_seen){0};
+    CHECK_OK(wal_look(&folder, 4, 0, &seen, NULL, NULL));
+    CHECK_EQ(seen.next, 12);
     wal_folder_remove(&folder);
 }
 
