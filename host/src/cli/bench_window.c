@@ -44,15 +44,33 @@ static double cpu_per_row(const bench_turns *turns) {
     return rows > 0 ? (double)turns->cpu_ns / (double)rows : 0;
 }
 
+// Rows that cost next to nothing: there should be none.
+static uint64_t late_rows(const bench *b, const bench_running *r) {
+    uint64_t rows = 0;
+
+    for (uint32_t p = 0; p < b->partitions; p++) {
+        csti_metric *metric = NULL;
+        char labels[32];
+
+        (void)snprintf(labels, sizeof labels, "partition=\"%" PRIu32 "\"", p);
+        if (csti_metrics_register(csti_job_metrics(r->job), CSTI_METRIC_COUNTER,
+                                  "constellation_rows_late_total", "", labels, &metric,
+                                  NULL) == CST_OK)
+            rows += atomic_load_explicit(&metric->value, memory_order_relaxed);
+    }
+    return rows;
+}
+
 static void turns_print(bench *b, const bench_params *params, const bench_turns *windowed,
-                        const bench_turns *plain) {
+                        const bench_turns *plain, uint64_t late) {
     char fields[300];
 
     (void)snprintf(fields, sizeof fields,
-                   "\"rows\":%" PRIu64 ",\"checkpoints\":%" PRIu64 ",\"folds\":%" PRIu64
+                   "\"rows\":%" PRIu64 ",\"late_rows\":%" PRIu64 ",\"checkpoints\":%" PRIu64
+                   ",\"folds\":%" PRIu64
                    ",\"cpu_ns_per_row\":%.4g,\"plain_cpu_ns_per_row\":%.4g,\"cpu_ratio\":%.4g",
-                   windowed->rows[0] + windowed->rows[1], windowed->checkpoints, windowed->folds,
-                   cpu_per_row(windowed), cpu_per_row(plain),
+                   windowed->rows[0] + windowed->rows[1], late, windowed->checkpoints,
+                   windowed->folds, cpu_per_row(windowed), cpu_per_row(plain),
                    cpu_per_row(plain) / cpu_per_row(windowed));
     bench_numbers(b, "window.turns", params, "constellation", fields);
 }
@@ -88,7 +106,8 @@ static cst_code measure_rate(bench *b, uint64_t entries, cst_err *err) {
     memset(&windowed_turns, 0, sizeof windowed_turns);
     memset(&plain_turns, 0, sizeof plain_turns);
     if (code == CST_OK) code = bench_compare(b, &line, sides, 2, err);
-    if (code == CST_OK) turns_print(b, &params, &windowed_turns, &plain_turns);
+    if (code == CST_OK)
+        turns_print(b, &params, &windowed_turns, &plain_turns, late_rows(b, &windowed));
     bench_running_close(&windowed);
     bench_running_close(&plain);
     bench_rows_free(&rows);
