@@ -655,8 +655,8 @@ static void slot_put(csti_panes *panes, const cst_rows *rows, uint32_t slot, uin
 // A counting sort: rows of a window keep their order.
 static void slots_part(csti_panes *panes, const cst_rows *rows, const uint32_t *counts) {
     pane_scratch *scratch = &panes->scratch;
-    uint32_t starts[CSTI_PANES_MAX];
-    uint32_t next[CSTI_PANES_MAX];
+    uint32_t starts[CSTI_PANES_MAX] = {0};
+    uint32_t next[CSTI_PANES_MAX] = {0};
     uint32_t at = 0;
     uint32_t keys_used = 0;
 
@@ -673,7 +673,7 @@ static void slots_part(csti_panes *panes, const cst_rows *rows, const uint32_t *
 
 static cst_code block_begin(csti_panes *panes, csti_block *block, cst_err *err) {
     const cst_rows rows = rows_of(block);
-    uint32_t counts[CSTI_PANES_MAX];
+    uint32_t counts[CSTI_PANES_MAX] = {0};
     const cst_code code = slots_take(panes, &rows, counts, err);
 
     if (code != CST_OK) return code;

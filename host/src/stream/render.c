@@ -169,8 +169,10 @@ cst_code csti_render_row(const csti_render_plan *plan, const cst_row_ref *row, b
         to = name_write(to, plan->key_names[c], c == 0);
         to = value_write(to, &plan->key.columns[c], &values[c]);
     }
-    if (plan->window_us > 0)
+    if (plan->window_us > 0) {
+        assert(plan->key.columns_count > 0); // the last one is the window's start
         to = window_end_write(to, &values[plan->key.columns_count - 1], plan->window_us);
+    }
     if (!tombstone) to = fields_write(to, plan, row);
     if (to[-1] != '{') *to++ = ',';
     to = tombstone ? LITERAL(to, "\"_op\":\"delete\"}\n") : LITERAL(to, "\"_op\":\"upsert\"}\n");

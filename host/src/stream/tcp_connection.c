@@ -386,7 +386,8 @@ static bool held_grow(tcp_connection *c, size_t bytes) {
 }
 
 // What is left over: a line that is not whole, or whole ones that wait.
-static void rest_keep(tcp_connection *c, const char *at, const char *end, bool waits) {
+static void rest_keep(tcp_connection *c, const char *at, const char *end, bool is_held,
+                      bool waits) {
     const size_t bytes = (size_t)(end - at);
 
     if (c->state == TCP_FAILS || c->state == TCP_DRAINS) return;
@@ -395,7 +396,7 @@ static void rest_keep(tcp_connection *c, const char *at, const char *end, bool w
         if (c->state == TCP_OPEN) c->deadline_ns = 0;
         return;
     }
-    if (c->held && at >= c->held && at < c->held + c->held_capacity) {
+    if (is_held) {
         memmove(c->held, at, bytes);
     } else {
         c->held_bytes = 0;
@@ -415,6 +416,7 @@ static cst_code text_take(tcp_connection *c, const char *from, size_t bytes, siz
                           cst_err *err) {
     const char *const end = from + bytes;
     const char *last = memrchr(from + known, '\n', bytes - known);
+    const bool is_held = from == c->held;
     const char *at = from;
     cst_code code = CST_OK;
 
@@ -422,7 +424,7 @@ static cst_code text_take(tcp_connection *c, const char *from, size_t bytes, siz
     if (!last && known > 0) { // the line goes on, and its time runs
         c->held_bytes = bytes;
     } else {
-        rest_keep(c, at, end, code != CST_OK);
+        rest_keep(c, at, end, is_held, code != CST_OK);
     }
     if (code == CST_OK && c->state != TCP_FAILS && c->state != TCP_DRAINS &&
         c->held_bytes >= c->server->options.line_bytes_max) {

@@ -87,7 +87,7 @@ cst_code csti_tcp_address_check(const char *listen, cst_err *err) {
 }
 
 static void address_write(csti_tcp_server *server) {
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t bytes = sizeof bound;
     char host[CSTI_TCP_ADDRESS_BYTES / 2] = "?";
     char port[8] = "?";

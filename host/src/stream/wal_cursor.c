@@ -226,7 +226,7 @@ static void rest_look(const csti_wal_cursor *cursor, uint64_t offset, const uint
 cst_code csti_wal_cursor_rest(csti_wal_cursor *cursor, csti_wal_rest *out, cst_err *err) {
     csti_wal_rest rest = {0};
     uint64_t offset = cursor->offset;
-    size_t filled;
+    size_t filled = 0;
 
     assert(offset % CSTI_WAL_FRAME_ALIGNMENT == 0);
     cursor->at = cursor->filled = 0; // the memory is used for other bytes

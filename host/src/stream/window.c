@@ -45,12 +45,13 @@ static cst_code shape_make(csti_window_step *step, const csti_row_shape *in, cst
 
 static cst_code rows_make(csti_window_step *step, cst_err *err) {
     const size_t rows_out = (size_t)step->rows_max * step->overlap;
+    const bool is_copied = step->overlap > 1;
 
     step->starts = malloc(rows_out * sizeof *step->starts);
-    if (step->overlap > 1) step->rows = malloc(rows_out * sizeof *step->rows);
-    if (!step->starts || (step->overlap > 1 && !step->rows))
+    if (is_copied) step->rows = malloc(rows_out * sizeof *step->rows);
+    if (!step->starts || (is_copied && !step->rows))
         return cst_fail(err, CST_NO_MEMORY, "windows of %zu rows", rows_out);
-    if (step->overlap == 1) return CST_OK;
+    if (!is_copied) return CST_OK;
     for (size_t r = 0; r < rows_out; r++) step->rows[r] = (uint32_t)(r / step->overlap);
     return csti_gather_open(&step->all, (uint32_t)rows_out, &step->gather, err);
 }
