@@ -334,6 +334,67 @@ class Files(Jobs):
             return None
 
 
+COUNTS = """
+[job]
+name = "counts"
+partitions = {partitions}
+[source]
+kind = "file"
+path = "rows.ndjson"
+format = "ndjson"
+columns = ["key u64", "text nullable string", "bytes nullable binary", "name string", "at timestamp"]
+event_time = "at"
+{window}
+[key]
+columns = ["key"]
+[[aggregate]]
+as = "texts"
+op = "count"
+column = "text"
+[[aggregate]]
+as = "blobs"
+op = "count"
+column = "bytes"
+[[aggregate]]
+as = "names"
+op = "count"
+column = "name"
+[device]
+uri = "{device}"
+[state]
+budget = "512MiB"
+"""
+
+
+class Counts(Jobs):
+    """A count looks at nulls alone, whatever its column is."""
+
+    def counted(self, rows, partitions=2, window="", device="cpu:"):
+        with open(os.path.join(self.folder.name, "rows.ndjson"), "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(dict(row, at="2026-01-01T00:00:00Z")) + "\n" for row in rows)
+        with open(os.path.join(self.folder.name, "job.toml"), "w", encoding="utf-8") as file:
+            file.write(COUNTS.format(partitions=partitions, window=window, device=device))
+        self.run_json("--until-caught-up")
+        lines = subprocess.run([PROGRAM, "query", "job.toml"], cwd=self.folder.name, check=True,
+                               stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        found = {row["key"]: (row["texts"], row["blobs"], row["names"])
+                 for row in map(json.loads, lines)}
+        shutil.rmtree(os.path.join(self.folder.name, "data"))
+        wanted = {}
+        for row in rows:
+            seen = (row["text"] is not None, row["bytes"] is not None, True)
+            wanted[row["key"]] = tuple(map(sum, zip(wanted.get(row["key"], (0, 0, 0)), seen)))
+        self.assertEqual(found, wanted)
+
+    def test_text_and_bytes_are_counted_where_they_are_not_null(self):
+        rows = [{"key": n % 37, "text": None if n % 3 == 0 else "x" * (n % 50),
+                 "bytes": None if n % 5 else "00ff", "name": f"n{n}"} for n in range(5000)]
+        self.counted(rows, partitions=1)
+        self.counted(rows, partitions=3)
+        self.counted(rows, window='[window]\nhopping = ["10s", "5s"]')
+        self.counted(rows[:500], partitions=1, device="sim:")
+
+
 class BadRows(Files):
     """A row that cannot be taken stops the job; what was committed before stays as it is."""
 

@@ -91,7 +91,7 @@ static uint32_t keys_capacity(const csti_block_shape *shape) {
     return shape->rows_capacity * shape->key_bytes_max;
 }
 
-static cst_code lay_out(const csti_block_shape *shape, layout *out, cst_err *err) {
+static layout lay_out(const csti_block_shape *shape) {
     const size_t rows = shape->rows_capacity;
     layout l = {0};
 
@@ -100,15 +100,12 @@ static cst_code lay_out(const csti_block_shape *shape, layout *out, cst_err *err
     l.hashes = place(&l, rows * sizeof(uint64_t));
     l.ops = place(&l, shape->ops ? rows : 0);
     for (uint32_t i = 0; i < shape->sources_count; i++) {
-        const size_t width = cst_column_value_bytes(&(cst_column){.type = shape->source_types[i]});
+        const cst_column column = {.type = shape->source_types[i]};
 
-        if (width == 0)
-            return cst_fail(err, CST_USAGE, "channel: column %u is of no fixed width", i);
-        l.values[i] = place(&l, rows * width);
+        l.values[i] = place(&l, rows * cst_column_value_bytes(&column));
         l.validity[i] = place(&l, shape->source_nullable[i] ? (rows + 7) / 8 : 0);
     }
-    *out = l;
-    return CST_OK;
+    return l;
 }
 
 static void block_init(csti_block *block, const csti_block_shape *shape, const layout *l,
@@ -133,11 +130,10 @@ static void block_init(csti_block *block, const csti_block_shape *shape, const l
 static cst_code open_blocks(csti_channel *channel, const csti_block_shape *shape, uint32_t count,
                             int numa_node, cst_err *err) {
     const csti_pages_options options = {.numa_node = numa_node, .hugepages = true};
-    layout l = {0};
-    cst_code code = lay_out(shape, &l, err);
+    const layout l = lay_out(shape);
+    cst_code code;
     size_t bytes;
 
-    if (code != CST_OK) return code;
     if (l.bytes > CSTI_CHANNEL_BYTES_MAX / count)
         return cst_fail(err, CST_LIMIT, "channel: %u blocks of %zu bytes: %zu in all are possible",
                         count, l.bytes, CSTI_CHANNEL_BYTES_MAX);

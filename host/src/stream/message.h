@@ -21,7 +21,7 @@
 // Thread     one producer (the reader), one consumer (the partition); stats: any.
 // Ring       0 after open: every page of the blocks is there.
 // Errors     CST_AGAIN: the last barrier is still on its way; CST_NO_MEMORY, CST_LIMIT, CST_USAGE
-//            (a column that no accumulator can read) from open.
+//            (keys_bytes below one key's) from open.
 #ifndef CST_STREAM_MESSAGE_H
 #define CST_STREAM_MESSAGE_H
 
@@ -72,6 +72,7 @@ typedef struct csti_block_shape {
     uint32_t key_bytes_max; // of a row, variable
     uint32_t keys_bytes;    // of all rows, variable; 0: rows_capacity * key_bytes_max
     uint32_t sources_count;
+    // Of a type without a fixed width only the nulls travel: a count looks at nothing else.
     cst_type source_types[CSTI_BLOCK_SOURCES_MAX];
     bool source_nullable[CSTI_BLOCK_SOURCES_MAX];
     bool ops;

@@ -163,7 +163,7 @@ static cst_code scratch_open(csti_panes *panes, cst_err *err) {
         complete = complete && scratch->ops;
     }
     for (uint32_t s = 0; s < shape->sources_count; s++) {
-        scratch->values[s] = malloc(rows * source_bytes(shape, s));
+        scratch->values[s] = malloc(rows * source_bytes(shape, s) + 1);
         complete = complete && scratch->values[s];
         if (!shape->source_nullable[s]) continue;
         scratch->validity[s] = malloc(rows / 8 + 1);
@@ -635,7 +635,7 @@ static void slot_put(csti_panes *panes, const cst_rows *rows, uint32_t slot, uin
         uint8_t *values = (uint8_t *)scratch->values[s] + (size_t)at * width;
 
         sources[s] = (cst_source){.values = values, .type = rows->sources[s].type};
-        csti_gather_values(values, rows->sources[s].values, width, order, count);
+        if (width > 0) csti_gather_values(values, rows->sources[s].values, width, order, count);
         if (!rows->sources[s].validity) continue;
         csti_gather_bits(scratch->validity[s] + at / 8, 0, rows->sources[s].validity, order, count);
         sources[s].validity = scratch->validity[s] + at / 8;

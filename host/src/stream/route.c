@@ -172,8 +172,9 @@ static void block_put(const csti_router *router, csti_block *block, route_rows r
         memset(block->ops + at, CST_ROW_UPSERT, rows.count);
     for (uint32_t s = 0; s < block->sources_count; s++) {
         // The block's own buffers: cst_source is what a table reads.
-        values_put((void *)(uintptr_t)block->sources[s].values, at, in->sources[s].values,
-                   router->source_bytes[s], rows);
+        if (router->source_bytes[s] > 0)
+            values_put((void *)(uintptr_t)block->sources[s].values, at, in->sources[s].values,
+                       router->source_bytes[s], rows);
         if (!block->sources[s].validity) continue;
         uint8_t *bits = (uint8_t *)(uintptr_t)block->sources[s].validity;
         if (rows.order)

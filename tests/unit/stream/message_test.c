@@ -350,9 +350,6 @@ TEST(shapes_that_cannot_be_are_refused) {
     shape = small;
     shape.sources_count = CSTI_BLOCK_SOURCES_MAX + 1;
     CHECK_CODE(csti_channel_open(&shape, 1, -1, &channel, NULL), CST_LIMIT);
-    shape = small;
-    shape.source_types[0] = CST_TYPE_STRING;
-    CHECK_CODE(csti_channel_open(&shape, 1, -1, &channel, NULL), CST_USAGE);
     CHECK_CODE(csti_channel_open(&small, 1, 63, &channel, NULL), CST_NOT_FOUND);
     CHECK(!channel);
 }
