@@ -488,6 +488,44 @@ TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
     free(batch);
 }
 
+// The card has its table and would take the rows at once: nothing of them may reach it.
+TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
+    rows_batch *batch = calloc(1, sizeof *batch);
+    both b = {0};
+
+    CHECK(batch);
+    knobs_draw(&b.knobs);
+    b.knobs.options.key_bytes = b.knobs.keys_longest = 8;
+    b.knobs.keys_fixed = true;
+    b.knobs.options.budget_bytes = UINT64_C(16) << 20;
+    b.knobs.options.program = (cst_program){.value_bytes = 8,
+                                            .accumulators_count = 1,
+                                            .presence_offset = CST_NO_OFFSET,
+                                            .accumulators = {{CST_SUM, CST_U64, 0, 0, 0}}};
+    both_open(&b, "sim:", NULL);
+    for (uint32_t step = 0; step < 4; step++) {
+        cst_command command = {.ops = CST_OP_APPLY};
+
+        batch->sources[0].type = step == 1 ? CST_TYPE_I64 : CST_TYPE_U32;
+        rows_draw(&b.knobs, batch, 0);
+        command.rows = batch->rows;
+        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+        if (step != 1) {
+            apply(&b, command);
+            continue;
+        }
+        CHECK_EQ(both_run(&b, &command).code, CST_USAGE);
+        for (uint32_t s = 0; s < SIDES; s++) CHECK_OK(cst_queue_resume(b.sides[s].queue, NULL));
+    }
+    barrier(&b);
+    images_compare(&b);
+    work_check(&b);
+    both_close(&b);
+    free(batch->keys);
+    free(batch->values);
+    free(batch);
+}
+
 enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
 
 // Each epoch rewrites many rows and is released when the next one is sealed: the log runs through

@@ -298,6 +298,8 @@ bool sim_rows_stream(const cst_command *command) {
     const sim_table *table = (const sim_table *)command->table;
 
     if (!(command->ops & CST_OP_APPLY) || command->keys_out || command->hashes_out) return false;
+    // When its turn comes the host refuses it.
+    if (!csti_program_takes(&table->cpu.base.options.program, &command->rows)) return false;
     return !(command->ops & CST_OP_ENCODE) || table->encodes;
 }
 

@@ -167,12 +167,8 @@ static cst_code pieces_take(sim_queue *queue, sim_entry *entry, cst_completion *
 
 static cst_code entry_stream(sim_queue *queue, sim_entry *entry, cst_completion *out) {
     const cst_command *command = &entry->in_flight.command;
-    const cst_program *program = &command->table->options.program;
 
     out->rows_done = command->ops == CST_OP_BARRIER ? 0 : command->rows.first_row;
-    if ((command->ops & CST_OP_APPLY) && program->accumulators_count > 0 &&
-        !csti_program_takes(program, &command->rows))
-        return CST_USAGE;
     if (!entry->begun) {
         const cst_code code = sim_run_open(queue, NULL);
 
