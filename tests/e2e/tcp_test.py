@@ -6,6 +6,7 @@ import collections
 import glob
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -48,7 +49,7 @@ column = "mark"
 kind = "file"
 path = "out"
 [state]
-budget = "128MiB"
+budget = "192MiB"
 [checkpoint]
 every = "{every}"
 keep  = 2
@@ -151,6 +152,12 @@ class Jobs(unittest.TestCase):
         process = self.start("--until-caught-up")
         _, err = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, DONE, err)
+
+    def wait_for(self, what):
+        end = time.monotonic() + PATIENCE_S
+        while not what():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.005)
 
     def results(self):
         """{key: (rows, sum, marks)} of the sink."""
@@ -414,6 +421,30 @@ class Kills(Jobs):
         self.catch_up()
         self.assertEqual(self.results(), {1: (wanted, total(wanted), 0)})
 
+    def test_rows_go_on_into_another_number_of_partitions(self):
+        self.job()
+        wanted = {}
+        for partitions in (2, 3, 1):
+            path = os.path.join(self.folder, "job.toml")
+            with open(path, encoding="utf-8") as file:
+                text = re.sub("partitions = [0-9]", f"partitions = {partitions}", file.read())
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            process, address = self.serve()
+            for key in range(1, 9):
+                client = self.client(address)
+                first = client.hello(f"p{key}")
+                self.assertEqual(first, wanted.get(key, 0) + 1)
+                client.rows(first, 50, key)
+                client.until_ack(first + 49)
+                wanted[key] = first + 49
+            self.wait_for(lambda: set(self.results()) == set(wanted))
+            process.kill()
+            process.wait()
+        self.catch_up()
+        self.assertEqual(self.results(), {key: (count, total(count), 0)
+                                          for key, count in wanted.items()})
+
     def test_a_log_that_is_gone_is_an_error_where_rows_were_acknowledged_by_it(self):
         self.job()
         process, address = self.serve()
@@ -421,9 +452,7 @@ class Kills(Jobs):
         client.hello("a")
         client.rows(1, 10)
         client.until_ack(10)
-        end = time.monotonic() + PATIENCE_S
-        while not self.results() and time.monotonic() < end:
-            time.sleep(0.005)
+        self.wait_for(self.results)
         self.finish(process)
         for file in glob.glob(os.path.join(self.folder, "data/wal/*")):
             os.unlink(file)

@@ -212,8 +212,9 @@ cst_code csti_job_readers_settle(csti_job *job, cst_err *err) {
     uint32_t splits_count = csti_source_splits_count(job->source);
     cst_code code = CST_OK;
 
-    // Rows were dealt out to as many splits as there were partitions then.
-    if (manifest->id > 0 && job->config->source.kind == CSTI_SOURCE_GENERATOR &&
+    // Rows were dealt out to as many splits as there were partitions then. Of files they are what
+    // there is.
+    if (manifest->id > 0 && job->config->source.kind != CSTI_SOURCE_FILE &&
         !job->config->splits_given && manifest->splits_count != splits_count &&
         manifest->splits_count > 0) {
         csti_source_close(job->source);
