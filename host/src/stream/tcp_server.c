@@ -24,11 +24,12 @@ enum {
     EVENTS_MAX = 256,
     ACCEPTS_MAX = 64,       // in a turn
     DESCRIPTORS_MORE = 256, // of files, locks and what else a job has open
-    SLOT_NONE = UINT32_MAX,
     REFUSAL_BYTES = 256,
     KEEPALIVE_S = 60,
     DROPS_MAX = 64,
 };
+
+#define SLOT_NONE UINT32_MAX
 
 // What epoll says an event is of, when it is of no connection.
 #define EVENT_LISTENER UINT64_MAX
