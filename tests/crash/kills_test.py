@@ -56,6 +56,7 @@ FIRST = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery
 RESCALE = {"rescale_command", "rescale_full", "rescale_spread"}
 RECOVERY = RESCALE | {"claim_after", "adopt_before_command", "adopt_after_command",
                       "recovery_manifest", "recovery_restore", "recovery_release"}
+HURRIED = {"every": "10ms", "keys": 20, "state": "hash:"}
 TAKEOVER = "takeover"  # a plan's entry beside the steps
 FENCED = 6
 OFTEN = {"file_temporary", "file_linked", "meta_append"}  # these come many times in a checkpoint
@@ -251,6 +252,8 @@ def scenario(options, points, tally, index, only=None):
     """A job, a dozen kills, a last run, and the comparison. Returns what failed, or None."""
     draw = random.Random(f"{options.seed}:{index}")
     settings = settings_of(draw, options.program)
+    if only:  # what comes seldom comes with many checkpoints
+        settings.update(HURRIED)
     job = jobs.Job(options.program, f"rows:{options.seed}:{index}", settings)
     said = None
     try:
