@@ -87,7 +87,7 @@ typedef struct csti_job_config {
     bool totals;
     // [source]
     csti_source_options source;
-    bool splits_given; // else as many as the checkpoint has, or as partitions
+    bool splits_given;                       // else as many as the checkpoint has, or as partitions
     char event_time[CSTI_COLUMN_NAME_BYTES]; // "": none
     csti_place event_time_at;
     int64_t watermark_us; // how late rows may be
