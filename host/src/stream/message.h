@@ -49,6 +49,18 @@ typedef struct csti_block {
     struct csti_channel *home;                  // where it goes back to
 } csti_block;
 
+// As a table takes them.
+static inline cst_rows csti_block_rows(const csti_block *block) {
+    return (cst_rows){.rows_count = block->rows_count,
+                      .key_stride = block->key_bytes,
+                      .key_bytes = block->key_bytes,
+                      .ops = block->ops,
+                      .hashes = block->hashes,
+                      .keys = block->keys,
+                      .key_offsets = block->key_bytes ? NULL : block->key_offsets,
+                      .sources = block->sources};
+}
+
 typedef enum csti_message_kind {
     CSTI_MESSAGE_ROWS = 1,
     CSTI_MESSAGE_WATERMARK, // no row with an earlier time follows on this channel

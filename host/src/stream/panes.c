@@ -518,17 +518,6 @@ uint64_t csti_panes_lines(const csti_panes *panes) {
 
 // ---- Rows ---------------------------------------------------------------------------------------
 
-static cst_rows rows_of(const csti_block *block) {
-    return (cst_rows){.rows_count = block->rows_count,
-                      .key_stride = block->key_bytes,
-                      .key_bytes = block->key_bytes,
-                      .ops = block->ops,
-                      .hashes = block->hashes,
-                      .keys = block->keys,
-                      .key_offsets = block->key_bytes ? NULL : block->key_offsets,
-                      .sources = block->sources};
-}
-
 static cst_bytes key_of(const cst_rows *rows, uint32_t row) {
     if (!rows->key_offsets)
         return (cst_bytes){rows->keys + (size_t)row * rows->key_stride, rows->key_bytes};
@@ -672,7 +661,7 @@ static void slots_part(csti_panes *panes, const cst_rows *rows, const uint32_t *
 }
 
 static cst_code block_begin(csti_panes *panes, csti_block *block, cst_err *err) {
-    const cst_rows rows = rows_of(block);
+    const cst_rows rows = csti_block_rows(block);
     uint32_t counts[CSTI_PANES_MAX] = {0};
     const cst_code code = slots_take(panes, &rows, counts, err);
 

@@ -348,17 +348,6 @@ static void key_show(const csti_partition *partition, const cst_rows *rows, uint
     out[used] = 0;
 }
 
-static cst_rows rows_of(const csti_block *block) {
-    return (cst_rows){.rows_count = block->rows_count,
-                      .key_stride = block->key_bytes,
-                      .key_bytes = block->key_bytes,
-                      .ops = block->ops,
-                      .hashes = block->hashes,
-                      .keys = block->keys,
-                      .key_offsets = block->key_bytes ? NULL : block->key_offsets,
-                      .sources = block->sources};
-}
-
 static cst_code fail_row(const csti_partition *partition, const cst_completion *done,
                          cst_err *err) {
     char key[2 * KEY_SHOWN_BYTES_MAX + 1] = "";
@@ -366,7 +355,7 @@ static cst_code fail_row(const csti_partition *partition, const cst_completion *
     if (done->tag >= TAGS_COUNT) {
         const cst_rows rows = partition->options.panes
                                   ? ((const csti_pane_rows *)(uintptr_t)done->tag)->rows
-                                  : rows_of((const csti_block *)(uintptr_t)done->tag);
+                                  : csti_block_rows((const csti_block *)(uintptr_t)done->tag);
 
         if (done->rows_done < rows.rows_count)
             key_show(partition, &rows, done->rows_done, key, sizeof key);
@@ -597,7 +586,7 @@ static cst_code rows_submit(csti_partition *partition, csti_block *block, cst_er
 
     if (partition->options.panes) return pane_rows_submit(partition, block, err);
     if (csti_expiry_by_clock(&partition->expiry)) times_put(partition, block);
-    command.rows = rows_of(block);
+    command.rows = csti_block_rows(block);
     command.rows.now_us = partition->expiry.now_us;
     return csti_keeper_submit(partition->keeper, &command, err);
 }
