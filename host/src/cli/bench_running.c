@@ -357,6 +357,8 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     csti_job_hold_checkpoints(r->job, !checkpoints);
     rows_let(r, r->feed.rows ? BENCH_FEED_ROWS : BENCH_FEED_GENERATOR, BENCH_FEED_ENDLESS);
     code = turn_wait(r, from_ns, err);
+    // A machine that is busy with others may give the job no time in a short turn.
+    if (code == CST_OK) code = wait_for(r, rows_are, rows_before + 1, "no row is applied", err);
     csti_job_hold_checkpoints(r->job, true);
     if (code == CST_OK) code = wait_for(r, is_settled, 0, "checkpoints do not end", err);
     ns = bench_now_ns() - from_ns;
@@ -364,7 +366,6 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     rows = rows_applied(r) - rows_before;
     if (code == CST_OK) code = rows_end(r, err);
     if (code != CST_OK) return code;
-    if (rows == 0) return cst_fail(err, CST_INTERNAL, "no row was applied");
     *ns_per_row_out = (double)ns / (double)rows;
     if (!turns) return CST_OK;
     parts_add(r, turns);
