@@ -16,6 +16,7 @@ import unittest
 
 PROGRAM = ""
 PATIENCE_S = 60
+PIPE_BYTES = 1 << 20  # what a job says while a test waits for something else fits
 DONE, INPUT, DAMAGED, FENCED = 0, 3, 4, 6
 PART = re.compile(r"^(\d{20})-(\d{5})\.ndjson$")
 
@@ -119,7 +120,7 @@ class Jobs(unittest.TestCase):
     def start(self, *options):
         process = subprocess.Popen([PROGRAM, "run", "job.toml", "--json", *options],
                                    cwd=self.folder.name, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
+                                   stderr=subprocess.PIPE, text=True, pipesize=PIPE_BYTES)
         self.running.append(process)
         return process
 

@@ -20,6 +20,7 @@ PROGRAM = ""
 ROWS = 400_000
 DONE, FAILED, INPUT, DEVICE, FENCED = 0, 1, 3, 5, 6
 PATIENCE_S = 60
+PIPE_BYTES = 1 << 20  # what a job says while a test waits for something else fits
 
 JOB = """
 [job]
@@ -108,7 +109,8 @@ class Jobs(unittest.TestCase):
 
     def start(self, *options):
         process = subprocess.Popen([PROGRAM, "run", "job.toml", *options], cwd=self.folder.name,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   pipesize=PIPE_BYTES)
         self.running.append(process)
         return process
 

@@ -20,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PROGRAM = ""
 PRODUCER = ""  # docs/examples/producer.c
 PATIENCE_S = 30
+PIPE_BYTES = 1 << 20  # what a job says while a test waits for something else fits
 DONE, FAILED, FENCED = 0, 1, 6
 
 JOB = """
@@ -123,7 +124,8 @@ class Jobs(unittest.TestCase):
 
     def start(self, *options, name="job.toml"):
         process = subprocess.Popen([PROGRAM, "run", name, "--json", *options], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   pipesize=PIPE_BYTES)
         self.processes.append(process)
         return process
 
@@ -469,6 +471,7 @@ class Kills(Jobs):
         client.rows(1, 10)
         client.until_ack(10)
         first.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)  # or it may still log them
         client.rows(11, 10)
         second, other = self.serve("--takeover")
         mine = self.client(other)
