@@ -34,7 +34,7 @@ RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
 UPLOAD_SECONDS_MAX = 1.0   # and then until an object is being written
 WAKE_SECONDS_MAX = 0.1     # a stopped owner that woke up lives at most so long
 ALIVE_SECONDS_MAX = 60.0   # and a run begins within
-NAMED_SECONDS_MAX = 6.0    # a named step comes within, or this time does not count
+NAMED_SECONDS_MAX = 15.0   # a named step comes within, or this time does not count
 ROUNDS_MAX = 6             # of further scenarios for steps that came too seldom
 
 # What must have gone before a step is reached: the faults of the run before, and those of the run
@@ -127,8 +127,8 @@ def plan_of(draw, index, points, only):
     chosen = list(only) if only else [points[(index * NAMED_A_SCENARIO + i) * STRIDE % len(points)]
                       for i in range(NAMED_A_SCENARIO)]
     chosen += draw.sample(sorted(RECOVERY), RECOVERING_A_SCENARIO)
-    plan = [[(None, None)] for _ in range(7 if only else RANDOM_A_SCENARIO)]
-    plan += [[(TAKEOVER, None)] for _ in range(TAKEOVERS_A_SCENARIO)]
+    plan = [[(None, None)] for _ in range(len(chosen) if only else RANDOM_A_SCENARIO)]
+    plan += [[(TAKEOVER, None)] for _ in range(0 if only else TAKEOVERS_A_SCENARIO)]
     for step in chosen:
         passes = 1 if step in FIRST else draw.randint(1, 60) if step in OFTEN \
             else draw.randint(1, 6)
@@ -286,7 +286,7 @@ def run_all(options, points, tally):
             seldom = [name for name in points if tally.steps.get(name, 0) < options.each]
             if any(failures) or not seldom:
                 break
-            groups = [[name] for name in seldom]
+            groups = [[name] * (options.each - tally.steps.get(name, 0)) for name in seldom]
             indices = range(count, count + len(groups))
             failures += pool.map(lambda i: scenario(options, points, tally, i, groups[i - count]),
                                  indices)
