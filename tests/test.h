@@ -90,14 +90,26 @@ static const char *test_case_now = ""; // its name
         if (strcmp((A), (B)) != 0) TEST_FAIL("CHECK_TEXT: \"%s\" and \"%s\"", (A), (B));           \
     } while (0)
 
-// Under ThreadSanitizer a step costs many times what it costs otherwise: tests of one thread, which
-// cannot race, take a share of their steps there.
-#ifdef __SANITIZE_THREAD__
+// Under a sanitizer a step costs many times what it costs otherwise, and what it looks for is in the
+// paths: tests of many steps, all of which are taken without one, take a share of them there.
+#if defined(__SANITIZE_THREAD__)
 #define TEST_SHARE(COUNT) ((COUNT) / 8)
 #define TEST_EACH(STEP) ((STEP)*8) // every STEPth
+#elif defined(__SANITIZE_ADDRESS__)
+#define TEST_SHARE(COUNT) ((COUNT) / 4)
+#define TEST_EACH(STEP) ((STEP)*4)
 #else
 #define TEST_SHARE(COUNT) (COUNT)
 #define TEST_EACH(STEP) (STEP)
+#endif
+
+// The program is not run under ThreadSanitizer; what starts a thread in it belongs there.
+#ifdef CST_TEST_WITHOUT_THREADS
+int __wrap_pthread_create(void);
+int __wrap_pthread_create(void) {
+    TEST_FAIL("a thread is started: CST_TESTS_OF_THREADS in tests/CMakeLists.txt has to name "
+              "%s", CST_TEST_NAME);
+}
 #endif
 
 // Another thread makes it true; where processors are few it needs this one's.

@@ -310,7 +310,7 @@ static void files_compare(csti_file_format format) {
     const csti_row_shape any = shape_draw();
     source_files files = files_make(format, &any);
 
-    for (int i = 0; i < FILES; i++) {
+    for (int i = 0; i < TEST_SHARE(FILES); i++) {
         const csti_row_shape shape = shape_draw();
         const bool header = format == CSTI_FILE_CSV && test_random_below(2);
         const bool more = header && test_random_below(2); // a field without a column

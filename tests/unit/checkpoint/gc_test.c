@@ -284,7 +284,7 @@ TEST(a_deletion_that_was_decided_is_ended_by_the_next_gc) {
 }
 
 TEST(a_store_that_fails_anywhere_loses_nothing_that_is_kept) {
-    for (int seed = 0; seed < 200; seed++) {
+    for (int seed = 0; seed < TEST_SHARE(200); seed++) {
         const csti_object_sim_faults faults = {.error_before = 40000,
                                                .error_after = 40000,
                                                .lost = 20000};

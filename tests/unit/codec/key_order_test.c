@@ -269,7 +269,7 @@ TEST(boundary_values_of_every_type_are_in_order) {
 }
 
 TEST(rows_of_mixed_types_are_in_order) {
-    for (int round = 0; round < 1500; round++) {
+    for (int round = 0; round < TEST_SHARE(1500); round++) {
         random_batch random = {.schema = {.columns_count = 1 + (uint32_t)(round % 3)}};
         for (uint32_t i = 0; i < random.schema.columns_count; i++) {
             do random.schema.columns[i] = random_column(false);
@@ -286,7 +286,7 @@ TEST(a_prefix_of_the_columns_gives_a_prefix_of_the_key) {
     static uint8_t longer[1 << 16];
     static uint8_t shorter[1 << 16];
 
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < TEST_SHARE(2000); round++) {
         random_batch random = {.schema = random_schema(4, false)};
         cst_value values[CST_COLUMNS_MAX];
         uint32_t longer_bytes = 0;

@@ -124,7 +124,7 @@ static void fail_some(uint64_t runs_max, const int partitions[3]) {
 
     CHECK(!fail_one(UINT64_MAX, partitions));
     all = nth_count();
-    step = all / runs_max + 1;
+    step = all / TEST_SHARE(runs_max) + 1;
     for (uint64_t n = 1 + test_random_below(step); n <= all; n += step)
         (void)fail_one(n, partitions);
 }

@@ -209,13 +209,13 @@ static void check_injectors_and_source(void) {
 }
 
 TEST(a_million_injections_of_two_threads_are_never_mixed_or_lost) {
-    injections_count = 1000000;
+    injections_count = TEST_SHARE(1000000);
     withdraws = false;
     check_injectors_and_source();
 }
 
 TEST(a_barrier_is_either_taken_or_withdrawn) {
-    injections_count = 200000;
+    injections_count = TEST_SHARE(200000);
     withdraws = true;
     check_injectors_and_source();
 }
