@@ -9,11 +9,11 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <string>
 #include <vector>
 #include <verilated.h>
 #if VM_TRACE
 #include <mutex>
-#include <string>
 #include <verilated_fst_c.h>
 #endif
 
@@ -157,6 +157,9 @@ struct csti_sim_card {
         context_.threads(1); // no threads of its own
         context_.randReset(2);
         context_.randSeed(int(config_.seed & 0x7fffffff) | 1);
+        const std::string mistake = "+mistake=" + std::to_string(unsigned(config_.mistake));
+        const char *arguments[] = {mistake.c_str()};
+        context_.commandArgs(1, arguments);
         if (config_.waves) Waves::prepare(context_);
         top_ = std::make_unique<Vkernel>(&context_);
         if (config_.waves) {

@@ -4,6 +4,8 @@
 
 #include <constellation/device.h>
 #include <inttypes.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #ifdef CST_HAS_SIM
 #include "card_waves.h"
@@ -19,6 +21,7 @@ TEST(this_build_has_no_simulated_card) {
 }
 #else
 
+enum { RELEASED = 16, WALKED, RESTORED, COUNTERS_MAX = 32 }; // docs/hardware.md, Counters
 enum { SIDES = 2, CPU = 0, SIM = 1, VALUE_BYTES_MAX = 64, STOPS_MAX = 12, DELTAS_MAX = 512 };
 
 static const char *const uris[SIDES] = {"cpu:", "sim:"};
@@ -37,6 +40,7 @@ typedef struct both {
     int64_t now_us;
     uint64_t bucket; // the next to expire
     uint64_t rows_count, stops_count, grows_count, expired_count, scanned_count, restored_count;
+    uint64_t counts[COUNTERS_MAX]; // of the circuit, as counted() found them
 } both;
 
 static uint64_t clocks_of(void *device) {
@@ -293,6 +297,19 @@ static void restore(both *b) {
     restore_bytes(b, bytes, count);
 }
 
+// What the circuit counted since its last reset.
+static void counted(both *b) {
+    static const char *const names[] = {"released", "walked", "restored"};
+    cst_counter counters[COUNTERS_MAX];
+    size_t count = 0;
+
+    cst_queue_counters(b->sides[SIM].queue, counters, COUNTERS_MAX, &count);
+    CHECK_EQ(count, RESTORED + 1);
+    for (size_t i = 0; i < count; i++) b->counts[i] = counters[i].value;
+    for (size_t i = RELEASED; i < count; i++)
+        CHECK(strcmp(counters[i].name, names[i - RELEASED]) == 0);
+}
+
 // The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
 static void work_check(const both *b) {
     cst_simulation simulation;
@@ -418,6 +435,8 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     barrier(b);
     images_compare(b);
     work_check(b);
+    counted(b);
+    CHECK(b->counts[WALKED] >= b->scanned_count + b->expired_count);
     both_close(b);
     free(batch->keys);
     free(batch->values);
@@ -429,6 +448,7 @@ enum { STREAMS_MIN = 8, STREAMS_MAX = 32 };
 // What is drawn may leave something out: of 32 streams some have it.
 TEST(random_streams_give_equal_completions_deltas_and_images) {
     uint64_t rows = 0, stops = 0, grows = 0, expired = 0, scanned = 0, restored = 0;
+    uint64_t counts[COUNTERS_MAX] = {0};
     bool all = false;
 
     for (uint32_t i = 0; i < STREAMS_MIN || (!all && i < STREAMS_MAX); i++) {
@@ -441,7 +461,9 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         expired += b.expired_count;
         scanned += b.scanned_count;
         restored += b.restored_count;
-        all = stops > 0 && grows > 0 && expired > 0 && scanned > 0 && restored > 0;
+        for (uint32_t c = 0; c <= RESTORED; c++) counts[c] += b.counts[c];
+        all = stops > 0 && grows > 0 && expired > 0 && scanned > 0 && restored > 0 &&
+              counts[RESTORED] > 0;
     }
     CHECK(rows > 2000);
     CHECK(all);
@@ -531,7 +553,7 @@ enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
 // Each epoch rewrites many rows and is released when the next one is sealed: the log runs through
 // more segments than the budget pays for, in places that the circuit chose. Nobody looks at the
 // image before the end: the card would load the log's places anew.
-TEST(the_log_goes_on_in_places_that_were_released) {
+static void log_runs(const char *uri) {
     rows_batch *batch = calloc(1, sizeof *batch);
     both b = {0};
 
@@ -549,7 +571,7 @@ TEST(the_log_goes_on_in_places_that_were_released) {
                             .budget_bytes = 12 * LOG_SEGMENT_BYTES,
                             .log_segment_bytes = LOG_SEGMENT_BYTES,
                             .numa_node = -1};
-    both_open(&b, "sim:", NULL);
+    both_open(&b, uri, NULL);
     for (uint32_t step = 0; step < LOG_EPOCHS * LOG_BATCHES; step++) {
         cst_command command = {.ops = CST_OP_APPLY};
 
@@ -566,10 +588,16 @@ TEST(the_log_goes_on_in_places_that_were_released) {
     }
     images_compare(&b);
     CHECK(b.deltas[0].to > b.knobs.options.budget_bytes);
+    counted(&b);
+    CHECK(b.counts[RELEASED] >= b.deltas[0].to / LOG_SEGMENT_BYTES - 12);
     both_close(&b);
     free(batch->keys);
     free(batch->values);
     free(batch);
+}
+
+TEST(the_log_goes_on_in_places_that_were_released) {
+    log_runs("sim:");
 }
 
 // ---- Several in flight --------------------------------------------------------------------------
@@ -646,7 +674,7 @@ TEST(commands_in_flight_complete_as_one_after_the_other) {
 enum { COLUMN_ROWS = 700 };
 
 // Keys of three columns, one of which may be null, encoded and hashed by the circuit.
-TEST(columns_become_the_same_keys_in_the_circuit) {
+static void columns_run(const char *uri) {
     static uint32_t numbers[COLUMN_ROWS];
     static uint16_t shorts[COLUMN_ROWS];
     static int64_t longs[COLUMN_ROWS];
@@ -669,7 +697,7 @@ TEST(columns_become_the_same_keys_in_the_circuit) {
                       .accumulators_count = 1,
                       .presence_offset = CST_NO_OFFSET,
                       .accumulators = {{CST_COUNT, CST_U64, 0, CST_NO_COLUMN, 0}}};
-    both_open(&b, "sim:", &schema);
+    both_open(&b, uri, &schema);
     for (uint32_t step = 0; step < 4; step++) {
         const cst_command command = {.ops = CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY,
                                      .batch = &batch,
@@ -690,6 +718,102 @@ TEST(columns_become_the_same_keys_in_the_circuit) {
     CHECK(b.grows_count > 0);
     work_check(&b);
     both_close(&b);
+}
+
+TEST(columns_become_the_same_keys_in_the_circuit) {
+    columns_run("sim:");
+}
+
+// Few keys, one behind the other; nulls; each epoch's records put back as rows.
+static void few_keys_run(const char *uri) {
+    rows_batch *batch = calloc(1, sizeof *batch);
+    both b = {0};
+
+    CHECK(batch);
+    b.knobs = (rows_knobs){.keys_fixed = true,
+                           .keys_count = 20,
+                           .keys_longest = 8,
+                           .skew = ROWS_ONE_KEY,
+                           .batch_max = ROWS_BATCH_MAX,
+                           .nulls_percent = 20};
+    b.knobs.options =
+        (cst_table_options){.layout = CST_TABLE_INLINE,
+                            .key_bytes = 8,
+                            .hash_key = {test_random(), test_random()},
+                            .program = {.value_bytes = 16,
+                                        .accumulators_count = 1,
+                                        .presence_offset = 8,
+                                        .accumulators = {{CST_SUM, CST_U64, 0, 0, 0}}},
+                            .rows_hint = 20,
+                            .budget_bytes = UINT64_C(4) << 20,
+                            .log_segment_bytes = 65536,
+                            .numa_node = -1};
+    batch->sources[0].type = CST_TYPE_U32;
+    both_open(&b, uri, NULL);
+    for (uint32_t step = 0; step < 4; step++) {
+        cst_command command = {.ops = CST_OP_APPLY};
+
+        rows_draw(&b.knobs, batch, 0);
+        command.rows = batch->rows;
+        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+        apply(&b, command);
+        look_up(&b, command);
+        barrier(&b);
+        restore(&b);
+        images_compare(&b);
+    }
+    CHECK(b.restored_count > 0);
+    both_close(&b);
+    free(batch->keys);
+    free(batch->values);
+    free(batch);
+}
+
+TEST(few_keys_with_nulls_are_restored_from_each_epoch) {
+    few_keys_run("sim:");
+}
+
+// ---- Mistakes -----------------------------------------------------------------------------------
+
+// The first of random_streams_give_equal_completions_deltas_and_images: there the circuit does them
+// without a mistake.
+static void streams_run(const char *uri) {
+    for (uint32_t i = 0; i < STREAMS_MIN; i++) {
+        both b = {0};
+
+        stream(&b, uri, 8);
+    }
+}
+
+static void mistake_is_noticed(const char *word, void (*run)(const char *uri)) {
+    const pid_t child = fork();
+    char uri[64];
+    int status = 0;
+
+    CHECK(child >= 0);
+    (void)snprintf(uri, sizeof uri, "sim:?mistake=%s", word);
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stderr)) _exit(3);
+        run(uri);
+        _exit(2);
+    }
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
+        TEST_FAIL("mistake %s: no difference (status %d)", word, status);
+}
+
+// The very circuit that the cases above find equal, in the same streams of the same seed, does one
+// thing wrong: a check of theirs fails.
+TEST(a_circuit_with_a_mistake_is_told_from_the_processor) {
+    static const char *const streams[] = {"tag", "place", "epoch", "strobe", "time", "scan"};
+    static const char *const few_keys[] = {"hazard", "null", "restore"};
+
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++)
+        mistake_is_noticed(streams[i], streams_run);
+    for (size_t i = 0; i < sizeof few_keys / sizeof *few_keys; i++)
+        mistake_is_noticed(few_keys[i], few_keys_run);
+    mistake_is_noticed("order", columns_run);
+    mistake_is_noticed("release", log_runs);
 }
 
 // A reset while nothing is lost: the card loads its table anew and goes on.
@@ -737,6 +861,7 @@ TEST(a_table_that_the_circuit_cannot_hold_is_refused_by_its_shape) {
     cst_queue_close(queue);
     CHECK_CODE(cst_device_open("sim:?memory=sram", &device, NULL), CST_DEVICE_URI);
     CHECK_CODE(cst_device_open("sim:?channels=8", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?mistake=none", &device, NULL), CST_DEVICE_URI);
     CHECK_CODE(cst_device_open("sim:?waves=", &device, NULL), CST_DEVICE_URI);
 #ifndef CST_HAS_WAVES
     CHECK_CODE(cst_device_open("sim:?waves=card.fst", &device, NULL), CST_UNSUPPORTED);

@@ -148,6 +148,7 @@ template <class Model> class Bench : public Clocked {
         context_.randReset(2);
         context_.randSeed(static_cast<int>(test_random() & 0x7fffffff) | 1);
         context_.fatalOnError(false);
+        context_.commandArgs(0, static_cast<const char **>(nullptr)); // a model may ask for some
         BenchReport &report = BenchReport::get();
         report.clock = 0;
         report.live = true;

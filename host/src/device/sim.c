@@ -104,11 +104,12 @@ static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
     if (code == CST_OK) code = csti_uri_take_u64(uri, "channels", UINT32_MAX, &channels, err);
     if (code == CST_OK) code = csti_uri_take_u64(uri, "seed", UINT32_MAX, &seed, err);
     if (code == CST_OK) code = sim_error_take(uri, &device->config, err);
+    if (code == CST_OK) code = sim_mistake_take(uri, &device->config, err);
     if (code == CST_OK) code = waves_take(device, uri, err);
     if (code == CST_OK)
         code = csti_uri_check_empty(uri,
                                     "memory=hbm2|ddr4, clock_mhz, channels, seed, error, "
-                                    "error_after, error_port, waves, waves_from",
+                                    "error_after, error_port, mistake, waves, waves_from",
                                     err);
     if (code == CST_OK && uri->path[0])
         code = cst_fail(err, CST_DEVICE_URI, "sim:%s: only parameters follow sim:", uri->path);
@@ -163,7 +164,8 @@ static void sim_simulation(const cst_device *base, cst_simulation *out) {
 static const char *const counter_names[SIM_COUNTERS] = {
     "done",     "hits",        "appends",         "inserts",          "wait_fetch",  "wait_match",
     "wait_key", "wait_record", "directory_reads", "false_candidates", "states_sent", "even_sent",
-    "odd_sent", "gaps",        "memory_reads",    "memory_writes"};
+    "odd_sent", "gaps",        "memory_reads",    "memory_writes",    "released",    "walked",
+    "restored"};
 
 static void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
     sim_queue *queue = (sim_queue *)base;

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 enum {
-    CSTI_SIM_CARD_VERSION = 3,
+    CSTI_SIM_CARD_VERSION = 4,
     CSTI_SIM_CHANNELS = 16,     // that images lie over
     CSTI_SIM_BATCH_CHANNEL = 16 // of 32: commands, rows, results
 };
@@ -42,6 +42,27 @@ typedef enum csti_sim_error {
     CSTI_SIM_ERROR_CORRUPT,
     CSTI_SIM_ERROR_SILENT,
 } csti_sim_error;
+
+// What the circuit does wrong, for tests of tests: hw/rtl/common/cst_mistake_pkg.sv.
+#define CSTI_SIM_MISTAKE_MAP(X)                                                                    \
+    X(TAG, 1, "tag")                                                                               \
+    X(HAZARD, 2, "hazard")                                                                         \
+    X(PLACE, 3, "place")                                                                           \
+    X(EPOCH, 4, "epoch")                                                                           \
+    X(STROBE, 5, "strobe")                                                                         \
+    X(NULL, 6, "null")                                                                             \
+    X(ORDER, 7, "order")                                                                           \
+    X(RELEASE, 8, "release")                                                                       \
+    X(TIME, 9, "time")                                                                             \
+    X(SCAN, 10, "scan")                                                                            \
+    X(RESTORE, 11, "restore")
+
+typedef enum csti_sim_mistake {
+    CSTI_SIM_MISTAKE_NONE,
+#define CSTI_SIM_MISTAKE(NAME, NUMBER, WORD) CSTI_SIM_MISTAKE_##NAME = NUMBER,
+    CSTI_SIM_MISTAKE_MAP(CSTI_SIM_MISTAKE)
+#undef CSTI_SIM_MISTAKE
+} csti_sim_mistake;
 
 // What crosses PCIe: DMA each way, a word of the kernel's to the host, the start of a run.
 typedef enum csti_sim_way {
@@ -61,6 +82,7 @@ typedef struct csti_sim_card_config {
     csti_sim_error error;
     uint64_t error_after; // so many beats, read or written, are well
     int32_t error_port;   // -1: any; CSTI_SIM_CHANNELS: the batches'
+    csti_sim_mistake mistake;
     // A file for the waves (FST), NULL: none; of cards that live at once the second's is FILE.2.
     // What is drawn begins behind clock waves_from.
     const char *waves;

@@ -28,6 +28,21 @@ cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *er
     return code;
 }
 
+cst_code sim_mistake_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err) {
+#define MISTAKE_WORD(NAME, NUMBER, WORD) WORD,
+#define MISTAKE_VALUE(NAME, NUMBER, WORD) CSTI_SIM_MISTAKE_##NAME,
+    static const char *const words[] = {CSTI_SIM_MISTAKE_MAP(MISTAKE_WORD)};
+    static const csti_sim_mistake mistakes[] = {CSTI_SIM_MISTAKE_MAP(MISTAKE_VALUE)};
+#undef MISTAKE_WORD
+#undef MISTAKE_VALUE
+    const size_t none = sizeof words / sizeof *words;
+    size_t which = none;
+    const cst_code code = csti_uri_take_word(uri, "mistake", words, none, &which, err);
+
+    if (code == CST_OK && which < none) config->mistake = mistakes[which];
+    return code;
+}
+
 // Bits of a fault register, in order.
 static void faults_tell(uint32_t faults, const char *where, char *out, size_t bytes) {
     static const char *const texts[] = {"a read was answered with an error",

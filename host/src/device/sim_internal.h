@@ -46,7 +46,7 @@ enum {
     SIM_RING_BITS = 3,
     SIM_RING = 1 << SIM_RING_BITS,
     SIM_KEYS_MAX = 65536, // rows of a command for keys alone, which has all rows' places
-    SIM_COUNTERS = 16,
+    SIM_COUNTERS = 19,
     SIM_COMPACT_WORDS = 2, // of half a beat's row; one where the key has more than 8 bytes
     SIM_COMPACT_KEY_BYTES = 8,
     SIM_LONG_KEY_BYTES = 64,   // of a row of cells
@@ -270,6 +270,8 @@ CST_CHECK_RESULT cst_code sim_run_load_keys(sim_queue *queue, const cst_schema *
 // ---- sim_error.c --------------------------------------------------------------------------------
 // error=KIND, error_after=BEATS, error_port=PORT.
 CST_CHECK_RESULT cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err);
+CST_CHECK_RESULT cst_code sim_mistake_take(csti_uri *uri, csti_sim_card_config *config,
+                                           cst_err *err);
 // Runs until the word is `number`; false: the run was lost without it, or so many clocks went by.
 bool sim_completes(sim_queue *queue, const uint32_t *word, uint32_t number, uint64_t clocks_max);
 // Notes why the card is lost, as its status has it. CST_DEVICE_LOST.

@@ -203,7 +203,8 @@ module cst_encode (
   logic [7:0] complement, marker;
 
   always_comb begin
-    complement = s2_descending_q ? 8'hff : 8'h00;
+    complement = s2_descending_q && !cst_mistake_pkg::planted(cst_mistake_pkg::Order) ? 8'hff
+                                                                                    : 8'h00;
     content = '0;
     for (int unsigned i = 0; i < 16; i++) begin
       if (5'(i) < s2_count_q) content[8*i +: 8] = s2_body_q[8*i +: 8] ^ complement;

@@ -676,11 +676,9 @@ module cst_kernel_commands #(
       end
       Walking: if (is_scan) begin
         if (record_over) left_q <= left_q - 32'd1;
-`ifdef CST_RTL_MISTAKE_SCAN
-        if (walk_valid_i && walk_ready_o && !scan_full) next_q <= {1'b0, walk_slot_i};
-`else
-        if (walk_valid_i && walk_ready_o && !scan_full) next_q <= {1'b0, walk_slot_i} + 1'b1;
-`endif
+        if (walk_valid_i && walk_ready_o && !scan_full)
+          next_q <= {1'b0, walk_slot_i} +
+                    (SlotNoBits+1)'(!cst_mistake_pkg::planted(cst_mistake_pkg::Scan));
         if (!walk_busy_i) begin
           stop_row_q <= command_q.row - left_q;
           if (!scan_full) next_q <= scan_end;

@@ -88,7 +88,7 @@ module cst_kernel_core #(
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits;
   localparam int unsigned BeatsBits = cst_kernel_pkg::BeatsBits;
   localparam int unsigned CounterBits = cst_state_pkg::CounterBits;
-  localparam int unsigned Counters = 16;
+  localparam int unsigned Counters = cst_state_pkg::Counters;
   localparam int unsigned ArgWords = 14;
   localparam int unsigned StatusWords = 4 + 2 * Counters;
 
@@ -100,6 +100,10 @@ module cst_kernel_core #(
 
   // What stands behind it sees no clock without a reset before the first one.
   initial rst_n = 1'b0;
+`ifdef VERILATOR
+  initial if ($value$plusargs("mistake=%d", cst_mistake_pkg::chosen) == 0)
+    cst_mistake_pkg::chosen = '0;
+`endif
   always_ff @(posedge clk_i) rst_n <= rst_ni;
 
   cst_axil_control #(.ArgWords(ArgWords), .StatusWords(StatusWords)) u_control (

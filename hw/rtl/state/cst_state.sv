@@ -37,7 +37,7 @@ module cst_state #(
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
   localparam int unsigned SlotNoBits = cst_state_pkg::SlotNoBits,
   localparam int unsigned CounterBits = cst_state_pkg::CounterBits,
-  localparam int unsigned Counters = 16
+  localparam int unsigned Counters = cst_state_pkg::Counters
 ) (
   input  wire logic                            clk_i,
   input  wire logic                            rst_ni,
@@ -281,7 +281,7 @@ module cst_state #(
   logic [UnitBits-1:0] gap_unit;
   logic [1:0] gap_units;
   logic [PlaceBits-1:0] map_segment, map_place;
-  logic done, append, insert, wait_known, wait_record, execute_busy;
+  logic done, append, insert, restored, wait_known, wait_record, execute_busy;
   cst_state_pkg::result_t result;
   logic [PlaceBits-1:0] ring_q [1 << PlaceBits];
   logic [PlaceBits-1:0] map_q [1 << PlaceBits];
@@ -325,8 +325,8 @@ module cst_state #(
     .ring_place_i(ring_q[control_o.free_first]),
     .older_pending_i(older_pending),
     .result_valid_o(result_valid), .result_room_i(result_room), .result_o(result),
-    .done_o(done), .append_o(append), .insert_o(insert), .wait_record_o(wait_record),
-    .busy_o(execute_busy)
+    .done_o(done), .append_o(append), .insert_o(insert), .restore_o(restored),
+    .wait_record_o(wait_record), .busy_o(execute_busy)
   );
 
   logic [3:0] result_fill;
@@ -473,6 +473,7 @@ module cst_state #(
   logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
   logic [Channels*AckBits-1:0] acks;
   logic [Channels-1:0] asked_read, asked_write, busy_read, busy_write;
+  logic [Channels*2-1:0] answered_now;
 
   // What each kind asks for, the same at every port.
   localparam int unsigned AskBits = AddressBits + TagBits;
@@ -564,7 +565,8 @@ module cst_state #(
       .aw_valid_o(aw_valid), .aw_ready_i(aw_ready), .aw_address_o(aw_address), .aw_len_o(aw_len),
       .w_valid_o(w_valid), .w_ready_i(w_ready), .w_data_o(w_data), .w_strb_o(w_strb),
       .b_valid_i(b_valid), .b_ready_o(b_ready),
-      .asked_o(asked_write[c]), .busy_o(busy_write[c])
+      .asked_o(asked_write[c]), .busy_o(busy_write[c]),
+      .answered_o(answered_now[c*2 +: 2])
     );
     assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
   end
@@ -647,18 +649,24 @@ module cst_state #(
   assign key_ack_id = {record_ack.id, entry_ack.id};
 
   // ---- What a barrier waits for: answers that are owed, by the epoch's lowest bit ---------------
+  // Counted where they arrive: what they free waits for its turn behind.
   logic [31:0] owed_q;
   logic [31:0] owed_next;
+  logic [9:0] answered;
 
   always_comb begin
-    for (int unsigned p = 0; p < 2; p++)
+    answered = '0;
+    for (int unsigned c = 0; c < Channels; c++) begin
+      answered[4:0] = answered[4:0] + 5'(answered_now[c*2]);
+      answered[9:5] = answered[9:5] + 5'(answered_now[c*2+1]);
+    end
+    for (int unsigned p = 0; p < 2; p++) begin
       owed_next[p*16 +: 16] = owed_q[p*16 +: 16] +
           ((32'(parity) == p) ? 16'({key_pushed, 1'b0}) + 16'(gap_valid) + 16'(line_pushed[0]) +
                                     16'(line_pushed[1]) : 16'd0) -
-          16'(entry_ack_valid && key_ack_ready[0] && 32'(entry_ack.parity) == p) -
-          16'(record_ack_valid && record_ack_ready && 32'(record_ack.parity) == p) -
-          16'(line_ack_valid[0] && line_ack_ready[0] && 32'(line_ack[0]) == p) -
-          16'(line_ack_valid[1] && line_ack_ready[1] && 32'(line_ack[AckBits]) == p);
+          16'(record_none_valid && record_none_ready && 32'(record_none.parity) == p) -
+          16'(answered[p*5 +: 5]);
+    end
   end
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) owed_q <= '0;
@@ -701,12 +709,14 @@ module cst_state #(
       writes_now = writes_now + 5'(asked_write[c]);
     end
   end
-  assign count = {2'b0, gap_valid, line_pushed[1], line_pushed[0], key_pushed, again_valid,
+  assign count = {restored, walk_valid_o && walk_ready_i, released_ring, 2'b0, gap_valid,
+                  line_pushed[1], line_pushed[0], key_pushed, again_valid,
                   row_read_valid && row_read_ready, wait_record, wait_known && !wait_record,
                   match_wait, fetch_wait, insert, append, hit, done};
   // 0 done, 1 hits of a key on chip, 2 appends, 3 inserts, waits: 4 fetch, 5 match, 6 issue for its
   // key, 7 execution for a record; 8 directory rows read, 9 false candidates, 10 states sent, 11
-  // and 12 lines sent, 13 gaps, 14 reads, 15 writes
+  // and 12 lines sent, 13 gaps, 14 reads, 15 writes, 16 segments released, 17 entries that a walk
+  // offered, 18 operations done of RESTORE
   for (genvar i = 0; i < Counters; i++) begin : g_count
     logic [CounterBits-1:0] count_q;
     always_ff @(posedge clk_i) begin
@@ -719,7 +729,7 @@ module cst_state #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{line_waits, line_ack, entry_ack, line_fill, row_filled, entry_filled,
-                         walk_beat, line_out};
+  assign unused_bits = ^{line_waits, line_ack, entry_ack, record_ack, line_fill, row_filled,
+                         entry_filled, walk_beat, line_out};
 endmodule
 `default_nettype wire

@@ -86,6 +86,7 @@ module cst_state_execute #(
   output      logic                      done_o,
   output      logic                      append_o,
   output      logic                      insert_o,
+  output      logic                      restore_o,
   output      logic                      wait_record_o,
   output      logic                      busy_o
 );
@@ -135,7 +136,9 @@ module cst_state_execute #(
     s2_state = s2_op_q.first ? s2_known : s2_result;
     if (!s2_op_q.first) begin
       if (state_write_o && state_id_o == s2_op_q.id) s2_state = state_o;
-      if (s3_valid_q && s3_op_q.uses_key && s3_op_q.id == s2_op_q.id) s2_state = s3_next;
+      if (s3_valid_q && s3_op_q.uses_key && s3_op_q.id == s2_op_q.id &&
+          !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard))
+        s2_state = s3_next;
     end
     s2_even = even_meta_i;
     s2_odd = odd_meta_i;
@@ -166,21 +169,19 @@ module cst_state_execute #(
   assign s3_drop = s3_op_q.kind == cst_state_pkg::KindDrop;
   assign s3_upsert = s3_live && s3_op_q.uses_key &&
                      (s3_op_q.kind == cst_state_pkg::KindUpsert || s3_put);
-`ifdef CST_RTL_MISTAKE_TIME
   assign s3_lives = s3_state_q.present &&
-                    !(s3_op_q.kind != cst_state_pkg::KindDelete &&
-                      cst_state_pkg::expired(config_i.ttl, config_i.past,
-                                             s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]));
-`else
-  assign s3_lives = s3_state_q.present &&
-                    !cst_state_pkg::expired(config_i.ttl, config_i.past,
-                                            s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]);
-`endif
+                    (!cst_state_pkg::expired(config_i.ttl, config_i.past,
+                                             s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]) ||
+                     (s3_op_q.kind == cst_state_pkg::KindDelete &&
+                      cst_mistake_pkg::planted(cst_mistake_pkg::Time)));
   assign s3_delete = s3_live && s3_op_q.uses_key && s3_state_q.present &&
                      ((s3_op_q.kind == cst_state_pkg::KindDelete && s3_lives) ||
                       (s3_op_q.kind == cst_state_pkg::KindExpire && !s3_lives) || s3_drop);
   assign s3_barrier = s3_live && s3_op_q.kind == cst_state_pkg::KindBarrier;
-  assign s3_here = s3_state_q.present && s3_state_q.unit >= s3_control_q.epoch_first;
+  logic left_behind;
+  assign left_behind = cst_mistake_pkg::planted(cst_mistake_pkg::Epoch);
+  assign s3_here = s3_state_q.present &&
+                   s3_state_q.unit >= s3_control_q.epoch_first + UnitBits'(left_behind);
   assign s3_append = (s3_upsert || s3_delete) && !s3_put && !s3_drop && !s3_here;
   assign s3_insert = s3_upsert && !s3_state_q.present;
   assign s3_pad = s3_control_q.tail[0];
@@ -213,9 +214,8 @@ module cst_state_execute #(
     end
     if (s3_delete) s3_next.present = 1'b0;
     if (s3_append) s3_next.unit = s3_unit;
-`ifndef CST_RTL_MISTAKE_RESTORE
-    if (s3_put || s3_drop) s3_next.unit = '0;
-`endif
+    if ((s3_put || s3_drop) && !cst_mistake_pkg::planted(cst_mistake_pkg::Restore))
+      s3_next.unit = '0;
   end
 
   // A row in its second bucket leaves a bit in its first one's filter.
@@ -324,6 +324,8 @@ module cst_state_execute #(
   assign done_o = s4_done;
   assign append_o = s4_done && s4_append_q;
   assign insert_o = s4_done && s4_insert_q;
+  assign restore_o = s4_done && (s4_op_q.kind == cst_state_pkg::KindPut ||
+                                 s4_op_q.kind == cst_state_pkg::KindDrop);
   assign busy_o = s1_valid_q || s2_valid_q || s3_valid_q || s4_valid_q;
 
   always_comb begin

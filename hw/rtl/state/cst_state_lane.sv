@@ -26,7 +26,8 @@ module cst_state_lane (
   assign is_count = op_i == cst_pkg::AccCount;
   assign is_double = number_i == cst_pkg::NumberF64;
   assign is_signed = number_i == cst_pkg::NumberI64;
-  assign skips = op_i == 3'd0 || (has_source_i && null_i);
+  assign skips = op_i == 3'd0 ||
+                 (has_source_i && null_i && !cst_mistake_pkg::planted(cst_mistake_pkg::Null));
 
   // One zero, one NaN.
   always_comb begin

@@ -72,9 +72,12 @@ module cst_state_match #(
   assign line_read_o = a_go;
   assign wait_o = a_valid_q && !(&line_present_i);
 
+  logic missed;
+  assign missed = b_tag_q[0] && cst_mistake_pkg::planted(cst_mistake_pkg::Tag);
   for (genvar s = 0; s < 16; s++) begin : g_slot
-    assign even_match[s] = even_meta_i.occupied[s] && even_tags_i[s*16 +: 16] == b_tag_q;
-    assign odd_match[s] = odd_meta_i.occupied[s] && odd_tags_i[s*16 +: 16] == b_tag_q;
+    assign even_match[s] = even_meta_i.occupied[s] && even_tags_i[s*16 +: 16] == b_tag_q &&
+                           !missed;
+    assign odd_match[s] = odd_meta_i.occupied[s] && odd_tags_i[s*16 +: 16] == b_tag_q && !missed;
   end
   assign overflowed = b_first_odd_q ? odd_meta_i.overflow[b_tag_q[6:0]]
                                     : even_meta_i.overflow[b_tag_q[6:0]];

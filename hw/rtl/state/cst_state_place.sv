@@ -20,12 +20,9 @@ module cst_state_place (
       second_count = second_count + 5'(second_i[i]);
     end
   end
-`ifdef CST_RTL_MISTAKE_PLACE
-  // Planted: what the differential tests are worth (hw/CMakeLists.txt).
-  assign second_o = first_count > 5'(cst_pkg::FirstUntil) && second_count < first_count;
-`else
-  assign second_o = first_count >= 5'(cst_pkg::FirstUntil) && second_count < first_count;
-`endif
+  assign second_o = first_count >= 5'(cst_pkg::FirstUntil) +
+                                       5'(cst_mistake_pkg::planted(cst_mistake_pkg::Place)) &&
+                    second_count < first_count;
   assign occupied = second_o ? second_i : first_i;
   assign full_o = &occupied;
 

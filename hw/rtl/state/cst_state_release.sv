@@ -44,11 +44,9 @@ module cst_state_release #(
   assign full = free_q > {1'b0, config_i.log_mask};
 
   assign busy_o = stage_q != Idle;
-`ifdef CST_RTL_MISTAKE_RELEASE
-  assign map_segment_o = (segment_q[PlaceBits-1:0] + 1'b1) & config_i.log_mask;
-`else
-  assign map_segment_o = segment_q[PlaceBits-1:0] & config_i.log_mask;
-`endif
+  assign map_segment_o = (segment_q[PlaceBits-1:0] +
+                          PlaceBits'(cst_mistake_pkg::planted(cst_mistake_pkg::Release))) &
+                         config_i.log_mask;
   assign ring_write_o = stage_q == Move && !over && !full;
   assign ring_index_o = (control_i.free_first + free_q[PlaceBits-1:0]) & config_i.log_mask;
   assign ring_place_o = map_place_i;

@@ -30,7 +30,8 @@ module cst_state_write_port #(
   input  wire logic                   b_valid_i,
   output      logic                   b_ready_o,
   output      logic                   asked_o,
-  output      logic                   busy_o
+  output      logic                   busy_o,
+  output      logic [1:0]             answered_o  // a write, by its epoch's parity
 );
   // ---- One queue; of two that come at once, a line goes first, then a record --------------------
   // A log line's records come one behind the other to one channel: the queue holds a line of them.
@@ -106,7 +107,8 @@ module cst_state_write_port #(
   assign data_head = heads_q[data_place];
   assign high = data_head[HeadBits-AddressBits+5];
   assign data_atoms = data_head[HeadBits-AddressBits-1 -: 2];
-  assign strobe = 4'((5'd1 << data_atoms) - 5'd1) << high;
+  assign strobe = (4'((5'd1 << data_atoms) - 5'd1) &
+                   ~{2'b0, cst_mistake_pkg::planted(cst_mistake_pkg::Strobe), 1'b0}) << high;
   assign w_valid_o = full_q;
   assign w_data_o = low_q;
   assign w_strb_o = {{32{strobe_q[1]}}, {32{strobe_q[0]}}};
@@ -140,6 +142,7 @@ module cst_state_write_port #(
     .out_data_o({head_final, head_kind, head}), .fill_o()
   );
   assign b_ready_o = ack_ready;
+  assign answered_o = {head.parity, !head.parity} & {2{b_valid_i && b_ready_o && head_final}};
   cst_fifo #(.Width(AckBits + 3), .Depth(4)) u_ack (
     .clk_i, .rst_ni,
     .in_valid_i(b_valid_i && head_final), .in_ready_o(ack_ready), .in_data_i({head_kind, head}),
