@@ -2,10 +2,13 @@
 #include "device/sim_card.h"
 
 #include "memory/axi_port.hpp"
+#include "memory/axi_rules.hpp"
 #include "memory/pcie.h"
 
 #include <Vkernel.h>
 #include <Vkernel___024root.h>
+#include <cinttypes>
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -21,6 +24,7 @@ namespace {
 
 using Data = VlWide<16>;
 using Port = cst_sim::AxiPort<Data, QData>;
+using Rules = cst_sim::AxiRules<Data, QData>;
 
 struct CloseMemory {
     void operator()(cst_sim_memory *memory) const { cst_sim_memory_close(memory); }
@@ -109,6 +113,8 @@ constexpr uint32_t PORTS = CSTI_SIM_CHANNELS + 1;
 constexpr uint32_t ALL_PORTS = (UINT32_C(1) << PORTS) - 1;
 constexpr uint32_t RESET_CLOCKS = 8;
 constexpr uint32_t ACCESS_CLOCKS_MAX = 64; // a register's; it answers within 8
+constexpr uint32_t BURST_BEATS_MAX = 16;   // of a kernel's master
+constexpr bool CHECKS_RULES = CST_RTL_CARD_ASSERT;
 
 #define CHANNEL_PINS(NUMBER)                                                                       \
     do {                                                                                           \
@@ -116,6 +122,7 @@ constexpr uint32_t ACCESS_CLOCKS_MAX = 64; // a register's; it answers within 8
         CST_SIM_AXI_KERNEL_READ_PINS(pins, top_.get(), m_axi_c##NUMBER##_);                        \
         CST_SIM_AXI_KERNEL_WRITE_PINS(pins, top_.get(), m_axi_c##NUMBER##_);                       \
         ports_.emplace_back(memory_.get(), uint32_t(ports_.size()), pins);                         \
+        rules_.emplace_back(pins, BURST_BEATS_MAX);                                                \
     } while (0)
 
 } // namespace
@@ -260,6 +267,7 @@ struct csti_sim_card {
     // Port c is beside channel c, and the batches' one beside theirs.
     void connect() {
         ports_.reserve(PORTS);
+        rules_.reserve(PORTS);
         CHANNEL_PINS(00);
         CHANNEL_PINS(01);
         CHANNEL_PINS(02);
@@ -280,6 +288,29 @@ struct csti_sim_card {
         CST_SIM_AXI_KERNEL_READ_PINS(pins, top_.get(), m_axi_batch_);
         CST_SIM_AXI_KERNEL_WRITE_PINS(pins, top_.get(), m_axi_batch_);
         ports_.emplace_back(memory_.get(), CSTI_SIM_BATCH_CHANNEL, pins);
+        rules_.emplace_back(pins, BURST_BEATS_MAX);
+        cst_sim::AxilPins control;
+        CST_SIM_AXIL_KERNEL_PINS(control, top_.get(), s_axi_control_);
+        control_rules_ = std::make_unique<cst_sim::AxilRules>(control);
+    }
+
+    // Of the circuit, or of the memory beside it: nothing that comes after it means anything.
+    [[noreturn]] void broken(const std::string &port, const char *rule) {
+        fprintf(stderr, "simulated card, clock %" PRIu64 ", %s: %s\n", clocks_, port.c_str(), rule);
+        abort();
+    }
+
+    static std::string channel_name(uint32_t channel) {
+        return (channel < 10 ? "m_axi_c0" : "m_axi_c") + std::to_string(channel);
+    }
+
+    void check_rules() {
+        for (uint32_t p = 0; p < PORTS; p++) {
+            const char *rule = rules_[p].sample();
+            if (rule) broken(p == CSTI_SIM_CHANNELS ? "m_axi_batch" : channel_name(p), rule);
+        }
+        const char *rule = control_rules_->sample();
+        if (rule) broken("s_axi_control", rule);
     }
 
     void tick() {
@@ -297,6 +328,7 @@ struct csti_sim_card {
             top_->eval();
         }
         if (waves_) waves_->draw(clocks_, 2 * clocks_);
+        if (CHECKS_RULES && !resets) check_rules();
         if (!resets)
             for (Port &port : ports_) port.sample();
         top_->ap_clk = 1;
@@ -314,6 +346,8 @@ struct csti_sim_card {
     std::unique_ptr<Vkernel> top_;
     std::unique_ptr<Waves> waves_;
     std::vector<Port> ports_;
+    std::vector<Rules> rules_;
+    std::unique_ptr<cst_sim::AxilRules> control_rules_;
     uint32_t undriven_ = ALL_PORTS; // a bit a port: what the memory shows is not at its pins
     uint64_t clocks_ = 0;
 };

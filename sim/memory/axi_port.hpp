@@ -1,8 +1,6 @@
 // axi_port.hpp: joins an AXI4 master of a Verilated module to a port of the simulated memory.
 //
-//   cst_sim::AxiPins<VlWide<16>, QData> pins;          512 bits
-//   CST_SIM_AXI_READ_PINS(pins, top, m_)               m_arvalid_o ... m_rlast_i; WRITE alike
-//   cst_sim::AxiPort<VlWide<16>, QData> port(memory, 0, pins);
+//   cst_sim::AxiPort<VlWide<16>, QData> port(memory, 0, pins);     pins: axi_pins.hpp
 //
 //   one clock:  port.drive()     inputs, from what the memory shows
 //               top->eval()      clock low: the module's outputs settle
@@ -10,94 +8,17 @@
 //               top->eval()      clock high
 //               cst_sim_memory_tick(memory)     once, for all its ports
 //
-// Names of a kernel's top are those of its interface: CST_SIM_AXI_KERNEL_READ_PINS(pins, top,
-// m_axi_log_) takes m_axi_log_ARVALID and so on.
-//
 // Promises   one copy of a beat each way; a module without IDs uses ID 0.
 // Needs      one memory of beat_bytes = the width of Data; what AXI asks of a master (asserted).
 #ifndef CST_SIM_AXI_PORT_HPP
 #define CST_SIM_AXI_PORT_HPP
 
+#include "memory/axi_pins.hpp"
 #include "memory/memory.h"
 
-#include <cassert>
 #include <cstring>
 
 namespace cst_sim {
-
-// Where a master's signals are. Either half may be absent (arvalid, awvalid NULL), and so may IDs.
-template <class Data, class Strobe, class Id = uint8_t> struct AxiPins {
-    uint8_t *arvalid = nullptr, *arready = nullptr;
-    uint64_t *araddr = nullptr;
-    uint8_t *arlen = nullptr;
-    uint8_t *rvalid = nullptr, *rready = nullptr;
-    Data *rdata = nullptr;
-    uint8_t *rresp = nullptr, *rlast = nullptr;
-    uint8_t *awvalid = nullptr, *awready = nullptr;
-    uint64_t *awaddr = nullptr;
-    uint8_t *awlen = nullptr;
-    uint8_t *wvalid = nullptr, *wready = nullptr;
-    Data *wdata = nullptr;
-    Strobe *wstrb = nullptr;
-    uint8_t *wlast = nullptr;
-    uint8_t *bvalid = nullptr, *bready = nullptr, *bresp = nullptr;
-    Id *arid = nullptr, *rid = nullptr, *awid = nullptr, *bid = nullptr;
-};
-
-#define CST_SIM_AXI_READ_PINS(PINS, TOP, PREFIX)                                                   \
-    do {                                                                                           \
-        (PINS).arvalid = &(TOP)->PREFIX##arvalid_o;                                                \
-        (PINS).arready = &(TOP)->PREFIX##arready_i;                                                \
-        (PINS).araddr = &(TOP)->PREFIX##araddr_o;                                                  \
-        (PINS).arlen = &(TOP)->PREFIX##arlen_o;                                                    \
-        (PINS).rvalid = &(TOP)->PREFIX##rvalid_i;                                                  \
-        (PINS).rready = &(TOP)->PREFIX##rready_o;                                                  \
-        (PINS).rdata = &(TOP)->PREFIX##rdata_i;                                                    \
-        (PINS).rresp = &(TOP)->PREFIX##rresp_i;                                                    \
-        (PINS).rlast = &(TOP)->PREFIX##rlast_i;                                                    \
-    } while (0)
-#define CST_SIM_AXI_WRITE_PINS(PINS, TOP, PREFIX)                                                  \
-    do {                                                                                           \
-        (PINS).awvalid = &(TOP)->PREFIX##awvalid_o;                                                \
-        (PINS).awready = &(TOP)->PREFIX##awready_i;                                                \
-        (PINS).awaddr = &(TOP)->PREFIX##awaddr_o;                                                  \
-        (PINS).awlen = &(TOP)->PREFIX##awlen_o;                                                    \
-        (PINS).wvalid = &(TOP)->PREFIX##wvalid_o;                                                  \
-        (PINS).wready = &(TOP)->PREFIX##wready_i;                                                  \
-        (PINS).wdata = &(TOP)->PREFIX##wdata_o;                                                    \
-        (PINS).wstrb = &(TOP)->PREFIX##wstrb_o;                                                    \
-        (PINS).wlast = &(TOP)->PREFIX##wlast_o;                                                    \
-        (PINS).bvalid = &(TOP)->PREFIX##bvalid_i;                                                  \
-        (PINS).bready = &(TOP)->PREFIX##bready_o;                                                  \
-        (PINS).bresp = &(TOP)->PREFIX##bresp_i;                                                    \
-    } while (0)
-#define CST_SIM_AXI_KERNEL_READ_PINS(PINS, TOP, PREFIX)                                            \
-    do {                                                                                           \
-        (PINS).arvalid = &(TOP)->PREFIX##ARVALID;                                                  \
-        (PINS).arready = &(TOP)->PREFIX##ARREADY;                                                  \
-        (PINS).araddr = &(TOP)->PREFIX##ARADDR;                                                    \
-        (PINS).arlen = &(TOP)->PREFIX##ARLEN;                                                      \
-        (PINS).rvalid = &(TOP)->PREFIX##RVALID;                                                    \
-        (PINS).rready = &(TOP)->PREFIX##RREADY;                                                    \
-        (PINS).rdata = &(TOP)->PREFIX##RDATA;                                                      \
-        (PINS).rresp = &(TOP)->PREFIX##RRESP;                                                      \
-        (PINS).rlast = &(TOP)->PREFIX##RLAST;                                                      \
-    } while (0)
-#define CST_SIM_AXI_KERNEL_WRITE_PINS(PINS, TOP, PREFIX)                                           \
-    do {                                                                                           \
-        (PINS).awvalid = &(TOP)->PREFIX##AWVALID;                                                  \
-        (PINS).awready = &(TOP)->PREFIX##AWREADY;                                                  \
-        (PINS).awaddr = &(TOP)->PREFIX##AWADDR;                                                    \
-        (PINS).awlen = &(TOP)->PREFIX##AWLEN;                                                      \
-        (PINS).wvalid = &(TOP)->PREFIX##WVALID;                                                    \
-        (PINS).wready = &(TOP)->PREFIX##WREADY;                                                    \
-        (PINS).wdata = &(TOP)->PREFIX##WDATA;                                                      \
-        (PINS).wstrb = &(TOP)->PREFIX##WSTRB;                                                      \
-        (PINS).wlast = &(TOP)->PREFIX##WLAST;                                                      \
-        (PINS).bvalid = &(TOP)->PREFIX##BVALID;                                                    \
-        (PINS).bready = &(TOP)->PREFIX##BREADY;                                                    \
-        (PINS).bresp = &(TOP)->PREFIX##BRESP;                                                      \
-    } while (0)
 
 template <class Data, class Strobe, class Id = uint8_t> class AxiPort {
   public:

@@ -55,7 +55,8 @@ typedef enum csti_sim_error {
     X(RELEASE, 8, "release")                                                                       \
     X(TIME, 9, "time")                                                                             \
     X(SCAN, 10, "scan")                                                                            \
-    X(RESTORE, 11, "restore")
+    X(RESTORE, 11, "restore")                                                                      \
+    X(BURST, 12, "burst")
 
 typedef enum csti_sim_mistake {
     CSTI_SIM_MISTAKE_NONE,

@@ -286,7 +286,8 @@ module cst_kernel_state #(
    m_axi_c11_ARBURST, m_axi_c10_ARBURST, m_axi_c09_ARBURST, m_axi_c08_ARBURST, m_axi_c07_ARBURST,
    m_axi_c06_ARBURST, m_axi_c05_ARBURST, m_axi_c04_ARBURST, m_axi_c03_ARBURST, m_axi_c02_ARBURST,
    m_axi_c01_ARBURST, m_axi_c00_ARBURST} =
-      {cst_state_pkg::Channels{cst_pkg::AxiIncr}};
+      {cst_state_pkg::Channels{cst_pkg::AxiIncr ^
+                               {1'b0, cst_mistake_pkg::planted(cst_mistake_pkg::Burst)}}};
   assign {m_axi_c15_AWBURST, m_axi_c14_AWBURST, m_axi_c13_AWBURST, m_axi_c12_AWBURST,
    m_axi_c11_AWBURST, m_axi_c10_AWBURST, m_axi_c09_AWBURST, m_axi_c08_AWBURST, m_axi_c07_AWBURST,
    m_axi_c06_AWBURST, m_axi_c05_AWBURST, m_axi_c04_AWBURST, m_axi_c03_AWBURST, m_axi_c02_AWBURST,

@@ -15,7 +15,7 @@ struct Port : Clocked {
     CData bvalid = 0, bready = 0, bresp = 0;
     AxiChecker<QData, CData> checker;
 
-    Port() : checker(*this, "port", wires(), 16) { checker.silence_max = 20; }
+    Port() : checker(*this, "port", wires(), 16) { checker.rules.silence_max = 20; }
 
     AxiWires<QData, CData> wires() {
         AxiWires<QData, CData> all;
@@ -86,23 +86,67 @@ struct Port : Clocked {
         bvalid = bready = 1;
         clock();
     }
+    void check_idle() { checker.check_idle(); }
+};
+
+// A control port of the same kind.
+struct ControlPort : Clocked {
+    CData awvalid = 0, awready = 1, wvalid = 0, wready = 1, bvalid = 0, bready = 1, bresp = 0;
+    CData arvalid = 0, arready = 1, rvalid = 0, rready = 1, rresp = 0;
+    IData rdata = 0;
+    AxilChecker checker;
+
+    ControlPort()
+        : checker(*this, "control",
+                  {&awvalid, &awready, &wvalid, &wready, &bvalid, &bready, &bresp, &arvalid,
+                   &arready, &rvalid, &rready, &rresp, &rdata}) {}
+
+    void clock() {
+        checker.sample();
+        awvalid = wvalid = bvalid = arvalid = rvalid = 0;
+    }
+    void write() {
+        awvalid = 1;
+        clock();
+        wvalid = 1;
+        clock();
+    }
+    void answer() {
+        bvalid = 1;
+        clock();
+    }
+    void read() {
+        arvalid = 1;
+        clock();
+    }
+    void give() {
+        rvalid = 1;
+        clock();
+    }
+    void check_idle() {}
 };
 
 // Whether the checker ends a process in which this happens.
-static bool refused(void (*steps)(Port &)) {
+template <class Ports> static bool ends(void (*steps)(Ports &)) {
     int status = 0;
 
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
         fclose(stderr);
-        Port port;
+        Ports port;
         steps(port);
-        port.checker.check_idle();
+        port.check_idle();
         _exit(0);
     }
     CHECK_EQ(waitpid(child, &status, 0), child);
     return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+static bool refused(void (*steps)(Port &)) {
+    return ends(steps);
+}
+static bool control_refused(void (*steps)(ControlPort &)) {
+    return ends(steps);
 }
 
 TEST(bursts_by_the_rules_are_accepted) {
@@ -199,6 +243,52 @@ TEST(a_master_that_does_not_take_what_it_asked_for_is_refused) {
             port.clock();
         }
         port.give_read(true);
+    }));
+}
+
+TEST(a_control_port_answers_each_access_once_and_stands_still) {
+    CHECK(!control_refused([](ControlPort &port) {
+        port.write();
+        port.read();
+        port.bready = port.rready = 0;
+        for (int i = 0; i < 3; i++) {
+            port.bvalid = port.rvalid = 1;
+            port.clock();
+        }
+        port.bready = port.rready = 1;
+        port.bvalid = port.rvalid = 1;
+        port.clock();
+    }));
+    CHECK(control_refused([](ControlPort &port) { port.answer(); }));
+    CHECK(control_refused([](ControlPort &port) { port.give(); }));
+    CHECK(control_refused([](ControlPort &port) { // no data yet
+        port.awvalid = 1;
+        port.clock();
+        port.answer();
+    }));
+    CHECK(control_refused([](ControlPort &port) {
+        port.write();
+        port.answer();
+        port.answer();
+    }));
+    CHECK(control_refused([](ControlPort &port) {
+        port.read();
+        port.rresp = AxiSlverr;
+        port.give();
+    }));
+    CHECK(control_refused([](ControlPort &port) {
+        port.read();
+        port.rready = 0;
+        port.give();
+        port.rdata = 1;
+        port.rready = 1;
+        port.give();
+    }));
+    CHECK(control_refused([](ControlPort &port) {
+        port.write();
+        port.bready = 0;
+        port.answer();
+        port.clock();
     }));
 }
 

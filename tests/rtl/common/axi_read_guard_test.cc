@@ -187,7 +187,7 @@ TEST(no_more_bursts_are_out_than_it_can_count) {
 
     for (uint32_t i = 0; i < 30; i++) run.read(run.reference.range.inside());
     run.compare_all();
-    CHECK_EQ(run.checker->outstanding_most, GuardOwedMost);
+    CHECK_EQ(run.checker->rules.outstanding_most, GuardOwedMost);
 }
 
 TEST(a_burst_outside_is_told_and_not_asked_for) {
@@ -198,7 +198,7 @@ TEST(a_burst_outside_is_told_and_not_asked_for) {
         run.read(run.reference.range.outside());
         run.bench.run_until([&] { return run.reference.outside_count == 1; });
         run.bench.run(50);
-        CHECK_EQ(run.checker->read_bursts, 0);
+        CHECK_EQ(run.checker->rules.read_bursts, 0);
         CHECK(!run.requests.empty() && run.bench->quiet_o);
         run.stop();
         run.resume();
@@ -215,7 +215,7 @@ TEST(a_memory_that_falls_silent_is_told_and_waited_for) {
         run.memory->never_answer = true;
         for (uint32_t i = 0; i < 3; i++) run.read(run.reference.range.inside());
         run.bench.run_until([&] { return run.bench->silent_o; });
-        CHECK_EQ(run.checker->read_bursts, takes ? 3 : 0);
+        CHECK_EQ(run.checker->rules.read_bursts, takes ? 3 : 0);
         run.stop();
         run.bench.run(20);
         run.reset_master();
@@ -224,7 +224,7 @@ TEST(a_memory_that_falls_silent_is_told_and_waited_for) {
         CHECK_EQ(run.bench->ar_valid_o, !takes); // it stays offered
         run.memory->never_take = run.memory->never_answer = false;
         run.resume();
-        CHECK_EQ(run.checker->read_bursts, takes ? 3 : 1);
+        CHECK_EQ(run.checker->rules.read_bursts, takes ? 3 : 1);
         for (uint32_t i = 0; i < 3; i++) run.read(run.reference.range.inside());
         run.compare_all();
     }
@@ -239,10 +239,10 @@ TEST(a_stop_in_the_middle_of_a_burst_takes_what_is_left_of_it) {
     run.bench.run_until([&] { return run.beats.items.size() == 20; });
     run.stop();
     run.resume();
-    CHECK_EQ(run.checker->read_beats, 80);
+    CHECK_EQ(run.checker->rules.read_beats, 80);
     run.read({address + 8, 3});
     run.compare_all();
-    CHECK_EQ(run.checker->read_beats, 84);
+    CHECK_EQ(run.checker->rules.read_beats, 84);
 }
 
 TEST_MAIN

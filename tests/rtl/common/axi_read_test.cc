@@ -101,7 +101,7 @@ TEST(a_beat_a_clock_at_a_latency_of_100_clocks) {
     run.read(0x1000, 2000);
     run.compare();
     CHECK_EQ(run.out->last_clock - run.out->first_clock, 1999);
-    CHECK(run.checker->outstanding_most >= 2);
+    CHECK(run.checker->rules.outstanding_most >= 2);
 }
 
 TEST(single_beats_come_one_a_clock_too) {

@@ -278,7 +278,7 @@ TEST(no_more_bursts_are_out_than_it_can_count) {
     for (uint32_t i = 0; i < 30; i++)
         run.write({uint64_t(run.reference.range.first()) * 4096 + i * 8, 0});
     run.compare_all();
-    CHECK_EQ(run.checker->outstanding_most, GuardOwedMost);
+    CHECK_EQ(run.checker->rules.outstanding_most, GuardOwedMost);
 }
 
 TEST(a_burst_outside_is_told_and_not_begun) {
@@ -289,7 +289,7 @@ TEST(a_burst_outside_is_told_and_not_begun) {
         run.write(run.reference.range.outside());
         run.bench.run_until([&] { return run.reference.outside_count == 1; });
         run.bench.run(50);
-        CHECK_EQ(run.checker->write_bursts, 0);
+        CHECK_EQ(run.checker->rules.write_bursts, 0);
         CHECK(!run.requests.empty() && run.bench->quiet_o);
         run.stop();
         run.resume();
@@ -307,7 +307,7 @@ TEST(a_memory_that_falls_silent_is_told_and_waited_for) {
         run.memory->never_answer = true;
         for (uint32_t i = 0; i < 3; i++) run.write(run.inside());
         run.bench.run_until([&] { return run.bench->silent_o; });
-        CHECK_EQ(run.checker->write_bursts, takes ? 3 : 0);
+        CHECK_EQ(run.checker->rules.write_bursts, takes ? 3 : 0);
         run.stop();
         run.bench.run(20);
         run.reset_master();
@@ -316,7 +316,7 @@ TEST(a_memory_that_falls_silent_is_told_and_waited_for) {
         CHECK_EQ(run.bench->aw_valid_o, !takes); // it stays offered
         run.memory->never_take = run.memory->never_answer = false;
         run.resume();
-        CHECK_EQ(run.checker->write_bursts, takes ? 3 : 1);
+        CHECK_EQ(run.checker->rules.write_bursts, takes ? 3 : 1);
         for (uint32_t i = 0; i < 3; i++) run.write(run.inside());
         run.compare_all();
     }
@@ -347,11 +347,11 @@ TEST(a_stop_in_the_middle_of_a_burst_ends_it_with_beats_that_write_nothing) {
     run.bench.run(100);
     run.stop();
     run.resume();
-    CHECK_EQ(run.checker->write_beats, 80);
+    CHECK_EQ(run.checker->rules.write_beats, 80);
     CHECK_EQ(run.reference.empty_count, 60);
     run.write({address + 8, 3});
     run.compare_all();
-    CHECK_EQ(run.checker->write_beats, 84);
+    CHECK_EQ(run.checker->rules.write_beats, 84);
     CHECK(run.memory->bytes == run.reference.bytes);
 }
 

@@ -117,7 +117,7 @@ TEST(a_beat_a_clock_at_a_latency_of_100_clocks) {
     run.write(0x1000, 2000, true);
     run.compare();
     CHECK_EQ(run.in->last_clock - run.in->first_clock, 1999);
-    CHECK(run.checker->outstanding_most >= 2);
+    CHECK(run.checker->rules.outstanding_most >= 2);
 }
 
 TEST(single_beats_go_one_a_clock_too) {

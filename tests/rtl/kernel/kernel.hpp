@@ -24,45 +24,6 @@ constexpr uint64_t CHANNEL_BYTES = 64 * 4096; // of an image's channel
 constexpr uint64_t REGION_BYTES = 65536;      // of one, of four, in a channel
 constexpr uint64_t COMPLETIONS = 4096, TABLE = 8192, ROWS = 16384, RESULTS = 65536, END = 1 << 18;
 
-// s_axi_control's rules: offers stand still, an answer for each access and none besides, always
-// OKAY.
-class ControlChecker : public Part {
-  public:
-    explicit ControlChecker(Bench<Vkernel> &bench) : bench_(bench) { bench.add(this); }
-
-    void idle() override {
-        for (AxiHold *hold : {&b_, &r_}) hold->forget();
-        addresses_ = beats_ = reads_ = 0;
-    }
-    void drive() override {}
-    void sample() override {
-        Vkernel *top = bench_.operator->();
-
-        b_.sample("s_axi_control", "B", top->s_axi_control_BVALID, top->s_axi_control_BREADY,
-                  &top->s_axi_control_BRESP);
-        r_.sample("s_axi_control", "R", top->s_axi_control_RVALID, top->s_axi_control_RREADY,
-                  &top->s_axi_control_RRESP, &top->s_axi_control_RDATA);
-        if (top->s_axi_control_BVALID) {
-            CHECK(addresses_ > 0 && beats_ > 0);
-            CHECK_EQ(top->s_axi_control_BRESP, AxiOkay);
-            if (top->s_axi_control_BREADY) addresses_--, beats_--;
-        }
-        if (top->s_axi_control_RVALID) {
-            CHECK(reads_ > 0);
-            CHECK_EQ(top->s_axi_control_RRESP, AxiOkay);
-            if (top->s_axi_control_RREADY) reads_--;
-        }
-        addresses_ += top->s_axi_control_AWVALID && top->s_axi_control_AWREADY;
-        beats_ += top->s_axi_control_WVALID && top->s_axi_control_WREADY;
-        reads_ += top->s_axi_control_ARVALID && top->s_axi_control_ARREADY;
-    }
-
-  private:
-    Bench<Vkernel> &bench_;
-    AxiHold b_, r_;
-    uint32_t addresses_ = 0, beats_ = 0, reads_ = 0;
-};
-
 class Kernel {
     using Data = VlWide<16>;
     struct Write {
@@ -103,7 +64,7 @@ class Kernel {
           r_(
               bench, bench->s_axi_control_RVALID, bench->s_axi_control_RREADY,
               [this] { return bench->s_axi_control_RDATA; }, Stalls::drawn("control.r")),
-          control_(bench) {
+          control_(bench, "s_axi_control", control_pins(bench)) {
         connect(stalls);
         hard_reset(4);
         start();
@@ -240,7 +201,7 @@ class Kernel {
         uint64_t count = 0;
 
         for (uint32_t port = channels ? 0 : BATCH_PORT; port < PORTS; port++)
-            count += checkers_[port]->read_bursts + checkers_[port]->write_bursts;
+            count += checkers_[port]->rules.read_bursts + checkers_[port]->rules.write_bursts;
         return count;
     }
     // Until no port has offered anything for some clocks; one that is silent may offer for ever.
@@ -376,6 +337,13 @@ class Kernel {
         }
     }
 
+    static cst_sim::AxilPins control_pins(Bench<Vkernel> &bench) {
+        cst_sim::AxilPins pins;
+
+        CST_SIM_AXIL_KERNEL_PINS(pins, bench, s_axi_control_);
+        return pins;
+    }
+
     void forget_host() {
         for (Source<Write> *source : {&aw_, &w_}) source->clear();
         ar_.clear();
@@ -465,7 +433,7 @@ class Kernel {
     Source<uint32_t> ar_;
     Sink<CData> b_;
     Sink<IData> r_;
-    ControlChecker control_;
+    AxilChecker control_;
     std::vector<std::unique_ptr<AxiMemory<Data>>> memories_;
     std::vector<std::unique_ptr<AxiChecker<Data>>> checkers_;
     uint32_t number_ = 0;

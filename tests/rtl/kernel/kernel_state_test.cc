@@ -8,9 +8,12 @@
 #include "test.h"
 
 #include <constellation/table.h>
+#include <csignal>
 #include <cstring>
 #include <dlfcn.h>
 #include <string>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 namespace {
@@ -36,7 +39,7 @@ uint64_t clocks_of(void *card) {
 // A card whose image is plain memory: an empty table of one segment, and a log.
 class Kernel {
   public:
-    Kernel() {
+    explicit Kernel(csti_sim_mistake mistake = CSTI_SIM_MISTAKE_NONE) {
         csti_sim_card_config config = {};
         cst_err err = {};
 
@@ -44,6 +47,7 @@ class Kernel {
         config.seed = test_random();
         config.locate = locate;
         config.locate_context = this;
+        config.mistake = mistake;
         config.waves = card_waves_file();
         config.waves_from = card_waves_from();
         image_.resize(size_t(CSTI_SIM_CHANNELS) * IMAGE_BYTES);
@@ -736,5 +740,30 @@ TEST(a_soft_reset_at_any_clock_leaves_a_kernel_that_works) {
         kernel.check_works();
     }
 }
+
+#if CST_RTL_CARD_ASSERT
+// The same model asks for its image by bursts that are none: rtl.common.axi_checker has the rules.
+TEST(a_rule_of_axi_that_is_broken_at_its_ports_ends_the_program) {
+    int ends[2], status = 0;
+    char said[256] = {};
+
+    CHECK_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        (void)dup2(ends[1], STDERR_FILENO);
+        Kernel kernel(CSTI_SIM_MISTAKE_BURST);
+        kernel.check_works();
+        _exit(0);
+    }
+    close(ends[1]);
+    (void)!read(ends[0], said, sizeof said - 1);
+    close(ends[0]);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    if (!strstr(said, "m_axi_c") || !strstr(said, ": ARBURST 0 is not INCR"))
+        TEST_FAIL("it said: %s", said);
+}
+#endif
 
 TEST_MAIN
