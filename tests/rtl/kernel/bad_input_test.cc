@@ -83,7 +83,8 @@ uint64_t not_aligned(uint64_t address) {
 // What may be wrong with a command for rows; for one that loads a table.
 const std::vector<Wrong> wrong_rows = {
     {CST_UNSUPPORTED, [](Kernel &, Command &c) { c.op = 0; }},
-    {CST_UNSUPPORTED, [](Kernel &, Command &c) { c.op = uint8_t(64 + test_random_below(192)); }},
+    {CST_UNSUPPORTED,
+     [](Kernel &, Command &c) { c.op = uint8_t(OP_RESTORE + 1 + test_random_below(246)); }},
     {CST_USAGE,
      [](Kernel &, Command &c) {
          // Another command's, a long key in a form that has none, nobody's.
