@@ -473,7 +473,8 @@ static void full_refuse(csti_tcp_server *server) {
 }
 
 static uint32_t percent_above(const csti_tcp_server *server) {
-    const uint32_t percent = csti_wal_used_percent(server->options.wal);
+    const uint32_t used = csti_wal_used_percent(server->options.wal);
+    const uint32_t percent = used < 100 ? used : 100; // the bound may have been higher
 
     return percent < CSTI_WAL_SLOW_PERCENT ? 0 : percent - CSTI_WAL_SLOW_PERCENT + 1;
 }
