@@ -267,6 +267,21 @@ class Bench(unittest.TestCase):
             self.assertAlmostEqual(line["answers"] / line["syncs"] / line["answers_a_sync"], 1,
                                    delta=0.01)
 
+    def test_producers_stand_beside_clients_of_redis(self):
+        found = small("source")
+        rates = [line for line in found if line["bench"] == "source.rate"]
+        self.assertEqual([line["params"]["producers"] for line in rates], [1, 8, 64])
+        self.assertEqual({line.get("peer") for line in rates}, {"Redis streams" if PEERS else None})
+        cores = [line for line in found if line["bench"] == "source.core"]
+        self.assertEqual([line["params"]["producers"] for line in cores], [1, 8, 64])
+        for line in cores:
+            self.assertGreaterEqual(line["rows"],
+                                    ROUNDS * line["params"]["producers"] * line["params"]["batch"])
+            self.assertAlmostEqual(line["rows"] / line["syncs"] / line["rows_a_sync"], 1, delta=0.01)
+            self.assertAlmostEqual(line["cpu_ns_per_row"] * line["rows_per_s_a_core"] / 1e9, 1,
+                                   delta=0.01)
+            self.assertEqual("cpu_ratio" in line, bool(PEERS), line)
+
     def test_windows_stand_beside_the_same_job_without(self):
         found = small("window")
         rate, = [line for line in found if line["bench"] == "window.rate"]

@@ -30,6 +30,7 @@ static const bench_group groups[] = {
     {"checkpoint", bench_checkpoint_cost, "what a checkpoint every second costs a whole job"},
     {"window", bench_window, "a windowed job beside the plain one, and what closing one holds up"},
     {"wal", bench_wal, "the write-ahead log: producers that wait for their answers, on a disk"},
+    {"source", bench_source, "rows over TCP: producers that send 100 and wait for their answers"},
     {"rtl", bench_rtl,
      "the circuit in cycles; models of memory and PCIe, figures with --calibrate"},
 };
@@ -172,8 +173,8 @@ int cli_bench(int argc, char **argv) {
         {"schema", CLI_KIND_TEXT, &schema, "SCHEMA", "the mixed key of codec"},
         {"skew", CLI_KIND_F64, &b.skew, "Z", "of the zipf workload (0.99)"},
         {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
-        {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job, checkpoint and wal (2)"},
-        {"partitions", CLI_KIND_U64, &partitions, "N", "of the jobs in job and checkpoint (2)"},
+        {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job, wal, source, ... (2)"},
+        {"partitions", CLI_KIND_U64, &partitions, "N", "of the jobs in job, source, ... (2)"},
         {"seed", CLI_KIND_U64, &b.seed, "S", "of all data (1)"},
         {"calibrate", CLI_KIND_FLAG, &b.calibrate, NULL,
          "rtl: plays traffic into the models, beside figures of cards"},

@@ -173,6 +173,7 @@ cst_code bench_job(bench *b, cst_err *err);
 cst_code bench_checkpoint_cost(bench *b, cst_err *err);
 cst_code bench_window(bench *b, cst_err *err);
 cst_code bench_wal(bench *b, cst_err *err);
+cst_code bench_source(bench *b, cst_err *err);
 cst_code bench_rtl(bench *b, cst_err *err);
 cst_code bench_card(bench *b, cst_err *err); // of bench_rtl: CST_UNSUPPORTED without the card
 
