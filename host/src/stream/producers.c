@@ -85,6 +85,10 @@ static void order_leave(csti_producers *producers, csti_producer *producer) {
 
 void csti_producers_raise(csti_producers *producers, csti_producer *producer, uint64_t seq) {
     assert(seq > producer->seq);
+    if (producers->newest == producer) { // mostly: rows come in batches
+        producer->seq = seq;
+        return;
+    }
     if (producer->seq == 0)
         producers->count++;
     else

@@ -52,10 +52,10 @@ static const char *row_take(line_reader *line, const char *at) {
 }
 
 // Whether the name stands at *at; it is behind its colon then.
-static bool name_is(const char **at, const char *name, size_t bytes) {
+static inline bool name_is(const char **at, const char *name, size_t bytes) {
     const char *behind;
 
-    if (strncmp(*at, name, bytes) != 0) return false;
+    if (memcmp(*at, name, bytes) != 0) return false; // a text has so much room behind it
     behind = csti_json_blank(*at + bytes);
     if (*behind != ':') return false;
     *at = csti_json_blank(behind + 1);

@@ -169,8 +169,10 @@ static cst_code split_fill(tcp_split *split, const char *offset, cst_err *err) {
     }
     split->position = source->missing ? source->end : place.wal;
     split->skip = source->missing ? 0 : (uint32_t)place.row;
-    return code == CST_OK ? csti_wal_reader_open(source->wal, split->position, &split->reader, err)
-                          : code;
+    if (code == CST_OK)
+        code = csti_wal_reader_open(source->wal, split->position, &split->reader, err);
+    if (code == CST_OK) csti_wal_reader_choose(split->reader, (uint16_t)split->split.index);
+    return code;
 }
 
 static cst_code split_open(csti_source *base, uint32_t index, const char *offset, csti_split **out,

@@ -336,16 +336,18 @@ static cst_code line_take(tcp_connection *c, const char *at, size_t bytes, uint6
 static const char *lines_take(tcp_connection *c, const char *at, const char *end,
                               cst_code *code_out, cst_err *err) {
     const uint32_t line_bytes_max = c->server->options.line_bytes_max;
+    cst_err why; // half a KiB: of each line only its beginning is cleared
 
     *code_out = CST_OK;
     while (at < end && c->state != TCP_FAILS && c->state != TCP_DRAINS) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         const size_t bytes = (size_t)(line_end - at) + 1;
-        cst_err why = {.code = CST_OK};
         uint64_t seq = 0;
         cst_code code;
 
         assert(line_end);
+        why.code = CST_OK;
+        why.text[0] = '\0';
         code = bytes > line_bytes_max
                    ? cst_fail(&why, CST_LIMIT, "a line has more than %" PRIu32 " bytes",
                               line_bytes_max)

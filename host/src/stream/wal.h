@@ -153,7 +153,10 @@ CST_CHECK_RESULT cst_code csti_wal_truncate(csti_wal *wal, uint64_t position, cs
 // From the record at `from` on (at most the next position). WAL_GAP: it is truncated.
 CST_CHECK_RESULT cst_code csti_wal_reader_open(csti_wal *wal, uint64_t from, csti_wal_reader **out,
                                                cst_err *err);
-// AGAIN: all that is written was given. Each record is verified: WAL_CORRUPT.
+// Before the first record: payloads of other kinds are not read, and NULL.
+void csti_wal_reader_choose(csti_wal_reader *reader, uint16_t kind);
+// AGAIN: all that is written was given. Each record is verified, but for what is not read:
+// WAL_CORRUPT.
 CST_CHECK_RESULT cst_code csti_wal_reader_next(csti_wal_reader *reader, csti_wal_record *out,
                                                cst_err *err);
 uint64_t csti_wal_reader_position(const csti_wal_reader *reader); // of the record that comes next

@@ -117,6 +117,11 @@ static cst_code refill(csti_wal_cursor *cursor, size_t needed, cst_err *err) {
     return read_at(cursor, cursor->offset, cursor->bytes, cursor->capacity, &cursor->filled, err);
 }
 
+// Whether its payload is nobody's here: its head is valid.
+static bool is_skipped(const csti_wal_cursor *cursor, const csti_wal_head *head) {
+    return cursor->chooses && head->type == CSTI_WAL_RECORD && head->kind != cursor->kind;
+}
+
 // Of the bytes that are in memory. *needed_out: so many would have to be there, to say more.
 static const char *frame_check(const csti_wal_cursor *cursor, csti_wal_head *head,
                                size_t *needed_out) {
@@ -129,6 +134,7 @@ static const char *frame_check(const csti_wal_cursor *cursor, csti_wal_head *hea
     memcpy(head, at, sizeof *head);
     why = csti_wal_head_check(head, cursor->header.crc32c);
     if (why) return why;
+    if (is_skipped(cursor, head) && head->position == cursor->position) return NULL;
     *needed_out = csti_wal_frame_bytes(head->payload_bytes);
     if (there < *needed_out) return it_ends;
     why = csti_wal_payload_check(head, at + sizeof *head);
@@ -166,8 +172,9 @@ static void frame_pass(csti_wal_cursor *cursor, const csti_wal_head *head) {
         cursor->durable = csti_load_le64(cursor->bytes + cursor->at + sizeof *head);
     else
         cursor->position++;
-    cursor->at += bytes;
     cursor->offset += bytes;
+    cursor->at += bytes;
+    if (cursor->at > cursor->filled) cursor->at = cursor->filled = 0; // skipped: it was not read
 }
 
 cst_code csti_wal_cursor_marks(csti_wal_cursor *cursor, cst_err *err) {
@@ -188,7 +195,9 @@ cst_code csti_wal_cursor_next(csti_wal_cursor *cursor, csti_wal_record *out, cst
     if (code != CST_OK) return code;
     *out = (csti_wal_record){.position = head.position,
                              .kind = head.kind,
-                             .payload = cursor->bytes + cursor->at + sizeof head,
+                             .payload = is_skipped(cursor, &head)
+                                            ? NULL
+                                            : cursor->bytes + cursor->at + sizeof head,
                              .payload_bytes = head.payload_bytes};
     frame_pass(cursor, &head);
     return CST_OK;

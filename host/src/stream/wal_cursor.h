@@ -6,7 +6,9 @@
 // Bytes that are in the way are read once more before they are judged: a writer may have come
 // further meanwhile.
 //
-// Promises   what it gives has passed every checksum, and its position is the one that comes next.
+// Promises   what it gives has passed every checksum (of a record of a kind that was not chosen,
+// its
+//            head's alone), and its position is the one that comes next.
 //            It never gives a frame that begins at or behind a position it was not asked for.
 // Thread     one a cursor. The file may be written to.
 // Ring       1: reads files.
@@ -29,6 +31,8 @@ typedef struct csti_wal_cursor {
     bool is_empty;     // zeros, or the end of the file
     uint8_t *bytes;    // [offset, offset + filled) of the file, from `at` on
     size_t capacity, at, filled;
+    bool chooses; // payloads of records of `kind` alone are read; the caller's to set
+    uint16_t kind;
 } csti_wal_cursor;
 
 // Reads and checks the header. `folder` outlives the cursor.
@@ -39,6 +43,7 @@ CST_CHECK_RESULT cst_code csti_wal_cursor_take(const csti_wal_folder *folder, cs
                                                int fd, csti_wal_cursor *out, cst_err *err);
 void csti_wal_cursor_close(csti_wal_cursor *cursor);
 // The next record; NOT_FOUND, without a text: no valid frame follows, see `why`. Marks are passed.
+// The payload of a kind that was not chosen is NULL.
 CST_CHECK_RESULT cst_code csti_wal_cursor_next(csti_wal_cursor *cursor, csti_wal_record *out,
                                                cst_err *err);
 // Marks that follow; nothing of what stands behind them.

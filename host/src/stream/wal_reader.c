@@ -1,5 +1,6 @@
 #include "stream/wal_internal.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -7,6 +8,8 @@ struct csti_wal_reader {
     csti_wal *wal;
     uint64_t position; // of the record that comes next
     uint64_t end;      // of the file, as it was known when it was opened
+    bool chooses;
+    uint16_t kind;
     csti_wal_cursor cursor;
 };
 
@@ -22,6 +25,11 @@ static cst_code file_open(csti_wal_reader *reader, cst_err *err) {
     code = csti_wal_cursor_open(&reader->wal->folder, part.name, &reader->cursor, err);
     if (code != CST_OK) reader->cursor.fd = -1;
     reader->end = part.end;
+    reader->cursor.chooses = reader->chooses;
+    reader->cursor.kind = reader->kind;
+    // What is read ahead of the writer is zeros.
+    if (code == CST_OK && part.end == CSTI_WAL_NO_END)
+        (void)posix_fadvise(reader->cursor.fd, 0, 0, POSIX_FADV_RANDOM);
     return code;
 }
 
@@ -47,6 +55,11 @@ cst_code csti_wal_reader_open(csti_wal *wal, uint64_t from, csti_wal_reader **ou
     }
     *out = reader;
     return CST_OK;
+}
+
+void csti_wal_reader_choose(csti_wal_reader *reader, uint16_t kind) {
+    reader->chooses = reader->cursor.chooses = true;
+    reader->kind = reader->cursor.kind = kind;
 }
 
 cst_code csti_wal_reader_next(csti_wal_reader *reader, csti_wal_record *out, cst_err *err) {

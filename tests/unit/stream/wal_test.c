@@ -6,6 +6,8 @@
 
 #include <pthread.h>
 
+enum { CHOSEN_RECORDS = 20, CHOSEN_BYTES = 60 << 10 };
+
 // ---- One owner ----------------------------------------------------------------------------------
 
 TEST(what_is_flushed_is_read_back) {
@@ -22,6 +24,37 @@ TEST(what_is_flushed_is_read_back) {
     wal_check_reads(wal, 0, 100);
     wal_check_reads(wal, 57, 100);
     wal_check_reads(wal, 100, 100);
+    csti_wal_close(wal);
+    wal_folder_remove(&folder);
+}
+
+// Of a kind's records, longer than a reader's memory and shorter, those alone are read.
+TEST(a_reader_that_has_chosen_a_kind_is_given_its_payloads_alone) {
+    const wal_folder folder = wal_folder_make();
+    static uint8_t payload[CHOSEN_BYTES];
+    csti_wal *wal = wal_open_from(&folder, 1, 0, NULL, NULL);
+    csti_wal_reader *reader = NULL;
+    csti_wal_record record;
+
+    for (uint32_t i = 0; i < CHOSEN_RECORDS; i++) {
+        memset(payload, (int)i, sizeof payload);
+        CHECK_OK(csti_wal_append(wal, (uint16_t)(i % 3), payload, i % 5 * (CHOSEN_BYTES / 4),
+                                 &(uint64_t){0}, NULL));
+        CHECK_OK(csti_wal_flush(wal, NULL));
+    }
+    CHECK_OK(csti_wal_reader_open(wal, 1, &reader, NULL));
+    csti_wal_reader_choose(reader, 2);
+    for (uint32_t i = 1; i < CHOSEN_RECORDS; i++) {
+        CHECK_OK(csti_wal_reader_next(reader, &record, NULL));
+        CHECK_EQ(record.position, i);
+        CHECK_EQ(record.kind, i % 3);
+        CHECK_EQ(record.payload_bytes, i % 5 * (CHOSEN_BYTES / 4));
+        CHECK_EQ(record.payload != NULL, i % 3 == 2);
+        memset(payload, (int)i, sizeof payload);
+        if (record.payload) CHECK_EQ(memcmp(record.payload, payload, record.payload_bytes), 0);
+    }
+    CHECK_EQ(csti_wal_reader_next(reader, &record, NULL), CST_AGAIN);
+    csti_wal_reader_close(reader);
     csti_wal_close(wal);
     wal_folder_remove(&folder);
 }
