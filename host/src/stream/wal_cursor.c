@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 64 << 10 };
+// At a time, but for a longer record: what is read twice is short.
+enum { READ_BYTES = 16 << 10 };
 
 static const char it_ends[] = "the file ends";
 
@@ -104,6 +105,8 @@ void csti_wal_cursor_close(csti_wal_cursor *cursor) {
 
 // Reads anew from `offset` on: at least `needed` bytes, if the file has them.
 static cst_code refill(csti_wal_cursor *cursor, size_t needed, cst_err *err) {
+    const size_t wanted = needed > READ_BYTES ? needed : READ_BYTES;
+
     if (needed > cursor->capacity) {
         uint8_t *bytes = realloc(cursor->bytes, needed);
 
@@ -114,7 +117,7 @@ static cst_code refill(csti_wal_cursor *cursor, size_t needed, cst_err *err) {
         cursor->capacity = needed;
     }
     cursor->at = cursor->filled = 0;
-    return read_at(cursor, cursor->offset, cursor->bytes, cursor->capacity, &cursor->filled, err);
+    return read_at(cursor, cursor->offset, cursor->bytes, wanted, &cursor->filled, err);
 }
 
 // Whether its payload is nobody's here: its head is valid.
