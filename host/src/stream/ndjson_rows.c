@@ -162,8 +162,9 @@ static const char *string_slow(csti_ndjson_rows *json, const char *at, csti_colu
 }
 
 // Any value for any column. NULL: *err says why.
-static const char *value_slow(csti_ndjson_rows *json, const char *at, csti_column_rows *to,
-                              uint32_t row, cst_err *err) {
+static __attribute__((noinline)) const char *value_slow(csti_ndjson_rows *json, const char *at,
+                                                        csti_column_rows *to, uint32_t row,
+                                                        cst_err *err) {
     const cst_type type = to->column.type;
     const char *end;
 
