@@ -25,6 +25,10 @@ def operator_text(settings):
     return f'[[operator]]\nlibrary = "{settings["operator"]}"' if settings["operator"] else ""
 
 
+def unaligned_text(settings):
+    return f'unaligned_after = "{settings["unaligned"]}"' if settings["unaligned"] else ""
+
+
 def source_text(settings):
     if settings["ack"]:
         return f"""kind    = "tcp"
@@ -90,6 +94,7 @@ every = "{settings["every"]}"
 fold  = {settings["fold"]}
 keep  = {settings["keep"]}
 epochs_max = {settings["epochs_max"]}
+{unaligned_text(settings)}
 """
 
 
@@ -103,7 +108,8 @@ class Job:
         self.settings = dict({"name": "crash", "partitions": 2, "format": "ndjson", "key": "u64", "follow": True,
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
                               "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
-                              "operator": None, "state": "hash:", "ack": None},
+                              "operator": None, "state": "hash:", "ack": None,
+                              "unaligned": None},
                              **(settings or {}))
         self.rows_count = 0
         self.torn = {}   # file: what its last line still lacks

@@ -56,7 +56,7 @@ FIRST = {"claim_after", "adopt_before_command", "adopt_after_command", "recovery
 RESCALE = {"rescale_command", "rescale_full", "rescale_spread"}
 RECOVERY = RESCALE | {"claim_after", "adopt_before_command", "adopt_after_command",
                       "recovery_manifest", "recovery_restore", "recovery_release"}
-HURRIED = {"every": "10ms", "keys": 20, "state": "hash:"}
+HURRIED = {"every": "10ms", "unaligned": None, "keys": 20, "state": "hash:"}
 TAKEOVER = "takeover"  # a plan's entry beside the steps
 FENCED = 6
 OFTEN = {"file_temporary", "file_linked", "meta_append"}  # these come many times in a checkpoint
@@ -118,6 +118,8 @@ def settings_of(draw, program):
                                             "libtest.crash_operator.so")
         settings["key"] = "u64"
     settings["state"] = draw.choice(("hash:", "lmdb:state"))
+    if "rows" not in settings["every"]:
+        settings["unaligned"] = draw.choice((None, "0s", "2ms"))
     return settings
 
 

@@ -42,9 +42,9 @@ WAYS = {
 
 
 class Rescale(unittest.TestCase):
-    def way(self, name):
+    def way(self, name, unaligned=None):
         job = jobs.Job(PROGRAM, name, {"keys": 500, "fold": 1, "keep": 1, "every": "10ms",
-                                       "budget": "256MiB"})
+                                       "budget": "256MiB", "unaligned": unaligned})
         for partitions, fault in WAYS[name]:
             job.append(3000)
             job.configure(partitions=partitions)
@@ -69,6 +69,7 @@ class Rescale(unittest.TestCase):
 
 for case in WAYS:
     setattr(Rescale, "test_" + case, lambda self, case=case: self.way(case))
+setattr(Rescale, "test_from_unaligned_checkpoints", lambda self: self.way("at_each_step_of_the_change", "0s"))
 
 
 if __name__ == "__main__":

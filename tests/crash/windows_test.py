@@ -138,9 +138,11 @@ def scenario(options, points, tally, index):
     size, hop = draw.choice(((SECOND, SECOND), (SECOND, SECOND), (4 * SECOND, 2 * SECOND)))
     window = ('tumbling = "1s"' if size == hop
               else f'hopping = ["{size // SECOND}s", "{hop // SECOND}s"]')
+    every = draw.choice(("10ms", "20ms", "500 rows"))
+    unaligned = "0s" if "rows" not in every and index % 2 else None
     job = WindowsJob(options.program, f"rows:{options.seed}:{index}", {
         "partitions": draw.choice((1, 2, 3)), "batch_rows": draw.choice((64, 512)),
-        "every": draw.choice(("10ms", "20ms", "500 rows")), "fold": draw.choice((1, 2, 3)),
+        "every": every, "unaligned": unaligned, "fold": draw.choice((1, 2, 3)),
         "keep": draw.choice((1, 2)), "files": draw.choice((1, 2)), "keys": draw.choice((20, 2000)),
         "budget": "256MiB", "window": window, "size": size, "hop": hop, "at_end": "keep"})
     said = None

@@ -9,6 +9,7 @@ import sys
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifests")
 SCHEMA = os.path.join(HERE, "..", "..", "..", "docs", "manifest.schema.json")
+UNALIGNED_FIELD = "steps_hash"  # of version 2 alone
 ROWS = ("names", "owners", "partitions", "splits")
 NONCE = "0123456789abcdef"
 
@@ -28,6 +29,11 @@ def head(**fields):
         "key_groups_count": 4096, "sink": "none",
         "names": [], "owners": [], "watermark_us": None, "partitions": [], "splits": [],
     }
+    if UNALIGNED_FIELD in fields:  # in its place
+        before = list(manifest.items())
+        at = list(manifest).index("names")
+        manifest = dict(before[:at] + [(UNALIGNED_FIELD, "")] + before[at:])
+        manifest["version"] = 2
     assert set(fields) <= set(manifest)
     return manifest | fields
 
@@ -74,6 +80,17 @@ RESCALED = head(
     splits=[["generator-0", "{\"row\":700,\"stripes\":2}", 1700000000000000, False],
             ["generator-1", "{\"row\":600,\"stripes\":2}", 1700000000000000, False]])
 
+# Two partitions that stand at rows of their own: of generator-0's rows behind row 700 the first one has
+# 20, the second 3; of generator-1 only the second has any; generator-2 is where both are.
+UNALIGNED = head(
+    id=31, base_id=30, steps_hash="00c0ffee00c0ffee",
+    names=[delta(31)], owners=[["00000000000000a1", 1]], watermark_us=1700000000000000,
+    partitions=[[2048, 0, 1, 0, 720, [0, 2, 1, 512, "0000001a"]],
+                [2048, 0, 1, 250000, 610, [0, 2, 1, 512, "0000001b"]]],
+    splits=[["generator-0", "{\"row\":700,\"stripes\":3}", 1700000000000000, False, [20, 3]],
+            ["generator-1", "{\"row\":300,\"stripes\":3}", None, False, [0, 9223372036854775807]],
+            ["generator-2", "{\"row\":600,\"stripes\":3}", 1700000000000000, True]])
+
 
 def text(manifest):
     def dump(value):
@@ -88,7 +105,8 @@ def text(manifest):
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
-GOLDEN = (("minimal", MINIMAL), ("several", SEVERAL), ("rescaled", RESCALED))
+GOLDEN = (("minimal", MINIMAL), ("several", SEVERAL), ("rescaled", RESCALED),
+          ("unaligned", UNALIGNED))
 
 
 def main():

@@ -71,6 +71,7 @@ static void options_take(csti_checkpointer *c, const csti_checkpointer_options *
 static cst_code checkpoints_open(csti_checkpointer *c, cst_err *err) {
     const size_t texts_max =
         (size_t)c->options.splits_count * 2 * (CSTI_MANIFEST_TEXT_BYTES_MAX + 1) +
+        (size_t)c->options.splits_count * c->options.partitions_count * sizeof(uint64_t) +
         2 * (size_t)CSTI_ARENA_CHUNK_BYTES + CSTI_MANIFEST_BYTES_MAX;
 
     c->checkpoints = calloc(c->options.epochs_max, sizeof *c->checkpoints);
@@ -396,6 +397,9 @@ static cst_code source_locked(csti_checkpointer *c, csti_checkpoint *checkpoint,
     code = csti_manifest_copy_text(split->split, &checkpoint->texts, &copy.split, err);
     if (code == CST_OK)
         code = csti_manifest_copy_text(split->offset, &checkpoint->texts, &copy.offset, err);
+    if (code == CST_OK)
+        code = csti_manifest_copy_skips(split->skips, c->options.partitions_count,
+                                        &checkpoint->texts, &copy.skips, err);
     if (code != CST_OK) return code;
     for (uint32_t i = checkpoint->splits_seen; i > at; i--)
         checkpoint->splits[i] = checkpoint->splits[i - 1];
@@ -418,8 +422,47 @@ cst_code csti_checkpointer_source(csti_checkpointer *checkpointer, uint64_t id,
         code = cst_fail(err, CST_USAGE, "checkpoint %" PRIu64 " was not begun", id);
     else if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN)
         code = gone(id, err);
-    else
+    else if (!checkpoint->is_unaligned)
         code = source_locked(c, checkpoint, split, err);
+    csti_checkpointer_unlock(c);
+    return code;
+}
+
+cst_code csti_checkpointer_unalign(csti_checkpointer *checkpointer, uint64_t id, cst_err *err) {
+    csti_checkpointer *c = checkpointer;
+    csti_checkpoint *checkpoint = NULL;
+    cst_code code = check_fence(c, err);
+
+    if (code != CST_OK) return code;
+    csti_checkpointer_lock(c);
+    checkpoint = csti_checkpoint_find_locked(c, id);
+    if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN ||
+        csti_checkpoint_is_complete_locked(c, checkpoint)) {
+        code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " waits for nothing", id);
+    } else {
+        checkpoint->is_unaligned = true;
+        checkpoint->splits_seen = 0;
+        csti_arena_reset(&checkpoint->texts);
+    }
+    csti_checkpointer_unlock(c);
+    return code;
+}
+
+cst_code csti_checkpointer_sources(csti_checkpointer *checkpointer, uint64_t id,
+                                   const csti_manifest_split *splits, uint32_t splits_count,
+                                   cst_err *err) {
+    csti_checkpointer *c = checkpointer;
+    csti_checkpoint *checkpoint = NULL;
+    cst_code code = check_fence(c, err);
+
+    assert(splits_count == c->options.splits_count);
+    if (code != CST_OK) return code;
+    csti_checkpointer_lock(c);
+    checkpoint = csti_checkpoint_find_locked(c, id);
+    if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN) code = gone(id, err);
+    for (uint32_t i = 0; i < splits_count && code == CST_OK; i++)
+        code = source_locked(c, checkpoint, &splits[i], err);
+    if (code != CST_OK && checkpoint) checkpoint->splits_seen = 0; // never some of them
     csti_checkpointer_unlock(c);
     return code;
 }

@@ -96,6 +96,14 @@ CST_CHECK_RESULT cst_code csti_checkpointer_begin(csti_checkpointer *checkpointe
 // CHECKPOINT_ABORTED.
 CST_CHECK_RESULT cst_code csti_checkpointer_source(csti_checkpointer *checkpointer, uint64_t id,
                                                    const csti_manifest_split *split, cst_err *err);
+// The partitions of `id` are cut where each of them stands: what sources gave for it is forgotten,
+// what they still give is ignored, and `sources` brings it. NOT_FOUND: it is complete, or over.
+CST_CHECK_RESULT cst_code csti_checkpointer_unalign(csti_checkpointer *checkpointer, uint64_t id,
+                                                    cst_err *err);
+// All splits of such an id, with what each partition has of them. CHECKPOINT_ABORTED.
+CST_CHECK_RESULT cst_code csti_checkpointer_sources(csti_checkpointer *checkpointer, uint64_t id,
+                                                    const csti_manifest_split *splits,
+                                                    uint32_t splits_count, cst_err *err);
 // What a partition sealed at the barrier of `id`. CHECKPOINT_ABORTED: kept all the same, it goes
 // with the next id that comes to the partition. EPOCH: not the one behind the last, NO_MEMORY: not
 // kept.

@@ -103,6 +103,8 @@ cst_code csti_candidate_make(csti_checkpointer *c, const csti_checkpoint *checkp
     };
     cst_code code;
 
+    for (uint32_t i = 0; i < manifest.splits_count; i++)
+        if (manifest.splits[i].skips) manifest.steps_hash = identity->steps_hash;
     csti_owned_manifest_free(c->candidate);
     c->candidate = csti_owned_manifest_make();
     if (!c->candidate) return cst_fail(err, CST_NO_MEMORY, "checkpointer: manifest");

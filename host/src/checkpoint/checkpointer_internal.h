@@ -70,6 +70,7 @@ typedef struct csti_checkpoint {
     uint64_t begun_ns, progress_ns; // progress: the last step of it that was done
     uint32_t splits_seen, parts_seen;
     uint32_t uploads_running;
+    bool is_unaligned;           // its splits come all at once, behind its partitions
     csti_manifest_split *splits; // ascending; texts in `texts`
     csti_arena texts;
     csti_checkpoint_part *parts;

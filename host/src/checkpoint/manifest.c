@@ -9,7 +9,13 @@
 #include <stdio.h>
 
 enum { PATTERN_BYTES = CST_OBJECT_NAME_BYTES_MAX + 32, NUMBER_BYTES = 24 };
-enum { PARTITION_COLUMNS = 5, SEGMENT_COLUMNS = 5, SPLIT_COLUMNS = 4, ACCUMULATOR_COLUMNS = 4 };
+enum {
+    PARTITION_COLUMNS = 5,
+    SEGMENT_COLUMNS = 5,
+    SPLIT_COLUMNS = 4,
+    SPLIT_COLUMNS_MAX = 5,
+    ACCUMULATOR_COLUMNS = 4
+};
 // More than these make no sense of 16 MiB; jansson is not asked to hold them.
 enum { NAMES_MAX = CSTI_MANIFEST_BYTES_MAX / 4 };
 
@@ -25,10 +31,10 @@ static const char *const NUMBERS[] = {
     [CST_U64] = "u64", [CST_I64] = "i64", [CST_F64] = "f64", [CST_DECIMAL128] = "decimal128"};
 
 static const char *const FIELDS[] = {
-    "version", "incarnation", "id",           "base_id",          "job",
-    "owner",   "tenure",      "created_us",   "key_schema",       "value",
-    "program", "table_id",    "hash_key",     "key_groups_count", "sink",
-    "names",   "owners",      "watermark_us", "partitions",       "splits"};
+    "version",    "incarnation",      "id",         "base_id", "job",     "owner",
+    "tenure",     "created_us",       "key_schema", "value",   "program", "table_id",
+    "hash_key",   "key_groups_count", "sink",       "names",   "owners",  "watermark_us",
+    "partitions", "splits",           "steps_hash"}; // the last of version 2 alone
 static const char *const PROGRAM_FIELDS[] = {"value_bytes", "presence_offset", "ttl_us",
                                              "time_offset", "accumulators"};
 
@@ -205,7 +211,9 @@ static void put_head(writer *w, const csti_manifest *manifest) {
     PUT(w,
         "{\n\"version\":%d,\n\"incarnation\":%" PRIu64 ",\n\"id\":%" PRIu64
         ",\n\"base_id\":%" PRIu64 ",\n",
-        CSTI_MANIFEST_VERSION, manifest->incarnation, manifest->id, manifest->base_id);
+        csti_manifest_is_unaligned(manifest) ? CSTI_MANIFEST_VERSION
+                                             : CSTI_MANIFEST_VERSION_ALIGNED,
+        manifest->incarnation, manifest->id, manifest->base_id);
     put_field(w, "job", manifest->job);
     PUT(w, "\"owner\":\"%016" PRIx64 "\",\n\"tenure\":%" PRIu64 ",\n\"created_us\":%" PRId64 ",\n",
         manifest->owner, manifest->tenure, manifest->created_us);
@@ -218,6 +226,8 @@ static void put_head(writer *w, const csti_manifest *manifest) {
     for (size_t i = 0; i < sizeof hash_key; i++) PUT(w, "%02x", hash_key[i]);
     PUT(w, "\",\n\"key_groups_count\":%u,\n", manifest->key_groups_count);
     put_field(w, "sink", manifest->sink);
+    if (csti_manifest_is_unaligned(manifest))
+        PUT(w, "\"steps_hash\":\"%016" PRIx64 "\",\n", manifest->steps_hash);
 }
 
 static void put_splits(writer *w, const csti_manifest *manifest) {
@@ -231,7 +241,10 @@ static void put_splits(writer *w, const csti_manifest *manifest) {
         put_text(w, split->offset);
         PUT(w, ",");
         put_watermark(w, split->watermark_us);
-        PUT(w, ",%s]", split->ended ? "true" : "false");
+        PUT(w, ",%s", split->ended ? "true" : "false");
+        for (uint32_t p = 0; split->skips && p < manifest->partitions_count; p++)
+            PUT(w, "%s%" PRIu64, p ? "," : ",[", split->skips[p]);
+        PUT(w, split->skips ? "]]" : "]");
     }
     PUT(w, "]\n}\n");
 }
@@ -261,7 +274,8 @@ typedef struct reader {
     const char *name;
     csti_arena *arena;
     cst_err *err;
-    cst_code code;  // the first error; what is read behind it is zeros
+    cst_code code; // the first error; what is read behind it is zeros
+    int version;
     char where[64]; // the row read now: "partitions[3]"
 } reader;
 
@@ -384,7 +398,7 @@ static void refuse_unknown(reader *r, json_t *object, const char *const *fields,
         size_t i = 0;
 
         while (i < count && strcmp(fields[i], key) != 0) i++;
-        if (i == count) WRONG(r, key, "is not a field of version %d", CSTI_MANIFEST_VERSION);
+        if (i == count) WRONG(r, key, "is not a field of version %d", r->version);
     }
 }
 
@@ -517,7 +531,20 @@ static void read_partitions(reader *r, json_t *root, csti_manifest *out) {
     if (highest_watermark(out) != highest) WRONG(r, "watermark_us", "is no partition's");
 }
 
+static const uint64_t *get_skips(reader *r, json_t *json, uint32_t partitions_count) {
+    uint32_t count = 0;
+    uint64_t *skips;
+
+    if (!get_array(r, "skips", json, partitions_count, partitions_count, &count)) return NULL;
+    skips = take_memory(r, count, sizeof *skips);
+    for (uint32_t p = 0; p < count && r->code == CST_OK; p++)
+        skips[p] = get_number(r, "skips", json_array_get(json, p), CSTI_MANIFEST_NUMBER_MAX);
+    return skips;
+}
+
 static void read_splits(reader *r, json_t *root, csti_manifest *out) {
+    const size_t columns_max =
+        r->version == CSTI_MANIFEST_VERSION_ALIGNED ? SPLIT_COLUMNS : SPLIT_COLUMNS_MAX;
     json_t *rows = get_array(r, "splits", get_member(r, root, "splits"), 0,
                              CSTI_MANIFEST_SPLITS_MAX, &out->splits_count);
     csti_manifest_split *splits = take_memory(r, out->splits_count, sizeof(csti_manifest_split));
@@ -527,12 +554,14 @@ static void read_splits(reader *r, json_t *root, csti_manifest *out) {
         uint32_t columns = 0;
 
         snprintf(r->where, sizeof r->where, "splits[%u]", i);
-        if (!get_array(r, "", row, SPLIT_COLUMNS, SPLIT_COLUMNS, &columns)) break;
+        if (!get_array(r, "", row, SPLIT_COLUMNS, columns_max, &columns)) break;
         splits[i].split = get_text(r, "split", json_array_get(row, 0));
         splits[i].offset = get_text(r, "offset", json_array_get(row, 1));
         splits[i].watermark_us = get_watermark(r, "watermark_us", json_array_get(row, 2));
         splits[i].ended = json_is_true(json_array_get(row, 3));
         if (!json_is_boolean(json_array_get(row, 3))) WRONG(r, "ended", "is not true or false");
+        if (columns > SPLIT_COLUMNS)
+            splits[i].skips = get_skips(r, json_array_get(row, 4), out->partitions_count);
     }
     if (r->code == CST_OK) r->where[0] = '\0';
     out->splits = splits;
@@ -604,6 +633,8 @@ static void read_head(reader *r, json_t *root, csti_manifest *out) {
         (uint32_t)get_number(r, "key_groups_count", get_member(r, root, "key_groups_count"),
                              UINT32_MAX);
     out->sink = member_text(r, root, "sink");
+    if (r->version != CSTI_MANIFEST_VERSION_ALIGNED)
+        out->steps_hash = get_hex(r, "steps_hash", get_member(r, root, "steps_hash"), 0, 16, 16);
 }
 
 // Before anything else: a newer manifest may look like nothing known.
@@ -617,8 +648,9 @@ static void read_version(reader *r, json_t *root) {
         r->code = cst_fail(r->err, CST_MANIFEST_VERSION,
                            "manifest %s: version %" PRIu64 ", this program reads %d", r->name,
                            version, CSTI_MANIFEST_VERSION);
-    else if (version != CSTI_MANIFEST_VERSION)
+    else if (version < CSTI_MANIFEST_VERSION_ALIGNED)
         WRONG(r, "version", "%" PRIu64 " never was", version);
+    r->version = (int)version;
 }
 
 cst_code csti_manifest_read(const char *name, const void *bytes, size_t count, csti_arena *arena,
@@ -638,7 +670,10 @@ cst_code csti_manifest_read(const char *name, const void *bytes, size_t count, c
                         "manifest %s: line %d, column %d: %s", name, why.line, why.column,
                         why.text);
     read_version(&r, root);
-    if (r.code == CST_OK) refuse_unknown(&r, root, FIELDS, sizeof FIELDS / sizeof FIELDS[0]);
+    if (r.code == CST_OK)
+        refuse_unknown(&r, root, FIELDS,
+                       sizeof FIELDS / sizeof FIELDS[0] -
+                           (r.version == CSTI_MANIFEST_VERSION_ALIGNED));
     if (r.code == CST_OK) read_head(&r, root, &manifest);
     if (r.code == CST_OK) read_partitions(&r, root, &manifest);
     if (r.code == CST_OK) read_splits(&r, root, &manifest);

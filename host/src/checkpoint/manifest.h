@@ -25,7 +25,8 @@
 #include <constellation/segment.h>
 
 enum {
-    CSTI_MANIFEST_VERSION = 1,
+    CSTI_MANIFEST_VERSION = 2,
+    CSTI_MANIFEST_VERSION_ALIGNED = 1, // of one whose splits have no `skips`
     CSTI_MANIFEST_BYTES_MAX = 16 << 20,
     CSTI_MANIFEST_PARTITIONS_MAX = 4096,
     CSTI_MANIFEST_SPLITS_MAX = 4096,
@@ -54,12 +55,15 @@ typedef struct csti_manifest_partition {
     const csti_manifest_segment *segments; // a chain: a full first
 } csti_manifest_partition;
 
-// Where a source goes on. `offset` is the source's own text: JSON without line ends.
+// Where a source goes on. `offset` is the source's own text: JSON without line ends. Of an
+// unaligned checkpoint a partition may have rows behind it: of the split's rows behind the offset
+// that are for its key groups, the first skips[p] are in partition p.
 typedef struct csti_manifest_split {
     const char *split;
     const char *offset;
     int64_t watermark_us;
     bool ended;
+    const uint64_t *skips; // partitions_count, not all of them 0; NULL: none
 } csti_manifest_split;
 
 typedef struct csti_manifest {
@@ -76,11 +80,16 @@ typedef struct csti_manifest {
     uint32_t key_groups_count; // CST_KEY_GROUPS_COUNT
     const char *sink;          // "none", "stdout", "file:out": what the output was promised to; a
                                // job that resumes keeps it
+    uint64_t steps_hash; // where a split has `skips`: of what decides which rows these are; else 0
     uint32_t partitions_count;
     const csti_manifest_partition *partitions; // 0, 1, ...; their groups cover all, in order
     uint32_t splits_count;
     const csti_manifest_split *splits; // ascending by name
 } csti_manifest;
+
+static inline bool csti_manifest_is_unaligned(const csti_manifest *manifest) {
+    return manifest->steps_hash != 0;
+}
 
 // Appends the text. USAGE: *manifest breaks a rule. LIMIT: CSTI_MANIFEST_BYTES_MAX.
 CST_CHECK_RESULT cst_code csti_manifest_write(const csti_manifest *manifest, csti_buffer *out,
@@ -98,6 +107,11 @@ CST_CHECK_RESULT cst_code csti_manifest_copy(const csti_manifest *manifest, csti
 CST_CHECK_RESULT cst_code csti_manifest_copy_text(const char *text, csti_arena *arena,
                                                   const char **out, cst_err *err);
 
+// NULL stays NULL.
+CST_CHECK_RESULT cst_code csti_manifest_copy_skips(const uint64_t *skips, uint32_t partitions_count,
+                                                   csti_arena *arena, const uint64_t **out,
+                                                   cst_err *err);
+
 // What the partitions of a job have in common, for segments and manifests.
 typedef struct csti_job_identity {
     const char *job;
@@ -107,12 +121,14 @@ typedef struct csti_job_identity {
     uint64_t table_id;
     cst_hash_key hash_key;
     const char *sink;
+    uint64_t steps_hash; // of filters and operators; 0: it is not compared
     uint32_t parts_count;
     cst_segment_part parts[CST_SEGMENT_PARTS_MAX];
 } csti_job_identity;
 
 // Whether the manifest is of this job and its state can be read with this schema and program. A
-// table_id of 0 and a hash key of zeros are not compared; texts `value` and `sink` never are.
+// table_id of 0 and a hash key of zeros are not compared; texts `value` and `sink` never are, and
+// steps_hash only where the manifest has one.
 CST_CHECK_RESULT cst_code csti_manifest_expect(const csti_manifest *manifest,
                                                const csti_job_identity *identity, cst_err *err);
 

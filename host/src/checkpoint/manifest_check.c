@@ -231,7 +231,21 @@ static cst_code check_offset(const checker *c, uint32_t index, const char *offse
     return CST_OK;
 }
 
+static cst_code check_skips(const checker *c, const csti_manifest *manifest, uint32_t index) {
+    const uint64_t *skips = manifest->splits[index].skips;
+    bool any = false;
+
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        if (skips[p] > CSTI_MANIFEST_NUMBER_MAX)
+            return WRONG(c, "splits[%u].skips[%u]: is above 2^63 - 1", index, p);
+        any = any || skips[p] > 0;
+    }
+    return any ? CST_OK : WRONG(c, "splits[%u].skips: are all 0", index);
+}
+
 static cst_code check_splits(const checker *c, const csti_manifest *manifest) {
+    bool any_skips = false;
+
     if (manifest->splits_count > CSTI_MANIFEST_SPLITS_MAX)
         return WRONG(c, "splits: %u, at most %u", manifest->splits_count, CSTI_MANIFEST_SPLITS_MAX);
     for (uint32_t i = 0; i < manifest->splits_count; i++) {
@@ -248,8 +262,13 @@ static cst_code check_splits(const checker *c, const csti_manifest *manifest) {
         if (code == CST_OK)
             code = check_text_of(c, path, split->offset, CSTI_MANIFEST_OFFSET_BYTES_MAX);
         if (code == CST_OK) code = check_offset(c, i, split->offset);
+        if (code == CST_OK && split->skips) code = check_skips(c, manifest, i);
         if (code != CST_OK) return code;
+        any_skips = any_skips || split->skips;
     }
+    if (any_skips != csti_manifest_is_unaligned(manifest))
+        return WRONG(c, "steps_hash: %s where %s split has skips", any_skips ? "is 0" : "is not 0",
+                     any_skips ? "a" : "no");
     return CST_OK;
 }
 
@@ -294,6 +313,13 @@ cst_code csti_manifest_expect(const csti_manifest *manifest, const csti_job_iden
         return cst_fail(err, CST_SEGMENT_HASH_KEY,
                         "checkpoint %" PRIu64 " was made with another hash key: its keys would be "
                         "looked for in other places. Put that key back" WAY_OUT,
+                        manifest->id);
+    if (csti_manifest_is_unaligned(manifest) && identity->steps_hash != 0 &&
+        manifest->steps_hash != identity->steps_hash)
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64 " is not aligned, and was made with other filters or "
+                        "operators: what is to be read again is counted behind them. Put them back "
+                        "until the job has been stopped once; then they may change",
                         manifest->id);
     return CST_OK;
 }

@@ -24,6 +24,13 @@ static cst_code copy_array(const void *from, size_t count, size_t bytes, csti_ar
     return code;
 }
 
+cst_code csti_manifest_copy_skips(const uint64_t *skips, uint32_t partitions_count,
+                                  csti_arena *arena, const uint64_t **out, cst_err *err) {
+    *out = NULL;
+    if (!skips) return CST_OK;
+    return copy_array(skips, partitions_count, sizeof *skips, arena, (void **)(uintptr_t)out, err);
+}
+
 static cst_code copy_partition(csti_manifest_partition *partition, csti_arena *arena,
                                cst_err *err) {
     csti_manifest_segment *segments = NULL;
@@ -59,6 +66,9 @@ cst_code csti_manifest_copy(const csti_manifest *manifest, csti_arena *arena, cs
         code = csti_manifest_copy_text(splits[i].split, arena, &splits[i].split, err);
         if (code == CST_OK)
             code = csti_manifest_copy_text(splits[i].offset, arena, &splits[i].offset, err);
+        if (code == CST_OK)
+            code = csti_manifest_copy_skips(splits[i].skips, copy.partitions_count, arena,
+                                            &splits[i].skips, err);
     }
     if (code != CST_OK) return code;
     copy.partitions = partitions;

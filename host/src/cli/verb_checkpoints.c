@@ -55,8 +55,9 @@ static void list_print_json(const csti_meta_view *view, const csti_meta_checkpoi
         const chains_size size = chains_measure(manifest);
 
         printf(",\"partitions\":%u,\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
-               ",\"new_bytes\":%" PRIu64,
-               manifest->partitions_count, size.segments_count, size.bytes, size.new_bytes);
+               ",\"new_bytes\":%" PRIu64 ",\"unaligned\":%s",
+               manifest->partitions_count, size.segments_count, size.bytes, size.new_bytes,
+               csti_manifest_is_unaligned(manifest) ? "true" : "false");
     }
     if (damage) {
         printf(",\"error\":\"%s\",\"text\":", cst_code_name(damage->code));
@@ -81,6 +82,7 @@ static void list_print(const csti_meta_view *view, const csti_meta_checkpoint *c
         printf("  %10s  %8s  %10s  %10s", "-", "-", "-", "-");
     }
     printf("  %s", damage ? "damaged" : state_name(view, checkpoint));
+    if (manifest && csti_manifest_is_unaligned(manifest)) fputs(", unaligned", stdout);
     if (pins > 0) printf(", read by %" PRIu64, pins);
     putchar('\n');
 }
@@ -164,6 +166,13 @@ static void show_partition(const csti_manifest_partition *partition) {
     }
 }
 
+// What partitions have of the rows behind the offset.
+static void show_skips(const csti_manifest *manifest, const csti_manifest_split *split) {
+    for (uint32_t p = 0; split->skips && p < manifest->partitions_count; p++)
+        if (split->skips[p] > 0)
+            printf(", partition %u has %" PRIu64 " rows behind it", p, split->skips[p]);
+}
+
 static void show_print(const csti_meta_checkpoint *checkpoint, const csti_manifest *manifest) {
     char time[CLI_AMOUNT_BYTES];
 
@@ -173,6 +182,8 @@ static void show_print(const csti_meta_checkpoint *checkpoint, const csti_manife
     printf("made        %s\n", cli_time_text(manifest->created_us, time));
     printf("committed   %s\n", cli_time_text(checkpoint->committed_us, time));
     printf("manifest    %s\n", checkpoint->manifest);
+    if (csti_manifest_is_unaligned(manifest))
+        puts("unaligned   partitions stand at rows of their own");
     printf("key         %s\n", manifest->key_schema);
     printf("value       %s\n", manifest->value);
     printf("sink        %s\n", manifest->sink);
@@ -182,7 +193,9 @@ static void show_print(const csti_meta_checkpoint *checkpoint, const csti_manife
         printf("source      %s: %s", split->split, split->offset);
         if (split->watermark_us != INT64_MIN)
             printf(", watermark %s", cli_time_text(split->watermark_us, time));
-        puts(split->ended ? ", ended" : "");
+        fputs(split->ended ? ", ended" : "", stdout);
+        show_skips(manifest, split);
+        putchar('\n');
     }
     for (uint32_t p = 0; p < manifest->partitions_count; p++)
         show_partition(&manifest->partitions[p]);

@@ -141,6 +141,8 @@ typedef struct csti_job_config {
     uint32_t epochs_max;
     uint64_t staged_bytes_max;
     uint64_t step_deadline_us, align_deadline_us;
+    bool unaligned;                           // unaligned_after is in the file
+    uint64_t unaligned_after_us;              // 0: none waits for barriers
     uint64_t align_rows_max, align_bytes_max; // 0: not in the file, none
 
     csti_problems problems;

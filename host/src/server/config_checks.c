@@ -282,6 +282,23 @@ static void window_check(const checker *c) {
                          "[window] at_end = \"close\": files that are followed have no end");
 }
 
+static void unaligned_check(const checker *c) {
+    csti_job_config *config = c->config;
+    const csti_place at = csti_config_place(c->reader, "checkpoint", "unaligned_after");
+
+    config->unaligned = is_given(c, "checkpoint", "unaligned_after");
+    if (!config->unaligned) return;
+    if (config->every_kind == CSTI_EVERY_ROWS)
+        csti_problem_add(c->problems, at,
+                         "[checkpoint] unaligned_after: every = \"N rows\" cuts the same rows on "
+                         "every machine, which only aligned checkpoints do. Leave one of the two "
+                         "out");
+    if (config->unaligned_after_us >= config->align_deadline_us)
+        csti_problem_add(c->problems, at,
+                         "[checkpoint] unaligned_after is not below align_timeout, at which the "
+                         "checkpoint is given up");
+}
+
 static void checkpoint_check(const checker *c) {
     const csti_job_config *config = c->config;
 
@@ -290,6 +307,7 @@ static void checkpoint_check(const checker *c) {
         csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "recovery_target"),
                          "[checkpoint] recovery_target is for every = \"auto\": put that there, or "
                          "leave it out");
+    if (!is_wrong(c, "checkpoint")) unaligned_check(c);
     if (is_wrong(c, "checkpoint") || is_wrong(c, "state")) return;
     if (config->staged_bytes_max > config->budget_bytes)
         csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "staged_max"),

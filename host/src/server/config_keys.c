@@ -216,6 +216,11 @@ const csti_config_key csti_config_keys[] = {
      "How long a partition waits for the barriers of its other inputs (Alignment, above). A "
      "barrier "
      "that does not come through at all is given up after twice as long."},
+    {"unaligned_after", "checkpoint", CSTI_KEY_DURATION, false, JOB(unaligned_after_us), 0, HOUR,
+     NULL, NULL, NULL,
+     "When partitions no longer wait for a barrier, and each is cut where it stands (Unaligned "
+     "checkpoints, above); \"0s\": they never wait. Less than align_timeout. Without it: every "
+     "checkpoint is aligned."},
     {"align_rows_max", "checkpoint", CSTI_KEY_COUNT64, false, JOB(align_rows_max), 1, ROWS_MAX,
      NULL, NULL, NULL,
      "How many rows a partition holds at most while it waits for a barrier. Without it: what fits "
@@ -242,7 +247,6 @@ const csti_config_refusal csti_config_refusals[] = {
      "with cpu: there is no fault to come back from; it comes with the "
      "first device that is not the processor"},
     {"checkpoint", "store", "s3:", "S3 comes with a later version: use file:FOLDER"},
-    {"checkpoint", "unaligned_after", NULL, "unaligned checkpoints come with a later version"},
 };
 const size_t csti_config_refusals_count =
     sizeof csti_config_refusals / sizeof csti_config_refusals[0];

@@ -4,8 +4,28 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+// What each of its runs begins with.
+static cst_code run_open(csti_job *job, cst_err *err) {
+    cst_code code;
+
+    job->partitions = job->config->partitions;
+    job->lock_fd = -1;
+    job->store_lock_fd = -1;
+    job->orphans_due = true; // of whoever ran it before
+    job->uploaders_count =
+        job->partitions < JOB_UPLOADERS_MAX ? job->partitions : JOB_UPLOADERS_MAX;
+    for (uint32_t u = 0; u < job->uploaders_count; u++) {
+        job->uploaders[u].job = job;
+        job->uploaders[u].number = u;
+        csti_parker_init(&job->uploaders[u].parker);
+    }
+    code = csti_metrics_open(&job->metrics, err);
+    return code == CST_OK ? csti_job_report_open(job, err) : code;
+}
 
 cst_code csti_job_open(const csti_job_config *config, const csti_job_options *options,
                        csti_job **out, cst_err *err) {
@@ -18,21 +38,10 @@ cst_code csti_job_open(const csti_job_config *config, const csti_job_options *op
     job->options = *options;
     job->clock = csti_clock_real();
     job->random = csti_random_real();
-    job->lock_fd = -1;
-    job->store_lock_fd = -1;
-    job->orphans_due = true; // of whoever ran it before
     csti_parker_init(&job->coordinator);
     csti_arena_init(&job->arena, JOB_ARENA_BYTES_MAX);
     (void)pthread_mutex_init(&job->failure_lock, NULL); // cannot fail without attributes
-    job->uploaders_count =
-        config->partitions < JOB_UPLOADERS_MAX ? config->partitions : JOB_UPLOADERS_MAX;
-    for (uint32_t u = 0; u < job->uploaders_count; u++) {
-        job->uploaders[u].job = job;
-        job->uploaders[u].number = u;
-        csti_parker_init(&job->uploaders[u].parker);
-    }
-    code = csti_metrics_open(&job->metrics, err);
-    if (code == CST_OK) code = csti_job_report_open(job, err);
+    code = run_open(job, err);
     if (code != CST_OK) {
         csti_job_close(job);
         return code;
@@ -44,6 +53,7 @@ cst_code csti_job_open(const csti_job_config *config, const csti_job_options *op
 void csti_job_close(csti_job *job) {
     if (!job) return;
     csti_metrics_close(job->metrics);
+    for (uint32_t r = 0; r < job->runs_count; r++) csti_metrics_close(job->metrics_before[r]);
     csti_published_close(job->published);
     free(job->gauges);
     csti_arena_release(&job->arena);
@@ -157,6 +167,7 @@ static cst_code start(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = csti_job_recover(job, err);
     job->recovery.claim_ns = claimed_ns - began_ns;
     if (code == CST_ABORTED && csti_job_is_ending(job)) return CST_OK; // it was told so
+    if (code == CST_ABORTED && job->partitions_to_settle > 0) return CST_OK;
     if (code == CST_OK) code = csti_job_readers_settle(job, err);
     if (code == CST_OK) code = splits_check(job, err);
     if (code == CST_OK) code = csti_job_checkpointer_open(job, err);
@@ -182,16 +193,16 @@ static cst_code start(csti_job *job, cst_err *err) {
     // Release pairs with the acquire of the workers.
     atomic_store_explicit(&job->running, true, memory_order_release);
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
-    return csti_job_source_serve(job, err);
+    return job->settling ? CST_OK : csti_job_source_serve(job, err);
 }
 
-cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) {
+static cst_code run_once(csti_job *job, csti_job_result *result_out, cst_err *err) {
     cst_err reason = {0};
     cst_code code = start(job, &reason);
 
     if (code != CST_OK)
         csti_job_fail(job, code, &reason);
-    else if (!csti_job_is_ending(job))
+    else if (!csti_job_is_ending(job) && job->partitions_to_settle == 0)
         csti_job_coordinate(job);
     csti_job_end(job);
     csti_job_workers_join(job);
@@ -205,4 +216,50 @@ cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) 
     csti_job_rows_close(job);
     csti_job_unclaim(job);
     return code;
+}
+
+// Another run, of the config's partitions, or of those that are to be settled.
+static cst_code run_anew(csti_job *job, uint32_t settle_partitions, cst_err *err) {
+    cst_code code;
+
+    assert(job->runs_count < JOB_RUNS_MAX);
+    free(job->gauges);
+    job->metrics_before[job->runs_count++] = job->metrics;
+    job->metrics = NULL;
+    memset(&job->failure, 0, sizeof *job - offsetof(csti_job, failure));
+    code = run_open(job, err);
+    if (settle_partitions == 0) return code;
+    job->partitions = settle_partitions;
+    job->settling = true;
+    return code;
+}
+
+// A checkpoint that is not aligned, of another number of partitions: a run of theirs comes first.
+static cst_code settle(csti_job *job, uint32_t partitions, csti_job_result *result_out,
+                       cst_err *err) {
+    csti_job_result settled = {0};
+    cst_code code;
+
+    CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "settles", csti_log_u64("partitions", partitions));
+    code = run_anew(job, partitions, err);
+    if (code != CST_OK) return code;
+    code = run_once(job, result_out, err);
+    // Relaxed: it was told to stop, or it was not.
+    if (code != CST_OK || !result_out->finished ||
+        atomic_load_explicit(&job->stops_count, memory_order_relaxed) > 0)
+        return code;
+    settled = *result_out;
+    code = run_anew(job, 0, err);
+    if (code != CST_OK) return code;
+    code = run_once(job, result_out, err);
+    result_out->rows += settled.rows;
+    result_out->checkpoints += settled.checkpoints;
+    return code;
+}
+
+cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) {
+    const cst_code code = run_once(job, result_out, err);
+    const uint32_t partitions = job->partitions_to_settle;
+
+    return code == CST_OK && partitions > 0 ? settle(job, partitions, result_out, err) : code;
 }

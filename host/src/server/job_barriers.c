@@ -5,11 +5,15 @@
 #define COORDINATOR_NAP_NS UINT64_C(20000000)
 #define RETRY_NAP_NS UINT64_C(1000000) // a barrier is due and cannot go
 
+// A barrier is waited for so long between two looks: by then it is made unaligned.
+#define UNALIGN_NAP_NS UINT64_C(1000000)
+
 // What the readers say, together.
 typedef struct job_readers {
     bool all_ended;  // there is nothing more to read
     bool all_at_cut; // one at least has its rows, and no other can read on
     bool all_passed; // the last barrier: the next one may go
+    bool any_skips;  // rows ahead that a partition has already
 } job_readers;
 
 static job_readers readers_read(const csti_job *job) {
@@ -24,6 +28,7 @@ static job_readers readers_read(const csti_job *job) {
         out.all_at_cut = out.all_at_cut && (stats.at_cut || stats.ended || stats.waits);
         any_at_cut = any_at_cut || stats.at_cut;
         out.all_passed = out.all_passed && stats.passed_id == job->barrier_id;
+        out.any_skips = out.any_skips || stats.skips;
     }
     out.all_at_cut = out.all_at_cut && any_at_cut;
     return out;
@@ -43,6 +48,95 @@ static uint64_t next_barrier(const csti_job *job) {
     return csti_clock_now_ns(job->clock) + job->config->every * 1000;
 }
 
+// ---- Not aligned --------------------------------------------------------------------------------
+
+static bool sealed_everywhere(const csti_job *job) {
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        if (atomic_load_explicit(&job->workers[w].sealed_id, memory_order_relaxed) <
+            job->barrier_id)
+            return false;
+    return true;
+}
+
+// Whether the last barrier has come through every channel, be it late.
+static bool has_flowed(const csti_job *job, const job_readers *readers) {
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        if (csti_partition_flowed_id(job->workers[w].partition) < job->barrier_id) return false;
+    return readers->all_passed;
+}
+
+static csti_barrier_mode next_mode(csti_job *job, const job_readers *readers) {
+    if (!job->unaligned) return CSTI_BARRIER_ALIGNED;
+    if (job->config->unaligned_after_us == 0) return CSTI_BARRIER_UNALIGNED;
+    if (job->stalled && has_flowed(job, readers)) {
+        job->stalled = false;
+        CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "checkpoints_aligned",
+                 csti_log_u64("behind", job->barrier_id));
+    }
+    return job->stalled ? CSTI_BARRIER_UNALIGNED : CSTI_BARRIER_ALIGNED;
+}
+
+static void unaligned_count(csti_job *job) {
+    job->unaligned_count++;
+    job->barrier_mode = CSTI_BARRIER_UNALIGNED;
+}
+
+// Nobody waits for the last barrier any longer.
+static void unalign(csti_job *job) {
+    cst_err err = {0};
+    const cst_code code = csti_job_unalign(job, job->barrier_id, &err);
+
+    if (code != CST_OK && code != CST_NOT_FOUND) csti_job_fail(job, code, &err);
+    job->barrier_mode = CSTI_BARRIER_UNALIGNED; // not looked at again, done or not
+    if (code != CST_OK) return;
+    unaligned_count(job);
+    job->stalled = true;
+    CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "checkpoints_unaligned",
+             csti_log_u64("from", job->barrier_id),
+             csti_log_u64("after_us", job->config->unaligned_after_us));
+}
+
+// The last barrier is not waited for at all.
+static void unaligned_begin(csti_job *job) {
+    cst_err err = {0};
+    const cst_code code = csti_job_unalign(job, job->barrier_id, &err);
+
+    if (code == CST_OK)
+        unaligned_count(job);
+    else if (code != CST_NOT_FOUND) // every input has passed it, as soon as it went
+        csti_job_fail(job, code, &err);
+}
+
+static void unaligned_look(csti_job *job, uint64_t *nap_ns) {
+    const uint64_t now_ns = csti_clock_now_ns(job->clock);
+
+    if (!job->unaligned || job->barrier_id == 0) return;
+    if (job->barrier_mode != CSTI_BARRIER_ALIGNED || sealed_everywhere(job)) return;
+    if (now_ns - job->barrier_sent_ns >= job->config->unaligned_after_us * 1000)
+        unalign(job);
+    else if (*nap_ns > UNALIGN_NAP_NS)
+        *nap_ns = UNALIGN_NAP_NS;
+}
+
+// One that a reader has not come to yet makes way for the next.
+static void barriers_withdraw(csti_job *job) {
+    for (uint32_t r = 0; r < job->readers_count; r++)
+        (void)csti_barrier_withdraw(&job->workers[r].barriers, job->barrier_id);
+}
+
+// Whether another may follow the last one. Where not all are aligned, partitions have at most one
+// to seal, and readers that stand still hold up none.
+static bool has_way(csti_job *job, const job_readers *readers, csti_barrier_mode mode) {
+    csti_checkpointer_stats stats;
+
+    if (!job->unaligned) return readers->all_passed;
+    csti_checkpointer_stats_read(job->checkpointer, &stats);
+    if (!sealed_everywhere(job) && stats.begun != stats.committed + stats.aborted) return false;
+    return readers->all_passed || mode == CSTI_BARRIER_UNALIGNED;
+}
+
+// ---- Barriers -----------------------------------------------------------------------------------
+
 // False: not now.
 static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier_mode mode,
                          uint64_t *id_out) {
@@ -53,7 +147,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
     cst_err err = {0};
     cst_code code;
 
-    if (!readers->all_passed) return false;
+    if (!has_way(job, readers, mode)) return false;
     code = csti_checkpointer_begin(job->checkpointer, &id, &err);
     if (code == CST_AGAIN) return false;
     if (code != CST_OK) {
@@ -61,7 +155,10 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
         return false;
     }
     atomic_store_explicit(&job->settled, false, memory_order_relaxed);
+    if (!readers->all_passed) barriers_withdraw(job);
     barrier.id = job->barrier_id = id;
+    job->barrier_mode = mode;
+    job->barrier_sent_ns = csti_clock_now_ns(job->clock);
     job->barriers_count++;
     job->changes_at_barrier = changes;
     job->lines_at_barrier = lines;
@@ -73,6 +170,7 @@ static bool barrier_send(csti_job *job, const job_readers *readers, csti_barrier
         assert(code == CST_OK);
     }
     for (uint32_t w = 0; w < job->workers_count; w++) csti_unpark(&job->workers[w].parker);
+    if (mode == CSTI_BARRIER_UNALIGNED) unaligned_begin(job);
     csti_job_tell(job, CSTI_JOB_BEGAN, id);
     *id_out = id;
     return true;
@@ -160,17 +258,18 @@ void csti_job_coordinate(csti_job *job) {
         csti_checkpointer_stats_read(job->checkpointer, &stats);
         settled_look(job, &stats);
         csti_job_pace_look(job, &stats);
-        if (stops > 0 || readers.all_ended) {
+        unaligned_look(job, &nap_ns);
+        if (stops > 0 || readers.all_ended || (job->settling && !readers.any_skips)) {
             if (finish(job, &readers, &stats)) {
                 job->caught_up = readers.all_ended;
                 job->finished = true;
                 return;
             }
         } else if (barrier_is_due(job, &readers, &stats) &&
-                   !barrier_send(job, &readers, CSTI_BARRIER_ALIGNED, &id)) {
+                   !barrier_send(job, &readers, next_mode(job, &readers), &id)) {
             nap_ns = RETRY_NAP_NS;
         }
-        csti_job_report(job, false);
+        csti_job_report(job, job->settling);
         (void)csti_park_until(&job->coordinator, csti_clock_now_ns(job->clock) + nap_ns);
     }
 }

@@ -98,7 +98,7 @@ static cst_code store_open(csti_job *job, cst_err *err) {
 cst_code csti_job_claim(csti_job *job, cst_err *err) {
     csti_meta_command claim = {.kind = CSTI_META_CLAIM,
                                .name = job->config->name,
-                               .count = job->config->partitions};
+                               .count = job->partitions};
     csti_meta_result result = {0};
     bool heir = false;
     cst_code code = csti_job_lock(job, err);

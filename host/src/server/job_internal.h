@@ -9,6 +9,7 @@
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
 //   job_barriers.c    the coordinator: when barriers go, when the job is over
+//   job_unaligned.c   where rows are read again behind a checkpoint that is not aligned
 //   job_pace.c        how long a recovery would take, and what follows for the barriers
 //   job_report.c      progress, metrics, result
 //   job_totals.c      the aggregates over all keys
@@ -35,6 +36,7 @@ enum {
     JOB_UPLOADERS_MAX = 4,
     JOB_ARENA_BYTES_MAX = 64 << 20,
     JOB_FILTERS_MAX = CSTI_CONFIG_FILTERS_MAX,
+    JOB_RUNS_MAX = 2, // beside the last one
 };
 
 // A sealed delta that its checkpointer still needs.
@@ -71,9 +73,10 @@ typedef struct job_worker {
     job_cut *cuts; // oldest first
     uint64_t released_seen;
     _Atomic uint64_t given_up_id;    // by its aligner; for the committer. 0: none
+    _Atomic uint64_t sealed_id;      // the newest; for the coordinator
     _Atomic uint64_t restored_bytes; // so far
     cst_restore_report restored;
-    csti_totals totals;       // with config->totals
+    csti_totals totals;       // with job->totals
     csti_metric *upload_ns;   // a histogram; its uploader's to write
     csti_metric *lag;         // of its reader; NULL: it has none
     _Atomic uint64_t busy_ns; // in turns that did something; written by its thread
@@ -95,6 +98,8 @@ typedef struct job_thread {
     csti_parker parker;
 } job_thread;
 
+typedef struct job_unaligned job_unaligned; // job_unaligned.c
+
 struct csti_job {
     const csti_job_config *config;
     csti_job_options options;
@@ -105,8 +110,16 @@ struct csti_job {
     _Atomic uint32_t stops_count;
     _Atomic bool held;    // no checkpoint begins
     _Atomic bool settled; // see csti_job_is_settled; the coordinator's to write
-
     pthread_mutex_t failure_lock;
+    csti_arena arena;
+    csti_job_shape shape;
+    bool shape_made;
+    csti_published *_Atomic published; // NULL: no totals; until close
+    // Of runs that this one had to make first, see csti_job_run; others may look at them.
+    csti_metrics *metrics_before[JOB_RUNS_MAX];
+    uint32_t runs_count;
+
+    // From here on all is new in each of its runs.
     cst_err failure;      // the first one; under failure_lock
     _Atomic bool ending;  // every thread returns
     _Atomic bool running; // workers go
@@ -128,9 +141,7 @@ struct csti_job {
     csti_sink *side; // late rows; NULL: they are not set aside
 
     // What its rows become
-    csti_arena arena;
     csti_source *source;
-    csti_job_shape shape;
     csti_reader_key key;
     csti_filter filters[JOB_FILTERS_MAX];
     csti_block_shape block;
@@ -138,9 +149,11 @@ struct csti_job {
     cst_device *device;
     uint64_t partition_budget_bytes;
     uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX];
-    csti_published *_Atomic published; // NULL: no totals; until close
-
-    uint32_t workers_count; // partitions
+    uint32_t partitions;           // of this run: the config's, or those of the checkpoint
+    uint32_t partitions_to_settle; // not 0: the checkpoint has so many, and has to be settled first
+    bool settling;                 // this run reads what its partitions do not all have, and ends
+    bool totals;                   // are kept
+    uint32_t workers_count;        // partitions
     uint32_t readers_count;
     job_worker *workers;
     csti_channel **channels; // [reader * workers_count + partition]
@@ -158,13 +171,19 @@ struct csti_job {
     _Atomic uint64_t rested_ns;       // all readers
     // Of the newest checkpoint: bytes of its chains, and of the longest one. The committer's.
     _Atomic uint64_t chains_bytes, chain_bytes_max;
-    _Atomic bool folds_eager;    // a recovery takes too long
-    _Atomic uint64_t aborted_id; // the last one; partitions stop waiting for its barrier
+    _Atomic bool folds_eager;      // a recovery takes too long
+    _Atomic uint64_t aborted_id;   // the last one; partitions stop waiting for its barrier
+    _Atomic uint64_t unaligned_id; // the last one; partitions are cut where they stand
+    job_unaligned *unaligned;      // NULL: all checkpoints are aligned
 
     // The coordinator's
     uint64_t began_ns, started_ns, next_barrier_ns, progress_ns; // started: rows flow
     uint64_t checked_bytes, checked_bytes_all;                   // of the checkpoint, by recovery
     uint64_t barriers_count, barrier_id;                         // the last one
+    csti_barrier_mode barrier_mode; // its; UNALIGNED from when it was made so
+    uint64_t barrier_sent_ns;
+    bool stalled; // barriers have not come through of late: the next one is not aligned either
+    uint64_t unaligned_count;
     uint64_t changes_at_barrier, lines_at_barrier;
     csti_pace pace;
     uint64_t paced_id; // the last commit that it was told of
@@ -237,6 +256,19 @@ CST_CHECK_RESULT cst_code csti_job_partitions_settle(csti_job *job, cst_err *err
 // Where the plan is of another number of partitions, its output is released, and a plan of this
 // number takes its place.
 CST_CHECK_RESULT cst_code csti_job_rescale(csti_job *job, cst_err *err);
+
+// ---- job_unaligned.c
+CST_CHECK_RESULT cst_code csti_job_unaligned_open(csti_job *job, cst_err *err);
+void csti_job_unaligned_close(csti_job *job);
+// Where a split stands at a barrier, or at its beginning. Its reader.
+CST_CHECK_RESULT cst_code csti_job_unaligned_note(csti_job *job,
+                                                  const csti_reader_position *position,
+                                                  cst_err *err);
+// What a partition has sealed. Behind the last one the checkpoint is told where its splits go on.
+CST_CHECK_RESULT cst_code csti_job_unaligned_sealed(job_worker *worker, const csti_sealed *sealed,
+                                                    cst_err *err);
+// Nobody waits for its barrier any more. NOT_FOUND: nobody did.
+CST_CHECK_RESULT cst_code csti_job_unalign(csti_job *job, uint64_t id, cst_err *err);
 
 // ---- job_tasks.c
 // Source, shape, filters: all that the job file alone decides.

@@ -27,7 +27,7 @@ typedef struct job_gauges {
     csti_metric *rest_ns;
     csti_metric *errors;
     csti_metric *paused;
-    csti_metric *partitions;
+    csti_metric *partitions, *unaligned;
     csti_metric *rescaled_bytes;
     csti_metric *rescale_ns;
     csti_metric *estimate; // of a recovery
@@ -74,6 +74,8 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
          "Store calls that failed."},
         {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",
          "Partitions above their memory budget."},
+        {&g->unaligned, CSTI_METRIC_COUNTER, "constellation_unaligned_checkpoints_total",
+         "Checkpoints begun or gone on with that do not wait for barriers."},
         {&g->partitions, CSTI_METRIC_GAUGE, "constellation_partitions", "Partitions of the job."},
         {&g->rescaled_bytes, CSTI_METRIC_COUNTER, "constellation_rescaled_bytes_total",
          "Bytes of the fulls that another number of partitions began with."},
@@ -193,6 +195,7 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
                     (int64_t)atomic_load_explicit(&job->rested_ns, memory_order_relaxed));
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
     csti_metric_set(g->partitions, job->workers_count);
+    csti_metric_set(g->unaligned, (int64_t)job->unaligned_count);
     if (job->started_ns) csti_metric_set(g->estimate, (int64_t)csti_job_recovery_estimate_ns(job));
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
 }

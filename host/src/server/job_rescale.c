@@ -2,6 +2,9 @@
 //
 //   CLAIM ─► PARTITIONS ─► recover (2) ─► a full a new partition (4) ─► release (2) ─► restore (4)
 //
+// Where the checkpoint is not aligned, its partitions have not the same rows of the source: the job
+// runs with the old ones first, until all have, and takes an aligned checkpoint (csti_job_run).
+//
 // What is killed in between leaves the old checkpoint as it is, and fulls that nobody names: the
 // next start does all of it again, to whatever number it is told.
 #include "server/job_internal.h"
@@ -15,7 +18,7 @@ cst_code csti_job_partitions_settle(csti_job *job, cst_err *err) {
     const csti_meta_command command = {.kind = CSTI_META_PARTITIONS,
                                        .owner = job->owner,
                                        .tenure = job->tenure,
-                                       .count = job->config->partitions};
+                                       .count = job->partitions};
     csti_meta_result result = {0};
     csti_meta_view view;
     csti_arena arena;
@@ -26,11 +29,11 @@ cst_code csti_job_partitions_settle(csti_job *job, cst_err *err) {
     code = csti_meta_read(job->meta, &arena, &view, err);
     if (code == CST_OK) before = view.partitions_count;
     csti_arena_release(&arena);
-    if (code != CST_OK || before == job->config->partitions) return code;
+    if (code != CST_OK || before == job->partitions) return code;
     code = csti_meta_propose(job->meta, &command, &result, err);
     if (code != CST_OK)
         return cst_fail_at(err, code, "from %" PRIu32 " partitions to %" PRIu32, before,
-                           job->config->partitions);
+                           job->partitions);
     job->tenure = result.tenure;
     CSTI_FAULT_POINT(rescale_command);
     return CST_OK;
@@ -85,6 +88,11 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
     assert(job->plan_open);
     if (job->plan.manifest.id == 0 || job->plan.manifest.partitions_count == job->workers_count)
         return CST_OK;
+    if (csti_manifest_is_unaligned(&job->plan.manifest)) {
+        job->partitions_to_settle = job->plan.manifest.partitions_count;
+        return cst_fail(err, CST_ABORTED, "checkpoint %" PRIu64 " is to be settled first",
+                        job->plan.manifest.id);
+    }
     code = csti_rescale(&options, &job->plan, &plan, &job->rescaled, err);
     if (code != CST_OK)
         return cst_fail_at(err, code,

@@ -232,7 +232,7 @@ cst_code csti_job_state_open(job_worker *worker, const cst_restore_options *rest
     cst_code code = rows_open(worker, &rows, err);
 
     if (code == CST_OK) code = rows_restore(worker, rows, restore, err);
-    if (code == CST_OK && job->config->totals)
+    if (code == CST_OK && job->totals)
         code = csti_job_totals_make(worker, rows, worker->epoch_next - 1,
                                     before ? before->rows_count : 0, err);
     const csti_keeper_lmdb_options options = {.rows = rows,

@@ -21,6 +21,7 @@ enum {
     LOG_SEGMENTS_RESERVED = 4,
     ENTRY_HEAD_BYTES = 16, // of a slot and of a record
     LOG_SEGMENT_BYTES = 2 << 20,
+    PARTITION_BUDGET_BYTES = 64 << 20,
 };
 
 // ---- What the job file alone decides ------------------------------------------------------------
@@ -49,8 +50,8 @@ static cst_code source_open(csti_job *job, uint32_t stripes, cst_err *err) {
 
     options.batch_rows = rows_read(job);
     if (stripes > 0) options.stripes = stripes;
-    if (options.stripes == 0) options.stripes = job->config->partitions;
-    options.until_end = job->options.until == CSTI_UNTIL_CAUGHT_UP;
+    if (options.stripes == 0) options.stripes = job->partitions;
+    options.until_end = job->options.until == CSTI_UNTIL_CAUGHT_UP || job->settling;
     if (job->options.source_open)
         return job->options.source_open(job->options.source_context, &options, &job->source, err);
     return csti_source_open(&options, &job->source, err);
@@ -182,6 +183,15 @@ static uint64_t reserve_bytes(const csti_job *job) {
            job->partition_budget_bytes / GROWTH_SHARE;
 }
 
+// The checkpoint's partitions may be more than the budget was checked for.
+static uint64_t partition_budget(const csti_job *job) {
+    const uint64_t bytes = job->config->budget_bytes / job->workers_count;
+    const uint64_t as_checked = job->config->budget_bytes / job->config->partitions;
+
+    if (!job->settling || bytes >= PARTITION_BUDGET_BYTES) return bytes;
+    return as_checked < PARTITION_BUDGET_BYTES ? as_checked : PARTITION_BUDGET_BYTES;
+}
+
 cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
     csti_operator *operators[CSTI_CONFIG_OPERATORS_MAX] = {NULL};
     csti_steps *steps = NULL;
@@ -190,18 +200,20 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = source_open(job, 0, err);
     if (code == CST_OK) code = filters_make(job, err);
     if (code == CST_OK) code = steps_open(job, operators, &steps, err);
-    if (code == CST_OK)
+    if (code == CST_OK && !job->shape_made)
         code = csti_job_shape_make(job->config, csti_steps_shape(steps), &job->arena, &job->shape,
                                    err);
     if (code == CST_OK) {
-        job->workers_count = job->config->partitions;
+        job->shape_made = true;
+        job->workers_count = job->partitions;
+        job->totals = job->config->totals && !job->settling;
         shapes_fill(job, &csti_steps_shape(steps)->schema);
-        job->partition_budget_bytes = job->config->budget_bytes / job->workers_count;
+        job->partition_budget_bytes = partition_budget(job);
         for (uint32_t p = 0; p < job->workers_count; p++)
             job->groups_first[p] = csti_partition_group_first(p, job->workers_count);
         code = cst_device_open(job->config->device, &job->device, err);
     }
-    if (code == CST_OK && job->config->totals) code = csti_job_totals_open(job, err);
+    if (code == CST_OK && job->totals && !job->published) code = csti_job_totals_open(job, err);
     csti_steps_close(steps);
     operators_close(operators);
     return code;
@@ -261,6 +273,7 @@ cst_code csti_job_channels_open(csti_job *job, cst_err *err) {
         csti_barrier_cell_init(&worker->barriers);
         worker_place(job, worker);
     }
+    code = csti_job_unaligned_open(job, err);
     for (size_t c = 0; c < channels_count && code == CST_OK; c++)
         code = csti_channel_open(&job->block, blocks_of_a_channel(job),
                                  job->workers[c % job->workers_count].node, &job->channels[c], err);
@@ -354,7 +367,7 @@ static cst_code table_open(job_worker *worker, const cst_table_options *options,
 
     if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
     if (code == CST_OK) placement_say(worker);
-    if (code == CST_OK && worker->job->config->totals)
+    if (code == CST_OK && worker->job->totals)
         code = csti_job_totals_make(worker, NULL, worker->epoch_next - 1,
                                     before ? before->rows_count : 0, err);
     return code;
@@ -415,8 +428,7 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
     for (size_t r = 0; r < cut->ranges_count; r++) cut->bytes += cut->ranges[r].count;
     while (*last) last = &(*last)->next;
     *last = cut;
-    if (job->config->totals)
-        csti_job_totals_publish(worker, worker->epoch_next, sealed->rows_count);
+    if (job->totals) csti_job_totals_publish(worker, worker->epoch_next, sealed->rows_count);
     const csti_cut given = {.epoch = worker->epoch_next++,
                             .ranges[0] = panes ? panes->ranges : cut->ranges, // of one part
                             .ranges_count[0] = panes ? panes->ranges_count : cut->ranges_count,
@@ -426,8 +438,12 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
                             .token = cut};
     code = csti_checkpointer_partition(job->checkpointer, sealed->barrier.id, worker->number,
                                        &given, err);
+    if (code == CST_CHECKPOINT_ABORTED) code = CST_OK; // it goes with the next
+    if (code == CST_OK) code = csti_job_unaligned_sealed(worker, sealed, err);
+    // Relaxed: the coordinator looks at the number alone.
+    atomic_store_explicit(&worker->sealed_id, sealed->barrier.id, memory_order_relaxed);
     csti_unpark(&job->uploaders[worker->number % job->uploaders_count].parker);
-    return code == CST_CHECKPOINT_ABORTED ? CST_OK : code; // it goes with the next
+    return code;
 }
 
 static bool released(void *context, csti_released *out) {
@@ -475,6 +491,27 @@ static void applied(void *context, uint32_t rows_count, uint64_t read_ns, uint64
         observer->applied(observer->context, worker->number, rows_count, read_ns, applied_ns);
 }
 
+static const csti_manifest_split *split_before(const csti_job *job, const char *name);
+
+// Rows of each split that the partition has of those that are read again; NULL: none.
+static cst_code applied_before(const job_worker *worker, uint64_t **out, cst_err *err) {
+    const csti_job *job = worker->job;
+    const uint32_t splits_count = csti_source_splits_count(job->source);
+
+    *out = NULL;
+    if (job->plan.manifest.id == 0 || !csti_manifest_is_unaligned(&job->plan.manifest))
+        return CST_OK;
+    *out = calloc((size_t)splits_count + 1, sizeof **out);
+    if (!*out) return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " splits", splits_count);
+    for (uint32_t s = 0; s < splits_count; s++) {
+        const csti_manifest_split *before =
+            split_before(job, csti_source_split_name(job->source, s));
+
+        if (before && before->skips) (*out)[s] = before->skips[worker->number];
+    }
+    return CST_OK;
+}
+
 static cst_code partition_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
@@ -489,6 +526,9 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         inputs[r] = job->channels[(size_t)r * job->workers_count + worker->number];
         senders[r] = r == worker->number ? NULL : &job->workers[r].parker;
     }
+    uint64_t *has_before = NULL;
+    cst_code code = applied_before(worker, &has_before, err);
+    if (code != CST_OK) return code;
     const bool on_disk = job->config->state_folder != NULL; // then it takes no memory
     const uint64_t log_share = job->partition_budget_bytes / LOG_SHARE;
     const csti_partition_options options = {
@@ -509,7 +549,10 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
                                  : log_share - LOG_SEGMENT_BYTES,
         .paused = &job->paused,
         .aborted_id = &job->aborted_id,
-        .totals = job->config->totals ? &worker->totals : NULL,
+        .unaligned_id = job->unaligned ? &job->unaligned_id : NULL,
+        .splits_count = csti_source_splits_count(job->source),
+        .applied_before = has_before,
+        .totals = job->totals ? &worker->totals : NULL,
         .rows_before = before ? before->rows_count : 0,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
         .ttl_us = job->shape.program.ttl_us,
@@ -522,7 +565,9 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
                    .context = worker},
         .metrics = job->metrics,
     };
-    return csti_partition_open(&options, &worker->partition, err);
+    code = csti_partition_open(&options, &worker->partition, err);
+    free(has_before);
+    return code;
 }
 
 // ---- A reader -----------------------------------------------------------------------------------
@@ -533,10 +578,12 @@ static cst_code cut(void *context, csti_barrier barrier, const csti_reader_posit
     const csti_manifest_split split = {.split = position->split,
                                        .offset = position->offset,
                                        .watermark_us = position->watermark_us,
-                                       .ended = position->ended};
-    const cst_code code =
-        csti_checkpointer_source(worker->job->checkpointer, barrier.id, &split, err);
+                                       .ended = position->ended,
+                                       .skips = position->skips};
+    cst_code code = csti_job_unaligned_note(worker->job, position, err);
 
+    if (code != CST_OK || barrier.id == 0) return code;
+    code = csti_checkpointer_source(worker->job->checkpointer, barrier.id, &split, err);
     return code == CST_CHECKPOINT_ABORTED ? CST_OK : code;
 }
 
@@ -615,10 +662,12 @@ static uint32_t splits_take(const job_worker *worker, csti_reader_split *splits)
         const char *name = csti_source_split_name(job->source, i);
         const csti_manifest_split *before = split_before(job, name);
 
-        splits[count++] = (csti_reader_split){.name = name,
-                                              .offset = before ? before->offset : NULL,
-                                              .watermark_us = before ? before->watermark_us
-                                                                     : CSTI_WATERMARK_NONE};
+        splits[count++] =
+            (csti_reader_split){.name = name,
+                                .offset = before ? before->offset : NULL,
+                                .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
+                                .number = i,
+                                .skips = before ? before->skips : NULL};
     }
     return count;
 }
@@ -676,6 +725,7 @@ static cst_code reader_make(job_worker *worker, cst_err *err) {
     code = cst_queue_open(worker->job->device, NULL, &worker->reader_queue, err);
     if (code == CST_OK) code = reader_open(worker, splits, splits_take(worker, splits), err);
     free(splits);
+    if (code == CST_OK && worker->job->unaligned) code = csti_reader_tell(worker->reader, err);
     return code;
 }
 
@@ -712,6 +762,7 @@ void csti_job_rows_close(csti_job *job) {
 
     for (size_t c = 0; job->channels && c < channels_count; c++)
         csti_channel_close(job->channels[c]);
+    csti_job_unaligned_close(job);
     free(job->channels);
     free(job->workers);
     job->channels = NULL;

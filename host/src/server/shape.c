@@ -9,6 +9,7 @@
 
 #define RESULT_KIND "_op" // the member of a result row that no column may have
 enum { KEY_BYTES_DEFAULT = 64, IDENTITY_BYTES_MAX = 16 << 10, COLUMN_TEXT_BYTES = 64 };
+enum { STEPS_BYTES_MAX = 1 << 20 };
 
 _Static_assert((int)CST_OPERATOR_NAME_BYTES == (int)CSTI_COLUMN_NAME_BYTES,
                "columns keep their names");
@@ -484,6 +485,33 @@ static cst_code table_id_of(const csti_job_identity *identity, uint64_t *out, cs
     return code;
 }
 
+// Of what decides which rows of a split there are at the key, and in which order: counts of them
+// hold as long as it stays. Libraries by their names, since folders move.
+static cst_code steps_hash_of(const csti_job_config *config, uint64_t *out, cst_err *err) {
+    csti_buffer text;
+    cst_code code = CST_OK;
+
+    csti_buffer_init(&text, STEPS_BYTES_MAX);
+    for (uint32_t i = 0; i < config->filters_count && code == CST_OK; i++) {
+        const csti_filter_config *filter = &config->filters[i];
+
+        code = csti_buffer_format(&text, err, "filter %s %d %s\n", filter->column,
+                                  (int)filter->compare, filter->value ? filter->value : "");
+    }
+    for (uint32_t i = 0; i < config->operators_count && code == CST_OK; i++) {
+        const csti_operator_config *operator= & config->operators[i];
+        const char *name = strrchr(operator->library, '/');
+
+        code = csti_buffer_format(&text, err, "operator %s %s\n",
+                                  name ? name + 1 : operator->library, operator->options);
+    }
+    if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
+    if (code == CST_OK) *out = cst_segment_schema_hash((const char *)text.bytes);
+    if (code == CST_OK && *out == 0) *out = 1; // 0 says that there is none
+    csti_buffer_release(&text);
+    return code;
+}
+
 static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err) {
     csti_job_identity *identity = &b->out->identity;
     char schema[CST_COLUMNS_MAX * COLUMN_TEXT_BYTES];
@@ -505,6 +533,7 @@ static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err
     if (code == CST_OK) code = csti_text_keep(arena, schema, &identity->key_schema, err);
     if (code == CST_OK) code = csti_text_keep(arena, b->config->name, &identity->job, err);
     if (code == CST_OK) code = table_id_of(identity, &identity->table_id, err);
+    if (code == CST_OK) code = steps_hash_of(b->config, &identity->steps_hash, err);
     csti_buffer_release(&text);
     return code;
 }

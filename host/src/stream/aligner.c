@@ -42,10 +42,12 @@ struct csti_aligner {
     csti_u128 queued;    // has held messages
     csti_u128 rows_held; // has held rows
     csti_u128 idle;
+    csti_u128 late; // have not passed what was forced last
 
     csti_barrier barrier; // being aligned; id 0: none
     uint64_t started_ns;
     uint64_t settled_id;  // the highest that was aligned or given up
+    uint64_t forced_id;   // the last one
     csti_barrier aborted; // DUE_ABORTED
     cst_code aborted_code;
     uint32_t aborted_input; // had not passed it
@@ -220,9 +222,34 @@ static bool aborted_before(const csti_aligner *a, uint64_t id) {
     return false;
 }
 
+// What was forced has come in there now, or what came behind it, or nothing comes.
+static void late_end(csti_aligner *a, uint32_t index) {
+    if (!has(a->late, index)) return;
+    a->late &= ~bit(index);
+    if (a->late == 0) a->stats.flowed_id = a->forced_id;
+}
+
+void csti_aligner_force(csti_aligner *a, uint64_t id, uint64_t now_ns) {
+    assert(id != 0);
+    if (id <= a->settled_id || id < a->barrier.id || aborted_before(a, id)) return;
+    if (a->failed_code != CST_OK) return; // no barrier aligns any more
+    if (a->barrier.id != 0 && a->barrier.id < id)
+        give_up(a, CST_CHECKPOINT_ORDER, &a->stats.superseded);
+    if (a->barrier.id == 0) {
+        a->barrier.id = id;
+        a->started_ns = now_ns;
+    }
+    a->barrier.mode = CSTI_BARRIER_UNALIGNED;
+    a->forced_id = id;
+    a->late = a->live & ~a->passed;
+    a->due |= DUE_BARRIER;
+    a->stats.forced++;
+}
+
 static void take_barrier(csti_aligner *a, uint32_t index, const csti_barrier *barrier,
                          uint64_t now_ns) {
     assert(barrier->id != 0);
+    if (barrier->id >= a->forced_id) late_end(a, index);
     if (barrier->id <= a->settled_id || barrier->id < a->barrier.id ||
         aborted_before(a, barrier->id)) {
         a->stats.duplicates++;
@@ -343,6 +370,7 @@ static csti_aligned_kind say_due(csti_aligner *a, uint64_t now_ns, csti_aligned 
 
         out->barrier = a->barrier;
         a->stats.aligned++;
+        if (a->barrier.id != a->forced_id || a->late == 0) a->stats.flowed_id = a->barrier.id;
         a->stats.align_ns += align_ns;
         if (align_ns > a->stats.align_ns_max) a->stats.align_ns_max = align_ns;
         settle(a);
@@ -375,6 +403,7 @@ static csti_aligned_kind take(csti_aligner *a, uint32_t index, const held *messa
         return CSTI_ALIGNED_NOTHING;
     case CSTI_MESSAGE_END:
         a->live &= ~bit(index);
+        late_end(a, index);
         a->stats.inputs_ended++;
         a->due |= DUE_WATERMARK;
         see_whether_all_passed(a);

@@ -21,6 +21,8 @@
 //   rows, bytes over the bound      ALIGN_LIMIT: the same
 //   time                            ALIGN_TIMEOUT: the same (call next with `now_ns`)
 //   input ended                     counts as passed
+//   forced, by id                   it comes out at once, whatever has passed it: what was held
+//                                   follows, and where it comes in later it is ignored
 //   input failed                    the alignment is given up with its code; FAILED out, naming the
 //                                   input, behind its held rows. No barrier aligns after that: each
 //                                   is ABORTED at once; END does not come
@@ -87,14 +89,18 @@ csti_aligned_kind csti_aligner_next(csti_aligner *aligner, uint64_t now_ns, csti
 // The coordinator gave `id` up. ABORTED comes out of next if it was being aligned; if it has not
 // come yet, it will be ignored.
 void csti_aligner_abort(csti_aligner *aligner, uint64_t id);
+// The barrier is not waited for: BARRIER comes out of next, UNALIGNED. One that has come out, or
+// was given up, stays so.
+void csti_aligner_force(csti_aligner *aligner, uint64_t id, uint64_t now_ns);
 
 typedef struct csti_aligner_stats {
     uint64_t aligned, superseded, duplicates, aborted, limit_reached, timed_out;
-    uint64_t given_up_for_failure;
+    uint64_t given_up_for_failure, forced;
     uint64_t inputs_ended, inputs_failed;
     uint64_t align_ns, align_ns_max;               // of whole alignments
     uint64_t held_messages, held_rows, held_bytes; // now
     uint64_t pending_id;                           // being aligned; 0: none
+    uint64_t flowed_id; // the newest that every live input has passed, forced or not
     uint32_t waits_for; // the lowest live input that has not passed it; CSTI_ALIGNER_NO_INPUT
     int64_t watermark_us;
 } csti_aligner_stats;

@@ -204,6 +204,7 @@ csti_block *csti_channel_block(csti_channel *channel) {
         return NULL;
     }
     block->rows_count = 0;
+    block->runs_count = 0;
     block->created_ns = 0;
     block->bytes = 0;
     if (block->key_offsets) block->key_offsets[0] = 0;

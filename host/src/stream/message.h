@@ -29,10 +29,19 @@
 
 #include <constellation/table.h>
 
-enum { CSTI_BLOCK_SOURCES_MAX = CST_ACCUMULATORS_MAX, CSTI_CHANNEL_BLOCKS_MAX = 1 << 16 };
+enum {
+    CSTI_BLOCK_SOURCES_MAX = CST_ACCUMULATORS_MAX,
+    CSTI_BLOCK_RUNS_MAX = 16,
+    CSTI_CHANNEL_BLOCKS_MAX = 1 << 16,
+};
 #define CSTI_CHANNEL_BYTES_MAX ((size_t)1 << 36)
 #define CSTI_WATERMARK_NONE INT64_MIN
 #define CSTI_WATERMARK_END INT64_MAX
+
+// Rows of one split that lie behind each other.
+typedef struct csti_block_run {
+    uint32_t split, rows_count;
+} csti_block_run;
 
 typedef struct csti_block {
     uint32_t rows_count, rows_capacity;
@@ -44,9 +53,11 @@ typedef struct csti_block {
     uint8_t *ops; // NULL: all upserts
     uint32_t sources_count;
     cst_source sources[CSTI_BLOCK_SOURCES_MAX]; // values and validity are the block's own
-    uint64_t created_ns;                        // when its first row was read: for latencies
-    uint64_t bytes;                             // of its rows, for bounds and metrics
-    struct csti_channel *home;                  // where it goes back to
+    uint32_t runs_count;                        // of which splits its rows are, in order
+    csti_block_run runs[CSTI_BLOCK_RUNS_MAX];
+    uint64_t created_ns;       // when its first row was read: for latencies
+    uint64_t bytes;            // of its rows, for bounds and metrics
+    struct csti_channel *home; // where it goes back to
 } csti_block;
 
 // As a table takes them.

@@ -57,7 +57,8 @@ struct csti_partition {
     uint32_t rows_since_close;
     uint64_t shown_ns; // when the gauges were last set
     uint64_t align_ns_seen;
-    uint64_t aborted_seen;
+    uint64_t aborted_seen, unaligned_seen;
+    uint64_t *applied; // rows of each split that are in the state
     int64_t watermark_us;
     csti_released release; // with has_release: waits for the keeper
     bool has_release;
@@ -72,6 +73,7 @@ struct csti_partition {
     bool state_full;
     bool near; // the budget
     _Alignas(CSTI_SPSC_LINE_BYTES) _Atomic bool starved;
+    _Atomic uint64_t flowed_id;
 };
 
 // ---- Room ---------------------------------------------------------------------------------------
@@ -255,6 +257,16 @@ static cst_code outcomes_open(csti_partition *partition, cst_err *err) {
     return CST_OK;
 }
 
+static cst_code applied_open(csti_partition *partition, cst_err *err) {
+    const csti_partition_options *o = &partition->options;
+
+    partition->applied = calloc((size_t)o->splits_count + 1, sizeof *partition->applied);
+    if (!partition->applied) return cst_fail(err, CST_NO_MEMORY, "%u splits", o->splits_count);
+    if (o->applied_before)
+        memcpy(partition->applied, o->applied_before, o->splits_count * sizeof *partition->applied);
+    return CST_OK;
+}
+
 cst_code csti_partition_open(const csti_partition_options *options, csti_partition **out,
                              cst_err *err) {
     csti_partition *partition = aligned_alloc(_Alignof(csti_partition), sizeof *partition);
@@ -281,6 +293,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
                                                                      : options->watermark_us);
     if (code == CST_OK) code = outcomes_open(partition, err);
     if (code == CST_OK) code = csti_aligner_open(options->align, &partition->aligner, err);
+    if (code == CST_OK) code = applied_open(partition, err);
     partition->keeper = options->keeper;
     partition->keeper_is_own = !options->keeper;
     if (code == CST_OK && !options->keeper)
@@ -293,6 +306,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->options.inputs = NULL;
     partition->options.senders = NULL;
     partition->options.align = NULL;
+    partition->options.applied_before = NULL;
     room_look(partition);
     if (csti_expiry_by_clock(&partition->expiry)) clock_look(partition);
     *out = partition;
@@ -304,11 +318,16 @@ void csti_partition_close(csti_partition *partition) {
     if (partition->keeper_is_own) csti_keeper_close(partition->keeper);
     csti_aligner_close(partition->aligner);
     csti_expiry_close(&partition->expiry);
+    free(partition->applied);
     free(partition);
 }
 
 bool csti_partition_is_starved(const csti_partition *partition) {
     return atomic_load_explicit(&partition->starved, memory_order_relaxed);
+}
+
+uint64_t csti_partition_flowed_id(const csti_partition *partition) {
+    return atomic_load_explicit(&partition->flowed_id, memory_order_relaxed);
 }
 
 const csti_partition_metrics *csti_partition_metrics_of(const csti_partition *partition) {
@@ -364,6 +383,12 @@ static cst_code fail_row(const csti_partition *partition, const cst_completion *
                     *key ? key : "-", cst_code_text(done->code), cst_code_advice(done->code));
 }
 
+static void applied_add(csti_partition *partition, const csti_block *block) {
+    for (uint32_t r = 0; r < block->runs_count; r++)
+        if (block->runs[r].split < partition->options.splits_count)
+            partition->applied[block->runs[r].split] += block->runs[r].rows_count;
+}
+
 static void block_end(csti_partition *partition, csti_block *block) {
     const uint64_t now_ns = csti_clock_now_ns(partition->options.clock);
     const csti_panes *panes = partition->options.panes;
@@ -385,6 +410,7 @@ static void block_end(csti_partition *partition, csti_block *block) {
         csti_totals_add_rows(partition->options.totals, &(cst_rows){.rows_count = block->rows_count,
                                                                     .ops = block->ops,
                                                                     .sources = block->sources});
+    applied_add(partition, block);
     csti_channel_recycle(block->home, block);
     for (uint32_t i = 0; i < partition->inputs_count; i++)
         if (partition->inputs[i] == home && partition->senders[i])
@@ -405,7 +431,8 @@ static cst_code barrier_end(csti_partition *partition, const cst_completion *don
     const csti_sealed sealed = {.barrier = first->barrier,
                                 .delta = done->delta,
                                 .watermark_us = first->watermark_us,
-                                .rows_count = partition->rows_count};
+                                .rows_count = partition->rows_count,
+                                .applied = partition->applied}; // completions come in order
 
     assert(partition->barriers_count > 0);
     partition->barriers_first = (partition->barriers_first + 1) % CSTI_PARTITION_BARRIERS_MAX;
@@ -641,7 +668,8 @@ static cst_code panes_seal(csti_partition *partition, csti_barrier barrier, cst_
     csti_panes *panes = partition->options.panes;
     csti_sealed sealed = {.barrier = barrier,
                           .watermark_us = partition->watermark_us,
-                          .rows_count = partition->rows_count};
+                          .rows_count = partition->rows_count,
+                          .applied = partition->applied};
     cst_code code;
 
     if (!csti_panes_are_quiet(panes)) return CST_AGAIN;
@@ -755,6 +783,21 @@ static void abort_look(csti_partition *partition) {
     csti_aligner_abort(partition->aligner, id);
 }
 
+static void unaligned_look(csti_partition *partition, uint64_t now_ns) {
+    csti_aligner_stats align;
+    uint64_t id;
+
+    if (!partition->options.unaligned_id) return;
+    // Relaxed: nothing else goes with the number.
+    id = atomic_load_explicit(partition->options.unaligned_id, memory_order_relaxed);
+    if (id != partition->unaligned_seen) {
+        partition->unaligned_seen = id;
+        csti_aligner_force(partition->aligner, id, now_ns);
+    }
+    csti_aligner_stats_read(partition->aligner, &align);
+    atomic_store_explicit(&partition->flowed_id, align.flowed_id, memory_order_relaxed);
+}
+
 cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     const uint64_t now_ns = csti_clock_now_ns(partition->options.clock);
     bool worked = false;
@@ -771,6 +814,7 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     if (code == CST_OK) code = completions_take(partition, &worked, err);
     if (code == CST_OK) code = releases_take(partition, &worked, err);
     abort_look(partition);
+    unaligned_look(partition, now_ns);
     if (code == CST_OK) code = windows_close(partition, &worked, err);
     if (code == CST_OK && takes_messages(partition))
         code = messages_take(partition, now_ns, &worked, err);

@@ -22,7 +22,12 @@
 // that is what sealed.watermark_us says, too. EXPIRE goes between two blocks, and while nothing
 // comes. In front of a final barrier a whole walk is made, as far as the change log has room.
 //
-// Promises   a delta that is sealed at a barrier holds exactly the rows in front of it. A row that
+// Not aligned: an id in `unaligned_id` is cut where the partition stands when it sees it, and
+// `applied` says how far that is: rows of each split that are in the state.
+//
+// Promises   a delta that is sealed at a barrier holds exactly the rows in front of it; at one that
+//            is not aligned, exactly the first applied[s] rows of each split s that are for the
+//            partition. A row that
 //            cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the partition with nothing of
 //            it or behind it in the table. poll never waits; it does a bounded piece of work.
 // Thread     poll: one. Metrics: any.
@@ -58,7 +63,8 @@ typedef struct csti_sealed {
     cst_delta delta;
     const csti_pane_cut *panes; // with windows, in place of the delta; else NULL
     int64_t watermark_us;
-    uint64_t rows_count; // applied to the partition so far, `rows_before` included
+    uint64_t rows_count;     // applied to the partition so far, `rows_before` included
+    const uint64_t *applied; // splits_count of them, until `sealed` returns
 } csti_sealed;
 
 // What `sealed` gave.
@@ -96,12 +102,16 @@ typedef struct csti_partition_options {
     uint64_t log_bytes_max;            // of the open epoch and of those that are not released
     _Atomic uint32_t *paused;          // partitions above their budget
     const _Atomic uint64_t *aborted_id; // the last one that was given up elsewhere; may be NULL
-    csti_totals *totals;                // every row applied is added to them; NULL: none
-    uint64_t rows_before;               // of earlier lives
-    int64_t watermark_us;               // of an earlier life; CSTI_WATERMARK_NONE
-    uint64_t ttl_us;                    // of the table's program
-    uint16_t clock_source;              // with a TTL: as csti_expiry_open
-    uint32_t block_rows_max;            // with a clock_source
+    // What is to be cut without waiting for its barrier; may be NULL. Ids rise.
+    const _Atomic uint64_t *unaligned_id;
+    uint32_t splits_count;          // of all inputs; blocks name them
+    const uint64_t *applied_before; // rows of each, of earlier lives; NULL: none
+    csti_totals *totals;            // every row applied is added to them; NULL: none
+    uint64_t rows_before;           // of earlier lives
+    int64_t watermark_us;           // of an earlier life; CSTI_WATERMARK_NONE
+    uint64_t ttl_us;                // of the table's program
+    uint16_t clock_source;          // with a TTL: as csti_expiry_open
+    uint32_t block_rows_max;        // with a clock_source
     csti_partition_events events;
     csti_metrics *metrics;
 } csti_partition_options;
@@ -142,6 +152,9 @@ void csti_partition_close(csti_partition *partition);
 CST_CHECK_RESULT cst_code csti_partition_poll(csti_partition *partition, cst_err *err);
 // Whether its table refuses rows though nothing of it is pinned. Any thread.
 bool csti_partition_is_starved(const csti_partition *partition);
+// The newest barrier that has come in on all inputs, also of those that were not waited for; 0:
+// none. Any thread.
+uint64_t csti_partition_flowed_id(const csti_partition *partition);
 const csti_partition_metrics *csti_partition_metrics_of(const csti_partition *partition);
 
 #endif

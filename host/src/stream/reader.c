@@ -12,6 +12,7 @@
 typedef struct reader_split {
     csti_split *split;
     const char *name;
+    uint32_t number;
     int64_t watermark_us;
     uint64_t rows_to_cut; // with rows_every
     csti_split_stats stats;
@@ -31,7 +32,7 @@ typedef enum reader_stage {
 typedef struct reader_shown {
     _Atomic uint64_t rows, bytes, dropped, lag, full_count, passed_id;
     _Atomic int64_t watermark_us;
-    _Atomic bool ended, at_cut, waits, finished;
+    _Atomic bool ended, at_cut, waits, finished, skips;
 } reader_shown;
 
 struct csti_reader {
@@ -47,6 +48,7 @@ struct csti_reader {
     int64_t watermark_us;       // last sent
     uint64_t flushed_ns;
     bool idle_sent;
+    bool has_skips;
     uint32_t rows_max;
     uint32_t sources_count;
     uint32_t source_columns[CSTI_BLOCK_SOURCES_MAX];
@@ -92,6 +94,7 @@ void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
         .at_cut = atomic_load_explicit(&shown->at_cut, memory_order_relaxed),
         .waits = atomic_load_explicit(&shown->waits, memory_order_relaxed),
         .finished = atomic_load_explicit(&shown->finished, memory_order_relaxed),
+        .skips = atomic_load_explicit(&shown->skips, memory_order_relaxed),
     };
 }
 
@@ -115,6 +118,7 @@ static cst_code splits_open(csti_reader *reader, const csti_reader_options *opti
         cst_code code;
 
         *split = (reader_split){.name = from->name,
+                                .number = from->number,
                                 .watermark_us = from->watermark_us,
                                 .rows_to_cut = options->rows_every};
         code = csti_split_open(options->source, from->name, from->offset, &split->split, err);
@@ -139,6 +143,32 @@ static cst_code buffers_open(csti_reader *reader, const csti_reader_key *key, cs
     return cst_fail(err, CST_NO_MEMORY, "keys of %zu rows", rows);
 }
 
+static void skips_show(csti_reader *reader) {
+    bool any = false;
+
+    for (uint32_t i = 0; i < reader->splits_count; i++)
+        any = any || csti_router_skips(reader->router, i);
+    reader->has_skips = any;
+    atomic_store_explicit(&reader->shown.skips, any, memory_order_relaxed);
+}
+
+static cst_code router_open(csti_reader *reader, const csti_reader_options *options, cst_err *err) {
+    csti_router_options route = *options->route;
+    csti_router_split *splits = calloc(options->splits_count + 1, sizeof *splits);
+    cst_code code;
+
+    if (!splits) return cst_fail(err, CST_NO_MEMORY, "%u splits", options->splits_count);
+    for (uint32_t i = 0; i < options->splits_count; i++)
+        splits[i] = (csti_router_split){.number = options->splits[i].number,
+                                        .skips = options->splits[i].skips};
+    route.splits = splits;
+    route.splits_count = options->splits_count;
+    code = csti_router_open(&route, &reader->router, err);
+    free(splits);
+    if (code == CST_OK) skips_show(reader);
+    return code;
+}
+
 cst_code csti_reader_open(const csti_reader_options *options, csti_reader **out, cst_err *err) {
     csti_reader *reader = aligned_alloc(_Alignof(csti_reader), sizeof *reader);
     cst_code code;
@@ -159,7 +189,7 @@ cst_code csti_reader_open(const csti_reader_options *options, csti_reader **out,
            reader->sources_count * sizeof *reader->source_columns);
     code = splits_open(reader, options, err);
     if (code == CST_OK) code = buffers_open(reader, options->key, err);
-    if (code == CST_OK) code = csti_router_open(options->route, &reader->router, err);
+    if (code == CST_OK) code = router_open(reader, options, err);
     if (code != CST_OK) {
         csti_reader_close(reader);
         return code;
@@ -267,6 +297,9 @@ static cst_code positions_give(csti_reader *reader, cst_err *err) {
         place->split = split->name;
         place->watermark_us = split->watermark_us;
         place->ended = split->ended;
+        place->number = split->number;
+        place->routed = csti_router_routed(reader->router, i);
+        place->skips = csti_router_skips(reader->router, i);
         place->offset = csti_split_offset(split->split);
         if (!place->offset)
             return cst_fail(err, CST_NO_MEMORY, "split %s: its offset", split->name);
@@ -274,6 +307,11 @@ static cst_code positions_give(csti_reader *reader, cst_err *err) {
         if (code != CST_OK) return cst_fail_at(err, code, "split %s", split->name);
     }
     return CST_OK;
+}
+
+cst_code csti_reader_tell(csti_reader *reader, cst_err *err) {
+    assert(reader->barrier.id == 0);
+    return positions_give(reader, err);
 }
 
 static void cut_end(csti_reader *reader) {
@@ -408,7 +446,9 @@ static cst_code encode_end(csti_reader *reader, cst_err *err) {
         .key_offsets = key->key_bytes ? NULL : reader->keys.offsets,
         .sources = reader->sources,
     };
+    csti_router_turn(reader->router, (uint32_t)(reader->split - reader->splits));
     csti_router_begin(reader->router, &rows, reader->read_ns);
+    if (reader->has_skips) skips_show(reader);
     reader->stage = READER_ROUTES;
     return CST_OK;
 }

@@ -41,8 +41,10 @@ typedef struct csti_reader csti_reader;
 
 typedef struct csti_reader_split {
     const char *name;
-    const char *offset;   // NULL: from its beginning
-    int64_t watermark_us; // CSTI_WATERMARK_NONE: none yet
+    const char *offset;    // NULL: from its beginning
+    int64_t watermark_us;  // CSTI_WATERMARK_NONE: none yet
+    uint32_t number;       // what blocks call it
+    const uint64_t *skips; // as route.h has it
 } csti_reader_split;
 
 // Where a split stands at a cut.
@@ -51,6 +53,8 @@ typedef struct csti_reader_position {
     const char *offset; // both hold until the call is over
     int64_t watermark_us;
     bool ended;
+    uint32_t number;
+    const uint64_t *routed, *skips; // as route.h has them, of the rows up to here
 } csti_reader_position;
 
 // Takes what each split had given up to the barrier, once a split and cut. An error stops the
@@ -93,6 +97,8 @@ typedef struct csti_reader_options {
 CST_CHECK_RESULT cst_code csti_reader_open(const csti_reader_options *options, csti_reader **out,
                                            cst_err *err);
 void csti_reader_close(csti_reader *reader); // NULL is allowed
+// Where the splits stand before anything is read, to `cut`, with a barrier of id 0.
+CST_CHECK_RESULT cst_code csti_reader_tell(csti_reader *reader, cst_err *err);
 
 // CST_OK: something was done; CST_AGAIN: nothing to do now; else why the reader has stopped. `err`
 // is not NULL.
@@ -109,6 +115,7 @@ typedef struct csti_reader_stats {
     bool at_cut;          // waits for the barrier behind passed_id, see rows_every
     bool waits;           // has looked behind passed_id, and none of its splits could read on
     bool finished;        // has passed a FINAL barrier
+    bool skips;           // of a split there are rows ahead that a partition has already
 } csti_reader_stats;
 // Any thread.
 void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out);

@@ -14,8 +14,17 @@ typedef struct route_partition {
     bool barrier_sent; // of the barrier under way
 } route_partition;
 
+typedef struct route_split {
+    uint32_t number;
+    uint64_t left; // all of `skips` together
+    uint64_t *routed, *skips;
+} route_split;
+
 struct csti_router {
     uint32_t partitions_count;
+    uint32_t split; // of the batch
+    route_split *splits;
+    uint64_t *counts; // of all splits
     uint32_t rows_max;
     csti_block_shape shape;
     uint32_t source_bytes[CSTI_BLOCK_SOURCES_MAX];
@@ -34,6 +43,28 @@ static uint32_t type_bytes(cst_type type) {
     return cst_column_value_bytes(&column);
 }
 
+static cst_code splits_open(csti_router *router, const csti_router_options *options, cst_err *err) {
+    const csti_router_split one = {.number = 0};
+    const uint32_t splits_count = options->splits_count ? options->splits_count : 1;
+    const uint32_t partitions_count = options->partitions_count;
+
+    router->splits = calloc(splits_count, sizeof *router->splits);
+    router->counts = calloc((size_t)splits_count * 2 * partitions_count, sizeof *router->counts);
+    if (!router->splits || !router->counts)
+        return cst_fail(err, CST_NO_MEMORY, "a router of %u splits", splits_count);
+    for (uint32_t s = 0; s < splits_count; s++) {
+        const csti_router_split *from = options->splits_count ? &options->splits[s] : &one;
+        route_split *split = &router->splits[s];
+
+        split->number = from->number;
+        split->routed = router->counts + (size_t)s * 2 * partitions_count;
+        split->skips = split->routed + partitions_count;
+        for (uint32_t p = 0; from->skips && p < partitions_count; p++)
+            split->left += split->skips[p] = from->skips[p];
+    }
+    return CST_OK;
+}
+
 cst_code csti_router_open(const csti_router_options *options, csti_router **out, cst_err *err) {
     csti_router *router = calloc(1, sizeof *router);
     uint32_t partition = 0;
@@ -45,6 +76,11 @@ cst_code csti_router_open(const csti_router_options *options, csti_router **out,
     if (!router || !router->order) {
         csti_router_close(router);
         return cst_fail(err, CST_NO_MEMORY, "a router of %u rows", options->rows_max);
+    }
+    const cst_code code = splits_open(router, options, err);
+    if (code != CST_OK) {
+        csti_router_close(router);
+        return code;
     }
     router->partitions_count = options->partitions_count;
     router->rows_max = options->rows_max;
@@ -70,6 +106,8 @@ cst_code csti_router_open(const csti_router_options *options, csti_router **out,
 
 void csti_router_close(csti_router *router) {
     if (!router) return;
+    free(router->splits);
+    free(router->counts);
     free(router->order);
     free(router);
 }
@@ -94,6 +132,37 @@ static void rows_order(csti_router *router) {
         router->order[at[router->partition_of[cst_key_group(rows->hashes[r])]]++] = r;
 }
 
+// Each partition's share of the batch is counted; what it has of it already goes no further.
+static void rows_count(csti_router *router) {
+    route_split *split = &router->splits[router->split];
+
+    for (uint32_t p = 0; p < router->partitions_count; p++)
+        split->routed[p] += router->partitions[p].to - router->partitions[p].next;
+    for (uint32_t p = 0; split->left > 0 && p < router->partitions_count; p++) {
+        route_partition *partition = &router->partitions[p];
+        const uint32_t waiting = partition->to - partition->next;
+        const uint32_t skipped = split->skips[p] < waiting ? (uint32_t)split->skips[p] : waiting;
+
+        partition->next += skipped;
+        router->waiting_count -= skipped;
+        split->skips[p] -= skipped;
+        split->left -= skipped;
+    }
+}
+
+void csti_router_turn(csti_router *router, uint32_t split) {
+    assert(csti_router_is_done(router));
+    router->split = split;
+}
+
+const uint64_t *csti_router_routed(const csti_router *router, uint32_t split) {
+    return router->splits[split].routed;
+}
+
+const uint64_t *csti_router_skips(const csti_router *router, uint32_t split) {
+    return router->splits[split].left ? router->splits[split].skips : NULL;
+}
+
 void csti_router_begin(csti_router *router, const cst_rows *rows, uint64_t read_ns) {
     assert(csti_router_is_done(router));
     assert(rows->rows_count <= router->rows_max);
@@ -103,10 +172,11 @@ void csti_router_begin(csti_router *router, const cst_rows *rows, uint64_t read_
     router->waiting_count = rows->rows_count;
     if (router->partitions_count > 1) {
         rows_order(router);
-        return;
+    } else {
+        router->partitions[0].next = 0;
+        router->partitions[0].to = rows->rows_count;
     }
-    router->partitions[0].next = 0;
-    router->partitions[0].to = rows->rows_count;
+    rows_count(router);
 }
 
 // ---- Rows into a block --------------------------------------------------------------------------
@@ -199,24 +269,39 @@ static bool block_begin(const csti_router *router, route_partition *partition) {
     assert(block->rows_capacity > 0);
     assert(block->sources_count == router->shape.sources_count);
     block->rows_count = 0;
+    block->runs_count = 0;
     block->bytes = 0;
     block->created_ns = router->read_ns;
     partition->block = block;
     return true;
 }
 
+static bool run_fits(const csti_block *block, uint32_t split) {
+    return block->runs_count < CSTI_BLOCK_RUNS_MAX ||
+           block->runs[block->runs_count - 1].split == split;
+}
+
+static void run_add(csti_block *block, uint32_t split, uint32_t count) {
+    if (block->runs_count == 0 || block->runs[block->runs_count - 1].split != split)
+        block->runs[block->runs_count++] = (csti_block_run){.split = split};
+    block->runs[block->runs_count - 1].rows_count += count;
+}
+
 static uint32_t partition_push(const csti_router *router, route_partition *partition) {
+    const uint32_t split = router->splits[router->split].number;
     uint32_t moved = 0;
 
     while (partition->next < partition->to) {
         const uint32_t waiting = partition->to - partition->next;
 
+        if (partition->block && !run_fits(partition->block, split)) block_send(partition);
         if (!partition->block && !block_begin(router, partition)) break;
         const uint32_t room = partition->block->rows_capacity - partition->block->rows_count;
         const route_rows rows = {.order = router->partitions_count > 1 ? router->order : NULL,
                                  .from = partition->next,
                                  .count = waiting < room ? waiting : room};
         block_put(router, partition->block, rows);
+        run_add(partition->block, split, rows.count);
         partition->next += rows.count;
         moved += rows.count;
         if (rows.count == room) block_send(partition);

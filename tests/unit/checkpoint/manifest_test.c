@@ -31,6 +31,7 @@ TEST(the_golden_manifests_are_read_and_written_to_the_same_bytes) {
     golden_is_read_and_written("minimal");
     golden_is_read_and_written("several");
     golden_is_read_and_written("rescaled");
+    golden_is_read_and_written("unaligned");
 }
 
 TEST(the_golden_manifest_of_several_partitions_means_what_it_says) {
@@ -321,6 +322,13 @@ BREAKS(offset_missing, s->splits[1].offset = NULL)
 BREAKS(offset_of_two_lines, s->splits[1].offset = "{\n}")
 BREAKS(offset_no_json, s->splits[1].offset = "{row:1}")
 
+static const uint64_t SKIPS[] = {1, 0}, SKIPS_NONE[] = {0, 0}, SKIPS_HUGE[] = {1, UINT64_MAX};
+
+BREAKS(skips_all_0, s->splits[1].skips = SKIPS_NONE)
+BREAKS(skips_too_many, s->splits[1].skips = SKIPS_HUGE)
+BREAKS(skips_of_no_steps, s->splits[1].skips = SKIPS)
+BREAKS(steps_of_no_skips, s->manifest.steps_hash = 1)
+
 static const rule RULES[] = {
     {no_incarnation, "incarnation"},
     {no_id, "id"},
@@ -372,6 +380,10 @@ static const rule RULES[] = {
     {offset_missing, "splits[1].offset"},
     {offset_of_two_lines, "splits[1].offset"},
     {offset_no_json, "splits[1].offset"},
+    {skips_all_0, "splits[1].skips"},
+    {skips_too_many, "splits[1].skips[1]"},
+    {skips_of_no_steps, "steps_hash"},
+    {steps_of_no_skips, "steps_hash"},
 };
 
 TEST(a_manifest_that_breaks_a_rule_is_not_written_and_the_path_is_named) {
@@ -547,10 +559,40 @@ TEST(an_offset_may_be_longer_than_other_texts_and_has_a_bound_of_its_own) {
 }
 
 TEST(a_newer_version_is_told_from_a_malformed_one) {
-    CHECK_CODE(read_changed("\"version\":1", "\"version\":2,\"news\":1", NULL),
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":3,\"news\":1", NULL),
                CST_MANIFEST_VERSION);
     CHECK_CODE(read_changed("\"version\":1", "\"version\":0", NULL), CST_MANIFEST);
     CHECK_CODE(read_changed("\"version\":1,", "", NULL), CST_MANIFEST);
+}
+
+TEST(fields_of_an_unaligned_manifest_are_unknown_to_version_1_and_wanted_by_2) {
+    cst_err err = {.code = CST_OK};
+
+    CHECK_CODE(read_changed("\"names\"", "\"steps_hash\":\"0000000000000001\",\"names\"", &err),
+               CST_MANIFEST);
+    CHECK(strstr(err.text, "steps_hash: is not a field of version 1"));
+    CHECK_CODE(read_changed(",null,true]", ",null,true,[1,0,0]]", &err), CST_MANIFEST);
+    CHECK(strstr(err.text, "splits[1]: has 5 entries, from 4 to 4"));
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":2", &err), CST_MANIFEST);
+    CHECK(strstr(err.text, "steps_hash: is missing"));
+}
+
+TEST(the_golden_unaligned_manifest_means_what_it_says) {
+    size_t count = 0;
+    char *text = golden_text("unaligned", &count);
+    csti_manifest manifest;
+    csti_arena arena;
+
+    csti_arena_init(&arena, ARENA_BYTES_MAX);
+    CHECK_OK(csti_manifest_read("unaligned", text, count, &arena, &manifest, NULL));
+    CHECK(csti_manifest_is_unaligned(&manifest));
+    CHECK_EQ(manifest.steps_hash, 0xc0ffee00c0ffee);
+    CHECK_EQ(manifest.splits[0].skips[0], 20);
+    CHECK_EQ(manifest.splits[0].skips[1], 3);
+    CHECK_EQ(manifest.splits[1].skips[1], INT64_MAX);
+    CHECK(!manifest.splits[2].skips);
+    csti_arena_release(&arena);
+    free(text);
 }
 
 TEST(every_cut_of_a_manifest_is_refused) {
@@ -630,6 +672,27 @@ TEST(a_manifest_of_another_job_schema_program_or_hash_key_is_told) {
     identity = identity_of(&s.manifest);
     identity.hash_key.k1++;
     refused(&s, &identity, CST_SEGMENT_HASH_KEY, "Put that key back");
+}
+
+TEST(an_unaligned_manifest_goes_with_the_filters_and_operators_that_made_it) {
+    static const uint64_t skips[] = {0, 3};
+    csti_job_identity identity;
+    cst_err err = {.code = CST_OK};
+    sample s;
+
+    sample_init(&s);
+    identity = identity_of(&s.manifest);
+    identity.steps_hash = 7;
+    CHECK_OK(csti_manifest_expect(&s.manifest, &identity, NULL)); // it is aligned
+    s.splits[1].skips = skips;
+    s.manifest.steps_hash = 7;
+    CHECK_OK(csti_manifest_expect(&s.manifest, &identity, NULL));
+    identity.steps_hash = 8;
+    CHECK_CODE(csti_manifest_expect(&s.manifest, &identity, &err), CST_JOB_MISMATCH);
+    CHECK(strstr(err.text, "checkpoint 17 "));
+    CHECK(strstr(err.text, "other filters or operators"));
+    identity.steps_hash = 0;
+    CHECK_OK(csti_manifest_expect(&s.manifest, &identity, NULL)); // nobody asks
 }
 
 // It is sound, and of a program with other key groups: no damage, which would be gone back behind.

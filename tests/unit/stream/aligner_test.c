@@ -433,4 +433,81 @@ TEST(a_failure_comes_behind_the_held_rows_of_its_input) {
     gives_nothing();
 }
 
+// ---- Forced ----
+
+static void gives_forced(uint64_t id) {
+    const csti_aligned out = next();
+
+    CHECK_EQ(out.kind, CSTI_ALIGNED_BARRIER);
+    CHECK_EQ(out.barrier.id, id);
+    CHECK_EQ(out.barrier.mode, CSTI_BARRIER_UNALIGNED);
+}
+
+TEST(a_forced_barrier_comes_at_once_and_what_was_held_follows) {
+    open_inputs(3);
+    silent_barrier(0, 7);
+    silent_rows(0, 1);
+    csti_aligner_force(aligner, 7, now_ns);
+    gives_forced(7);
+    gives_rows(0, 1);
+    gives_nothing();
+    CHECK_EQ(stats().flowed_id, 0);
+    rows(1, 2);
+    gives_rows(1, 2);
+    silent_barrier(1, 7); // late: it means nothing
+    CHECK_EQ(stats().flowed_id, 0);
+    silent_barrier(2, 7);
+    CHECK_EQ(stats().flowed_id, 7);
+    CHECK_EQ(stats().forced, 1);
+    silent_barrier(0, 8);
+    silent_barrier(1, 8);
+    barrier(2, 8);
+    gives_barrier(8);
+    CHECK_EQ(stats().flowed_id, 8);
+}
+
+TEST(a_barrier_is_forced_before_any_input_has_passed_it) {
+    open_inputs(2);
+    csti_aligner_force(aligner, 7, now_ns);
+    gives_forced(7);
+    gives_nothing();
+    silent_barrier(0, 7);
+    csti_aligner_force(aligner, 8, now_ns); // 7 was withdrawn from input 1
+    gives_forced(8);
+    silent_barrier(0, 8);
+    CHECK_EQ(stats().flowed_id, 0);
+    silent_barrier(1, 9); // and 8 too: what comes behind it says that the way is free
+    CHECK_EQ(stats().flowed_id, 8);
+    barrier(0, 9);
+    gives_barrier(9);
+    CHECK_EQ(stats().flowed_id, 9);
+}
+
+TEST(what_is_over_cannot_be_forced_and_what_is_newer_gives_the_older_up) {
+    open_inputs(2);
+    silent_barrier(0, 7);
+    barrier(1, 7);
+    gives_barrier(7);
+    csti_aligner_force(aligner, 7, now_ns);
+    gives_nothing();
+    csti_aligner_abort(aligner, 8);
+    csti_aligner_force(aligner, 8, now_ns);
+    gives_nothing();
+    silent_barrier(0, 9);
+    csti_aligner_force(aligner, 10, now_ns);
+    gives_aborted(9, CST_CHECKPOINT_ORDER);
+    gives_forced(10);
+    gives_nothing();
+}
+
+TEST(an_end_is_not_waited_for_behind_a_forced_barrier) {
+    open_inputs(2);
+    silent_barrier(0, 7);
+    csti_aligner_force(aligner, 7, now_ns);
+    gives_forced(7);
+    end(1);
+    gives_nothing();
+    CHECK_EQ(stats().flowed_id, 7);
+}
+
 TEST_MAIN

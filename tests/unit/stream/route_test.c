@@ -15,7 +15,8 @@ typedef struct routed {
     uint64_t last[CSTI_ROUTE_PARTITIONS_MAX];     // number of the last row, from 1
 } routed;
 
-static void routed_open(routed *r, uint32_t partitions_count, bool variable) {
+static void routed_open_at(routed *r, uint32_t partitions_count, bool variable,
+                           const csti_router_split *splits, uint32_t splits_count) {
     *r = (routed){.partitions_count = partitions_count};
     r->shape = (csti_block_shape){.rows_capacity = CAPACITY,
                                   .key_bytes = variable ? 0 : KEY_BYTES,
@@ -32,8 +33,14 @@ static void routed_open(routed *r, uint32_t partitions_count, bool variable) {
                                          .groups_first = r->groups_first,
                                          .channels = r->channels,
                                          .shape = &r->shape,
-                                         .rows_max = ROWS};
+                                         .rows_max = ROWS,
+                                         .splits = splits,
+                                         .splits_count = splits_count};
     CHECK_OK(csti_router_open(&options, &r->router, NULL));
+}
+
+static void routed_open(routed *r, uint32_t partitions_count, bool variable) {
+    routed_open_at(r, partitions_count, variable, NULL, 0);
 }
 
 static void routed_close(routed *r) {
@@ -215,6 +222,97 @@ TEST(a_barrier_goes_to_each_channel_once_however_often_it_is_tried) {
         CHECK_EQ(message.barrier.id, 8);
         CHECK(!csti_channel_receive(r.channels[p], &message));
     }
+    routed_close(&r);
+}
+
+// ---- Rows that partitions have already ----
+
+// Rows of one split, in batches of `batch_rows`.
+static void rows_send(routed *r, uint64_t first, uint32_t count, uint32_t batch_rows) {
+    static numbered batch;
+
+    for (uint32_t at = 0; at < count; at += batch_rows) {
+        const uint32_t some = count - at < batch_rows ? count - at : batch_rows;
+        const cst_rows rows = numbered_fill(&batch, first + at, some, false, false);
+
+        csti_router_begin(r->router, &rows, 7);
+        csti_router_push(r->router);
+        while (!csti_router_is_done(r->router)) {
+            for (uint32_t p = 0; p < r->partitions_count; p++) drain(r, p, UINT32_MAX, false);
+            csti_router_push(r->router);
+        }
+    }
+    csti_router_flush(r->router);
+    for (uint32_t p = 0; p < r->partitions_count; p++) drain(r, p, UINT32_MAX, false);
+}
+
+// Cut into batches of any size, a split's rows are left out as far as each partition has them.
+static void check_skips(uint32_t partitions_count, uint32_t batch_rows) {
+    uint64_t skips[CSTI_ROUTE_PARTITIONS_MAX], all[CSTI_ROUTE_PARTITIONS_MAX];
+    const csti_router_split split = {.number = 3, .skips = skips};
+    routed r;
+
+    routed_open(&r, partitions_count, false);
+    rows_send(&r, 1, 10 * ROWS, ROWS);
+    memcpy(all, r.received, sizeof all);
+    CHECK_BYTES(csti_router_routed(r.router, 0), all, partitions_count * sizeof *all);
+    CHECK(!csti_router_skips(r.router, 0));
+    routed_close(&r);
+    for (uint32_t p = 0; p < partitions_count; p++) skips[p] = all[p] * p / partitions_count;
+    routed_open_at(&r, partitions_count, false, &split, 1);
+    rows_send(&r, 1, 10 * ROWS, batch_rows);
+    for (uint32_t p = 0; p < partitions_count; p++) CHECK_EQ(r.received[p], all[p] - skips[p]);
+    CHECK_BYTES(csti_router_routed(r.router, 0), all, partitions_count * sizeof *all);
+    CHECK(!csti_router_skips(r.router, 0));
+    routed_close(&r);
+}
+
+TEST(rows_that_a_partition_has_are_left_out_however_batches_are_cut) {
+    check_skips(2, ROWS);
+    check_skips(2, 77);
+    check_skips(16, 333);
+}
+
+TEST(rows_that_one_partition_alone_has_are_left_out) {
+    static const uint64_t skips[] = {150};
+    const csti_router_split split = {.skips = skips};
+    routed r;
+
+    routed_open_at(&r, 1, false, &split, 1);
+    rows_send(&r, 1, 100, 60);
+    CHECK_EQ(r.received[0], 0);
+    CHECK_EQ(csti_router_skips(r.router, 0)[0], 50);
+    rows_send(&r, 101, 100, 60);
+    CHECK_EQ(r.received[0], 50);
+    CHECK_EQ(r.last[0], 200);
+    routed_close(&r);
+}
+
+TEST(a_block_says_of_which_splits_its_rows_are_and_takes_no_more_than_fit) {
+    enum { TURNS = 2 * CSTI_BLOCK_RUNS_MAX };
+    static const csti_router_split splits[] = {{.number = 5}, {.number = 9}};
+    static numbered batch;
+    csti_message message;
+    routed r;
+
+    routed_open_at(&r, 1, false, splits, 2);
+    for (uint32_t turn = 0; turn < TURNS; turn++) { // two rows of each split, in turn
+        const cst_rows rows = numbered_fill(&batch, 1 + 2 * turn, 2, false, false);
+
+        csti_router_turn(r.router, turn % 2);
+        csti_router_begin(r.router, &rows, 7);
+        CHECK_EQ(csti_router_push(r.router), 2);
+    }
+    csti_router_flush(r.router);
+    for (int block = 0; block < 2; block++) {
+        CHECK(csti_channel_receive(r.channels[0], &message));
+        CHECK_EQ(message.block->runs_count, CSTI_BLOCK_RUNS_MAX);
+        for (uint32_t i = 0; i < CSTI_BLOCK_RUNS_MAX; i++) {
+            CHECK_EQ(message.block->runs[i].split, i % 2 ? 9 : 5);
+            CHECK_EQ(message.block->runs[i].rows_count, 2);
+        }
+    }
+    CHECK(!csti_channel_receive(r.channels[0], &message));
     routed_close(&r);
 }
 
