@@ -34,7 +34,7 @@ TEST(what_comes_without_memory_is_refused_and_can_come_again) {
 
         nth_fail_at(0);
         for (int i = 0; i < 9; i++) { // eight cuts fit
-            const csti_manifest_split split = {"a", "{}", 0, false};
+            const csti_manifest_split split = {"a", "{}", 0, false, NULL};
             const uint64_t id = job_begin(job);
             const csti_cut cut = job_seal(job, 0);
             const csti_checkpointer_stats before = job_stats(job);

@@ -269,7 +269,7 @@ TEST(pins_end_by_commit_only) {
 
 TEST(what_does_not_fit_is_refused_by_name) {
     test_job *job = job_open(1);
-    const csti_manifest_split split = {"a", "{}", 0, false};
+    const csti_manifest_split split = {"a", "{}", 0, false, NULL};
     csti_cut cut;
     uint64_t id = 0;
 

@@ -286,8 +286,8 @@ static inline void job_sources(test_job *job, uint64_t id) {
     char offset[64];
 
     snprintf(offset, sizeof offset, "{\"row\":%" PRIu64 "}", ++job->offset);
-    const csti_manifest_split splits[JOB_SPLITS] = {{"b", offset, 1, false},
-                                                    {"a", offset, INT64_MIN, true}};
+    const csti_manifest_split splits[JOB_SPLITS] = {{"b", offset, 1, false, NULL},
+                                                    {"a", offset, INT64_MIN, true, NULL}};
     for (uint32_t i = 0; i < JOB_SPLITS; i++)
         JOB_OK(csti_checkpointer_source(job->c, id, &splits[i], &job->err));
 }

@@ -271,7 +271,7 @@ static void cuts_release(life *l) {
 
 static void barrier(life *l) {
     char offset[40];
-    const csti_manifest_split split = {"rows", offset, INT64_MIN, false};
+    const csti_manifest_split split = {"rows", offset, INT64_MIN, false, NULL};
     uint64_t id = 0;
 
     LIFE_OK(csti_checkpointer_begin(l->checkpointer, &id, &l->err));

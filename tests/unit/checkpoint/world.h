@@ -287,7 +287,7 @@ static inline uint32_t world_manifest(world *w, uint64_t id, uint64_t nonce, uin
     csti_checkpoint_name name = {.kind = CSTI_NAME_MANIFEST, .id = id, .tenure = w->tenure};
     csti_manifest_partition partitions[WORLD_PARTITIONS];
     char offset[40];
-    const csti_manifest_split split = {"generator-0", offset, INT64_MIN, false};
+    const csti_manifest_split split = {"generator-0", offset, INT64_MIN, false, NULL};
     csti_buffer text;
     cst_err err;
     uint32_t crc;
