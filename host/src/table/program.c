@@ -1,5 +1,6 @@
 #include "table/program.h"
 
+#include <assert.h>
 #include <math.h>
 
 static const uint64_t NAN_BITS = UINT64_C(0x7ff8000000000000);
@@ -289,6 +290,42 @@ void csti_program_fold_each(const cst_program *program, const cst_rows *rows, ui
             *left_out |= bit;
     }
     if (has_presence) memcpy(value + program->presence_offset, &presence, sizeof presence);
+}
+
+// An accumulator's value as a source of its own number: what was folded folds again.
+static cst_source source_of_value(const cst_accumulator *accumulator, const uint8_t *value) {
+    static const cst_type types[] = {[CST_U64] = CST_TYPE_U64,
+                                     [CST_I64] = CST_TYPE_I64,
+                                     [CST_F64] = CST_TYPE_F64,
+                                     [CST_DECIMAL128] = CST_TYPE_DECIMAL128};
+
+    return (cst_source){.values = value + accumulator->value_offset,
+                        .type = types[accumulator->number]};
+}
+
+cst_code csti_program_merge(const cst_program *program, const uint8_t *from, uint8_t *value) {
+    const bool has_presence = program->presence_offset != CST_NO_OFFSET;
+    uint64_t seen = UINT64_MAX, more = UINT64_MAX;
+
+    if (has_presence) {
+        memcpy(&seen, value + program->presence_offset, sizeof seen);
+        memcpy(&more, from + program->presence_offset, sizeof more);
+    }
+    for (uint32_t i = 0; i < program->accumulators_count; i++) {
+        const cst_accumulator *accumulator = &program->accumulators[i];
+        const cst_source source = source_of_value(accumulator, from);
+        uint8_t *at = value + accumulator->value_offset;
+        cst_code code;
+
+        assert(accumulator->op != CST_LAST);
+        if (!(more >> i & 1)) continue;
+        code = accumulator->op == CST_COUNT ? fold_u64(CST_SUM, true, load_unsigned(&source, 0), at)
+                                            : fold_one(accumulator, &source, 0, seen >> i & 1, at);
+        if (code != CST_OK) return code;
+    }
+    seen |= more;
+    if (has_presence) memcpy(value + program->presence_offset, &seen, sizeof seen);
+    return CST_OK;
 }
 
 static bool number_takes(cst_number number, cst_type type) {

@@ -28,6 +28,11 @@ cst_code csti_program_fold(const cst_program *program, const cst_rows *rows, uin
 void csti_program_fold_each(const cst_program *program, const cst_rows *rows, uint32_t row,
                             bool fresh, uint64_t *left_out, uint8_t *value);
 
+// What two values of rows would be if the rows were of one key: into `value`, in place. Both have a
+// row at least. No accumulator is CST_LAST, whose order of rows nobody knows. CST_SUM_OVERFLOW:
+// `value` is undefined.
+cst_code csti_program_merge(const cst_program *program, const uint8_t *from, uint8_t *value);
+
 // 64-bit words that an accumulator has of the value, and is given of a source.
 static inline uint32_t csti_program_words(const cst_accumulator *accumulator) {
     return accumulator->number == CST_DECIMAL128 && accumulator->op != CST_COUNT ? 2 : 1;

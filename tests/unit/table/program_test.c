@@ -85,4 +85,62 @@ TEST(one_that_would_overflow_stays_as_it_is_and_the_others_go_on) {
     CHECK(any);
 }
 
+// Other numbers than u64, whose sums are exact; no `last`.
+static void numbers_draw(drawn *d) {
+    static const cst_type types[] = {
+        [CST_U64] = CST_TYPE_U64, [CST_I64] = CST_TYPE_I64, [CST_F64] = CST_TYPE_F64};
+
+    draw(d, 1000);
+    for (uint16_t i = 0; i < d->program.accumulators_count; i++) {
+        cst_accumulator *accumulator = &d->program.accumulators[i];
+
+        if (accumulator->op == CST_LAST) accumulator->op = CST_MAX;
+        if (accumulator->op == CST_COUNT) continue;
+        accumulator->number = (uint8_t)(CST_U64 + test_random_below(3));
+        d->sources[i].type = types[accumulator->number];
+        for (uint32_t r = 0; accumulator->number == CST_F64 && r < ROWS; r++) {
+            const double number = (double)d->columns[i][r] - 500;
+
+            memcpy(&d->columns[i][r], &number, sizeof number);
+        }
+    }
+}
+
+TEST(values_of_two_parts_of_the_rows_merge_to_the_value_of_all) {
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t all[VALUE_BYTES / 8] = {0}, parts[2][VALUE_BYTES / 8] = {{0}};
+        bool any[2] = {false, false};
+        drawn d;
+
+        numbers_draw(&d);
+        for (uint32_t r = 0; r < ROWS; r++) {
+            const uint32_t part = r < 2 ? r : (uint32_t)test_random_below(2);
+
+            CHECK_OK(csti_program_fold(&d.program, &d.rows, r, r == 0, (uint8_t *)all));
+            CHECK_OK(csti_program_fold(&d.program, &d.rows, r, !any[part], (uint8_t *)parts[part]));
+            any[part] = true;
+        }
+        CHECK_OK(csti_program_merge(&d.program, (uint8_t *)parts[1], (uint8_t *)parts[0]));
+        CHECK_BYTES(parts[0], all, VALUE_BYTES);
+    }
+}
+
+TEST(a_merge_of_decimals_takes_both_words_and_says_where_it_overflows) {
+    const cst_program program = {
+        .value_bytes = 16,
+        .accumulators_count = 1,
+        .presence_offset = CST_NO_OFFSET,
+        .accumulators = {
+            {.op = CST_SUM, .number = CST_DECIMAL128, .value_offset = 0, .source = 0}}};
+    const uint64_t most[2] = {0, UINT64_C(0x4b3b4ca85a86c479)}; // just below 10^38
+    uint64_t value[2] = {1, 2};
+    const uint64_t more[2] = {UINT64_MAX, 3};
+    const uint64_t sum[2] = {0, 6}; // with what is carried
+
+    CHECK_OK(csti_program_merge(&program, (const uint8_t *)more, (uint8_t *)value));
+    CHECK_BYTES(value, sum, sizeof sum);
+    CHECK_CODE(csti_program_merge(&program, (const uint8_t *)most, (uint8_t *)value),
+               CST_SUM_OVERFLOW);
+}
+
 TEST_MAIN
