@@ -90,8 +90,8 @@ static const char *test_case_now = ""; // its name
         if (strcmp((A), (B)) != 0) TEST_FAIL("CHECK_TEXT: \"%s\" and \"%s\"", (A), (B));           \
     } while (0)
 
-// Under a sanitizer a step costs many times what it costs otherwise, and what it looks for is in the
-// paths: tests of many steps, all of which are taken without one, take a share of them there.
+// Under a sanitizer a step costs many times what it costs otherwise, and what it looks for is in
+// the paths: tests of many steps, all of which are taken without one, take a share of them there.
 #if defined(__SANITIZE_THREAD__)
 #define TEST_SHARE(COUNT) ((COUNT) / 8)
 #define TEST_EACH(STEP) ((STEP)*8) // every STEPth
@@ -108,7 +108,8 @@ static const char *test_case_now = ""; // its name
 int __wrap_pthread_create(void);
 int __wrap_pthread_create(void) {
     TEST_FAIL("a thread is started: CST_TESTS_OF_THREADS in tests/CMakeLists.txt has to name "
-              "%s", CST_TEST_NAME);
+              "%s",
+              CST_TEST_NAME);
 }
 #endif
 
