@@ -7,9 +7,11 @@ import glob
 import json
 import os
 import re
+import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ PRODUCER = ""  # docs/examples/producer.c
 PATIENCE_S = 30
 PIPE_BYTES = 1 << 20  # what a job says while a test waits for something else fits
 DONE, FAILED, FENCED = 0, 1, 6
+LARGE, PUSHERS = b"x" * 32_000, 64  # a row of each: 2 MB
 
 JOB = """
 [job]
@@ -63,7 +66,7 @@ class Client:
     def __init__(self, address):
         host, port = address.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
-        self.input = self.socket.makefile("rb")
+        self.input = b""
 
     def send(self, *lines):
         for line in lines:
@@ -71,8 +74,23 @@ class Client:
                 line = json.dumps(line)
             self.socket.sendall(line if isinstance(line, bytes) else line.encode() + b"\n")
 
+    def is_told(self, seconds):
+        """Whether there is a line to read, or the end, within so long."""
+        ready = select.poll()  # of any descriptor, where select takes 1,024
+        ready.register(self.socket, select.POLLIN)
+        while b"\n" not in self.input:
+            if not ready.poll(seconds * 1000):
+                return False
+            more = self.socket.recv(65536)
+            if not more:
+                return True
+            self.input += more
+        return True
+
     def read(self):
-        line = self.input.readline()
+        if not self.is_told(PATIENCE_S):
+            raise TimeoutError(f"nothing within {PATIENCE_S} s")
+        line, _, self.input = self.input.partition(b"\n")
         return json.loads(line) if line else None
 
     def hello(self, producer):
@@ -92,7 +110,6 @@ class Client:
                 return
 
     def close(self):
-        self.input.close()
         self.socket.close()
 
 
@@ -148,6 +165,7 @@ class Jobs(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         out, err = process.stdout.read(), process.stderr.read()
         self.assertEqual(process.wait(PATIENCE_S), status, err)
+        self.said = err.decode()
         return [json.loads(line) for line in out.splitlines()]
 
     def catch_up(self):
@@ -164,16 +182,29 @@ class Jobs(unittest.TestCase):
     def results(self):
         """{key: (rows, sum, marks)} of the sink."""
         last = {}
-        for part in sorted(glob.glob(os.path.join(self.folder, "out", "*.ndjson"))):
+        for part in sorted(glob.glob(os.path.join(self.folder, "out", "[0-9]*.ndjson"))):
             with open(part, encoding="utf-8") as file:
                 for line in file:
                     row = json.loads(line)
                     last[row["key"]] = (row["rows"], row["sum"], row["marks"])
         return last
 
+    def query(self):
+        """{key: (rows, sum, marks)} of the newest checkpoint."""
+        out = subprocess.run([PROGRAM, "query", "job.toml", "--json"], cwd=self.folder, check=True,
+                             stdout=subprocess.PIPE).stdout
+        return {row["key"]: (row["rows"], row["sum"], row["marks"])
+                for row in map(json.loads, out.splitlines()) if "key" in row}
+
     def metric(self, lines, name):
         values = [line["metrics"] for line in lines if line["event"] == "metrics"]
         return values[-1].get(name)
+
+
+def memory_of(process):
+    """Bytes that it has in memory."""
+    with open(f"/proc/{process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
 
 
 def total(count):
@@ -396,6 +427,235 @@ class BadInput(Jobs):
         self.finish(process)
 
 
+class Bounds(Jobs):
+    def store_breaks(self):
+        """Nothing can be written to it: no checkpoint commits, and the job goes on."""
+        store = os.path.join(self.folder, "data/checkpoints")
+        os.rename(os.path.join(store, ".tmp"), os.path.join(store, ".away"))
+        os.symlink(".tmp", os.path.join(store, ".tmp"))
+
+    def store_heals(self):
+        store = os.path.join(self.folder, "data/checkpoints")
+        os.unlink(os.path.join(store, ".tmp"))
+        os.rename(os.path.join(store, ".away"), os.path.join(store, ".tmp"))
+
+    def pusher(self, address, number):
+        """A producer and a key of its own; and its next row."""
+        client = self.client(address)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        return client, client.hello(f"p{number}")
+
+    def large_rows(self, client, number, first, last):
+        client.send(b"".join(b'{"seq":%d,"row":{"key":%d,"amount":%d,"note":"%s"}}\n'
+                             % (seq, number, seq, LARGE) for seq in range(first, last + 1)))
+
+    def is_full(self, address):
+        client = Client(address)
+        client.send({"producer": "probe"})
+        told = client.read()
+        client.close()
+        return told.get("error") == "CST_WAL_FULL"
+
+    def begin(self, source):
+        """A job with a checkpoint, whose store breaks then; what fills its log."""
+        self.job(source)
+        process, address = self.serve()
+        client = self.client(address)
+        client.hello("first")
+        client.rows(1, 1, key=PUSHERS)
+        client.until_ack(1)
+        self.wait_for(self.results)
+        self.store_breaks()
+        return process, address, [self.pusher(address, n)[0] for n in range(PUSHERS)]
+
+    def fill(self, clients, address, rows):
+        """Each sends until the log takes no more, or it has sent so many; how many it has sent."""
+        sent = 0
+        while sent < rows:
+            for number, client in enumerate(clients):
+                self.large_rows(client, number, sent + 1, sent + 4)
+            sent += 4
+            for client in clients:
+                acked = 0
+                while acked < sent:
+                    if client.is_told(0.1):
+                        acked = client.read()["ack"]
+                    elif self.is_full(address):
+                        return sent
+        return sent
+
+    def until_all_are_safe(self, address, number, client, sent):
+        while True:
+            told = client.read()
+            if told == {"ack": sent}:
+                return
+            if "error" in told:  # it waited for too long
+                self.assertEqual(told["error"], "CST_WAL_FULL")
+                self.wait_for(lambda: not self.is_full(address))
+                client, first = self.pusher(address, number)
+                self.large_rows(client, number, first, sent)
+
+    def test_a_full_log_is_said_and_has_room_again_behind_a_checkpoint(self):
+        process, address, clients = self.begin('wal_max = "128MiB"')
+        sent = self.fill(clients, address, 100)
+        self.assertLess(sent, 100)
+        self.store_heals()
+        for number, client in enumerate(clients):
+            self.until_all_are_safe(address, number, client, sent)
+        lines = self.finish(process)
+        self.assertIn("producers_slowed", self.said)
+        self.assertGreater(self.metric(lines, "constellation_push_stalled_seconds_total"), 0)
+        self.assertGreater(
+            self.metric(lines, 'constellation_push_refusals_total{code="CST_WAL_FULL"}'), 0)
+        self.assertLess(self.metric(lines, "constellation_wal_used_bytes"), 64 << 20)
+        self.assertEqual(self.results(), {PUSHERS: (1, 1, 0)} | {
+            number: (sent, total(sent), 0) for number in range(PUSHERS)})
+
+    def test_a_log_that_is_full_of_what_a_checkpoint_has_takes_rows_again(self):
+        process, address, clients = self.begin("")
+        self.assertEqual(self.fill(clients, address, 72), 72)
+        self.store_heals()
+        wanted = {PUSHERS: (1, 1, 0)} | {n: (72, total(72), 0) for n in range(PUSHERS)}
+        self.wait_for(lambda: self.results() == wanted)
+        process.kill()
+        process.wait()
+        self.job('wal_max = "128MiB"')
+        process, address = self.serve()
+        client = self.client(address)
+        self.assertEqual(client.hello("first"), 2)
+        self.assertEqual(client.read(), {"ack": 1})
+        client.rows(2, 1, key=PUSHERS)  # and nobody sends more
+        client.until_ack(2)
+        self.finish(process)
+        self.catch_up()
+        self.assertEqual(self.results(), wanted | {PUSHERS: (2, 3, 0)})
+
+    def test_thousands_of_connections_are_answered_and_one_more_is_told_so(self):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        count = min(2000, hard - 300)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 300), hard))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        self.job(f"connections_max = {count}")
+        process, address = self.serve()
+        before = memory_of(process)
+        clients = []
+        for number in range(count):
+            clients.append(self.client(address))
+            clients[-1].send({"producer": f"p{number}"})
+        one_more = self.client(address)
+        self.assertEqual(one_more.read()["error"], "CST_LIMIT")
+        for client in clients:
+            client.rows(1, 2)
+        for client in clients:
+            self.assertEqual(client.read(), {"next": 1})
+            client.until_ack(2)
+        for client in clients:
+            client.send(b'{"seq":3,"row":{"key":1,')  # half a line of each is held
+        self.assertLess(memory_of(process) - before, count * 8192 + (64 << 20))
+        for client in clients:
+            client.send(b'"amount":3}}\n')
+        for client in clients:
+            client.until_ack(3)
+        lines = self.finish(process)
+        self.assertEqual(
+            self.metric(lines, 'constellation_push_refusals_total{code="CST_LIMIT"}'), 1)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (3 * count, 6 * count, 0)})
+
+    def test_halves_of_lines_take_no_more_memory_than_all_may(self):
+        self.job('line_max = "4MiB"')
+        process, address = self.serve()
+        good = self.client(address)
+        good.hello("good")
+        before = memory_of(process)
+        refused = 0
+        half = b'{"seq":1,"row":{"key":2,"amount":1,"note":"' + b"x" * 4_190_000
+        for number in range(40):  # each is held in 8 MiB: 32 of them fit
+            client = self.client(address)
+            client.hello(f"bad-{number}")
+            client.send(half)
+        self.wait_for(lambda: any(client.is_told(0) for client in self.clients[1:]))
+        for client in self.clients[1:]:
+            if client.is_told(0):
+                self.assertEqual(client.read()["error"], "CST_LIMIT")
+                refused += 1
+        self.assertLess(memory_of(process) - before, 300 << 20)
+        good.rows(1, 1)
+        good.until_ack(1)
+        lines = self.finish(process)
+        self.assertGreaterEqual(
+            self.metric(lines, 'constellation_push_refusals_total{code="CST_LIMIT"}'), refused)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (1, 1, 0)})
+
+
+def frames_of(path):
+    """(offset, position, whether it is a mark, payload) of a log's file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = 256
+    while at + 24 <= len(data):
+        crc, size, position, _, form, _, _ = struct.unpack_from("<IIQHBBI", data, at)
+        if crc == 0:
+            return
+        yield at, position, form == 2, data[at + 24:at + 24 + size]
+        at += 24 + (size + 7) // 8 * 8
+
+
+class Sync(Jobs):
+    def log(self):
+        path, = glob.glob(os.path.join(self.folder, "data/wal/*.wal"))
+        return path
+
+    def durable(self):
+        """Below which position the newest mark says that every record is synced."""
+        return max((struct.unpack("<Q", payload)[0]
+                    for _, _, is_mark, payload in frames_of(self.log()) if is_mark), default=0)
+
+    def test_what_is_written_is_synced_in_time_though_nothing_more_comes(self):
+        self.job('sync = "10ms"')
+        process, address = self.serve("--log-level", "info")
+        client = self.client(address)
+        client.hello("a")
+        client.rows(1, 7)
+        client.until_ack(7)
+        self.wait_for(lambda: self.durable() > 0)
+        self.wait_for(lambda: self.results() == {1: (7, total(7), 0)})
+        self.finish(process)
+        self.assertIn("wal_loss_window", self.said)
+
+    def test_a_machine_that_dies_takes_what_was_not_synced_and_no_checkpoint_has_it(self):
+        self.job('sync = "1s"')
+        process, address = self.serve()
+        client = self.client(address)
+        client.hello("a")
+        client.rows(1, 5)
+        client.until_ack(5)
+        self.wait_for(self.results)
+        self.wait_for(lambda: self.durable() > 0)
+        durable = self.durable()
+        began = time.monotonic()
+        client.rows(6, 5)
+        client.until_ack(10)  # it is written
+        in_checkpoint = self.query()
+        process.kill()
+        process.wait()
+        lost = time.monotonic() - began < 0.9  # else it was synced meanwhile
+        if lost:
+            self.assertEqual(in_checkpoint, {1: (5, total(5), 0)})
+            os.truncate(self.log(), next(at for at, position, is_mark, _ in frames_of(self.log())
+                                         if not is_mark and position >= durable))
+        process, address = self.serve()
+        client = self.client(address)
+        first = client.hello("a")
+        self.assertEqual(first, 6 if lost else 11)
+        client.rows(first, 21 - first)
+        client.until_ack(20)
+        self.finish(process)
+        self.catch_up()
+        self.assertEqual(self.results(), {1: (20, total(20), 0)})
+
+
 class Kills(Jobs):
     def test_producers_that_send_again_after_kills_count_once(self):
         self.job()
@@ -407,8 +667,7 @@ class Kills(Jobs):
             self.assertGreater(first, acked)
             count = min(900, wanted - first + 1)
             client.rows(first, count)
-            ready = select.select([client.socket], [], [], 0.02 * turn)[0]
-            if ready:
+            if client.is_told(0.02 * turn):
                 acked = max(acked, client.read().get("ack", 0))
             process.kill()
             process.wait()
@@ -471,7 +730,7 @@ class Kills(Jobs):
         client.rows(1, 10)
         client.until_ack(10)
         first.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)  # or it may still log them
+        os.waitid(os.P_PID, first.pid, os.WSTOPPED | os.WNOWAIT)  # else it may take them yet
         client.rows(11, 10)
         second, other = self.serve("--takeover")
         mine = self.client(other)

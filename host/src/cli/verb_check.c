@@ -64,6 +64,9 @@ static void source_print(const csti_job_config *config) {
                                     : csti_amount_write(source->sync_us, csti_duration_units,
                                                         csti_duration_units_count)
                                           .text);
+        if (source->sync_us > 0 && source->ack == CSTI_ACK_WAL)
+            puts("             if the machine dies, acknowledged rows of that time and of one sync "
+                 "may be lost");
         puts("             rows of connections that begin without {\"producer\":\"ID\"} count at "
              "least once");
     } else {

@@ -186,6 +186,8 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     const bool none_under_way = stats->begun == stats->committed + stats->aborted;
     // The last one was given up: its changes wait for another, whether or not rows come.
     const bool left_behind = none_under_way && job->barrier_id > stats->last_committed_id;
+    const bool source_waits =
+        none_under_way && csti_source_waits(job->source, csti_clock_now_ns(job->clock));
     // Also without changes since the last barrier, if it went for another reason: who waits for
     // this one could never read on.
     const bool cut_is_due =
@@ -194,14 +196,16 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     if (is_to_be_settled(job, stats) && job->barriers_count == 0 &&
         job->config->every_kind != CSTI_EVERY_ROWS)
         return true;
+    // Also without rows: a log that is full of what a checkpoint has takes none until one of this
+    // run makes room.
+    if (source_waits && stats->committed == 0) return true;
     // Windows are closed without rows, too.
     if (csti_job_changes(job) == job->changes_at_barrier &&
         lines_of(job) == job->lines_at_barrier && !left_behind && !cut_is_due)
         return false;
     // Memory is short: what is sealed and committed can be freed.
     if (atomic_load_explicit(&job->paused, memory_order_relaxed) > 0 && none_under_way) return true;
-    if (none_under_way && csti_source_waits(job->source, csti_clock_now_ns(job->clock)))
-        return true;
+    if (source_waits) return true;
     if (atomic_load_explicit(&job->held, memory_order_relaxed)) return false;
     if (job->config->every_kind == CSTI_EVERY_ROWS) return readers->all_at_cut;
     if (job->config->every_kind == CSTI_EVERY_AUTO) return csti_job_pace_is_due(job);

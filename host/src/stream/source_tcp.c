@@ -25,8 +25,8 @@
 enum {
     OFFSET_BYTES_MAX = 8 << 20,
     RECORD_ROWS_MAX = 8192,
-    WAL_MEMORY_BYTES = 16 << 20,
-    WAL_FILES = 8, // of the disk's bound, at least
+    WAL_MEMORY_BYTES = 16 << 20, // half a file at most; a record has less than 8 MiB
+    WAL_FILES = 8,               // of the disk's bound, at least
     TURN_MS = 100,
     SCHEMA_TEXT_BYTES = 2048,
     KEPT_MAX = 64,
@@ -417,6 +417,15 @@ static void report_log(const tcp_source *source, const csti_wal_report *report) 
         CSTI_LOG(logger, CSTI_LOG_WARN, "wal_tail_cut", csti_log_text("file", report->cut_file),
                  csti_log_u64("offset", report->cut_offset),
                  csti_log_u64("bytes", report->cut_bytes));
+    if (source->options.sync_us > 0)
+        CSTI_LOG(
+            logger, CSTI_LOG_INFO, "wal_loss_window",
+            csti_log_u64("interval_us", source->options.sync_us),
+            csti_log_text("lost_with_the_machine",
+                          source->options.ack == CSTI_ACK_WAL
+                              ? "rows of the last interval and of one sync, acknowledged or not"
+                              : "rows of the last interval and of one sync, none of them "
+                                "acknowledged"));
     if (report->missing)
         CSTI_LOG(logger, CSTI_LOG_WARN, "wal_missing", csti_log_u64("goes_on_at", report->end));
 }
@@ -446,6 +455,8 @@ static cst_code log_open(tcp_source *source, uint64_t lowest, uint64_t highest, 
     cst_code code;
 
     if (options.file_bytes > CSTI_WAL_FILE_BYTES) options.file_bytes = CSTI_WAL_FILE_BYTES;
+    if (options.memory_bytes > options.file_bytes / 2)
+        options.memory_bytes = options.file_bytes / 2;
     code = csti_wal_open(&options, &source->wal, &report, err);
     if (code != CST_OK) return code;
     source->end = report.end;
