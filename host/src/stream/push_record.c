@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 enum {
@@ -166,7 +167,10 @@ cst_code csti_push_record_read(const void *payload, size_t bytes, const cst_sche
     out->rows_count = csti_load_le32(head);
     out->runs_count = csti_load_le32(head + 4);
     out->forgotten_count = csti_load_le32(head + 8);
-    if (csti_load_le32(head + 12) != 0) return corrupt(err, "flags of another version");
+    if (csti_load_le32(head + 12) != 0)
+        return cst_fail(err, CST_WAL_VERSION,
+                        "a record of rows: flags %" PRIx32 ", which a later version writes",
+                        csti_load_le32(head + 12));
     if (out->rows_count > CST_BATCH_ROWS_MAX || out->runs_count > out->rows_count ||
         out->forgotten_count > CSTI_PRODUCERS_MAX)
         return corrupt(err, "more than a record has");

@@ -4,7 +4,7 @@
 //        0    4 rows_count       0: it only says who is forgotten
 //        4    4 runs_count
 //        8    4 forgotten_count
-//       12    4 flags            0, checked
+//       12    4 flags            0; another one is of a later version
 //       16   16 a run            seq_first 8, rows 4, id_bytes 4 (0, and seq_first 0: nobody's)
 //            4 a forgotten one   id_bytes
 //              ids, of runs and then of the forgotten, back to back
@@ -19,7 +19,7 @@
 // Thread     values.
 // Ring       1.
 // Owner      a record that was read borrows its payload, and its batch the record.
-// Errors     WAL_CORRUPT names what is wrong; LIMIT, NO_MEMORY of the buffer.
+// Errors     WAL_CORRUPT names what is wrong; WAL_VERSION: flags; LIMIT, NO_MEMORY of the buffer.
 #ifndef CST_STREAM_PUSH_RECORD_H
 #define CST_STREAM_PUSH_RECORD_H
 

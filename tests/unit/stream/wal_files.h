@@ -75,6 +75,36 @@ static inline bool wal_has_file(const wal_folder *folder, uint64_t tenure, uint6
     return access(path, F_OK) == 0;
 }
 
+// A copy of a folder of tests/vectors, to be opened: opening writes.
+static inline wal_folder wal_folder_copy(const char *name) {
+    const wal_folder folder = wal_folder_make();
+    char from[WAL_PATH_BYTES];
+    const struct dirent *entry;
+    DIR *listed;
+
+    (void)snprintf(from, sizeof from, "%s/%s", CST_VECTORS_DIR, name);
+    listed = opendir(from);
+    CHECK(listed);
+    while ((entry = readdir(listed)) != NULL) {
+        char to[WAL_PATH_BYTES];
+        static uint8_t bytes[1 << 16];
+        ssize_t count;
+        int fd;
+
+        if (entry->d_name[0] == '.') continue;
+        fd = openat(dirfd(listed), entry->d_name, O_RDONLY | O_CLOEXEC);
+        count = read(fd, bytes, sizeof bytes);
+        CHECK(count > 0 && count < (ssize_t)sizeof bytes);
+        CHECK_EQ(close(fd), 0);
+        (void)snprintf(to, sizeof to, "%s/%s", folder.path, entry->d_name);
+        fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        CHECK_EQ(write(fd, bytes, (size_t)count), count);
+        CHECK_EQ(close(fd), 0);
+    }
+    (void)closedir(listed);
+    return folder;
+}
+
 // ---- Bytes of a file ----------------------------------------------------------------------------
 
 typedef struct wal_bytes {

@@ -3,38 +3,8 @@
 #define _GNU_SOURCE 1 // nftw
 #include "unit/stream/wal_files.h"
 
-// A copy of the golden folder, to be opened: opening writes.
-static wal_folder golden_copy(const char *name) {
-    const wal_folder folder = wal_folder_make();
-    char from[WAL_PATH_BYTES];
-    const struct dirent *entry;
-    DIR *listed;
-
-    (void)snprintf(from, sizeof from, "%s/wal/%s", CST_VECTORS_DIR, name);
-    listed = opendir(from);
-    CHECK(listed);
-    while ((entry = readdir(listed)) != NULL) {
-        char to[WAL_PATH_BYTES];
-        static uint8_t bytes[1 << 16];
-        ssize_t count;
-        int fd;
-
-        if (entry->d_name[0] == '.') continue;
-        fd = openat(dirfd(listed), entry->d_name, O_RDONLY | O_CLOEXEC);
-        count = read(fd, bytes, sizeof bytes);
-        CHECK(count > 0 && count < (ssize_t)sizeof bytes);
-        CHECK_EQ(close(fd), 0);
-        (void)snprintf(to, sizeof to, "%s/%s", folder.path, entry->d_name);
-        fd = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-        CHECK_EQ(write(fd, bytes, (size_t)count), count);
-        CHECK_EQ(close(fd), 0);
-    }
-    (void)closedir(listed);
-    return folder;
-}
-
 TEST(files_of_the_first_version_are_read) {
-    const wal_folder folder = golden_copy("log");
+    const wal_folder folder = wal_folder_copy("wal/log");
     wal_seen seen = {0};
     csti_wal_options options = wal_options_of(&folder, 3, 0, &seen);
     csti_wal_report report;
@@ -56,7 +26,7 @@ TEST(files_of_the_first_version_are_read) {
 }
 
 TEST(a_file_of_the_next_version_is_refused) {
-    const wal_folder folder = golden_copy("newer");
+    const wal_folder folder = wal_folder_copy("wal/newer");
     csti_wal_options options = wal_options_of(&folder, 3, 0, NULL);
     csti_wal *wal = NULL;
 
@@ -66,7 +36,7 @@ TEST(a_file_of_the_next_version_is_refused) {
 }
 
 TEST(what_is_written_has_the_same_bytes) {
-    const wal_folder folder = golden_copy("log");
+    const wal_folder folder = wal_folder_copy("wal/log");
     static wal_bytes golden, made;
     csti_wal_header header = {.nonce = UINT64_C(0x1122334455667788),
                               .schema = WAL_SCHEMA,
