@@ -1,31 +1,37 @@
 #!/usr/bin/env python3
 # usage: tests/crash/producers_test.py PROGRAM [--seed S] [Class[.case]]
 # Producers push rows over TCP, and send again what was not acknowledged, while the program is killed
-# at every step of its write-ahead log and of an acknowledgement. PROGRAM has fault points (the debug
-# preset). At the end sink and state must equal what expected.py computes from what producers had.
+# at every step of its write-ahead log and of an acknowledgement: a job with its state in memory, one
+# with it in LMDB, and a windowed one, in turn by the seed. PROGRAM has fault points (the debug preset).
+# At the end sink and state must equal what expected.py computes from what producers had.
 """Rows that producers push, and kills: no acknowledged row is lost, and none counts twice."""
 
 import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
 
 import jobs
+import windows_test
 
 PROGRAM = ""
 SEED = 1
 PATIENCE_SECONDS = 60
-PRODUCERS = 4
+PRODUCERS = ("shop-1", "shop-2", "shop-3", "shop-5")  # two of each split: none is idle
 NAMED_SECONDS_MAX = 3.0  # a step comes within, or the process is killed where it is
 WINDOW = 200             # rows that a producer has under way
 FENCED = 6
+MEMORY_BYTES = 1 << 30
+KINDS = ("hash", "lmdb", "windows")
 
 
 class Lost(Exception):
@@ -37,7 +43,7 @@ class Producer(threading.Thread):
 
     def __init__(self, job, number, address):
         super().__init__(daemon=True)
-        self.name = f"producer-{number}"
+        self.name = PRODUCERS[number]
         self.address = address  # asked for before each connection; None: nobody listens
         self.rows = []
         self.path = job.path("rows", f"part-{number}.ndjson")
@@ -121,13 +127,20 @@ class Pushes(unittest.TestCase):
             producer.join()
         self.job.remove()
 
-    def open(self, ack):
-        self.job = jobs.Job(PROGRAM, f"{SEED}:{self.id()}",
-                            {"ack": ack, "keys": 50, "keep": 1, "every": "20ms",
-                             "batch_rows": 64})
+    def open(self, ack, turn):
+        kind = KINDS[(SEED + turn) % len(KINDS)]
+        settings = {"ack": ack, "keys": 50, "keep": 1, "every": "20ms", "batch_rows": 64}
+        if kind == "windows":
+            second = windows_test.SECOND
+            settings |= {"window": 'tumbling = "1s"', "size": second, "hop": second,
+                         "step": second // 50, "at_end": "keep", "budget": "256MiB"}
+            self.job = windows_test.WindowsJob(PROGRAM, f"{SEED}:{self.id()}", settings)
+        else:
+            settings["state"] = "lmdb:state" if kind == "lmdb" else "hash:"
+            self.job = jobs.Job(PROGRAM, f"{SEED}:{self.id()}", settings)
         os.unlink(self.job.path("rows", "part-0.ndjson"))
         self.producers = [Producer(self.job, number, lambda: self.current)
-                          for number in range(PRODUCERS)]
+                          for number in range(len(PRODUCERS))]
         self.feed(100)
         for producer in self.producers:
             producer.start()
@@ -186,11 +199,12 @@ class Pushes(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(PATIENCE_SECONDS), 0, self.log())
         self.current = None
+        self.job.configure(at_end="close")  # of windows: no row is left out
         self.job.finish()
         self.job.check()
 
-    def kills(self, ack, points):
-        self.open(ack)
+    def kills(self, ack, turn, points):
+        self.open(ack, turn)
         missed = [point for point in points
                   if not self.killed_at(point, self.draw.randint(1, 3) if point not in ONCE else 1)]
         self.finish()
@@ -202,21 +216,21 @@ ONCE = ("wal_recovered", "wal_file_written", "wal_file_named", "wal_deleting")
 
 class Kills(Pushes):
     def test_at_every_step_of_the_log(self):
-        self.kills("wal", ["wal_recovered", "wal_file_written", "wal_file_named", "wal_group",
-                           "wal_group_middle", "wal_written", "wal_synced", "wal_deleting"])
+        self.kills("wal", 0, ["wal_recovered", "wal_file_written", "wal_file_named", "wal_group",
+                              "wal_group_middle", "wal_written", "wal_synced", "wal_deleting"])
 
     def test_at_every_step_of_an_acknowledgement(self):
-        self.kills("wal", ["push_logged", "push_safe", "push_checked", "push_answered",
-                           "commit_after_manifest", "commit_after_command"])
+        self.kills("wal", 1, ["push_logged", "push_safe", "push_checked", "push_answered",
+                              "commit_after_manifest", "commit_after_command"])
 
     def test_at_steps_of_a_checkpoint_that_acknowledges(self):
-        self.kills("checkpoint", ["push_logged", "wal_written", "commit_before_manifest",
-                                  "commit_after_command", "push_answered"])
+        self.kills("checkpoint", 2, ["push_logged", "wal_written", "commit_before_manifest",
+                                     "commit_after_command", "push_answered"])
 
 
 class Owners(Pushes):
-    def stopped_at(self, point):
-        self.open("wal")
+    def stopped_at(self, point, turn):
+        self.open("wal", turn)
         first, self.current = self.start(fault=f"{point}:{self.draw.randint(2, 6)}:stop")
         old = self.current
 
@@ -239,13 +253,13 @@ class Owners(Pushes):
         self.finish()
 
     def test_a_stop_between_sync_and_the_question_whose_job_it_is(self):
-        self.stopped_at("push_safe")
+        self.stopped_at("push_safe", 0)
 
     def test_a_stop_between_that_question_and_the_answer(self):
-        self.stopped_at("push_checked")
+        self.stopped_at("push_checked", 1)
 
     def test_a_stop_between_write_and_sync(self):
-        self.stopped_at("wal_written")
+        self.stopped_at("wal_written", 2)
 
 
 if __name__ == "__main__":
@@ -254,5 +268,8 @@ if __name__ == "__main__":
     if arguments[:1] == ["--seed"]:
         SEED = int(arguments[1])
         del arguments[:2]
+    # In memory: kills are of processes, and a disk may be slow.
+    if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > MEMORY_BYTES:
+        tempfile.tempdir = "/dev/shm"
     print(f"producers: seed {SEED}", flush=True)
     unittest.main(argv=[sys.argv[0], *arguments])

@@ -45,7 +45,7 @@ class WindowsJob(jobs.Job):
             file.write(job_text(self.settings))
 
     def row(self):
-        self.now += self.draw.randrange(2 * SECOND // 1000)
+        self.now += self.draw.randrange(self.settings.get("step", 2 * SECOND // 1000))
         at = self.now - self.draw.randrange(LATENESS // 2)
         if self.draw.random() < LATE_CHANCE:
             at = self.draw.randrange(self.now)

@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -24,6 +25,7 @@ PRODUCER = ""  # docs/examples/producer.c
 PATIENCE_S = 30
 PIPE_BYTES = 1 << 20  # what a job says while a test waits for something else fits
 DONE, FAILED, FENCED = 0, 1, 6
+MEMORY_BYTES = 1 << 30
 LARGE, PUSHERS = b"x" * 32_000, 64  # a row of each: 2 MB
 
 JOB = """
@@ -58,6 +60,12 @@ budget = "192MiB"
 every = "{every}"
 keep  = 2
 """
+
+
+def in_memory():
+    """A folder for folders: what disks do is not what is tested, and they may be slow."""
+    there = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > MEMORY_BYTES
+    return "/dev/shm" if there else None
 
 
 class Client:
@@ -117,7 +125,7 @@ class Jobs(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory(prefix="cst-tcp-")
+        folder = tempfile.TemporaryDirectory(prefix="cst-tcp-", dir=in_memory())
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.processes = []
@@ -654,6 +662,63 @@ class Sync(Jobs):
         self.finish(process)
         self.catch_up()
         self.assertEqual(self.results(), {1: (20, total(20), 0)})
+
+
+class Time(Jobs):
+    def windows(self):
+        """{(key, start in seconds): (rows, sum)} of windows that went out, each of them once."""
+        return self.parts("out")
+
+    def parts(self, folder):
+        found = {}
+        for part in sorted(glob.glob(os.path.join(self.folder, folder, "[0-9]*.ndjson"))):
+            with open(part, encoding="utf-8") as file:
+                for line in file:
+                    row = json.loads(line)
+                    at = row["key"], row["window_start"]
+                    self.assertNotIn(at, found)
+                    found[at] = row["rows"], row["sum"]
+        return found
+
+    def test_an_idle_producer_holds_no_window_open_and_none_opens_again_behind_a_kill(self):
+        self.job('event_time = "at"\nidle = "100ms"\nsplits = 2')
+        path = os.path.join(self.folder, "job.toml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        text = text.replace('"note nullable string"]', '"note nullable string", "at timestamp"]')
+        text = text.replace("[sink]", '[window]\ntumbling = "10s"\nlate = "side"\n'
+                            'side = "aside"\n[sink]')
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+        def says(client, seq, key, second):
+            client.send({"seq": seq, "row": {"key": key, "amount": seq, "at": second * 1_000_000}})
+            client.until_ack(seq)
+
+        def window(key, second):
+            return key, f"1970-01-01T00:00:{second:02}.000000Z"
+
+        process, address = self.serve()
+        one, two = self.client(address), self.client(address)
+        one.hello("shop-1")  # of the first split
+        two.hello("shop-3")  # of the second
+        says(two, 1, 2, 5)
+        says(one, 1, 1, 5)
+        says(one, 2, 1, 30)  # and nothing more of the second
+        self.wait_for(lambda: len(self.windows()) == 2)
+        process.kill()
+        process.wait()
+        process, address = self.serve()
+        two = self.client(address)
+        self.assertEqual(two.hello("shop-3"), 2)
+        says(two, 2, 2, 6)  # its window is closed
+        says(two, 3, 2, 35)
+        says(two, 4, 2, 59)  # the first split has no rows in this run
+        self.wait_for(lambda: len(self.windows()) == 4)
+        self.finish(process)
+        self.assertEqual(self.windows(), {window(1, 0): (1, 1), window(2, 0): (1, 1),
+                                          window(1, 30): (1, 2), window(2, 30): (1, 3)})
+        self.assertEqual(self.parts("aside"), {window(2, 0): (1, 2)})
 
 
 class Kills(Jobs):

@@ -248,9 +248,9 @@ cst_code csti_tcp_server_open(const csti_tcp_server_options *options, csti_tcp_s
 }
 
 // What it has sent and nobody reads would reset the connection before it reads why.
-static void input_drop(csti_tcp_server *server, const tcp_connection *c) {
+static void input_drop(csti_tcp_server *server, int fd) {
     for (int i = 0; i < DROPS_MAX; i++)
-        if (recv(c->fd, server->chunk, TCP_CHUNK_BYTES, MSG_DONTWAIT) <= 0) return;
+        if (recv(fd, server->chunk, TCP_CHUNK_BYTES, MSG_DONTWAIT) <= 0) return;
 }
 
 static void connections_end(csti_tcp_server *server) {
@@ -260,7 +260,7 @@ static void connections_end(csti_tcp_server *server) {
         if (!server->slots[s].connection) continue;
         if (code != CST_OK)
             csti_tcp_refuse_now(server->slots[s].connection, code, 0, cst_code_text(code));
-        input_drop(server, server->slots[s].connection);
+        input_drop(server, server->slots[s].connection->fd);
         csti_tcp_close(server->slots[s].connection);
     }
 }
@@ -355,6 +355,7 @@ static void turn_away(csti_tcp_server *server, int fd, cst_code code, const char
     csti_tcp_count_refusal(server, code);
     (void)!send(fd, text, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
+    input_drop(server, fd);
     (void)close(fd);
 }
 
