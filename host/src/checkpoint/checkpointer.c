@@ -58,6 +58,7 @@ static void options_take(csti_checkpointer *c, const csti_checkpointer_options *
     c->options = *options;
     if (c->options.epochs_max == 0) c->options.epochs_max = EPOCHS_MAX_DEFAULT;
     if (c->options.staged_bytes_max == 0) c->options.staged_bytes_max = STAGED_BYTES_DEFAULT;
+    c->stats.staged_bytes_max = c->options.staged_bytes_max;
     if (c->options.step_deadline_us == 0) c->options.step_deadline_us = DEADLINE_US_DEFAULT;
     if (c->options.align_deadline_us == 0) c->options.align_deadline_us = DEADLINE_US_DEFAULT;
     c->options.base = NULL; // it is copied

@@ -143,6 +143,7 @@ typedef struct csti_checkpointer_stats {
     uint64_t begun, committed, aborted, released;
     uint64_t last_committed_id;
     uint64_t staged_epochs, staged_bytes;
+    uint64_t staged_bytes_max; // the bound
     uint64_t uploaded_bytes, upload_ns, commit_ns, release_ns;
     uint64_t errors_count; // steps that failed; the last of them:
     cst_code last_error;

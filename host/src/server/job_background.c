@@ -11,6 +11,7 @@ enum {
     TROUBLES_MAX = 3,     // in a row, of those that waiting does not cure
     GC_EVERY_COMMITS = 4, // each costs two commands
     REST_PERCENT_MAX = 700,
+    STAGED_PERCENT = 80, // of staged_max: from there on readers rest
     BACKGROUND_NICE = 5, // a third of a partition's weight
 };
 
@@ -138,11 +139,27 @@ static void newest_look(csti_job *job) {
     rest_percent = lag_max > LAG_ALLOWED ? (lag_max - LAG_ALLOWED) * 50 : 0;
     if (rest_percent > REST_PERCENT_MAX) rest_percent = REST_PERCENT_MAX;
     // Relaxed: readers see it sooner or later.
-    atomic_store_explicit(&job->rest_percent, (uint32_t)rest_percent, memory_order_relaxed);
+    atomic_store_explicit(&job->folds_rest_percent, (uint32_t)rest_percent, memory_order_relaxed);
     if (rest_percent > 0)
         CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "sources_slowed",
                          csti_log_text("why", "folds are behind"),
                          csti_log_u64("rest_percent", (uint64_t)rest_percent));
+}
+
+// Changes that wait for their commit: from 80% of what may wait a reader rests, at the bound, where
+// barriers begin to wait, twice as long as it works.
+void csti_job_uploads_look(csti_job *job, const csti_checkpointer_stats *stats) {
+    const uint64_t percent = stats->staged_bytes * 100 / stats->staged_bytes_max;
+    uint64_t rest_percent = percent > STAGED_PERCENT ? (percent - STAGED_PERCENT) * 10 : 0;
+
+    if (rest_percent > REST_PERCENT_MAX) rest_percent = REST_PERCENT_MAX;
+    // Relaxed: readers see it sooner or later.
+    atomic_store_explicit(&job->uploads_rest_percent, (uint32_t)rest_percent, memory_order_relaxed);
+    if (rest_percent > 0)
+        CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "sources_slowed",
+                         csti_log_text("why", "uploads are behind"),
+                         csti_log_u64("staged_bytes", stats->staged_bytes),
+                         csti_log_u64("rest_percent", rest_percent));
 }
 
 // ---- Commits ------------------------------------------------------------------------------------

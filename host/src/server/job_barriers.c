@@ -261,6 +261,7 @@ void csti_job_coordinate(csti_job *job) {
         if (stops > 1) return;
         csti_checkpointer_stats_read(job->checkpointer, &stats);
         settled_look(job, &stats);
+        csti_job_uploads_look(job, &stats);
         csti_job_pace_look(job, &stats);
         unaligned_look(job, &nap_ns);
         if (stops > 0 || readers.all_ended || (job->settling && !readers.any_skips)) {

@@ -167,8 +167,10 @@ struct csti_job {
     _Atomic uint32_t troubles_count;  // steps that failed since the last commit, for good reasons
     _Atomic bool orphans_due;         // gc looks for what no manifest ever named
     _Atomic bool room_wanted;         // and does not wait for commits
-    _Atomic uint32_t rest_percent;    // of the time a turn takes: readers rest so long behind it
-    _Atomic uint64_t rested_ns;       // all readers
+    // Of the time a turn takes: readers rest so long behind it, by the greater of the two. Written
+    // by the committer, and by the coordinator.
+    _Atomic uint32_t folds_rest_percent, uploads_rest_percent;
+    _Atomic uint64_t rested_ns; // all readers
     // Of the newest checkpoint: bytes of its chains, and of the longest one. The committer's.
     _Atomic uint64_t chains_bytes, chain_bytes_max;
     _Atomic bool folds_eager;      // a recovery takes too long
@@ -305,6 +307,9 @@ void csti_job_background_join(csti_job *job);
 // FENCED: somebody else has claimed the job since, or began its metadata anew; nothing of this run
 // may be told to anybody. Anything else but OK: not known.
 CST_CHECK_RESULT cst_code csti_job_place_check(csti_job *job, cst_err *err);
+
+// Readers slow down while changes wait for their commit; the coordinator's.
+void csti_job_uploads_look(csti_job *job, const csti_checkpointer_stats *stats);
 
 // ---- job_pace.c
 // Rows may flow: what the start took is known. Chains of what was restored: of the plan.

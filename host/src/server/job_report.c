@@ -69,7 +69,7 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
          "Bytes of the fulls that folds wrote."},
         {&g->fold_ns, CSTI_METRIC_COUNTER, "constellation_fold_seconds_total", "Time in folds."},
         {&g->rest_ns, CSTI_METRIC_COUNTER, "constellation_source_rest_seconds_total",
-         "Time that readers were held back because folds are behind."},
+         "Time that readers were held back because folds or uploads are behind."},
         {&g->errors, CSTI_METRIC_COUNTER, "constellation_store_errors_total",
          "Store calls that failed."},
         {&g->paused, CSTI_METRIC_GAUGE, "constellation_partitions_paused",

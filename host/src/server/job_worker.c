@@ -25,7 +25,7 @@ static cst_code turn(job_worker *worker, bool may_read, cst_err *err) {
     return read;
 }
 
-// The same while folds are behind: what has come is applied, new rows come the slower.
+// The same while folds or uploads are behind: what has come is applied, new rows come the slower.
 static cst_code slow_turn(job_worker *worker, uint32_t rest_percent, cst_err *err) {
     csti_job *job = worker->job;
     const uint64_t begun_ns = csti_clock_now_ns(job->clock);
@@ -68,15 +68,21 @@ static void busy_add(job_worker *worker, uint64_t ns) {
     atomic_store_explicit(&worker->busy_ns, busy_ns + ns, memory_order_relaxed);
 }
 
+static uint32_t rest_percent_of(const csti_job *job) {
+    // Relaxed: numbers that change with commits.
+    const uint32_t folds = atomic_load_explicit(&job->folds_rest_percent, memory_order_relaxed);
+    const uint32_t uploads = atomic_load_explicit(&job->uploads_rest_percent, memory_order_relaxed);
+
+    return folds > uploads ? folds : uploads;
+}
+
 static void worker_run(job_worker *worker) {
     csti_job *job = worker->job;
     uint32_t idle_turns = 0;
     cst_err err = {0};
 
     while (!csti_job_is_ending(job)) {
-        // Relaxed: a number that changes with commits.
-        const uint32_t rest_percent =
-            atomic_load_explicit(&job->rest_percent, memory_order_relaxed);
+        const uint32_t rest_percent = rest_percent_of(job);
         const uint64_t begun_ns = csti_clock_now_ns(job->clock);
         const cst_code code =
             rest_percent == 0 ? turn(worker, true, &err) : slow_turn(worker, rest_percent, &err);

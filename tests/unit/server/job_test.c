@@ -17,6 +17,7 @@ enum {
     FAILURES = 6,
     COMMITS_MAX = 300,
     DELTAS_MAX = 4,
+    STAGED_BYTES_MAX = 4096,
 };
 
 // No file may grow: the nearest to a full disk that a process can do to itself.
@@ -757,6 +758,30 @@ TEST(a_job_whose_folds_are_behind_reads_more_slowly_and_says_so) {
     CHECK(f.result.checkpoints > 4 * DELTAS_MAX);
     check_state(&f, f.result.rows);
     beside_close(&other);
+    job_close(&f);
+    folder_close(&f);
+}
+
+// A barrier is due whenever none is under way, and what it seals is more than may wait.
+TEST(a_job_whose_uploads_are_behind_reads_more_slowly_and_says_so) {
+    static fixture f;
+    static _Atomic bool seen;
+    csti_logger logger;
+    pthread_t thread;
+
+    folder_open(&f, 1, 0, "10ms");
+    atomic_store(&seen, false);
+    csti_logger_init(&logger, csti_clock_real(), CSTI_LOG_WARN, slowed_see, &seen);
+    f.options.logger = &logger;
+    job_open(&f, 0);
+    f.config.staged_bytes_max = STAGED_BYTES_MAX;
+    CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    TEST_WAIT_UNTIL(atomic_load(&seen) && atomic_load(&f.job->rested_ns) > 0);
+    csti_job_stop(f.job);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_CODE(f.code, CST_OK);
+    CHECK(f.result.checkpoints > 0);
+    check_state(&f, f.result.rows);
     job_close(&f);
     folder_close(&f);
 }
