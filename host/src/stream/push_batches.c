@@ -11,7 +11,11 @@
 enum {
     TEXT_BYTES_MIN = 1 << 20, // of a batch, at most; lines may be longer
     RUNS_FIRST = 64,
+    FORGOTTEN_MAX = 64, // in a record
     RECORD_BYTES_MAX = CSTI_WAL_PAYLOAD_BYTES_MAX,
+    RECORD_HEAD_BYTES = 64,                      // of the log's frame and of the record
+    RUN_BYTES = 16 + CSTI_PRODUCER_ID_BYTES_MAX, // or less
+    COLUMN_BYTES = 16,                           // its head, an offset more than rows, and bits
 };
 
 // Copied: producers go while their rows wait.
@@ -46,6 +50,38 @@ struct csti_push_batches {
     push_batch *list;
 };
 
+// Of a batch's lines; a quarter of the log's memory, if that is little.
+static size_t text_bytes_of(const csti_push_batches_options *options) {
+    csti_wal_stats log;
+    size_t bytes;
+
+    csti_wal_stats_read(options->wal, &log);
+    bytes = log.memory_bytes / 4 < TEXT_BYTES_MIN ? (size_t)log.memory_bytes / 4 : TEXT_BYTES_MIN;
+    return options->line_bytes_max > bytes ? options->line_bytes_max : bytes;
+}
+
+// Rows of a batch whose record fits the log's memory whatever is in them: a null takes as much as a
+// value, and every row may be a run of its own.
+static uint32_t rows_that_fit(const csti_push_batches_options *options, size_t text_bytes_max) {
+    const cst_schema *schema = &options->shape->schema;
+    uint64_t row_bytes = RUN_BYTES, bytes;
+    csti_wal_stats log;
+
+    csti_wal_stats_read(options->wal, &log);
+    bytes = log.memory_bytes < RECORD_BYTES_MAX ? log.memory_bytes : RECORD_BYTES_MAX;
+    for (uint32_t c = 0; c < schema->columns_count; c++) {
+        const uint32_t width = cst_column_value_bytes(&schema->columns[c]);
+
+        row_bytes += 1 + (width ? width : sizeof(int32_t));
+    }
+    const uint64_t others = RECORD_HEAD_BYTES + COLUMN_BYTES * (uint64_t)schema->columns_count +
+                            FORGOTTEN_MAX * (uint64_t)RUN_BYTES + text_bytes_max;
+    const uint64_t rows = bytes > others ? (bytes - others) / row_bytes : 0;
+
+    assert(rows > 0);
+    return rows < options->rows_max ? (uint32_t)rows : options->rows_max;
+}
+
 cst_code csti_push_batches_open(const csti_push_batches_options *options, csti_push_batches **out,
                                 cst_err *err) {
     csti_push_batches *made = calloc(1, sizeof *made);
@@ -53,15 +89,15 @@ cst_code csti_push_batches_open(const csti_push_batches_options *options, csti_p
 
     if (!made) return cst_fail(err, CST_NO_MEMORY, "batches");
     made->options = *options;
-    made->text_bytes_max =
-        options->line_bytes_max > TEXT_BYTES_MIN ? options->line_bytes_max : TEXT_BYTES_MIN;
+    made->text_bytes_max = text_bytes_of(options);
+    made->options.rows_max = rows_that_fit(options, made->text_bytes_max);
     csti_buffer_init(&made->record, RECORD_BYTES_MAX);
     csti_arena_init(&made->work, RECORD_BYTES_MAX);
     made->list = calloc(options->splits_count, sizeof *made->list);
     if (!made->list) code = cst_fail(err, CST_NO_MEMORY, "batches");
     for (uint32_t s = 0; s < options->splits_count && code == CST_OK; s++)
-        code = csti_columns_open(&made->list[s].columns, &options->shape->schema, options->rows_max,
-                                 made->text_bytes_max, err);
+        code = csti_columns_open(&made->list[s].columns, &options->shape->schema,
+                                 made->options.rows_max, made->text_bytes_max, err);
     if (code != CST_OK) {
         csti_push_batches_close(made);
         return code;
@@ -235,7 +271,8 @@ void csti_push_giver_leaves(csti_push_batches *batches, uint32_t split,
 cst_code csti_push_forget(csti_push_batches *batches, uint32_t split, csti_push_id id,
                           cst_err *err) {
     push_batch *batch = &batches->list[split];
-    cst_code code = batch->rows_count > 0 ? batch_log(batches, split, err) : CST_OK;
+    const bool is_full = batch->rows_count > 0 || batch->forgotten_count == FORGOTTEN_MAX;
+    cst_code code = is_full ? batch_log(batches, split, err) : CST_OK;
     kept_id *ids;
 
     if (code != CST_OK) return code;

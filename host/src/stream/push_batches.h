@@ -26,7 +26,7 @@ typedef struct csti_push_batches_options {
     csti_wal *wal;
     const csti_row_shape *shape;
     uint32_t splits_count;
-    uint32_t rows_max; // of a batch
+    uint32_t rows_max; // of a batch; fewer, where a record of so many would not fit the log
     uint32_t line_bytes_max;
     // Rows of the giver, the last of them `seq`, stand in the record at `position`.
     void (*placed)(void *context, csti_producer *giver, uint64_t position, uint64_t seq);
