@@ -147,9 +147,10 @@ class Jobs(unittest.TestCase):
         with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
             file.write(JOB.format(source=source, every=every, port=port))
 
-    def start(self, *options, name="job.toml"):
-        process = subprocess.Popen([PROGRAM, "run", name, "--json", *options], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def start(self, *options, name="job.toml", descriptors=None):
+        limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+        process = subprocess.Popen([*limit, PROGRAM, "run", name, "--json", *options],
+                                   cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    pipesize=PIPE_BYTES)
         self.processes.append(process)
         return process
@@ -435,7 +436,7 @@ class BadInput(Jobs):
         self.finish(process)
 
 
-class Bounds(Jobs):
+class Full(Jobs):
     def store_breaks(self):
         """Nothing can be written to it: no checkpoint commits, and the job goes on."""
         store = os.path.join(self.folder, "data/checkpoints")
@@ -538,6 +539,8 @@ class Bounds(Jobs):
         self.catch_up()
         self.assertEqual(self.results(), wanted | {PUSHERS: (2, 3, 0)})
 
+
+class Bounds(Jobs):
     def test_thousands_of_connections_are_answered_and_one_more_is_told_so(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         count = min(2000, hard - 300)
@@ -569,6 +572,27 @@ class Bounds(Jobs):
             self.metric(lines, 'constellation_push_refusals_total{code="CST_LIMIT"}'), 1)
         self.catch_up()
         self.assertEqual(self.results(), {1: (3 * count, 6 * count, 0)})
+
+    def test_connections_leave_the_job_the_descriptors_that_it_needs(self):
+        self.job()
+        process = self.start(descriptors=128)
+        address = self.address(process)
+        told = []
+        for number in range(140):
+            client = self.client(address)
+            client.send({"producer": f"p{number}"})
+            told.append(client.read())
+        refused = [line for line in told if "error" in line]
+        self.assertEqual(told[:32], [{"next": 1}] * 32)
+        self.assertEqual({line["error"] for line in refused}, {"CST_LIMIT"})
+        self.clients[0].rows(1, 7)
+        self.clients[0].until_ack(7)
+        self.wait_for(lambda: self.results() == {1: (7, total(7), 0)})  # it opens files
+        lines = self.finish(process)
+        self.assertIn("connections_fewer", self.said)
+        self.assertEqual(self.metric(lines, "constellation_store_errors_total"), 0)
+        self.assertEqual(
+            self.metric(lines, 'constellation_push_refusals_total{code="CST_LIMIT"}'), len(refused))
 
     def test_halves_of_lines_take_no_more_memory_than_all_may(self):
         self.job('line_max = "4MiB"')

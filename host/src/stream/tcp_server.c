@@ -178,9 +178,8 @@ void csti_tcp_count_refusal(csti_tcp_server *server, cst_code code) {
         csti_metric_add(metric, 1);
 }
 
-static cst_code slots_open(csti_tcp_server *server, cst_err *err) {
-    const uint32_t count = server->options.connections_max;
-
+static cst_code slots_open(csti_tcp_server *server, uint32_t count, cst_err *err) {
+    if (count == 0) return cst_fail(err, CST_LIMIT, "there are no descriptors for connections");
     server->slots = calloc(count, sizeof *server->slots);
     if (!server->slots) return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " connections", count);
     for (uint32_t s = 0; s < count; s++)
@@ -189,16 +188,25 @@ static cst_code slots_open(csti_tcp_server *server, cst_err *err) {
     return CST_OK;
 }
 
-// As many as there may be connections, and what else there is; what the system does not give shows
-// when one comes too many.
-static void descriptors_raise(uint32_t connections_max) {
-    struct rlimit limit;
+// Asks for as many as there may be connections, and what else there is. Of what the system gives,
+// the job keeps what it needs for its files: connections that took all would end it.
+static uint32_t connections_that_fit(const csti_tcp_server *server) {
+    const uint32_t connections_max = server->options.connections_max;
     const rlim_t wanted = (rlim_t)connections_max + DESCRIPTORS_MORE;
+    struct rlimit limit;
+    uint32_t count;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return connections_max;
     limit.rlim_cur =
         limit.rlim_max == RLIM_INFINITY || limit.rlim_max > wanted ? wanted : limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted) return connections_max;
+    count = (uint32_t)(limit.rlim_cur > 2 * DESCRIPTORS_MORE ? limit.rlim_cur - DESCRIPTORS_MORE
+                                                             : limit.rlim_cur / 2);
+    CSTI_LOG(server->options.logger, CSTI_LOG_WARN, "connections_fewer",
+             csti_log_text("why", "the process may have no more descriptors"),
+             csti_log_u64("descriptors", limit.rlim_cur), csti_log_u64("connections", count));
+    return count;
 }
 
 static cst_code parts_open(csti_tcp_server *server, cst_err *err) {
@@ -212,8 +220,7 @@ static cst_code parts_open(csti_tcp_server *server, cst_err *err) {
                                                .context = server};
     cst_code code = metrics_open(server, err);
 
-    descriptors_raise(options->connections_max);
-    if (code == CST_OK) code = slots_open(server, err);
+    if (code == CST_OK) code = slots_open(server, connections_that_fit(server), err);
     if (code == CST_OK) code = csti_push_batches_open(&batches, &server->batches, err);
     if (code == CST_OK) code = csti_ndjson_rows_open(&server->json, options->shape, err);
     if (code == CST_OK) code = csti_park_fd_open(&server->wake, err);

@@ -14,9 +14,10 @@
 // No row of the line with the error, nor of one behind it, was taken; seq is that line's, 0 if it
 // has none.
 //
-// Bounds   connections; a line; a chunk a turn and connection; parts of lines of all connections
-//          together; an answer waits for the one before it to go out. In time: the first line, the
-//          rest of a line, an answer that is not taken, what is drained.
+// Bounds   connections, fewer where the job's files would have no descriptors; a line; a chunk a
+//          turn and connection; parts of lines of all connections together; an answer waits for
+//          the one before it to go out. In time: the first line, the rest of a line, an answer
+//          that is not taken, what is drained.
 // Slower   from CSTI_WAL_SLOW_PERCENT of the log's bytes on the loop rests between turns and reads
 //          less in each; a full log stops it. Full for FULL_NS, or a new connection to a full log:
 //          refused with CST_WAL_FULL.
