@@ -292,6 +292,16 @@ class Bench(unittest.TestCase):
         self.assertGreaterEqual(close["steps"] * close["params"]["rows_a_step"],
                                 close["params"]["entries"], close)
 
+    def test_checkpoints_pass_a_channel_that_stands_still(self):
+        found = small("unaligned")
+        self.assertEqual([line["bench"] for line in found],
+                         ["unaligned.first", "unaligned.next", "unaligned.rows", "unaligned.rows"])
+        self.assertGreaterEqual(found[0]["count"], ROUNDS, found)
+        stalled, free = found[2], found[3]
+        self.assertEqual((stalled["params"]["channel"], free["params"]["channel"]),
+                         ("stalled", "free"))
+        self.assertGreater(stalled["min"], 0, found)
+
     def test_people_get_a_table_and_no_json(self):
         out, _ = run("state.get", "--entries", "1K")
         self.assertIn("state.get", out)

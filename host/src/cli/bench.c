@@ -29,6 +29,7 @@ static const bench_group groups[] = {
     {"job", bench_job, "a whole job, two partitions and checkpoints, beside the bare table"},
     {"checkpoint", bench_checkpoint_cost, "what a checkpoint every second costs a whole job"},
     {"window", bench_window, "a windowed job beside the plain one, and what closing one holds up"},
+    {"unaligned", bench_unaligned, "checkpoints while a channel of the job stands still"},
     {"wal", bench_wal, "the write-ahead log: producers that wait for their answers, on a disk"},
     {"source", bench_source, "rows over TCP: producers that send 100 and wait for their answers"},
     {"rtl", bench_rtl,

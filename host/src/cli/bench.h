@@ -166,6 +166,7 @@ cst_code bench_delta(bench *b, cst_err *err);
 cst_code bench_fold(bench *b, cst_err *err);
 cst_code bench_growth(bench *b, cst_err *err);
 cst_code bench_align(bench *b, cst_err *err);
+cst_code bench_unaligned(bench *b, cst_err *err);
 cst_code bench_published(bench *b, cst_err *err);
 cst_code bench_recovery(bench *b, cst_err *err);
 cst_code bench_parse(bench *b, cst_err *err);

@@ -115,6 +115,16 @@ bool csti_job_is_settled(const csti_job *job) {
     return atomic_load_explicit(&job->settled, memory_order_relaxed);
 }
 
+void csti_job_stall_channel(csti_job *job, uint32_t reader, uint32_t partition, bool stalled) {
+    assert(reader < job->readers_count);
+    assert(partition < job->workers_count);
+    csti_channel_stall(job->channels[(size_t)reader * job->workers_count + partition], stalled);
+}
+
+bool csti_job_is_stalled(const csti_job *job) {
+    return atomic_load_explicit(&job->stalled, memory_order_relaxed);
+}
+
 static cst_code failure_read(csti_job *job, cst_err *err) {
     cst_code code;
 

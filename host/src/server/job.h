@@ -111,6 +111,12 @@ void csti_job_stop(csti_job *job);
 // While held no checkpoint begins, but for want of memory and for the last one; a job that has one
 // every so many rows waits for it. Any thread.
 void csti_job_hold_checkpoints(csti_job *job, bool held);
+// For tests and benchmarks: what a reader has sent to a partition does not arrive. While rows flow;
+// any thread.
+void csti_job_stall_channel(csti_job *job, uint32_t reader, uint32_t partition, bool stalled);
+// Whether barriers have not come through of late, so that checkpoints do not wait for them. Any
+// thread.
+bool csti_job_is_stalled(const csti_job *job);
 // Whether no checkpoint is under way, nor a fold, nor what follows them; as the coordinator last
 // saw it. Any thread.
 bool csti_job_is_settled(const csti_job *job);

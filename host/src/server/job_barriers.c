@@ -68,12 +68,12 @@ static bool has_flowed(const csti_job *job, const job_readers *readers) {
 static csti_barrier_mode next_mode(csti_job *job, const job_readers *readers) {
     if (!job->unaligned) return CSTI_BARRIER_ALIGNED;
     if (job->config->unaligned_after_us == 0) return CSTI_BARRIER_UNALIGNED;
-    if (job->stalled && has_flowed(job, readers)) {
-        job->stalled = false;
+    if (csti_job_is_stalled(job) && has_flowed(job, readers)) {
+        atomic_store_explicit(&job->stalled, false, memory_order_relaxed);
         CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "checkpoints_aligned",
                  csti_log_u64("behind", job->barrier_id));
     }
-    return job->stalled ? CSTI_BARRIER_UNALIGNED : CSTI_BARRIER_ALIGNED;
+    return csti_job_is_stalled(job) ? CSTI_BARRIER_UNALIGNED : CSTI_BARRIER_ALIGNED;
 }
 
 static void unaligned_count(csti_job *job) {
@@ -90,7 +90,7 @@ static void unalign(csti_job *job) {
     job->barrier_mode = CSTI_BARRIER_UNALIGNED; // not looked at again, done or not
     if (code != CST_OK) return;
     unaligned_count(job);
-    job->stalled = true;
+    atomic_store_explicit(&job->stalled, true, memory_order_relaxed);
     CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "checkpoints_unaligned",
              csti_log_u64("from", job->barrier_id),
              csti_log_u64("after_us", job->config->unaligned_after_us));

@@ -38,6 +38,7 @@ struct csti_channel {
     // The consumer's.
     _Alignas(CSTI_SPSC_LINE_BYTES) int64_t watermark_seen_us;
     bool idle_seen;
+    _Atomic bool stalled;
     _Atomic uint64_t barriers_received; // read by the producer
 
     _Alignas(CSTI_SPSC_LINE_BYTES) csti_pages pages; // of the blocks
@@ -307,6 +308,8 @@ static bool read_cell(csti_channel *channel, csti_message *out) {
 bool csti_channel_receive(csti_channel *channel, csti_message *out) {
     const item *front = csti_spsc_ring_front(&channel->items);
 
+    // Relaxed: nothing goes with it.
+    if (atomic_load_explicit(&channel->stalled, memory_order_relaxed)) return false;
     if (!front) return read_cell(channel, out);
     if (say(channel, front->watermark_us, front->idle, out)) return true;
     *out = (csti_message){.kind = (csti_message_kind)front->kind,
@@ -331,6 +334,10 @@ void csti_channel_recycle(csti_channel *channel, csti_block *block) {
     assert(block->home == channel && "a block goes back where it came from");
     assert(pushed && "a block is recycled once");
     (void)pushed;
+}
+
+void csti_channel_stall(csti_channel *channel, bool stalled) {
+    atomic_store_explicit(&channel->stalled, stalled, memory_order_relaxed);
 }
 
 void csti_channel_stats_read(const csti_channel *channel, csti_channel_stats *out) {

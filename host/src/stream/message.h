@@ -124,6 +124,9 @@ void csti_channel_send_end(csti_channel *channel, cst_code code);
 // Consumer: the next message; false: none now.
 bool csti_channel_receive(csti_channel *channel, csti_message *out);
 void csti_channel_recycle(csti_channel *channel, csti_block *block);
+// Any thread, for tests and benchmarks: while stalled nothing is received, as if what is sent were
+// long on its way.
+void csti_channel_stall(csti_channel *channel, bool stalled);
 
 typedef struct csti_channel_stats {
     uint64_t blocks, rows, bytes; // ever sent

@@ -24,6 +24,11 @@ static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
     csti_arena_release(&arena);
 }
 
+static void on_nothing(void *context, const csti_job_progress *progress) {
+    (void)context;
+    (void)progress;
+}
+
 static bool newest_is_unaligned(fixture *f) {
     char uri[PATH_BYTES + 64];
     cst_object_store *store = NULL;
@@ -104,6 +109,85 @@ TEST(a_barrier_that_comes_in_time_is_aligned) {
     CHECK(f.result.caught_up);
     check_state(&f, ROWS_MORE);
     CHECK(!newest_is_unaligned(&f));
+    folder_close(&f);
+}
+
+// ---- A channel that stands still ----
+
+typedef struct stall {
+    enum { STALL_BEFORE, STALL_NOW, STALL_OVER } stage;
+    uint32_t commits; // since it began
+    int64_t rows;     // of partition 0, when it began
+    bool aligned_again, flowed;
+} stall;
+
+static stall standing;
+
+static int64_t rows_of(const fixture *f, uint32_t partition) {
+    const csti_partition_metrics *metrics =
+        csti_partition_metrics_of(f->job->workers[partition].partition);
+
+    return (int64_t)atomic_load_explicit(&metrics->rows->value, memory_order_relaxed);
+}
+
+// Reader 0's rows do not reach partition 1 from the first commit on, until the stage says so.
+static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
+    fixture *f = context;
+
+    (void)number;
+    if (moment != CSTI_JOB_COMMITTED) return;
+    if (standing.stage == STALL_BEFORE) {
+        csti_job_stall_channel(f->job, 0, 1, true);
+        standing.stage = STALL_NOW;
+        standing.rows = rows_of(f, 0);
+        return;
+    }
+    if (standing.stage == STALL_NOW && csti_job_is_stalled(f->job) && ++standing.commits == 3) {
+        standing.flowed = rows_of(f, 0) > standing.rows;
+        standing.stage = STALL_OVER;
+        if (f->stop_at_rows) csti_job_stop(f->job); // at once: twice
+        if (f->stop_at_rows) csti_job_stop(f->job);
+        csti_job_stall_channel(f->job, 0, 1, false);
+    } else if (standing.stage == STALL_OVER && !csti_job_is_stalled(f->job)) {
+        standing.aligned_again = true;
+        csti_job_stop(f->job);
+        csti_job_stop(f->job);
+    }
+}
+
+// How many rows there are at least.
+static uint64_t run_stalled(fixture *f) {
+    standing = (stall){.stage = STALL_BEFORE};
+    job_write(f, 2, 0, "10ms\"\nunaligned_after = \"50ms", "kind = \"none\"");
+    f->options.observer = (csti_job_observer){.passed = on_stalled, .context = f};
+    f->options.progress = on_nothing;
+    run_ok(f, 0);
+    f->options.observer = (csti_job_observer){.passed = NULL};
+    return f->result.rows + ROWS_MORE;
+}
+
+TEST(behind_a_time_out_checkpoints_go_on_while_a_channel_stands_still_and_are_aligned_again) {
+    static fixture f;
+    uint64_t rows;
+
+    folder_open(&f, 2, 0, ALWAYS);
+    rows = run_stalled(&f);
+    CHECK(standing.aligned_again);
+    CHECK(standing.flowed);
+    end_at(&f, 2, rows);
+    folder_close(&f);
+}
+
+TEST(a_job_that_ends_while_a_channel_stands_still_loses_and_repeats_no_row) {
+    static fixture f;
+    uint64_t rows;
+
+    folder_open(&f, 2, 0, ALWAYS);
+    f.stop_at_rows = 1;
+    rows = run_stalled(&f);
+    f.stop_at_rows = 0;
+    CHECK(newest_is_unaligned(&f));
+    end_at(&f, 2, rows);
     folder_close(&f);
 }
 
