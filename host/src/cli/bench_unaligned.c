@@ -190,7 +190,7 @@ static cst_code stall_round(stalls *s, stall_times *times, cst_err *err) {
     times->first_ms[r] = ((double)atomic_load(&s->first_ns) / 1e3 - (double)s->after_us) / 1e3;
     if (code == CST_OK)
         code = commits_measure(s, NEXT_COUNT, true, &times->stalled_rate[r], times, err);
-    csti_job_stall_channel(s->job, 0, 1, false);
+    if (code == CST_OK) csti_job_stall_channel(s->job, 0, 1, false);
     times->rounds_count++;
     return code;
 }
