@@ -209,6 +209,7 @@ static inline test_job *job_make(csti_object_sim_world *world, uint32_t partitio
                      .table_id = 42,
                      .hash_key = TEST_HASH_KEY,
                      .sink = "file",
+                     .steps_hash = 7,
                      .parts_count = 1,
                      .parts = {{CST_TABLE_INLINE, TEST_KEY_BYTES, TEST_VALUE_BYTES}}},
         .partitions_count = partitions_count,
