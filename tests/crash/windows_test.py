@@ -2,7 +2,8 @@
 # usage: tests/crash/windows_test.py PROGRAM [--kills N] [--seed S] [--parallel N]
 # Windowed jobs, killed with -9 at named steps and at random moments (30 kills), a few rows of each far
 # too late. PROGRAM has fault points (the debug preset). Each key and window has one line; with the late
-# rows that were set aside it makes what the rows make by other means, each of them once.
+# rows that were set aside it makes what the rows make by other means, each of them once. Of sessions each
+# row is in one line or set aside, and rows that were in time are in one line if they are near each other.
 """Kill -9 with windows: each line once, nothing lost."""
 
 import argparse
@@ -37,6 +38,7 @@ class WindowsJob(jobs.Job):
         self.now = 0
         self.rows_all = []
         self.aside = {}
+        self.strays = set()
         super().__init__(program, seed, settings)
 
     def configure(self, **settings):
@@ -52,6 +54,8 @@ class WindowsJob(jobs.Job):
         row = {"key": int(self.settings["keys"] * self.draw.random() ** 3), "at": at,
                "id": self.draw.getrandbits(40), "mix": self.draw.getrandbits(40),
                "amount": self.draw.randint(-10**6, 10**6)}
+        if at < self.now - LATENESS:
+            self.strays.add(row["id"])
         self.rows_all.append(row)
         return json.dumps(row) + "\n"
 
@@ -102,6 +106,9 @@ class WindowsJob(jobs.Job):
 
     def check_results(self):
         self.check_commits()
+        if not self.settings["hop"]:
+            self.check_sessions()
+            return
         size = self.settings["size"]
         got, aside = {}, 0
         for at, fields in self.lines("out", self.released_parts()):
@@ -117,9 +124,66 @@ class WindowsJob(jobs.Job):
                                f"{at}: {got.get(at)}, wanted {wanted.get(at)}")
         if not aside:
             raise jobs.Failure("no row was late")
+        self.check_empty()
+
+    def check_empty(self):
         status, out, err = self.call("query", self.path("job.toml"))
         if status != 0 or out:
             raise jobs.Failure(f"query: status {status}, {err.strip()}: {out[:200]}")
+
+    def check_sessions(self):
+        """Each row is set aside, if it was far too late, or in the line around its time."""
+        rows = {(row["key"], moment(row["at"]), (1, row["id"], row["mix"], row["amount"],
+                                                 row["amount"])): row for row in self.rows_all}
+        aside = list(self.lines("aside", sorted(self.aside)))
+        for at, fields in aside:
+            row = rows.pop((*at, fields), None)
+            if row is None or row["id"] not in self.strays:
+                raise jobs.Failure(f"{at} {fields} was set aside: {row}")
+        if not aside:
+            raise jobs.Failure("no row was late")
+        by_key = {}
+        for row in sorted(rows.values(), key=lambda row: row["at"]):
+            by_key.setdefault(row["key"], []).append(row)
+        spans = {}
+        for (key, start), end, fields in self.spans("out", self.released_parts()):
+            spans.setdefault(key, []).append((start, end, fields))
+        for key in set(by_key) | set(spans):
+            self.check_key(key, by_key.get(key, []), sorted(spans.get(key, [])))
+        self.check_empty()
+
+    def spans(self, folder, names):
+        for name in names:
+            with open(self.path(folder, name), encoding="utf-8") as file:
+                for line in file:
+                    row = json.loads(line)
+                    yield ((row["key"], row["window_start"]), row["window_end"],
+                           tuple(row[field] for field in jobs.FIELDS))
+
+    def check_key(self, key, rows, spans):
+        """Its rows by time, and its lines by start."""
+        gap = self.settings["size"]
+        got, near = [], None
+        for start, end, fields in spans:
+            mine = [row for row in rows if start <= moment(row["at"]) < end
+                    and moment(row["at"] + gap) <= end]
+            made = {}
+            for row in mine:
+                add(made, key, (1, row["id"], row["mix"], row["amount"], row["amount"]))
+            times = [row["at"] for row in mine]
+            if (made.get(key) != fields or moment(times[0]) != start
+                    or moment(times[-1] + gap) != end
+                    or any(b - a >= gap for a, b in zip(times, times[1:]))):
+                raise jobs.Failure(f"key {key}, {start} to {end}: {fields}, wanted "
+                                   f"{made.get(key)} of {times}")
+            in_time = [row["at"] for row in mine if row["id"] not in self.strays]
+            if near is not None and in_time and in_time[0] - near < gap:
+                raise jobs.Failure(f"key {key}, {start}: two lines of rows in time at {near} and "
+                                   f"{in_time[0]}")
+            near = in_time[-1] if in_time else near
+            got += mine
+        if got != rows:
+            raise jobs.Failure(f"key {key}: {len(got)} of {len(rows)} rows are in its lines")
 
 
 def add(results, at, fields):
@@ -135,11 +199,11 @@ def moment(microseconds):
 
 def scenario(options, points, tally, index):
     draw = random.Random(f"{options.seed}:windows:{index}")
-    size, hop = draw.choice(((SECOND, SECOND), (SECOND, SECOND), (4 * SECOND, 2 * SECOND)))
-    window = ('tumbling = "1s"' if size == hop
-              else f'hopping = ["{size // SECOND}s", "{hop // SECOND}s"]')
+    size, hop, window = ((SECOND, SECOND, 'tumbling = "1s"'),
+                         (4 * SECOND, 2 * SECOND, 'hopping = ["4s", "2s"]'),
+                         (SECOND // 5, 0, 'session = "200ms"'))[index % 3]
     every = draw.choice(("10ms", "20ms", "500 rows"))
-    unaligned = "0s" if "rows" not in every and index % 2 else None
+    unaligned = "0s" if "rows" not in every and index // 3 % 2 else None
     job = WindowsJob(options.program, f"rows:{options.seed}:{index}", {
         "partitions": draw.choice((1, 2, 3)), "batch_rows": draw.choice((64, 512)),
         "every": every, "unaligned": unaligned, "fold": draw.choice((1, 2, 3)),

@@ -175,6 +175,55 @@ class Windows(Example):
         self.assertEqual(json.loads(run("query", job, "--key", key)), still[0])
 
 
+class Sessions(Example):
+    GAP = 20_000
+    LATENESS = 100_000
+    STRIPE_ROWS = 8192
+
+    def test_each_session_has_its_bids_once(self):
+        job = self.job("sessions.toml")
+        latest, bids = [0, 0], {}
+        for number, row in enumerate(generate("bids", ROWS)[1]):
+            stripe = number // self.STRIPE_ROWS % 2
+            latest[stripe] = max(latest[stripe], row["at"])
+            bids.setdefault(row["auction"], []).append((row["at"], row["price"]))
+        run("run", job, "--rows", str(ROWS // 2), "--until-caught-up")
+        run("run", job, "--rows", str(ROWS), "--until-caught-up")
+        wanted, surely_closed, surely_open = [], set(), set()
+        for auction, mine in bids.items():
+            mine.sort()
+            first = 0
+            for i in range(1, len(mine) + 1):
+                if i < len(mine) and mine[i][0] - mine[i - 1][0] < self.GAP:
+                    continue
+                end = mine[i - 1][0] + self.GAP
+                line = json.dumps({
+                    "auction": auction, "window_start": moment(mine[first][0]),
+                    "window_end": moment(end), "bids": i - first,
+                    "highest": max(price for _, price in mine[first:i]), "_op": "upsert"})
+                wanted.append(line)
+                # A stripe that is at its end holds the watermark back no more.
+                if end <= min(latest) - self.LATENESS:
+                    surely_closed.add(line)
+                elif end > max(latest) - self.LATENESS:
+                    surely_open.add(line)
+                first = i
+        closed = []
+        for part in sorted(glob.glob(os.path.join(self.folder, "out", "sessions", "*.ndjson"))):
+            with open(part, encoding="utf-8") as file:
+                closed += [json.loads(line) for line in file]
+        still = [json.loads(line) for line in run("query", job).splitlines()]
+        self.assertTrue(closed)
+        self.assertTrue(any(row["bids"] > 1 for row in closed))
+        self.assertTrue(surely_open)
+        self.assertTrue(sorted(map(json.dumps, closed + still)) == sorted(wanted))
+        self.assertLessEqual(surely_closed, set(map(json.dumps, closed)))
+        self.assertLessEqual(surely_open, set(map(json.dumps, still)))
+        self.assertEqual(os.listdir(os.path.join(self.folder, "out", "late-bids")), [])
+        key = f"{still[0]['auction']},{still[0]['window_start']}"
+        self.assertEqual(json.loads(run("query", job, "--key", key)), still[0])
+
+
 class BigState(Example):
     def test_rows_on_disk_outlive_a_kill(self):
         job = self.job("big-state.toml")

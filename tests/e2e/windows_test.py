@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # usage: tests/e2e/windows_test.py PROGRAM [Class[.case]]
-"""Windowed jobs: each key and window has one line, which equals what a few lines of Python make of
+"""Windowed jobs: each key and window or session has one line, which equals what a few lines of Python make of
 the same rows; however the job is cut, stopped and started again."""
 
 import datetime
@@ -30,7 +30,7 @@ dir        = "data"
 kind = "file"
 path = "rows"
 format = "ndjson"
-columns = ["key {key}", "amount nullable f64", "at timestamp"]
+columns = ["key {key}", "amount nullable {amount}", "at timestamp"]
 follow = {follow}
 event_time = "at"
 watermark  = "{watermark}"
@@ -52,7 +52,7 @@ op = "min"
 column = "amount"
 [[aggregate]]
 as = "latest"
-op = "last"
+op = "{latest}"
 column = "amount"
 [sink]
 kind = "file"
@@ -102,7 +102,8 @@ class Case(unittest.TestCase):
         self.folder = holder.name
         self.settings = {"name": "windows", "partitions": 2, "key": "u64", "follow": "false",
                          "watermark": "2s", "idle": "100ms", "window": 'tumbling = "10s"',
-                         "batch_rows": 256, "every": "20ms", "fold": 3}
+                         "batch_rows": 256, "every": "20ms", "fold": 3, "amount": "f64",
+                         "latest": "last"}
         self.size = self.hop = 10 * SECOND
         os.mkdir(self.path("rows"))
 
@@ -330,6 +331,200 @@ class Idle(Case):
                          {(1, 0): (1, 1.0, 1.0, 1.0), (2, 0): (1, 1.0, 1.0, 1.0),
                           (1, 30 * SECOND): (1, 1.0, 1.0, 1.0),
                           (2, 20 * SECOND): (1, 4.0, 4.0, 4.0)})
+
+
+def sessions_of(rows, gap):
+    """{(key, start): (end, rows, total, least, greatest)}: a key's rows by time, cut at gaps."""
+    results, by_key = {}, {}
+    for key, amount, at in rows:
+        by_key.setdefault(key, []).append((at, amount))
+    for key, mine in by_key.items():
+        mine.sort(key=lambda row: row[0])
+        start = last = None
+        for at, amount in mine:
+            if last is None or at - last >= gap:
+                start = at
+                results[key, start] = (None, 0, [])
+            last = at
+            _, count, amounts = results[key, start]
+            results[key, start] = (at + gap, count + 1,
+                                   amounts + ([] if amount is None else [amount]))
+    return {at: (end, count, sum(amounts) if amounts else None, min(amounts, default=None),
+                 max(amounts, default=None))
+            for at, (end, count, amounts) in results.items()}
+
+
+class Sessions(Case):
+    GAP = 10 * SECOND
+
+    def setUp(self):
+        super().setUp()
+        self.settings.update(latest="max", window='session = "10s"\nat_end = "close"')
+
+    def drawn(self, seed, count, keys=400, seconds=300):
+        """Amounts whose sums are exact in any order."""
+        draw = random.Random(seed)
+        return [(key, None if amount is None else float(draw.randrange(-10**6, 10**6)), at)
+                for key, amount, at in drawn(seed, count, keys=keys, seconds=seconds)]
+
+    def results(self, lines):
+        """As `sessions_of` has them; none comes twice."""
+        out = {}
+        for line in lines:
+            self.assertEqual(list(line), ["key", "window_start", "window_end", "rows", "total",
+                                          "least", "latest", "_op"])
+            at = (line["key"], microseconds(line["window_start"]))
+            self.assertNotIn(at, out)
+            out[at] = (microseconds(line["window_end"]), line["rows"], line["total"],
+                       line["least"], line["latest"])
+        return out
+
+    def late_total(self, text):
+        metrics = [json.loads(line) for line in text.splitlines()]
+        last = [line["metrics"] for line in metrics if line["event"] == "metrics"][-1]
+        return sum(value for name, value in last.items()
+                   if name.startswith("constellation_rows_late_total"))
+
+    def test_sessions_are_what_python_says_however_a_job_is_cut(self):
+        rows = self.drawn(1, 8000)
+        self.write("a", rows)
+        wanted = sessions_of(rows, self.GAP)
+        self.assertGreater(len(wanted), 1000)
+        self.assertTrue(any(row[1] > 3 for row in wanted.values()))
+        cuts = ({"every": "1h"}, {"every": "10ms", "fold": 1}, {"every": "777 rows"},
+                {"every": "100 rows", "partitions": 3, "batch_rows": 64})
+        for number, settings in enumerate(cuts):
+            with self.subTest(settings):
+                self.configure(**settings)
+                with open(self.path("job.toml"), encoding="utf-8") as file:
+                    text = file.read()
+                text = text.replace('dir        = "data"', f'dir = "data{number}"')
+                text = text.replace('path = "out"', f'path = "out{number}"')
+                with open(self.path("job.toml"), "w", encoding="utf-8") as file:
+                    file.write(text)
+                self.run_job()
+                self.assertEqual(self.results(self.lines(f"out{number}")), wanted)
+                self.assertEqual(self.queried(), {})
+
+    def test_rows_in_any_order_make_the_same_sessions(self):
+        rows = [(f"key {key}", amount, at) for key, amount, at in self.drawn(2, 3000)]
+        random.Random(2).shuffle(rows)
+        self.write("a", rows)
+        self.configure(key="string", watermark="1h", every="200 rows")
+        self.run_job()
+        self.assertEqual(self.results(self.lines("out")), sessions_of(rows, self.GAP))
+
+    def test_open_sessions_wait_for_the_next_run(self):
+        self.check_runs((2, 2, 2))
+
+    def test_open_sessions_wait_also_for_another_number_of_partitions(self):
+        self.check_runs((2, 4, 3))
+
+    def check_runs(self, partitions):
+        """A third of the rows a run."""
+        rows = self.drawn(3, 6000)
+        for part in range(3):
+            self.configure(partitions=partitions[part], window='session = "10s"')
+            self.write("a", rows[part * 2000:(part + 1) * 2000])
+            self.run_job()
+            so_far = rows[:(part + 1) * 2000]
+            watermark = max(at for _, _, at in so_far) - 2 * SECOND
+            wanted = sessions_of(so_far, self.GAP)
+            self.assertEqual(self.results(self.lines("out")),
+                             {at: row for at, row in wanted.items() if row[0] <= watermark})
+            self.assertEqual(self.queried(),
+                             {at: row for at, row in wanted.items() if row[0] > watermark})
+            self.call("checkpoints", "verify", "file:data/checkpoints")
+
+    def test_a_row_joins_sessions_of_an_earlier_run(self):
+        self.configure(window='session = "10s"', watermark="1h")
+        rows = [(1, 1.0, 20 * SECOND), (1, 2.0, 35 * SECOND), (2, 4.0, 20 * SECOND)]
+        self.write("a", rows)
+        self.run_job()
+        self.assertEqual(len(self.queried()), 3)
+        more = [(1, 4.0, 28 * SECOND), (2, 8.0, 11 * SECOND)]
+        self.write("a", more)
+        self.run_job()
+        wanted = sessions_of(rows + more, self.GAP)
+        self.assertEqual(len(wanted), 2)
+        self.assertEqual(self.queried(), wanted)
+        line = json.loads(self.call("query", "job.toml", "--key", "2,1970-01-01T00:00:11Z"))
+        self.assertEqual((line["rows"], line["window_end"]), (2, "1970-01-01T00:00:30.000000Z"))
+        self.assertEqual(len(self.call("query", "job.toml", "--prefix", "1").splitlines()), 1)
+
+    def test_killed_in_the_middle_each_session_has_one_line(self):
+        rows = self.drawn(4, 40_000, keys=2000)
+        self.write("a", rows)
+        self.configure(every="10ms", batch_rows=64)
+        for parts in (3, 8, 14):
+            with subprocess.Popen([PROGRAM, "run", "job.toml", "--until-caught-up", "--quiet"],
+                                  cwd=self.folder, stdout=subprocess.DEVNULL) as process:
+                end = time.monotonic() + PATIENCE_S
+                while len(glob.glob(self.path("out", "[0-9]*"))) < parts:
+                    if process.poll() is not None:
+                        break
+                    self.assertLess(time.monotonic(), end)
+                    time.sleep(0.001)
+                process.kill()
+        self.run_job()
+        self.assertEqual(self.results(self.lines("out")), sessions_of(rows, self.GAP))
+
+    def test_late_rows_are_dropped_or_set_aside(self):
+        rows = [(1, 1.0, 5 * SECOND), (2, 1.0, 27 * SECOND), (1, 1.0, 49 * SECOND)]
+        late = [(1, 9.0, 14 * SECOND), (2, 9.0, 36_999_999)]  # closed up to 47 s
+        good = [(2, 2.0, 37_000_001), (1, 2.0, 59 * SECOND)]
+        for kind in ("drop", "side"):
+            with self.subTest(kind):
+                self.configure(name=kind, window='session = "10s"' + (
+                    "" if kind == "drop" else '\nlate = "side"\nside = "aside"'))
+                with open(self.path("job.toml"), encoding="utf-8") as file:
+                    text = file.read().replace('"data"', f'"data-{kind}"').replace(
+                        'path = "out"', f'path = "out-{kind}"').replace('"rows"\nformat',
+                                                                      f'"rows-{kind}"\nformat')
+                with open(self.path("job.toml"), "w", encoding="utf-8") as file:
+                    file.write(text)
+                os.mkdir(self.path(f"rows-{kind}"))
+                self.write(f"../rows-{kind}/a", rows)
+                self.run_job()
+                self.write(f"../rows-{kind}/b", late + good)
+                self.assertEqual(self.late_total(self.run_job()), len(late))
+                wanted = sessions_of(rows + good, self.GAP)
+                self.assertEqual(self.results(self.lines(f"out-{kind}")),
+                                 {at: row for at, row in wanted.items()
+                                  if row[0] <= 57 * SECOND})
+        self.assertEqual(self.results(self.lines("aside")), sessions_of(late, self.GAP))
+        self.call("checkpoints", "verify", "file:data-side/checkpoints")
+
+    def test_an_idle_input_holds_no_session_open(self):
+        self.configure(follow="true", window='session = "10s"')
+        self.write("a", [(1, 1.0, 5 * SECOND)])
+        self.write("b", [(2, 1.0, 5 * SECOND)])
+        with subprocess.Popen([PROGRAM, "run", "job.toml", "--quiet"], cwd=self.folder,
+                              stdout=subprocess.DEVNULL) as process:
+            try:
+                self.write("a", [(1, 1.0, 30 * SECOND)])  # and nothing in b any more
+                end = time.monotonic() + PATIENCE_S
+                while len(self.lines("out")) < 2 and time.monotonic() < end:
+                    time.sleep(0.02)
+            finally:
+                process.send_signal(signal.SIGINT)
+                process.wait(PATIENCE_S)
+        closed = {(key, 5 * SECOND): (15 * SECOND, 1, 1.0, 1.0, 1.0) for key in (1, 2)}
+        self.assertEqual(self.results(self.lines("out")), closed)
+
+    def test_another_gap_is_another_job_and_a_sum_that_overflows_names_its_key(self):
+        self.configure(amount="i64")
+        self.write("a", [(7, 2 ** 62, SECOND)])
+        self.run_job()
+        self.configure(window='session = "11s"')
+        self.assertIn("CST_JOB_MISMATCH", self.run_job(status=INPUT))
+        self.configure(window='session = "10s"', name="sums")
+        os.rename(self.path("data"), self.path("before"))
+        os.rename(self.path("out"), self.path("out-before"))
+        self.write("a", [(7, 2 ** 62, 20 * SECOND), (7, 0, 11 * SECOND), (7, 0, 10 * SECOND)])
+        text = self.run_job(status=INPUT)
+        self.assertIn("CST_SUM_OVERFLOW", text)
+        self.assertIn("key 7,1970-01-01T00:00:10", text)
 
 
 class Refused(Case):

@@ -137,7 +137,7 @@ static cst_code closing_open(closing *c, uint64_t entries, cst_err *err) {
                                     .sources_count = 1,
                                     .source_types = {CST_TYPE_U64}};
     const csti_panes_options options = {
-        .window = {1, 1},
+        .window = {.size_us = 1, .hop_us = 1},
         .table = {.layout = CST_TABLE_INLINE,
                   .key_bytes = KEY_BYTES,
                   .program = {.value_bytes = VALUE_BYTES,

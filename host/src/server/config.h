@@ -106,13 +106,14 @@ typedef struct csti_job_config {
     uint32_t key_bytes_max; // longest encoded key of a variable schema; 0: not in the file, 64
     csti_place key_bytes_max_at;
     // [window]
-    csti_window window; // of the next two; size_us 0: none
+    csti_window window; // of the next three; size_us 0: none
+    uint64_t session_us;
     uint64_t tumbling_us;
     uint64_t hopping_us[2]; // length, hop
     csti_late late;
     const char *side_path; // absolute; NULL: not in the file
     csti_at_end at_end;
-    csti_place window_at; // of tumbling or hopping
+    csti_place window_at; // of tumbling, hopping or session
     uint32_t aggregates_count;
     csti_aggregate_config aggregates[CST_ACCUMULATORS_MAX];
     // [sink]

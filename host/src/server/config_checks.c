@@ -210,17 +210,37 @@ static csti_place window_place(const checker *c, const char *name) {
     return csti_config_place(c->reader, "window", name);
 }
 
+// Where the file says how windows lie; line 0: it does not. It says so once.
+static csti_place window_kind_place(const checker *c) {
+    static const char *const kinds[] = {"tumbling", "hopping", "session"};
+    csti_place first = {0};
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!is_given(c, "window", kinds[i])) continue;
+        if (first.line == 0)
+            first = window_place(c, kinds[i]);
+        else if (!is_wrong(c, "window"))
+            csti_problem_add(c->problems, window_place(c, kinds[i]),
+                             "[window] takes one of tumbling, hopping and session");
+    }
+    return first;
+}
+
 // How windows lie; size_us 0 where that is not said.
 static void window_fill(const checker *c) {
     csti_job_config *config = c->config;
-    const bool tumbling = is_given(c, "window", "tumbling");
+    const uint64_t length_us = config->tumbling_us ? config->tumbling_us : config->hopping_us[0];
+    const uint64_t hop_us = config->tumbling_us ? config->tumbling_us : config->hopping_us[1];
 
-    config->window_at = window_place(c, tumbling ? "tumbling" : "hopping");
-    if (tumbling)
-        config->window = (csti_window){(int64_t)config->tumbling_us, (int64_t)config->tumbling_us};
-    else if (config->hopping_us[1] > 0)
-        config->window =
-            (csti_window){(int64_t)config->hopping_us[0], (int64_t)config->hopping_us[1]};
+    if (is_given(c, "window", "tumbling") || is_given(c, "window", "hopping")) {
+        if (hop_us > 0)
+            config->window =
+                (csti_window){.size_us = (int64_t)length_us, .hop_us = (int64_t)hop_us};
+    } else if (config->session_us > 0) {
+        config->window = (csti_window){.size_us = (int64_t)config->session_us,
+                                       .hop_us = (int64_t)config->session_us,
+                                       .sessions = true};
+    }
 }
 
 static void hopping_check(const checker *c) {
@@ -246,19 +266,17 @@ static void hopping_check(const checker *c) {
 
 static void window_check(const checker *c) {
     csti_job_config *config = c->config;
-    const bool hopping = is_given(c, "window", "hopping");
-    const bool windows = is_given(c, "window", "tumbling") || hopping;
     const bool side = is_given(c, "window", "side");
+    bool windows;
 
+    config->window_at = window_kind_place(c);
     if (is_wrong(c, "window")) return;
+    windows = config->window_at.line > 0;
     window_fill(c);
     hopping_check(c);
-    if (hopping && is_given(c, "window", "tumbling"))
-        csti_problem_add(c->problems, window_place(c, "hopping"),
-                         "[window] takes tumbling or hopping, not both");
     if (!windows && (side || is_given(c, "window", "late") || is_given(c, "window", "at_end")))
         csti_problem_add(c->problems, window_place(c, side ? "side" : "late"),
-                         "[window] needs tumbling or hopping");
+                         "[window] needs tumbling, hopping or session");
     if (side != (config->late == CSTI_LATE_SIDE))
         csti_problem_add(c->problems, window_place(c, side ? "side" : "late"),
                          side ? "[window] side is a folder for late = \"side\""
@@ -321,8 +339,7 @@ static void state_store_check(const checker *c) {
     const csti_place at = csti_config_place(c->reader, "state", "store");
 
     if (is_wrong(c, "state") || strcmp(store, "hash:") == 0) return;
-    if (is_lmdb(c->config) &&
-        (is_given(c, "window", "tumbling") || is_given(c, "window", "hopping")))
+    if (is_lmdb(c->config) && c->config->window_at.line > 0)
         csti_problem_add(c->problems, at,
                          "[state] store: windows are kept in memory in this version: use hash:");
     if (is_lmdb(c->config) && c->config->ttl_us != CST_TTL_NONE)

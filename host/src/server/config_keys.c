@@ -133,11 +133,15 @@ const csti_config_key csti_config_keys[] = {
      "it: 16 bytes, key and aggregates take 512 bytes together at most. Without it: 64."},
 
     {"tumbling", "window", CSTI_KEY_DURATION, false, JOB(tumbling_us), MILLISECOND, 365 * DAY, NULL,
-     NULL, NULL, "Windows side by side, each so long. Needs event_time, as hopping does."},
+     NULL, NULL, "Windows side by side, each so long. Needs event_time, as the other two do."},
     {"hopping", "window", CSTI_KEY_HOPPING, false, JOB(hopping_us), MILLISECOND, 365 * DAY, NULL,
      NULL, NULL,
      "Windows that overlap: each so long, one begins every hop, which divides the length. A row is "
      "in length / hop windows, at most 1,024, and counts in each."},
+    {"session", "window", CSTI_KEY_DURATION, false, JOB(session_us), MILLISECOND, 365 * DAY, NULL,
+     NULL, NULL,
+     "Sessions: the rows of a key that follow each other in less than so long. One ends so long "
+     "behind its last row (Sessions, above)."},
     {"late", "window", CSTI_KEY_CHOICE, false, JOB(late), CSTI_LATE_DROP, 0, "drop|side", "drop",
      NULL, "A row whose window is closed is dropped and counted, or set aside."},
     {"side", "window", CSTI_KEY_PATH, false, JOB(side_path), 1, 0, NULL, NULL, NULL,
@@ -233,7 +237,6 @@ _Static_assert(sizeof csti_config_keys / sizeof csti_config_keys[0] <= CSTI_CONF
                "as many as are marked when they were seen");
 
 const csti_config_refusal csti_config_refusals[] = {
-    {"window", "session", NULL, "sessions come with a later version: use tumbling or hopping"},
     {"source", "kind", "kafka", "Kafka comes with a later version: use generator, file or tcp"},
     {"source", "kind", "postgres",
      "PostgreSQL comes with a later version: use generator, file or tcp"},

@@ -146,6 +146,8 @@ static void shapes_fill(csti_job *job, const cst_schema *rows) {
     if (shape->key_bytes == 0 && job->config->key_bytes_max > 0 &&
         job->config->key_bytes_max < job->key.key_bytes_max)
         job->key.key_bytes_max = job->config->key_bytes_max;
+    // Rows of a key that may be of one session go to one partition.
+    if (job->config->window.sessions) job->key.hash_tail_bytes = CSTI_WINDOW_KEY_BYTES;
     memcpy(job->key.columns, shape->key_columns, sizeof job->key.columns);
     job->block = (csti_block_shape){.rows_capacity = rows_of_a_block(job),
                                     .key_bytes = shape->key_bytes,
@@ -352,6 +354,7 @@ static cst_code panes_open(job_worker *worker, const cst_table_options *table,
         .queue = worker->queue,
         .table = *table,
         .shape = &job->block,
+        .last_offset = job->shape.render.last_offset,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
         .metrics = job->metrics,
     };

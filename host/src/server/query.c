@@ -3,9 +3,11 @@
 
 #include "checkpoint/chain.h"
 #include "checkpoint/pin.h"
+#include "codec/group_hash.h"
 #include "state/segment.h"
 #include "stream/key_text.h"
 #include "stream/render.h"
+#include "stream/window.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -137,6 +139,11 @@ static cst_code row_keep(query *at, const cst_row_ref *row) {
                     (unsigned long long)CSTI_QUERY_BYTES_MAX);
 }
 
+// Sessions of a key lie where the key does.
+static uint32_t hash_tail_bytes(const query *at) {
+    return at->options->config->window.sessions ? CSTI_WINDOW_KEY_BYTES : 0;
+}
+
 // What was past its time when the checkpoint was cut is not there; nor does it come back later.
 static cst_code row_get(query *at, cst_table *table, int64_t now_us) {
     uint8_t value[CST_INLINE_ENTRY_BYTES_MAX];
@@ -144,7 +151,8 @@ static cst_code row_get(query *at, cst_table *table, int64_t now_us) {
                        .key_bytes = (uint32_t)at->key.used_bytes,
                        .value = value,
                        .value_bytes = at->object.manifest.program.value_bytes};
-    const uint64_t hash = cst_hash(&at->object.manifest.hash_key, row.key, row.key_bytes);
+    const uint64_t hash =
+        csti_group_hash(&at->object.manifest.hash_key, row.key, row.key_bytes, hash_tail_bytes(at));
     const cst_rows keys = {.rows_count = 1,
                            .key_stride = row.key_bytes,
                            .key_bytes = row.key_bytes,
@@ -208,12 +216,15 @@ static cst_code partition_read(query *at, uint32_t partition, cst_restore_option
 
 static cst_code partitions_read(query *at) {
     const csti_manifest *manifest = &at->object.manifest;
-    const uint32_t group =
-        cst_key_group(cst_hash(&manifest->hash_key, at->key.bytes, at->key.used_bytes));
-    const cst_restore_options groups =
-        at->options->key ? (cst_restore_options){.group_from = group, .group_to = group + 1}
-                         : (cst_restore_options){0};
+    cst_restore_options groups = {0};
+    uint32_t group = 0;
     cst_code code = CST_OK;
+
+    if (at->options->key) {
+        group = cst_key_group(csti_group_hash(&manifest->hash_key, at->key.bytes,
+                                              at->key.used_bytes, hash_tail_bytes(at)));
+        groups = (cst_restore_options){.group_from = group, .group_to = group + 1};
+    }
 
     for (uint32_t p = 0; p < manifest->partitions_count && code == CST_OK; p++) {
         const csti_manifest_partition *partition = &manifest->partitions[p];

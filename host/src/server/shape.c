@@ -149,6 +149,7 @@ static void window_build(const builder *b) {
     memcpy(out->render.key_names[to], CSTI_WINDOW_START, sizeof CSTI_WINDOW_START);
     out->key.columns_count++;
     out->render.window_us = b->config->window.size_us;
+    out->render.sessions = b->config->window.sessions;
 }
 
 static void key_build(const builder *b) {
@@ -304,6 +305,11 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
         column = &b->rows->schema.columns[found];
         if (!aggregate_fits(b, from, column)) return;
     }
+    if (b->config->window.sessions && from->op == CST_LAST)
+        csti_problem_add(b->problems, from->at,
+                         "[[aggregate]] %s: last is by the order of rows, which two sessions that "
+                         "become one do not have: use max or min, or windows of one length",
+                         from->as);
     accumulator->op = (uint8_t)from->op;
     accumulator->number = from->op == CST_COUNT ? CST_U64 : number_of(column->type);
     accumulator->value_offset = (uint16_t)program->value_bytes;
@@ -333,6 +339,18 @@ static uint16_t time_find(const csti_job_shape *shape) {
     return CST_NO_OFFSET;
 }
 
+// One accumulator more, which no result shows: the highest time of the source. Returns its offset.
+static uint16_t time_add(cst_program *program, uint16_t source) {
+    const uint16_t offset = (uint16_t)program->value_bytes;
+
+    program->accumulators[program->accumulators_count++] = (cst_accumulator){.op = CST_MAX,
+                                                                             .number = CST_I64,
+                                                                             .value_offset = offset,
+                                                                             .source = source};
+    program->value_bytes += sizeof(int64_t);
+    return offset;
+}
+
 // One accumulator more, which no result shows: when the key's last row was. By the clock its source
 // is no column: the partition hands the time in.
 static void ttl_build(const builder *b) {
@@ -352,16 +370,29 @@ static void ttl_build(const builder *b) {
                          b->config->event_time, by_clock ? "" : "'");
         return;
     }
-    program->time_offset = (uint16_t)program->value_bytes;
-    program->accumulators[program->accumulators_count++] = (cst_accumulator){
-        .op = CST_MAX,
-        .number = CST_I64,
-        .value_offset = program->time_offset,
-        .source =
-            by_clock ? (uint16_t)shape->sources_count : source_of(shape, shape->event_time_column),
-    };
-    program->value_bytes += sizeof(int64_t);
+    program->time_offset = time_add(program, by_clock ? (uint16_t)shape->sources_count
+                                                      : source_of(shape, shape->event_time_column));
     if (by_clock) shape->clock_source = (uint16_t)shape->sources_count;
+}
+
+// The end of a session: the time of its last row, which no result shows as that.
+static void session_build(const builder *b) {
+    csti_job_shape *shape = b->out;
+    cst_program *program = &shape->program;
+    uint16_t offset;
+
+    if (shape->event_time_column == UINT32_MAX) return; // it has a problem of its own
+    offset = time_find(shape);
+    if (offset == CST_NO_OFFSET && program->accumulators_count == CST_ACCUMULATORS_MAX) {
+        csti_problem_add(b->problems, b->config->window_at,
+                         "[window] session needs one of the %d aggregates for the time of a "
+                         "session's last row: leave one out, or let one be the max of '%s'",
+                         CST_ACCUMULATORS_MAX, b->config->event_time);
+        return;
+    }
+    if (offset == CST_NO_OFFSET)
+        offset = time_add(program, source_of(shape, shape->event_time_column));
+    shape->render.last_offset = offset;
 }
 
 static void program_build(const builder *b) {
@@ -374,6 +405,7 @@ static void program_build(const builder *b) {
     b->out->render.presence_offset = program->presence_offset;
     b->out->render.fields_count = program->accumulators_count;
     if (b->config->ttl_us != CST_TTL_NONE) ttl_build(b);
+    if (b->config->window.sessions) session_build(b);
 }
 
 // ---- Table, identity ----------------------------------------------------------------------------
@@ -432,6 +464,9 @@ static cst_code windows_write(const builder *b, csti_buffer *text, cst_err *err)
     const size_t count = csti_duration_units_count;
 
     if (window.size_us == 0) return CST_OK;
+    if (window.sessions)
+        return csti_buffer_format(text, err, ", sessions that end after %s",
+                                  csti_amount_write((uint64_t)window.size_us, units, count).text);
     return csti_buffer_format(text, err, ", windows of %s every %s",
                               csti_amount_write((uint64_t)window.size_us, units, count).text,
                               csti_amount_write((uint64_t)window.hop_us, units, count).text);

@@ -4,6 +4,7 @@
 #include "stream/pane_fill.h"
 #include "stream/pane_parts.h"
 #include "stream/pane_tables.h"
+#include "stream/sessions.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -45,10 +46,6 @@ struct pane_cut {
     csti_outbox_chunk *chunks;
 };
 
-typedef struct pane_metrics {
-    csti_metric *late, *open, *closed, *lines;
-} pane_metrics;
-
 struct csti_panes {
     csti_panes_options options;
     csti_block_shape shape;
@@ -68,18 +65,21 @@ struct csti_panes {
     csti_outbox outbox;
     csti_pane_tables *tables;
     pane_cut *cuts;
-    pane_metrics metrics;
+    csti_panes_metrics metrics;
+    csti_sessions *sessions; // NULL: none; else lists, tables and outbox are not used
+    uint32_t failed_row;
     _Atomic uint64_t lines_count;
 };
 
 // ---- Open ---------------------------------------------------------------------------------------
 
 static cst_code metrics_open(csti_panes *panes, cst_err *err) {
-    pane_metrics *m = &panes->metrics;
+    csti_panes_metrics *m = &panes->metrics;
     const csti_metric_row wanted[] = {
         {&m->late, CSTI_METRIC_COUNTER, "constellation_rows_late_total",
          "Rows whose window was closed, one for each such window."},
-        {&m->open, CSTI_METRIC_GAUGE, "constellation_windows_open", "Windows with a table."},
+        {&m->open, CSTI_METRIC_GAUGE, "constellation_windows_open",
+         "Windows that are open, or are being closed."},
         {&m->closed, CSTI_METRIC_COUNTER, "constellation_windows_closed_total", "Windows closed."},
         {&m->lines, CSTI_METRIC_COUNTER, "constellation_window_lines_total",
          "Keys of closed windows and late rows that went into a checkpoint."},
@@ -117,8 +117,12 @@ cst_code csti_panes_open(const csti_panes_options *options, csti_panes **out, cs
     panes->shape = *options->shape;
     panes->options.shape = NULL; // it is copied
     panes->closed_us = options->watermark_us;
+    panes->failed_row = UINT32_MAX;
     code = metrics_open(panes, err);
-    if (code == CST_OK) code = tables_open(panes, err);
+    if (code == CST_OK)
+        code = options->window.sessions
+                   ? csti_sessions_open(options, &panes->metrics, &panes->sessions, err)
+                   : tables_open(panes, err);
     if (code != CST_OK) {
         csti_panes_close(panes);
         return code;
@@ -136,6 +140,7 @@ static void cut_free(csti_panes *panes, pane_cut *cut) {
 
 void csti_panes_close(csti_panes *panes) {
     if (!panes) return;
+    csti_sessions_close(panes->sessions);
     csti_pane_tables_close(panes->tables);
     for (uint32_t i = 0; i < panes->count; i++) pane_close(panes->list[i]);
     for (pane *next = panes->gone; next;) {
@@ -234,6 +239,7 @@ static void lines_count(csti_panes *panes, uint32_t count) {
 }
 
 uint64_t csti_panes_lines(const csti_panes *panes) {
+    if (panes->sessions) return csti_sessions_lines(panes->sessions);
     return atomic_load_explicit(&panes->lines_count, memory_order_relaxed);
 }
 
@@ -320,11 +326,27 @@ static cst_code block_begin(csti_panes *panes, csti_block *block, cst_err *err) 
     return CST_OK;
 }
 
+static cst_code sessions_rows(csti_panes *panes, const csti_block *block, bool *done_out,
+                              cst_err *err) {
+    const cst_rows rows = csti_block_rows(block);
+    uint32_t done = 0;
+    const cst_code code = csti_sessions_rows(panes->sessions, &rows, &done, err);
+
+    *done_out = code == CST_OK;
+    panes->failed_row = code == CST_OK ? UINT32_MAX : done;
+    return code;
+}
+
+uint32_t csti_panes_failed_row(const csti_panes *panes) {
+    return panes->failed_row;
+}
+
 cst_code csti_panes_rows(csti_panes *panes, csti_keeper *keeper, csti_block *block, bool *done_out,
                          cst_err *err) {
     cst_code code = CST_OK;
 
     *done_out = false;
+    if (panes->sessions) return sessions_rows(panes, block, done_out, err);
     if (panes->block != block) {
         if (panes->block || panes->in_flight > 0) return CST_AGAIN; // the scratch is in use
         code = block_begin(panes, block, err);
@@ -358,16 +380,18 @@ csti_block *csti_panes_rows_done(csti_panes *panes) {
 }
 
 uint32_t csti_panes_late_rows(const csti_panes *panes) {
-    return panes->late_rows;
+    return panes->sessions ? csti_sessions_late_rows(panes->sessions) : panes->late_rows;
 }
 
 // ---- Closing ------------------------------------------------------------------------------------
 
 void csti_panes_watermark(csti_panes *panes, int64_t watermark_us) {
+    if (panes->sessions) csti_sessions_watermark(panes->sessions, watermark_us);
     if (watermark_us > panes->closed_us) panes->closed_us = watermark_us;
 }
 
 bool csti_panes_is_closing(const csti_panes *panes) {
+    if (panes->sessions) return csti_sessions_is_closing(panes->sessions);
     return panes->count > 0 && is_closed(panes, panes->list[0]->start_us);
 }
 
@@ -412,6 +436,7 @@ static void oldest_end(csti_panes *panes) {
 cst_code csti_panes_close_some(csti_panes *panes, uint32_t rows_count, cst_err *err) {
     uint32_t done = 0;
 
+    if (panes->sessions) return csti_sessions_close_some(panes->sessions, rows_count, err);
     while (done < rows_count && csti_panes_is_closing(panes) && csti_panes_are_quiet(panes)) {
         pane *oldest = panes->list[0];
         cst_row_ref rows[SCAN_ROWS];
@@ -483,6 +508,7 @@ cst_code csti_panes_seal(csti_panes *panes, const csti_pane_cut **out, cst_err *
     pane_cut *cut;
 
     assert(csti_panes_are_quiet(panes));
+    if (panes->sessions) return csti_sessions_seal(panes->sessions, out, err);
     for (const pane *gone = panes->gone; gone; gone = gone->next) deltas_max++;
     cut = cut_make(deltas_max);
     if (!cut) return cst_fail(err, CST_NO_MEMORY, "a cut of %" PRIu32 " windows", deltas_max);
@@ -506,6 +532,10 @@ cst_code csti_panes_release(csti_panes *panes, csti_keeper *keeper, const csti_p
     pane_cut **link = &panes->cuts;
     pane_cut *cut;
 
+    if (panes->sessions) {
+        csti_sessions_release(panes->sessions, given);
+        return CST_OK;
+    }
     while (&(*link)->given != given) link = &(*link)->next;
     cut = *link;
     for (; cut->released < cut->deltas_count; cut->released++) {
@@ -551,6 +581,10 @@ static void stats_add(const pane *one, cst_table_stats *out) {
 }
 
 void csti_panes_stats_read(const csti_panes *panes, cst_table_stats *out) {
+    if (panes->sessions) {
+        csti_sessions_stats_read(panes->sessions, out);
+        return;
+    }
     *out = (cst_table_stats){.log_bytes = panes->outbox.bytes, .used_bytes = panes->outbox.bytes};
     for (uint32_t i = 0; i < panes->count; i++) stats_add(panes->list[i], out);
     for (const pane *gone = panes->gone; gone; gone = gone->next) stats_add(gone, out);
@@ -573,5 +607,6 @@ cst_code csti_panes_fill(csti_panes *panes, cst_table *from, cst_err *err) {
                                  .find = fill_find,
                                  .context = panes};
 
+    if (panes->sessions) return csti_sessions_fill(panes->sessions, from, err);
     return csti_pane_fill_from(&fill, from, err);
 }

@@ -18,13 +18,18 @@
 // and restores know nothing of windows. A window that was closed in part when its partition was
 // cut goes on closing behind a restore, with the rows that are left.
 //
+// Sessions (sessions.h) take the panes' place where windows are that: one set of them, and no table
+// of the device's. All below is then about them: a session is a window of one key.
+//
 // Promises   a row is in a cut as a tombstone once at most, and never comes back behind it. Rows of
 //            a window are applied in their order. Closing does as many rows as it is asked for.
 // Thread     the partition's; csti_panes_lines any.
 // Ring       1; rows of a block that are all of one window are not copied.
 // Owner      a cut is the panes' until it is released or they are closed. Queue and metrics are
 //            borrowed.
-// Errors     LIMIT: more than CSTI_PANES_MAX windows are open; those of tables and of the keeper.
+// Errors     LIMIT: more than CSTI_PANES_MAX windows are open; those of tables, of the keeper and
+// of
+//            sessions.
 #ifndef CST_STREAM_PANES_H
 #define CST_STREAM_PANES_H
 
@@ -38,6 +43,10 @@ enum { CSTI_PANES_MAX = 2048 };
 
 typedef struct csti_panes csti_panes;
 
+typedef struct csti_panes_metrics {
+    csti_metric *late, *open, *closed, *lines;
+} csti_panes_metrics;
+
 typedef struct csti_panes_options {
     uint32_t partition;
     csti_window window;
@@ -45,6 +54,7 @@ typedef struct csti_panes_options {
     cst_queue *queue;        // with nothing in flight
     cst_table_options table; // of each pane
     const csti_block_shape *shape;
+    uint32_t last_offset; // with sessions: where a value has the time of its last row
     int64_t watermark_us; // of an earlier life
     csti_metrics *metrics;
 } csti_panes_options;
@@ -65,11 +75,13 @@ typedef struct csti_pane_rows {
 } csti_pane_rows;
 
 // Submits a block's rows. CST_AGAIN: commands are in flight, or the keeper is full; the same block
-// again. *done_out: there was nothing to submit, the block is over.
+// again. *done_out: there was nothing to submit, or all is done: the block is over.
 CST_CHECK_RESULT cst_code csti_panes_rows(csti_panes *panes, csti_keeper *keeper, csti_block *block,
                                           bool *done_out, cst_err *err);
 // A command of rows has completed: the block, with the last of them; NULL: not yet.
 csti_block *csti_panes_rows_done(csti_panes *panes);
+// With sessions: the row that it failed at, UINT32_MAX if it was none.
+uint32_t csti_panes_failed_row(const csti_panes *panes);
 // Rows of the block that was over last which are in no table.
 uint32_t csti_panes_late_rows(const csti_panes *panes);
 

@@ -367,6 +367,12 @@ static void key_show(const csti_partition *partition, const cst_rows *rows, uint
     out[used] = 0;
 }
 
+static cst_code fail_key(const csti_partition *partition, const char *key, cst_code code,
+                         cst_err *err) {
+    return cst_fail(err, code, "partition %u, key %s: %s. %s", partition->options.partition,
+                    *key ? key : "-", cst_code_text(code), cst_code_advice(code));
+}
+
 static cst_code fail_row(const csti_partition *partition, const cst_completion *done,
                          cst_err *err) {
     char key[2 * KEY_SHOWN_BYTES_MAX + 1] = "";
@@ -379,8 +385,7 @@ static cst_code fail_row(const csti_partition *partition, const cst_completion *
         if (done->rows_done < rows.rows_count)
             key_show(partition, &rows, done->rows_done, key, sizeof key);
     }
-    return cst_fail(err, done->code, "partition %u, key %s: %s. %s", partition->options.partition,
-                    *key ? key : "-", cst_code_text(done->code), cst_code_advice(done->code));
+    return fail_key(partition, key, done->code, err);
 }
 
 static void applied_add(csti_partition *partition, const csti_block *block) {
@@ -603,6 +608,15 @@ static cst_code pane_rows_submit(csti_partition *partition, csti_block *block, c
         csti_panes_rows(partition->options.panes, partition->keeper, block, &done, err);
 
     if (code == CST_OK && done) block_end(partition, block);
+    if (code == CST_SUM_OVERFLOW &&
+        csti_panes_failed_row(partition->options.panes) < block->rows_count) {
+        const cst_rows rows = csti_block_rows(block);
+        char key[2 * KEY_SHOWN_BYTES_MAX + 1] = "";
+
+        key_show(partition, &rows, csti_panes_failed_row(partition->options.panes), key,
+                 sizeof key);
+        return fail_key(partition, key, code, err);
+    }
     return code;
 }
 

@@ -375,7 +375,7 @@ static cst_code encode_begin(csti_reader *reader, cst_err *err) {
                                     .columns = reader->key_columns};
     code = keys_reserve(reader, err);
     if (code != CST_OK) return code;
-    command = (cst_command){.ops = CST_OP_ENCODE | CST_OP_HASH,
+    command = (cst_command){.ops = CST_OP_ENCODE | (key->hash_tail_bytes ? 0 : CST_OP_HASH),
                             .batch = &reader->key_batch,
                             .rows = {.rows_count = reader->batch.rows_count},
                             .hash_key = key->hash_key,
@@ -424,6 +424,22 @@ static cst_code keys_check(const csti_reader *reader, cst_err *err) {
     return CST_OK;
 }
 
+// Of keys of which the device hashed nothing, as it takes whole ones alone.
+static void heads_hash(csti_reader *reader) {
+    const csti_reader_key *key = reader->options.key;
+    const uint32_t rows_count = reader->batch.rows_count;
+    const uint32_t *offsets = reader->keys.offsets;
+
+    if (key->key_bytes) {
+        cst_hash_fixed(&key->hash_key, reader->keys.bytes, key->key_bytes - key->hash_tail_bytes,
+                       key->key_bytes, rows_count, reader->hashes);
+        return;
+    }
+    for (uint32_t r = 0; r < rows_count; r++)
+        reader->hashes[r] = cst_hash(&key->hash_key, reader->keys.bytes + offsets[r],
+                                     offsets[r + 1] - offsets[r] - key->hash_tail_bytes);
+}
+
 // CST_AGAIN: the device is not done.
 static cst_code encode_end(csti_reader *reader, cst_err *err) {
     const csti_reader_key *key = reader->options.key;
@@ -436,6 +452,7 @@ static cst_code encode_end(csti_reader *reader, cst_err *err) {
                ? keys_check(reader, err)
                : cst_fail(err, done.code, "encoding %u keys", reader->batch.rows_count);
     if (code != CST_OK) return cst_fail_at(err, code, "split %s", reader->split->name);
+    if (key->hash_tail_bytes) heads_hash(reader);
     const cst_rows rows = {
         .rows_count = reader->batch.rows_count,
         .key_stride = key->key_bytes,

@@ -66,8 +66,9 @@ typedef cst_code (*csti_reader_cut)(void *context, csti_barrier barrier,
 typedef struct csti_reader_key {
     cst_schema schema;
     uint32_t columns[CST_COLUMNS_MAX];
-    uint32_t key_bytes;     // fixed; 0: variable
-    uint32_t key_bytes_max; // longer ones are KEY_TOO_LONG
+    uint32_t key_bytes;       // fixed; 0: variable
+    uint32_t key_bytes_max;   // longer ones are KEY_TOO_LONG
+    uint32_t hash_tail_bytes; // at the key's end, that its hash leaves out
     cst_hash_key hash_key;
 } csti_reader_key;
 

@@ -113,6 +113,9 @@ static cst_code value_check(const csti_render_plan *plan, const cst_row_ref *row
     if (plan->presence_offset != CST_NO_OFFSET && plan->presence_offset + 8u > row->value_bytes)
         return cst_fail(err, CST_SEGMENT_RECORD, "a value of %u bytes has no presence word at %u",
                         row->value_bytes, plan->presence_offset);
+    if (plan->sessions && plan->last_offset + 8u > row->value_bytes)
+        return cst_fail(err, CST_SEGMENT_RECORD, "a value of %u bytes has no last time at %u",
+                        row->value_bytes, plan->last_offset);
     for (uint32_t f = 0; f < plan->fields_count; f++) {
         const csti_render_field *field = &plan->fields[f];
 
@@ -140,10 +143,13 @@ static char *fields_write(char *out, const csti_render_plan *plan, const cst_row
     return out;
 }
 
-static char *window_end_write(char *out, const cst_value *start, int64_t window_us) {
+static char *window_end_write(char *out, const csti_render_plan *plan, const cst_row_ref *row,
+                              const cst_value *start) {
     const cst_column column = {.type = CST_TYPE_TIMESTAMP};
-    const cst_value end = {.i128 = start->i128 + window_us};
+    cst_value end = {.i128 = start->i128 + plan->window_us};
 
+    if (plan->sessions)
+        end.i128 = (int64_t)csti_load_le64(row->value + plan->last_offset) + plan->window_us;
     return value_write(name_write(out, CSTI_WINDOW_END, false), &column, &end);
 }
 
@@ -169,9 +175,9 @@ cst_code csti_render_row(const csti_render_plan *plan, const cst_row_ref *row, b
         to = name_write(to, plan->key_names[c], c == 0);
         to = value_write(to, &plan->key.columns[c], &values[c]);
     }
-    if (plan->window_us > 0) {
+    if (plan->window_us > 0 && !(plan->sessions && tombstone)) {
         assert(plan->key.columns_count > 0); // the last one is the window's start
-        to = window_end_write(to, &values[plan->key.columns_count - 1], plan->window_us);
+        to = window_end_write(to, plan, row, &values[plan->key.columns_count - 1]);
     }
     if (!tombstone) to = fields_write(to, plan, row);
     if (to[-1] != '{') *to++ = ',';

@@ -42,6 +42,8 @@ typedef struct csti_render_plan {
     cst_schema key; // decoded from the encoded key
     char key_names[CST_COLUMNS_MAX][CSTI_FIELD_NAME_BYTES];
     int64_t window_us;        // 0: none; else the key ends with the start of a window so long
+    bool sessions;            // then it is the gap behind the last row,
+    uint16_t last_offset;     // whose time the value has there
     uint16_t presence_offset; // CST_NO_OFFSET: everything is there
     uint32_t fields_count;
     csti_render_field fields[CST_ACCUMULATORS_MAX];

@@ -29,6 +29,12 @@ int64_t csti_window_of_key(const uint8_t *key, uint32_t key_bytes) {
     return (int64_t)bits;
 }
 
+void csti_window_to_key(int64_t start_us, uint8_t *out) {
+    const uint64_t bits = __builtin_bswap64((uint64_t)start_us ^ UINT64_C(1) << 63);
+
+    memcpy(out, &bits, sizeof bits);
+}
+
 static cst_code shape_make(csti_window_step *step, const csti_row_shape *in, cst_err *err) {
     const uint32_t count = in->schema.columns_count;
 
@@ -101,12 +107,19 @@ bool csti_window_step_bad_row(const csti_window_step *step, uint32_t *row_out) {
 // Earliest window first.
 static cst_code starts_fill(csti_window_step *step, const cst_batch *in, cst_err *err) {
     const uint8_t *times = in->columns[step->time_column].values.data;
+    const uint8_t *ops = in->ops.bytes ? in->ops.data : NULL;
     const int64_t behind_us = step->window.size_us - step->window.hop_us;
     int64_t *to = step->starts;
 
     for (uint32_t r = 0; r < in->rows_count; r++) {
         int64_t time_us, start_us;
 
+        if (step->window.sessions && ops && ops[r] == CST_ROW_DELETE) {
+            step->bad_row = r;
+            return cst_fail(err, CST_SOURCE_RECORD,
+                            "an operator deletes it, and what it added to a session cannot be "
+                            "taken out again. Windows of one length take it.");
+        }
         memcpy(&time_us, times + (size_t)r * sizeof time_us, sizeof time_us);
         if (time_us > CSTI_WINDOW_TIME_MAX_US || time_us < -CSTI_WINDOW_TIME_MAX_US) {
             step->bad_row = r;
@@ -115,7 +128,8 @@ static cst_code starts_fill(csti_window_step *step, const cst_batch *in, cst_err
                             "[[filter]] keeps the row out.",
                             (long long)time_us);
         }
-        start_us = csti_window_last(step->window, time_us) - behind_us;
+        start_us =
+            step->window.sessions ? time_us : csti_window_last(step->window, time_us) - behind_us;
         for (uint32_t w = 0; w < step->overlap; w++, start_us += step->window.hop_us)
             *to++ = start_us;
     }

@@ -10,6 +10,8 @@
 //                                                7       120   34 20
 //                                                7       120   34 30
 //
+// Sessions (sessions.h) are found where keys are: a row's start is its own time.
+//
 // Starts are multiples of the hop, counted from 1970, so that they do not depend on any row. A
 // tumbling window's hop is its size: each row goes on once, and nothing is copied.
 //
@@ -17,8 +19,9 @@
 // Thread     one a step.
 // Ring       1.
 // Owner      what comes out refers to the step and to what went in; it holds until the next run.
-// Errors     SOURCE_RECORD: a time beyond CSTI_WINDOW_TIME_MAX_US, csti_window_step_bad_row says of
-//            which row; LIMIT: no place for one more column; NO_MEMORY.
+// Errors     SOURCE_RECORD: a time beyond CSTI_WINDOW_TIME_MAX_US, or, for sessions, a row that
+//            deletes; csti_window_step_bad_row says which row; LIMIT: no place for one more column;
+//            NO_MEMORY.
 #ifndef CST_STREAM_WINDOW_H
 #define CST_STREAM_WINDOW_H
 
@@ -33,8 +36,9 @@ enum {
 #define CSTI_WINDOW_TIME_MAX_US (INT64_C(1) << 61)
 
 typedef struct csti_window {
-    int64_t size_us; // 0: there are no windows
+    int64_t size_us; // 0: there are no windows; of sessions, the gap that ends one
     int64_t hop_us;
+    bool sessions; // with hop_us as size_us
 } csti_window;
 
 static inline uint32_t csti_window_overlap(csti_window window) {
@@ -50,6 +54,8 @@ static inline int64_t csti_window_last(csti_window window, int64_t time_us) {
 
 // The start that an encoded key ends with.
 int64_t csti_window_of_key(const uint8_t *key, uint32_t key_bytes);
+
+void csti_window_to_key(int64_t start_us, uint8_t *out); // CSTI_WINDOW_KEY_BYTES
 
 typedef struct csti_window_step csti_window_step;
 

@@ -41,7 +41,7 @@ static inline csti_panes_options options_of(const fixture *f, const csti_block_s
                                             bool aside) {
     return (csti_panes_options){
         .partition = 3,
-        .window = {SIZE, SIZE},
+        .window = {.size_us = SIZE, .hop_us = SIZE},
         .late_aside = aside,
         .queue = f->queue,
         .table = {.layout = CST_TABLE_INLINE,

@@ -21,8 +21,8 @@ static void fixture_open(fixture *f, int64_t size_us, int64_t hop_us) {
     CHECK_OK(cst_schema_parse("u64, timestamp", &f->shape.schema, NULL));
     (void)snprintf(f->shape.names[0], sizeof f->shape.names[0], "price");
     (void)snprintf(f->shape.names[1], sizeof f->shape.names[1], "at");
-    CHECK_OK(csti_window_step_open((csti_window){size_us, hop_us}, &f->shape, 1, ROWS_MAX, &f->step,
-                                   NULL));
+    CHECK_OK(csti_window_step_open((csti_window){.size_us = size_us, .hop_us = hop_us}, &f->shape,
+                                   1, ROWS_MAX, &f->step, NULL));
 }
 
 static void rows_set(fixture *f, const int64_t *times, uint32_t count) {
@@ -102,13 +102,51 @@ TEST(a_time_beyond_all_windows_names_its_row) {
     csti_window_step_close(f.step);
 }
 
+static void sessions_open(fixture *f) {
+    fixture_open(f, 10, 10);
+    csti_window_step_close(f->step);
+    CHECK_OK(csti_window_step_open((csti_window){.size_us = 10, .hop_us = 10, .sessions = true},
+                                   &f->shape, 1, ROWS_MAX, &f->step, NULL));
+}
+
+TEST(a_row_that_may_be_of_a_session_starts_at_its_own_time) {
+    static const int64_t times[] = {34, -1, 34};
+    fixture f;
+    cst_batch out;
+
+    sessions_open(&f);
+    rows_set(&f, times, 3);
+    CHECK_OK(csti_window_step_run(f.step, &f.batch, &out, NULL));
+    CHECK_OK(cst_batch_check(&out, NULL));
+    for (uint32_t r = 0; r < 3; r++) CHECK_EQ(value_at(&out, 2, r), times[r]);
+    csti_window_step_close(f.step);
+}
+
+TEST(a_row_that_deletes_is_of_no_session_and_is_named) {
+    static const int64_t times[] = {1, 2, 3};
+    static const uint8_t ops[] = {CST_ROW_UPSERT, CST_ROW_DELETE, CST_ROW_UPSERT};
+    fixture f;
+    cst_batch out;
+    uint32_t row = 99;
+
+    sessions_open(&f);
+    rows_set(&f, times, 3);
+    f.batch.ops = (cst_buffer){ops, sizeof ops};
+    CHECK_CODE(csti_window_step_run(f.step, &f.batch, &out, NULL), CST_SOURCE_RECORD);
+    CHECK(csti_window_step_bad_row(f.step, &row));
+    CHECK_EQ(row, 1);
+    csti_window_step_close(f.step);
+}
+
 TEST(sixteen_columns_leave_no_place) {
     csti_row_shape shape = {.schema = {.columns_count = CST_COLUMNS_MAX}};
     csti_window_step *step = NULL;
 
     for (uint32_t c = 0; c < CST_COLUMNS_MAX; c++)
         shape.schema.columns[c].type = CST_TYPE_TIMESTAMP;
-    CHECK_CODE(csti_window_step_open((csti_window){10, 10}, &shape, 0, 8, &step, NULL), CST_LIMIT);
+    CHECK_CODE(csti_window_step_open((csti_window){.size_us = 10, .hop_us = 10}, &shape, 0, 8,
+                                     &step, NULL),
+               CST_LIMIT);
 }
 
 TEST(an_encoded_key_ends_with_its_window) {
@@ -119,11 +157,13 @@ TEST(an_encoded_key_ends_with_its_window) {
     CHECK_OK(cst_schema_parse("string, timestamp", &varying, NULL));
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         cst_value values[2] = {{.u128 = 7}, {.i128 = starts[i]}};
-        uint8_t key[64];
+        uint8_t key[64], again[CSTI_WINDOW_KEY_BYTES];
         uint32_t bytes = 0;
 
         CHECK_OK(cst_key_encode(&fixed, values, key, sizeof key, &bytes, NULL));
         CHECK_EQ(csti_window_of_key(key, bytes), starts[i]);
+        csti_window_to_key(starts[i], again);
+        CHECK_BYTES(key + bytes - CSTI_WINDOW_KEY_BYTES, again, CSTI_WINDOW_KEY_BYTES);
         values[0] = (cst_value){.bytes = (const uint8_t *)"ab", .bytes_count = 2};
         CHECK_OK(cst_key_encode(&varying, values, key, sizeof key, &bytes, NULL));
         CHECK_EQ(csti_window_of_key(key, bytes), starts[i]);
