@@ -39,7 +39,7 @@ static const char *const job_text =
     "[[aggregate]]\nas = \"sum\"\nop = \"sum\"\ncolumn = \"value\"\n"
     "[[aggregate]]\nas = \"least\"\nop = \"min\"\ncolumn = \"value\"\n"
     "[[aggregate]]\nas = \"most\"\nop = \"max\"\ncolumn = \"value\"\n"
-    "[[aggregate]]\nas = \"newest\"\nop = \"last\"\ncolumn = \"value\"\n"
+    "[[aggregate]]\nas = \"newest\"\nop = \"%s\"\ncolumn = \"value\"\n"
     "[sink]\n%s\n%s"
     "[state]\nbudget = \"%" PRIu64 "MiB\"\n"
     "[device]\nbatch_rows = %d\n"
@@ -61,14 +61,16 @@ static cst_code file_write(const bench_running *r, const bench_running_options *
         return cst_fail(err, CST_IO, "folder %s: %s", folder, strerror(errno));
     (void)snprintf(path, bytes, "%s/job.toml", folder);
     if (zipf) (void)snprintf(skew, sizeof skew, "skew = %.6f\n", b->skew);
-    if (options->tumbling_us) {
+    if (options->tumbling_us || options->session_us) {
         (void)snprintf(skew + strlen(skew), sizeof skew - strlen(skew), "event_time = \"at\"\n");
-        (void)snprintf(windows, sizeof windows, "[window]\ntumbling = \"%" PRIu64 "us\"\n",
-                       options->tumbling_us);
+        (void)snprintf(windows, sizeof windows, "[window]\n%s = \"%" PRIu64 "us\"\n",
+                       options->tumbling_us ? "tumbling" : "session",
+                       options->tumbling_us ? options->tumbling_us : options->session_us);
     }
     file = fopen(path, "w");
     if (!file) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
     (void)fprintf(file, job_text, b->partitions, options->workload, options->entries, b->seed, skew,
+                  options->session_us ? "max" : "last", // sessions have none
                   options->sink == CSTI_SINK_FILE ? "kind = \"file\"\npath = \"out\""
                                                   : "kind = \"none\"",
                   windows, BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB, BENCH_BATCH_ROWS,
@@ -264,7 +266,7 @@ cst_code bench_running_open(bench_running *r, const bench *b, const bench_runnin
     r->name = options->name ? options->name : "job";
     r->feed.rows = options->rows;
     r->feed.slide_keys = options->window ? options->entries : 0;
-    r->feed.times = options->tumbling_us > 0;
+    r->feed.times = options->tumbling_us > 0 || options->session_us > 0;
     r->window = options->window;
     csti_parker_init(&r->waiter);
     (void)pthread_mutex_init(&r->flight_lock, NULL); // cannot fail without attributes

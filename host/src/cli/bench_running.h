@@ -70,6 +70,7 @@ typedef struct bench_running_options {
     const bench_rows *rows; // NULL: the generator's
     uint64_t window; // how far keys slide from checkpoint to checkpoint, see bench_feed.h; 0: not
     uint64_t tumbling_us; // windows, of rows a microsecond apart; 0: none
+    uint64_t session_us;  // the gap of sessions, of such rows; 0: none
     csti_sink_kind sink;
     const char *name; // apart from other jobs'; NULL: there is none
 } bench_running_options;

@@ -2,6 +2,7 @@
 //
 //   window.rate    ours: tumbling windows of 4 rows a key; peer: the plain aggregate, same rows
 //   window.turns   what of processors and lines those turns took, of both
+//   window.sessions, window.sessions_turns   the same of sessions of 4.5 rows, about
 //   window.close   one window of all keys is closed, in steps between which a batch could go: its
 //                  first batch, which opens it, the longest step, the seal behind them, the release
 //                  that gives the table back
@@ -62,7 +63,7 @@ static uint64_t late_rows(const bench *b, const bench_running *r) {
 }
 
 static void turns_print(bench *b, const bench_params *params, const bench_turns *windowed,
-                        const bench_turns *plain, uint64_t late) {
+                        const bench_turns *plain, uint64_t late, const char *name) {
     char fields[300];
 
     (void)snprintf(fields, sizeof fields,
@@ -72,10 +73,16 @@ static void turns_print(bench *b, const bench_params *params, const bench_turns 
                    windowed->rows[0] + windowed->rows[1], late, windowed->checkpoints,
                    windowed->folds, cpu_per_row(windowed), cpu_per_row(plain),
                    cpu_per_row(plain) / cpu_per_row(windowed));
-    bench_numbers(b, "window.turns", params, "constellation", fields);
+    bench_numbers(b, name, params, "constellation", fields);
 }
 
-static cst_code measure_rate(bench *b, uint64_t entries, cst_err *err) {
+// The names of its two lines, and the windows.
+typedef struct rate {
+    const char *rate, *turns;
+    uint64_t tumbling_us, session_us;
+} rate;
+
+static cst_code measure_rate(bench *b, uint64_t entries, const rate *of, cst_err *err) {
     static bench_running windowed, plain;
     static bench_turns windowed_turns, plain_turns;
     job_side ours = {.running = &windowed, .turns = &windowed_turns};
@@ -83,7 +90,7 @@ static cst_code measure_rate(bench *b, uint64_t entries, cst_err *err) {
     const uint64_t wanted = entries * ROWS_A_KEY;
     const uint64_t made = wanted < ROWS_MADE_MAX ? wanted : (uint64_t)ROWS_MADE_MAX;
     bench_params params = {0};
-    const bench_what line = {.name = "window.rate", .params = &params};
+    const bench_what line = {.name = of->rate, .params = &params};
     const bench_side sides[] = {
         {BENCH_OURS, "constellation", job_round, &ours},
         {BENCH_PEER, "the same job without windows", job_round, &peer},
@@ -101,13 +108,14 @@ static cst_code measure_rate(bench *b, uint64_t entries, cst_err *err) {
     bench_params_u64(&params, "checkpoint_every_us", bench_running_every_us(b));
     if (code == CST_OK) code = bench_running_open(&plain, b, &options, err);
     options.name = "windowed";
-    options.tumbling_us = wanted; // a row a microsecond
+    options.tumbling_us = of->tumbling_us;
+    options.session_us = of->session_us;
     if (code == CST_OK) code = bench_running_open(&windowed, b, &options, err);
     memset(&windowed_turns, 0, sizeof windowed_turns);
     memset(&plain_turns, 0, sizeof plain_turns);
     if (code == CST_OK) code = bench_compare(b, &line, sides, 2, err);
     if (code == CST_OK)
-        turns_print(b, &params, &windowed_turns, &plain_turns, late_rows(b, &windowed));
+        turns_print(b, &params, &windowed_turns, &plain_turns, late_rows(b, &windowed), of->turns);
     bench_running_close(&windowed);
     bench_running_close(&plain);
     bench_rows_free(&rows);
@@ -309,9 +317,18 @@ cst_code bench_window(bench *b, cst_err *err) {
     cst_code code = CST_OK;
 
     for (size_t i = 0; i < b->sizes_count && code == CST_OK; i++) {
-        if (bench_wanted(b, "window.close")) code = measure_close(b, b->sizes[i], err);
-        if (code == CST_OK && bench_wanted(b, "window.rate"))
-            code = measure_rate(b, b->sizes[i], err);
+        const uint64_t entries = b->sizes[i];
+        // A row a microsecond: a key comes every `entries`, and 2 of 9 times in more than 1.5 of
+        // it.
+        const rate windows = {"window.rate", "window.turns", entries * ROWS_A_KEY, 0};
+        const rate sessions = {"window.sessions", "window.sessions_turns", 0,
+                               entries + entries / 2};
+
+        if (bench_wanted(b, "window.close")) code = measure_close(b, entries, err);
+        if (code == CST_OK && bench_wanted(b, windows.rate))
+            code = measure_rate(b, entries, &windows, err);
+        if (code == CST_OK && bench_wanted(b, sessions.rate))
+            code = measure_rate(b, entries, &sessions, err);
     }
     return code;
 }
