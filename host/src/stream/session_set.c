@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DUE_NEVER INT64_MIN // of a session that is gone
+
 enum {
     CHUNK_BYTES = 256 << 10, // of sessions, and of keys
     HEADS_BITS = 12,         // buckets of a run
@@ -11,6 +13,8 @@ enum {
     RUNS_FIRST = 64, // pointers to runs, at first
     TIMERS_FIRST = 1024,
     FEW_FIRST = 4,
+    HEAP_WAYS = 4,
+    LINE_BYTES = 64,
 };
 
 struct csti_session_key {
@@ -48,7 +52,7 @@ struct csti_session_set {
     uint64_t runs_capacity;
     uint64_t buckets_count;
     uint64_t buckets_mask; // a power of two less 1, below buckets_count: those above it have split
-    uint64_t keys_count;
+    uint64_t sessions_count, keys_count;
     timer *timers;
     uint64_t timers_count, timers_capacity;
     uint64_t many_bytes; // of lists of keys with several sessions
@@ -210,7 +214,15 @@ void csti_session_set_ask(const csti_session_set *set, const uint64_t *key_hashe
         const csti_session_key *key = *head_of(set, key_hashes[i]);
 
         if (!key) continue;
-        __builtin_prefetch(key->sessions.one); // or the list, which begins as well as any
+        __builtin_prefetch(key->sessions.one); // or the list
+        __builtin_prefetch((const uint8_t *)key->sessions.one + LINE_BYTES);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const csti_session_key *key = *head_of(set, key_hashes[i]);
+
+        if (!key || key->capacity > 0 || !key->sessions.one->record) continue;
+        __builtin_prefetch(key->sessions.one->record, 1);
+        __builtin_prefetch(key->sessions.one->record + LINE_BYTES, 1);
     }
 }
 
@@ -316,32 +328,31 @@ static csti_session_key *key_add(csti_session_set *set, uint64_t hash, cst_err *
 
 // ---- Timers -------------------------------------------------------------------------------------
 
-static void timer_put(csti_session_set *set, uint64_t at, timer put) {
-    set->timers[at] = put;
-    put.session->timer = at;
-}
-
 static void timer_up(csti_session_set *set, uint64_t at, timer put) {
-    while (at > 0 && set->timers[(at - 1) / 2].due_us > put.due_us) {
-        timer_put(set, at, set->timers[(at - 1) / 2]);
-        at = (at - 1) / 2;
+    while (at > 0 && set->timers[(at - 1) / HEAP_WAYS].due_us > put.due_us) {
+        set->timers[at] = set->timers[(at - 1) / HEAP_WAYS];
+        at = (at - 1) / HEAP_WAYS;
     }
-    timer_put(set, at, put);
+    set->timers[at] = put;
 }
 
-static void timer_down(csti_session_set *set, uint64_t at, timer put) {
-    for (;;) {
-        uint64_t child = 2 * at + 1;
+static void timer_down(csti_session_set *set, timer put) {
+    const timer *timers = set->timers;
+    uint64_t at = 0;
 
-        if (child >= set->timers_count) break;
-        if (child + 1 < set->timers_count &&
-            set->timers[child + 1].due_us < set->timers[child].due_us)
-            child++;
-        if (set->timers[child].due_us >= put.due_us) break;
-        timer_put(set, at, set->timers[child]);
-        at = child;
+    for (;;) {
+        const uint64_t from = HEAP_WAYS * at + 1;
+        const uint64_t to =
+            from + HEAP_WAYS < set->timers_count ? from + HEAP_WAYS : set->timers_count;
+        uint64_t least = from;
+
+        for (uint64_t child = from + 1; child < to; child++)
+            if (timers[child].due_us < timers[least].due_us) least = child;
+        if (from >= to || timers[least].due_us >= put.due_us) break;
+        set->timers[at] = timers[least];
+        at = least;
     }
-    timer_put(set, at, put);
+    set->timers[at] = put;
 }
 
 static cst_code timers_reserve(csti_session_set *set, cst_err *err) {
@@ -357,26 +368,27 @@ static cst_code timers_reserve(csti_session_set *set, cst_err *err) {
     return CST_OK;
 }
 
-static void timer_remove(csti_session_set *set, uint64_t at) {
-    const timer last = set->timers[--set->timers_count];
-
-    if (at == set->timers_count) return;
-    if (at > 0 && set->timers[(at - 1) / 2].due_us > last.due_us)
-        timer_up(set, at, last);
-    else
-        timer_down(set, at, last);
+// A slot that another session has meanwhile has another time, or the timer is as good as its own.
+static bool is_live(timer asked) {
+    return asked.session->due_us == asked.due_us;
 }
 
-csti_session *csti_session_set_next(const csti_session_set *set, int64_t *due_us_out) {
-    if (set->timers_count == 0) return NULL;
-    *due_us_out = set->timers[0].due_us;
-    return set->timers[0].session;
+csti_session *csti_session_set_next(csti_session_set *set) {
+    while (set->timers_count > 0 && !is_live(set->timers[0])) {
+        set->timers_count--;
+        if (set->timers_count > 0) timer_down(set, set->timers[set->timers_count]);
+    }
+    return set->timers_count > 0 ? set->timers[0].session : NULL;
 }
 
 void csti_session_set_put_off(csti_session_set *set, int64_t due_us) {
+    csti_session *first = set->timers[0].session;
+
     assert(set->timers_count > 0);
-    assert(due_us >= set->timers[0].due_us);
-    timer_down(set, 0, (timer){due_us, set->timers[0].session});
+    assert(is_live(set->timers[0]));
+    assert(due_us > first->due_us);
+    first->due_us = due_us;
+    timer_down(set, (timer){due_us, first});
 }
 
 // ---- Sessions -----------------------------------------------------------------------------------
@@ -396,6 +408,8 @@ cst_code csti_session_set_add(csti_session_set *set, csti_session_key *key, uint
         return CST_NO_MEMORY;
     }
     session->start_us = session->last_us = start_us;
+    session->due_us = due_us;
+    set->sessions_count++;
     list_put(key, session);
     timer_up(set, set->timers_count++, (timer){due_us, session});
     *out = session;
@@ -405,20 +419,20 @@ cst_code csti_session_set_add(csti_session_set *set, csti_session_key *key, uint
 void csti_session_set_remove(csti_session_set *set, csti_session *session) {
     csti_session_key *key = session->of;
 
-    assert(set->timers[session->timer].session == session);
-    timer_remove(set, session->timer);
     list_take(key, session);
     if (key->count == 0) key_remove(set, key);
+    session->due_us = DUE_NEVER;
     slot_give(&set->sessions, session);
+    set->sessions_count--;
 }
 
 uint64_t csti_session_set_count(const csti_session_set *set) {
-    return set->timers_count;
+    return set->sessions_count;
 }
 
 void csti_session_set_bytes(const csti_session_set *set, uint64_t *sessions_out,
                             uint64_t *index_out) {
-    *sessions_out = set->timers_count * set->sessions.slot_bytes;
+    *sessions_out = set->sessions_count * set->sessions.slot_bytes;
     *index_out = set->keys_count * set->keys.slot_bytes + set->many_bytes +
                  set->buckets_count * sizeof(void *) + set->timers_count * sizeof(timer);
 }

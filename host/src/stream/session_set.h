@@ -1,12 +1,13 @@
 // session_set.h: the open sessions of a partition: by key and start, and by when they end.
 //
 //   key ──► bucket ──► keys ──► its sessions, by start     10:00 ... 10:04 │ 10:21 ... 10:22 │
-//   timers  a heap by end ──► the session that ends first
+//   timers  a heap by time ──► the session that ends first
 //
 //   session │ hash, start, last │ key, zeros to 8 │ value │      as a slot has key and value
 //
 // An end moves with each row; a timer does not: it says when to look again, and is never later than
-// its session's end.
+// its session's end. The timer of a session that is gone is passed over when it comes: a heap that
+// knew where each is would touch a session for each step of another's.
 //
 // Buckets grow one at a time, so that no row pays for all keys (linear hashing). What was needed
 // once is kept.
@@ -27,7 +28,7 @@ typedef struct csti_session_key csti_session_key; // one that has a session at l
 
 typedef struct csti_session {
     csti_session_key *of;
-    uint64_t timer; // its place in the heap
+    int64_t due_us; // of its timer
     int64_t start_us, last_us;
     uint64_t hash;      // of its record
     uint32_t key_bytes; // with its start
@@ -63,9 +64,9 @@ CST_CHECK_RESULT cst_code csti_session_set_add(csti_session_set *set, csti_sessi
                                                csti_session **out, cst_err *err);
 void csti_session_set_remove(csti_session_set *set, csti_session *session);
 
-// The one whose timer is the first, and when that is; NULL: there is none.
-csti_session *csti_session_set_next(const csti_session_set *set, int64_t *due_us_out);
-// Puts off the first timer.
+// The one whose timer is the first; NULL: there is none.
+csti_session *csti_session_set_next(csti_session_set *set);
+// Puts off that timer.
 void csti_session_set_put_off(csti_session_set *set, int64_t due_us);
 
 uint64_t csti_session_set_count(const csti_session_set *set);

@@ -302,9 +302,9 @@ void csti_sessions_watermark(csti_sessions *sessions, int64_t watermark_us) {
 }
 
 bool csti_sessions_is_closing(const csti_sessions *sessions) {
-    int64_t due_us = 0;
+    const csti_session *next = csti_session_set_next(sessions->set);
 
-    return csti_session_set_next(sessions->set, &due_us) && due_us <= sessions->closed_us;
+    return next && next->due_us <= sessions->closed_us;
 }
 
 cst_code csti_sessions_close_some(csti_sessions *sessions, uint32_t count, cst_err *err) {
@@ -312,10 +312,9 @@ cst_code csti_sessions_close_some(csti_sessions *sessions, uint32_t count, cst_e
     cst_code code = CST_OK;
 
     for (uint32_t looked = 0; looked < count && code == CST_OK; looked++) {
-        int64_t due_us = 0;
-        csti_session *next = csti_session_set_next(sessions->set, &due_us);
+        csti_session *next = csti_session_set_next(sessions->set);
 
-        if (!next || due_us > sessions->closed_us) break;
+        if (!next || next->due_us > sessions->closed_us) break;
         if (!is_over(sessions, next->last_us)) {
             csti_session_set_put_off(sessions->set, next->last_us + sessions->gap_us);
             continue;
