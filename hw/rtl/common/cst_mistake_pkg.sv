@@ -1,5 +1,5 @@
-// cst_mistake_pkg: mistakes that the simulated card can be told to make (sim:?mistake=NAME), so that
-// differential.sim shows what it notices with the very model that it tests.
+// cst_mistake_pkg: mistakes that the simulated card can be told to make (sim:?mistake=NAME), so
+// that differential.sim shows what it notices with the very model that it tests.
 // Promises   planted() is the constant 0 wherever Verilator is not: nothing of it is synthesised.
 // Numbers    as in host/src/device/sim_card.h.
 `default_nettype none
@@ -21,8 +21,8 @@ package cst_mistake_pkg;
   /* verilator lint_on UNUSEDPARAM */
 
 `ifdef VERILATOR
-  // cst_kernel_core sets it, by the model's +mistake=NUMBER. (Were it public to C++, all that hangs on
-  // it would be evaluated at each step, as if it were an input.)
+  // cst_kernel_core sets it, by the model's +mistake=NUMBER. (Were it public to C++, all that hangs
+  // on it would be evaluated at each step, as if it were an input.)
   logic [3:0] chosen = 4'd0;
 `endif
 
