@@ -14,6 +14,8 @@
 
 enum {
     SCAN_ROWS = 256,
+    PIECE_ROWS = 4096,
+    PIECE_SESSIONS = 512,
     PANES_FEW = 4, // so many get huge pages and a helper, the others are small
 };
 _Static_assert((int)CSTI_PANES_MAX < (int)CSTI_PART_NONE,
@@ -431,6 +433,10 @@ static void oldest_end(csti_panes *panes) {
     csti_metric_set(panes->metrics.open, panes->count);
     csti_metric_add(panes->metrics.closed, 1);
     gone_sweep(panes);
+}
+
+uint32_t csti_panes_piece(const csti_panes *panes) {
+    return panes->sessions ? PIECE_SESSIONS : PIECE_ROWS;
 }
 
 cst_code csti_panes_close_some(csti_panes *panes, uint32_t rows_count, cst_err *err) {

@@ -90,6 +90,8 @@ uint32_t csti_panes_late_rows(const csti_panes *panes);
 void csti_panes_watermark(csti_panes *panes, int64_t watermark_us);
 // Whether rows of closed windows are still in tables.
 bool csti_panes_is_closing(const csti_panes *panes);
+// As many of them as delay no batch: to close a session takes longer than a row of a pane.
+uint32_t csti_panes_piece(const csti_panes *panes);
 // Puts as many of them into the outbox, nearly. Nothing, while commands are in flight.
 CST_CHECK_RESULT cst_code csti_panes_close_some(csti_panes *panes, uint32_t rows_count,
                                                 cst_err *err);

@@ -14,7 +14,6 @@ enum {
     MESSAGES_A_POLL_MAX = 8,
     COMPLETIONS_A_POLL_MAX = 32,
     LOOK_EVERY_BLOCKS = 16, // at the table's memory, which wants an empty queue
-    CLOSE_ROWS_MIN = 4096,  // of windows, a poll; or as many as were applied since the last one
     TAG_BARRIER = 1,        // a block's address is no such number
     TAG_RELEASE = 2,
     TAG_EXPIRE = 3,
@@ -770,11 +769,13 @@ static cst_code messages_take(csti_partition *partition, uint64_t now_ns, bool *
 static cst_code windows_close(csti_partition *partition, bool *worked, cst_err *err) {
     csti_panes *panes = partition->options.panes;
     const uint32_t rows = partition->rows_since_close;
+    uint32_t least;
 
     partition->rows_since_close = 0;
     if (!panes || !csti_panes_is_closing(panes)) return CST_OK;
     *worked = true;
-    return csti_panes_close_some(panes, rows > CLOSE_ROWS_MIN ? rows : CLOSE_ROWS_MIN, err);
+    least = csti_panes_piece(panes); // a poll, or as many as were applied since the last one
+    return csti_panes_close_some(panes, rows > least ? rows : least, err);
 }
 
 // Of a device with a thread of its own: it comes to rest now and then, for windows to be closed.

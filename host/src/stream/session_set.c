@@ -1,19 +1,19 @@
 #include "stream/session_set.h"
 
+#include "stream/session_timers.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DUE_NEVER INT64_MIN // of a session that is gone
+#define DUE_NEVER INT64_MIN // of a session that has no timer
 
 enum {
     CHUNK_BYTES = 256 << 10, // of sessions, and of keys
     HEADS_BITS = 12,         // buckets of a run
     HEADS = 1 << HEADS_BITS,
     RUNS_FIRST = 64, // pointers to runs, at first
-    TIMERS_FIRST = 1024,
     FEW_FIRST = 4,
-    HEAP_WAYS = 4,
     LINE_BYTES = 64,
 };
 
@@ -41,11 +41,6 @@ typedef struct slot_pool {
     uint8_t *next, *end; // of the newest chunk, never taken so far
 } slot_pool;
 
-typedef struct timer {
-    int64_t due_us;
-    csti_session *session;
-} timer;
-
 struct csti_session_set {
     slot_pool sessions, keys;
     csti_session_key ***runs; // of HEADS buckets each
@@ -53,8 +48,7 @@ struct csti_session_set {
     uint64_t buckets_count;
     uint64_t buckets_mask; // a power of two less 1, below buckets_count: those above it have split
     uint64_t sessions_count, keys_count;
-    timer *timers;
-    uint64_t timers_count, timers_capacity;
+    csti_timers timers;
     uint64_t many_bytes; // of lists of keys with several sessions
 };
 
@@ -156,6 +150,7 @@ cst_code csti_session_set_open(uint32_t body_bytes, csti_session_set **out, cst_
 
     if (!set) return cst_fail(err, CST_NO_MEMORY, "sessions");
     set->sessions.slot_bytes = (sizeof(csti_session) + body_bytes + 15) & ~(size_t)15;
+    csti_timers_open(&set->timers);
     set->keys.slot_bytes = (sizeof(csti_session_key) + 15) & ~(size_t)15;
     code = run_reserve(set, err);
     if (code != CST_OK) {
@@ -181,7 +176,7 @@ void csti_session_set_close(csti_session_set *set) {
     for (uint64_t run = 0; run < set->buckets_count >> HEADS_BITS; run++) free(set->runs[run]);
     if (set->buckets_count & (HEADS - 1)) free(set->runs[set->buckets_count >> HEADS_BITS]);
     free(set->runs);
-    free(set->timers);
+    csti_timers_close(&set->timers);
     pool_free(&set->sessions);
     pool_free(&set->keys);
     free(set);
@@ -328,90 +323,60 @@ static csti_session_key *key_add(csti_session_set *set, uint64_t hash, cst_err *
 
 // ---- Timers -------------------------------------------------------------------------------------
 
-static void timer_up(csti_session_set *set, uint64_t at, timer put) {
-    while (at > 0 && set->timers[(at - 1) / HEAP_WAYS].due_us > put.due_us) {
-        set->timers[at] = set->timers[(at - 1) / HEAP_WAYS];
-        at = (at - 1) / HEAP_WAYS;
-    }
-    set->timers[at] = put;
+bool csti_session_set_is_due(const csti_session_set *set, int64_t now_us) {
+    return csti_timers_are_due(&set->timers, now_us);
 }
 
-static void timer_down(csti_session_set *set, timer put) {
-    const timer *timers = set->timers;
-    uint64_t at = 0;
+cst_code csti_session_set_take(csti_session_set *set, int64_t now_us, uint32_t *steps,
+                               csti_session **out, cst_err *err) {
+    csti_timer timer;
+    cst_code code;
 
-    for (;;) {
-        const uint64_t from = HEAP_WAYS * at + 1;
-        const uint64_t to =
-            from + HEAP_WAYS < set->timers_count ? from + HEAP_WAYS : set->timers_count;
-        uint64_t least = from;
+    *out = NULL;
+    do {
+        csti_session *session;
 
-        for (uint64_t child = from + 1; child < to; child++)
-            if (timers[child].due_us < timers[least].due_us) least = child;
-        if (from >= to || timers[least].due_us >= put.due_us) break;
-        set->timers[at] = timers[least];
-        at = least;
-    }
-    set->timers[at] = put;
+        code = csti_timers_take(&set->timers, now_us, steps, &timer, err);
+        session = timer.of;
+        // A slot that another session has meanwhile has another time, or this is as good as its
+        // own.
+        if (session && session->due_us == timer.due_us) {
+            session->due_us = DUE_NEVER;
+            *out = session;
+        }
+    } while (code == CST_OK && timer.of && !*out);
+    return code;
 }
 
-static cst_code timers_reserve(csti_session_set *set, cst_err *err) {
-    const uint64_t capacity =
-        set->timers_capacity > 0 ? 2 * set->timers_capacity : (uint64_t)TIMERS_FIRST;
-    timer *timers;
-
-    if (set->timers_count < set->timers_capacity) return CST_OK;
-    timers = realloc(set->timers, capacity * sizeof *timers);
-    if (!timers) return cst_fail(err, CST_NO_MEMORY, "timers of sessions");
-    set->timers = timers;
-    set->timers_capacity = capacity;
-    return CST_OK;
-}
-
-// A slot that another session has meanwhile has another time, or the timer is as good as its own.
-static bool is_live(timer asked) {
-    return asked.session->due_us == asked.due_us;
-}
-
-csti_session *csti_session_set_next(csti_session_set *set) {
-    while (set->timers_count > 0 && !is_live(set->timers[0])) {
-        set->timers_count--;
-        if (set->timers_count > 0) timer_down(set, set->timers[set->timers_count]);
-    }
-    return set->timers_count > 0 ? set->timers[0].session : NULL;
-}
-
-void csti_session_set_put_off(csti_session_set *set, int64_t due_us) {
-    csti_session *first = set->timers[0].session;
-
-    assert(set->timers_count > 0);
-    assert(is_live(set->timers[0]));
-    assert(due_us > first->due_us);
-    first->due_us = due_us;
-    timer_down(set, (timer){due_us, first});
+cst_code csti_session_set_put_off(csti_session_set *set, csti_session *session, int64_t due_us,
+                                  cst_err *err) {
+    session->due_us = due_us;
+    return csti_timers_put(&set->timers, (csti_timer){due_us, session}, err);
 }
 
 // ---- Sessions -----------------------------------------------------------------------------------
 
 cst_code csti_session_set_add(csti_session_set *set, csti_session_key *key, uint64_t key_hash,
                               int64_t start_us, int64_t due_us, csti_session **out, cst_err *err) {
-    csti_session *session = NULL;
-    cst_code code = timers_reserve(set, err);
+    csti_session *session = slot_take(&set->sessions);
+    cst_code code = session ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a session");
 
-    if (code == CST_OK && key) code = list_reserve(set, key, err);
     if (code != CST_OK) return code;
-    session = slot_take(&set->sessions);
-    if (!session) return cst_fail(err, CST_NO_MEMORY, "a session");
-    if (!key) key = key_add(set, key_hash, err);
-    if (!key) {
+    if (key) code = list_reserve(set, key, err);
+    // One that nobody has, if what follows fails: it is passed over.
+    if (code == CST_OK) code = csti_timers_put(&set->timers, (csti_timer){due_us, session}, err);
+    if (code == CST_OK && !key) {
+        key = key_add(set, key_hash, err);
+        code = key ? CST_OK : CST_NO_MEMORY;
+    }
+    session->due_us = code == CST_OK ? due_us : DUE_NEVER;
+    if (code != CST_OK) {
         slot_give(&set->sessions, session);
-        return CST_NO_MEMORY;
+        return code;
     }
     session->start_us = session->last_us = start_us;
-    session->due_us = due_us;
     set->sessions_count++;
     list_put(key, session);
-    timer_up(set, set->timers_count++, (timer){due_us, session});
     *out = session;
     return CST_OK;
 }
@@ -434,5 +399,5 @@ void csti_session_set_bytes(const csti_session_set *set, uint64_t *sessions_out,
                             uint64_t *index_out) {
     *sessions_out = set->sessions_count * set->sessions.slot_bytes;
     *index_out = set->keys_count * set->keys.slot_bytes + set->many_bytes +
-                 set->buckets_count * sizeof(void *) + set->timers_count * sizeof(timer);
+                 set->buckets_count * sizeof(void *) + set->sessions_count * sizeof(csti_timer);
 }

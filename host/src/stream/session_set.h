@@ -1,13 +1,12 @@
 // session_set.h: the open sessions of a partition: by key and start, and by when they end.
 //
 //   key ──► bucket ──► keys ──► its sessions, by start     10:00 ... 10:04 │ 10:21 ... 10:22 │
-//   timers  a heap by time ──► the session that ends first
+//   timers (session_timers.h) ──► the session that ends first
 //
 //   session │ hash, start, last │ key, zeros to 8 │ value │      as a slot has key and value
 //
 // An end moves with each row; a timer does not: it says when to look again, and is never later than
-// its session's end. The timer of a session that is gone is passed over when it comes: a heap that
-// knew where each is would touch a session for each step of another's.
+// its session's end. The timer of a session that is gone is passed over when it comes.
 //
 // Buckets grow one at a time, so that no row pays for all keys (linear hashing). What was needed
 // once is kept.
@@ -56,18 +55,22 @@ void csti_session_set_ask(const csti_session_set *set, const uint64_t *key_hashe
 void csti_session_set_beside(const csti_session_key *key, int64_t time_us,
                              csti_session **before_out, csti_session **behind_out);
 
-// A session of one row at start_us, between its neighbours; its body is zeros. `key`: NULL for one
-// that has no session, whose hash then counts: the caller puts the key
-// at the start of the body.
+// A session of one row at start_us, between its neighbours, due behind all that was asked for; its
+// body is zeros. `key`: NULL for one that has no session, whose hash then counts: the caller puts
+// the key at the start of the body.
 CST_CHECK_RESULT cst_code csti_session_set_add(csti_session_set *set, csti_session_key *key,
                                                uint64_t key_hash, int64_t start_us, int64_t due_us,
                                                csti_session **out, cst_err *err);
 void csti_session_set_remove(csti_session_set *set, csti_session *session);
 
-// The one whose timer is the first; NULL: there is none.
-csti_session *csti_session_set_next(csti_session_set *set);
-// Puts off that timer.
-void csti_session_set_put_off(csti_session_set *set, int64_t due_us);
+// Whether a timer is due, nearly.
+bool csti_session_set_is_due(const csti_session_set *set, int64_t now_us);
+// A session whose timer is due, which is without one then: it is removed, or put off. NULL: there
+// is none, or *steps, which goes down, has come to 0.
+CST_CHECK_RESULT cst_code csti_session_set_take(csti_session_set *set, int64_t now_us,
+                                                uint32_t *steps, csti_session **out, cst_err *err);
+CST_CHECK_RESULT cst_code csti_session_set_put_off(csti_session_set *set, csti_session *session,
+                                                   int64_t due_us, cst_err *err);
 
 uint64_t csti_session_set_count(const csti_session_set *set);
 // Memory of the sessions there are, and of what finds them; not what is kept for others.

@@ -302,26 +302,36 @@ void csti_sessions_watermark(csti_sessions *sessions, int64_t watermark_us) {
 }
 
 bool csti_sessions_is_closing(const csti_sessions *sessions) {
-    const csti_session *next = csti_session_set_next(sessions->set);
+    return csti_session_set_is_due(sessions->set, sessions->closed_us);
+}
 
-    return next && next->due_us <= sessions->closed_us;
+// A session whose timer has come.
+static cst_code timer_take(csti_sessions *sessions, csti_session *session, uint32_t *closed,
+                           cst_err *err) {
+    cst_code code;
+
+    if (!is_over(sessions, session->last_us))
+        return csti_session_set_put_off(sessions->set, session, session->last_us + sessions->gap_us,
+                                        err);
+    code = record_put(sessions, session, CSTI_RECORD_TOMBSTONE, err);
+    if (code != CST_OK) return code;
+    csti_session_set_remove(sessions->set, session);
+    (*closed)++;
+    return CST_OK;
 }
 
 cst_code csti_sessions_close_some(csti_sessions *sessions, uint32_t count, cst_err *err) {
+    // A session's timer comes once a row of it at most; half as much again to order them.
+    uint32_t steps = count + count / 2;
     uint32_t closed = 0;
     cst_code code = CST_OK;
 
-    for (uint32_t looked = 0; looked < count && code == CST_OK; looked++) {
-        csti_session *next = csti_session_set_next(sessions->set);
+    while (steps > 0 && code == CST_OK) {
+        csti_session *session = NULL;
 
-        if (!next || next->due_us > sessions->closed_us) break;
-        if (!is_over(sessions, next->last_us)) {
-            csti_session_set_put_off(sessions->set, next->last_us + sessions->gap_us);
-            continue;
-        }
-        code = record_put(sessions, next, CSTI_RECORD_TOMBSTONE, err);
-        if (code == CST_OK) csti_session_set_remove(sessions->set, next);
-        closed += code == CST_OK;
+        code = csti_session_set_take(sessions->set, sessions->closed_us, &steps, &session, err);
+        if (code != CST_OK || !session) break;
+        code = timer_take(sessions, session, &closed, err);
     }
     lines_count(sessions, closed);
     csti_metric_add(sessions->metrics.closed, closed);
