@@ -129,7 +129,8 @@ class Pushes(unittest.TestCase):
 
     def open(self, ack, turn):
         kind = KINDS[(SEED + turn) % len(KINDS)]
-        settings = {"ack": ack, "keys": 50, "keep": 1, "every": "20ms", "batch_rows": 64}
+        settings = {"ack": ack, "keys": 50, "keep": 1, "every": "20ms", "batch_rows": 64,
+                    "unaligned": "0s" if ack == "wal" else None}
         if kind == "windows":
             second = windows_test.SECOND
             settings |= {"window": 'tumbling = "1s"', "size": second, "hop": second,

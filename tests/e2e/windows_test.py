@@ -192,7 +192,8 @@ class Windows(Case):
         wanted = folded(rows, self.size, self.hop)
         window = 'tumbling = "10s"\nat_end = "close"'
         cuts = ({"every": "1h"}, {"every": "10ms", "fold": 1}, {"every": "100 rows"},
-                {"every": "777 rows", "partitions": 3, "batch_rows": 64})
+                {"every": "777 rows", "partitions": 3, "batch_rows": 64},
+                {"every": '10ms"\nunaligned_after = "0s'})
         for number, settings in enumerate(cuts):
             with self.subTest(settings):
                 self.configure(window=window, **settings)
