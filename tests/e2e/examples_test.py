@@ -179,16 +179,17 @@ class Sessions(Example):
     GAP = 20_000
     LATENESS = 100_000
     STRIPE_ROWS = 8192
+    ROWS = ROWS // 4
 
     def test_each_session_has_its_bids_once(self):
         job = self.job("sessions.toml")
         latest, bids = [0, 0], {}
-        for number, row in enumerate(generate("bids", ROWS)[1]):
+        for number, row in enumerate(generate("bids", self.ROWS)[1]):
             stripe = number // self.STRIPE_ROWS % 2
             latest[stripe] = max(latest[stripe], row["at"])
             bids.setdefault(row["auction"], []).append((row["at"], row["price"]))
-        run("run", job, "--rows", str(ROWS // 2), "--until-caught-up")
-        run("run", job, "--rows", str(ROWS), "--until-caught-up")
+        run("run", job, "--rows", str(self.ROWS // 2), "--until-caught-up")
+        run("run", job, "--rows", str(self.ROWS), "--until-caught-up")
         wanted, surely_closed, surely_open = [], set(), set()
         for auction, mine in bids.items():
             mine.sort()
