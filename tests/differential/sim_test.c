@@ -43,6 +43,13 @@ typedef struct both {
     uint64_t counts[COUNTERS_MAX]; // of the circuit, as counted() found them
 } both;
 
+// So many times the rows, of as many times the keys, where there is time (scripts/soak).
+static uint32_t rounds(void) {
+    const char *text = getenv("CST_ROUNDS");
+
+    return text ? (uint32_t)strtoul(text, NULL, 10) : 1;
+}
+
 static uint64_t clocks_of(void *device) {
     cst_simulation simulation;
 
@@ -223,16 +230,17 @@ static void expire(both *b) {
     }
 }
 
-enum { SCAN_BYTES_MAX = 20000 };
+enum { SCAN_BYTES_MAX = 20000, SCANS_MAX = 1000 };
 
-// All rows, in buffers of one size that may hold less than a record.
+// All rows, in buffers of one size that may hold less than a record; of a large table in small ones
+// the first.
 static void scan(both *b) {
     static uint8_t records[SIDES][SCAN_BYTES_MAX];
     const size_t bytes = test_random_below(rows_chance(50) ? 300 : SCAN_BYTES_MAX);
     cst_scan scans[SIDES] = {{.now_us = b->now_us}, {.now_us = b->now_us}};
-    cst_completion done[SIDES];
+    cst_completion done[SIDES] = {{.count = 1}, {.count = 1}};
 
-    do {
+    for (uint32_t i = 0; i < SCANS_MAX && done[CPU].code == CST_OK && done[CPU].count > 0; i++) {
         memset(records, 0xee, sizeof records);
         for (uint32_t s = 0; s < SIDES; s++) {
             const cst_command command = {.ops = CST_OP_SCAN,
@@ -252,7 +260,7 @@ static void scan(both *b) {
         CHECK_EQ(scans[SIM].grows, scans[CPU].grows);
         CHECK(memcmp(records[SIM], records[CPU], sizeof records[CPU]) == 0);
         b->scanned_count += done[CPU].count;
-    } while (done[CPU].code == CST_OK && done[CPU].count > 0);
+    }
     for (uint32_t s = 0; s < SIDES; s++)
         if (done[s].stopped) CHECK_OK(cst_queue_resume(b->sides[s].queue, NULL));
 }
@@ -369,7 +377,7 @@ static void ttl_draw(cst_program *program) {
 static void knobs_draw(rows_knobs *knobs) {
     *knobs = (rows_knobs){
         .keys_fixed = rows_chance(50),
-        .keys_count = 1 + (uint32_t)test_random_below(1500),
+        .keys_count = 1 + (uint32_t)test_random_below(UINT64_C(1500) * rounds()),
         .skew = (rows_skew)test_random_below(ROWS_SKEWS),
         .hashes = (rows_hashes)test_random_below(ROWS_HASHES),
         .batch_max = ROWS_BATCH_MAX,
@@ -380,7 +388,7 @@ static void knobs_draw(rows_knobs *knobs) {
         .layout = CST_TABLE_INLINE,
         .key_bytes = (uint32_t)test_random_below(17),
         .hash_key = {test_random(), test_random()},
-        .budget_bytes = (UINT64_C(1) << 20) + test_random_below(64) * 65536,
+        .budget_bytes = (UINT64_C(1) << 20) * rounds() + test_random_below(64) * 65536,
         .log_segment_bytes = 65536,
         .numa_node = -1,
     };
@@ -389,6 +397,8 @@ static void knobs_draw(rows_knobs *knobs) {
     if (knobs->options.program.presence_offset != CST_NO_OFFSET) knobs->nulls_percent = 20;
     knobs->keys_longest = knobs->options.key_bytes;
     if (!knobs->keys_fixed && rows_chance(10)) knobs->keys_longest++;
+    // Where rows collide, most of them only stop both sides.
+    if (rounds() > 1 && rows_chance(75)) knobs->hashes = ROWS_HASH_FREE;
 }
 
 static void sources_draw(const cst_program *program, rows_batch *batch) {
@@ -415,13 +425,15 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     both_open(b, uri, NULL);
     b->now_us = 1000000;
     for (uint32_t step = 0; step < steps; step++) {
-        cst_command command = {.ops = CST_OP_APPLY};
+        cst_command command = {0};
 
-        b->now_us += (int64_t)test_random_below(400);
-        rows_draw(&b->knobs, batch, b->now_us);
-        command.rows = batch->rows;
-        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
-        apply(b, command);
+        for (uint32_t i = 0; i < rounds(); i++) {
+            b->now_us += (int64_t)test_random_below(400);
+            rows_draw(&b->knobs, batch, b->now_us);
+            command = (cst_command){.ops = CST_OP_APPLY, .rows = batch->rows};
+            if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+            apply(b, command);
+        }
         command.rows.first_row = batch->rows.first_row;
         if (rows_chance(30)) look_up(b, command);
         if (rows_chance(40)) barrier(b);
@@ -443,7 +455,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     free(batch);
 }
 
-enum { STREAMS_MIN = 8, STREAMS_MAX = 32 };
+enum { STREAMS_MIN = 8, STREAMS_MAX = 32, STREAM_STEPS = 8 };
 
 // What is drawn may leave something out: of 32 streams some have it.
 TEST(random_streams_give_equal_completions_deltas_and_images) {
@@ -454,7 +466,7 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
     for (uint32_t i = 0; i < STREAMS_MIN || (!all && i < STREAMS_MAX); i++) {
         both b = {0};
 
-        stream(&b, i % 4 == 3 ? "sim:?memory=ddr4" : "sim:", 8);
+        stream(&b, i % 4 == 3 ? "sim:?memory=ddr4" : "sim:", STREAM_STEPS);
         rows += b.rows_count;
         stops += b.stops_count;
         grows += b.grows_count;
@@ -465,6 +477,7 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         all = stops > 0 && grows > 0 && expired > 0 && scanned > 0 && restored > 0 &&
               counts[RESTORED] > 0;
     }
+    printf("%" PRIu64 " rows; ", rows);
     CHECK(rows > 2000);
     CHECK(all);
 }
@@ -781,7 +794,7 @@ static void streams_run(const char *uri) {
     for (uint32_t i = 0; i < STREAMS_MIN; i++) {
         both b = {0};
 
-        stream(&b, uri, 8);
+        stream(&b, uri, STREAM_STEPS);
     }
 }
 
