@@ -49,7 +49,7 @@ class Rescale(unittest.TestCase):
             job.append(3000)
             job.configure(partitions=partitions)
             process = job.start(fault=fault)
-            for _ in range(1000):  # rows for one more checkpoint after the other
+            for _ in range(3000):  # rows for one more checkpoint after the other
                 if process.poll() is not None:
                     break
                 job.append(200)
