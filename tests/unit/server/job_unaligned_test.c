@@ -53,8 +53,8 @@ static bool newest_is_unaligned(fixture *f) {
     return unaligned;
 }
 
-// Runs until the newest checkpoint is one that is not aligned; how many rows of the source there
-// are then at least.
+// Runs until the newest checkpoint is one that is not aligned; a number of rows that no reader has
+// come to, each of which takes its share in turn: one may have read nearly all of them.
 static uint64_t leave_unaligned(fixture *f, int partitions) {
     uint64_t rows = 0;
 
@@ -63,7 +63,7 @@ static uint64_t leave_unaligned(fixture *f, int partitions) {
         f->options.observer = (csti_job_observer){.passed = on_passed, .context = f};
         run_ok(f, 0); // no end of rows
         CHECK(!f->result.finished);
-        rows += f->result.rows;
+        rows += (uint64_t)partitions * f->result.rows;
         f->options.observer = (csti_job_observer){.passed = NULL};
         if (newest_is_unaligned(f)) return rows; // nothing was committed behind it
     }
@@ -155,7 +155,7 @@ static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
     }
 }
 
-// How many rows there are at least.
+// A number of rows that neither reader has come to.
 static uint64_t run_stalled(fixture *f) {
     standing = (stall){.stage = STALL_BEFORE};
     job_write(f, 2, 0, "10ms\"\nunaligned_after = \"50ms", "kind = \"none\"");
@@ -163,7 +163,7 @@ static uint64_t run_stalled(fixture *f) {
     f->options.progress = on_nothing;
     run_ok(f, 0);
     f->options.observer = (csti_job_observer){.passed = NULL};
-    return f->result.rows + ROWS_MORE;
+    return 2 * f->result.rows + ROWS_MORE;
 }
 
 TEST(behind_a_time_out_checkpoints_go_on_while_a_channel_stands_still_and_are_aligned_again) {
