@@ -247,7 +247,7 @@ static cst_code run_anew(csti_job *job, uint32_t settle_partitions, cst_err *err
 // A checkpoint that is not aligned, of another number of partitions: a run of theirs comes first.
 static cst_code settle(csti_job *job, uint32_t partitions, csti_job_result *result_out,
                        cst_err *err) {
-    csti_job_result settled = {0};
+    csti_job_result settled;
     cst_code code;
 
     CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "settles", csti_log_u64("partitions", partitions));

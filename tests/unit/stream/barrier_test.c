@@ -123,6 +123,9 @@ TEST(a_withdrawn_barrier_is_not_taken_and_its_id_is_used_up) {
 
 // ---- Threads -------------------------------------------------------------------------------
 
+#ifndef INJECTIONS
+#define INJECTIONS 1000000
+#endif
 enum { INJECTORS_COUNT = 2 };
 
 static _Atomic uint64_t next_id, injectors_done;
@@ -208,8 +211,8 @@ static void check_injectors_and_source(void) {
     CHECK_EQ(all.withdrawn_count > 0, withdraws);
 }
 
-TEST(a_million_injections_of_two_threads_are_never_mixed_or_lost) {
-    injections_count = TEST_SHARE(1000000);
+TEST(injections_of_two_threads_are_never_mixed_or_lost) {
+    injections_count = TEST_SHARE(INJECTIONS);
     withdraws = false;
     check_injectors_and_source();
 }
