@@ -455,7 +455,7 @@ static void play_many(void (*force)(stream *), uint64_t count) {
         play(strtoull(one, NULL, 0), force);
         return;
     }
-    count = more ? strtoull(more, NULL, 0) : TEST_SHARE(count);
+    if (more) count = strtoull(more, NULL, 0);
     for (uint64_t i = 0; i < count; i++) play(test_random(), force);
     putchar('\n');
 }
