@@ -141,22 +141,9 @@ def log():
 
 
 def main():
-    check = sys.argv[1:] == ["--check"]
-    wanted = {os.path.join(HERE, "push.txt"): "".join(f"{line}\n" for line in text()).encode(),
-              os.path.join(HERE, "log", f"{1:020}-{0:020}.wal"): log()}
-    for path, data in wanted.items():
-        if check:
-            with open(path, "rb") as file:
-                if file.read() != data:
-                    sys.exit(f"{path} is not what make_push.py computes")
-        else:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
-                file.write(data)
-    there = {os.path.join(at, name) for at, _, names in os.walk(HERE) for name in names}
-    if there != set(wanted):
-        sys.exit(f"{HERE} has other files: {sorted(there ^ set(wanted))}")
-    print(f"make_push: {len(wanted)} files {'are as computed' if check else 'written'}")
+    make_wal.keep(HERE, {
+        os.path.join(HERE, "push.txt"): "".join(f"{line}\n" for line in text()).encode(),
+        os.path.join(HERE, "log", f"{1:020}-{0:020}.wal"): log()}, "make_push")
 
 
 if __name__ == "__main__":

@@ -63,24 +63,27 @@ def files():
     yield "newer", 1, 0, header(1, 0, version=2)
 
 
-def main():
+def keep(here, wanted, program):
+    """Writes the files {path: bytes} of a folder; with --check they must be there as they are."""
     check = sys.argv[1:] == ["--check"]
-    wanted = {}
-    for folder, tenure, base, data in files():
-        wanted[os.path.join(HERE, folder, f"{tenure:020}-{base:020}.wal")] = data
     for path, data in wanted.items():
         if check:
             with open(path, "rb") as file:
                 if file.read() != data:
-                    sys.exit(f"{path} is not what make_wal.py computes")
+                    sys.exit(f"{path} is not what {program}.py computes")
         else:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
                 file.write(data)
-    there = {os.path.join(at, name) for at, _, names in os.walk(HERE) for name in names}
+    there = {os.path.join(at, name) for at, _, names in os.walk(here) for name in names}
     if there != set(wanted):
-        sys.exit(f"{HERE} has other files: {sorted(there ^ set(wanted))}")
-    print(f"make_wal: {len(wanted)} files {'are as computed' if check else 'written'}")
+        sys.exit(f"{here} has other files: {sorted(there ^ set(wanted))}")
+    print(f"{program}: {len(wanted)} files {'are as computed' if check else 'written'}")
+
+
+def main():
+    keep(HERE, {os.path.join(HERE, folder, f"{tenure:020}-{base:020}.wal"): data
+                for folder, tenure, base, data in files()}, "make_wal")
 
 
 if __name__ == "__main__":
