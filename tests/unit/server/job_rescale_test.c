@@ -18,36 +18,22 @@ typedef struct newest {
 } newest;
 
 static newest newest_read(fixture *f) {
-    char uri[PATH_BYTES + 64];
-    cst_object_store *store = NULL;
-    csti_meta *meta = NULL;
-    csti_recovery_plan plan;
     newest out = {.id = 0};
+    opened n;
 
-    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &store, &f->err));
-    const csti_meta_log_options log = {.store = store,
-                                       .clock = csti_clock_real(),
-                                       .random = csti_random_real()};
-    const csti_recovery_options options = {.store = store, .clock = csti_clock_real()};
-    csti_recovery_options with = options;
-    CHECK_OK(csti_meta_open_log(&log, &meta, &f->err));
-    with.meta = meta;
-    CHECK_OK(csti_recovery_plan_open(&with, &plan, NULL, &f->err));
-    out.id = plan.manifest.id;
-    out.tenure = plan.manifest.tenure;
-    out.partitions_count = plan.manifest.partitions_count;
-    out.splits_count = plan.manifest.splits_count;
+    checkpoint_open(f, &n);
+    out.id = n.plan.manifest.id;
+    out.tenure = n.plan.manifest.tenure;
+    out.partitions_count = n.plan.manifest.partitions_count;
+    out.splits_count = n.plan.manifest.splits_count;
     for (uint32_t p = 0; p < out.partitions_count && p < 8; p++) {
-        out.epoch_from[p] = plan.manifest.partitions[p].epoch_from;
-        out.epoch_to[p] = plan.manifest.partitions[p].epoch_to;
-        out.segments_count[p] = plan.manifest.partitions[p].segments_count;
-        out.watermarks_us[p] = plan.manifest.partitions[p].watermark_us;
-        out.rows += plan.manifest.partitions[p].rows_count;
+        out.epoch_from[p] = n.plan.manifest.partitions[p].epoch_from;
+        out.epoch_to[p] = n.plan.manifest.partitions[p].epoch_to;
+        out.segments_count[p] = n.plan.manifest.partitions[p].segments_count;
+        out.watermarks_us[p] = n.plan.manifest.partitions[p].watermark_us;
+        out.rows += n.plan.manifest.partitions[p].rows_count;
     }
-    csti_recovery_plan_close(&plan);
-    csti_meta_close(meta);
-    cst_object_store_close(store);
+    checkpoint_close(&n);
     return out;
 }
 

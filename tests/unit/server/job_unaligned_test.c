@@ -30,26 +30,12 @@ static void on_nothing(void *context, const csti_job_progress *progress) {
 }
 
 static bool newest_is_unaligned(fixture *f) {
-    char uri[PATH_BYTES + 64];
-    cst_object_store *store = NULL;
-    csti_meta *meta = NULL;
-    csti_recovery_plan plan;
+    opened n;
     bool unaligned;
 
-    snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &store, &f->err));
-    const csti_meta_log_options log = {.store = store,
-                                       .clock = csti_clock_real(),
-                                       .random = csti_random_real()};
-    CHECK_OK(csti_meta_open_log(&log, &meta, &f->err));
-    const csti_recovery_options options = {.store = store,
-                                           .meta = meta,
-                                           .clock = csti_clock_real()};
-    CHECK_OK(csti_recovery_plan_open(&options, &plan, NULL, &f->err));
-    unaligned = csti_manifest_is_unaligned(&plan.manifest);
-    csti_recovery_plan_close(&plan);
-    csti_meta_close(meta);
-    cst_object_store_close(store);
+    checkpoint_open(f, &n);
+    unaligned = csti_manifest_is_unaligned(&n.plan.manifest);
+    checkpoint_close(&n);
     return unaligned;
 }
 

@@ -132,32 +132,48 @@ typedef struct sums {
     uint64_t count[KEYS + 1], sum[KEYS + 1];
 } sums;
 
-static inline void checkpoint_read(fixture *f, sums *out) {
-    char uri[PATH_BYTES + 64];
-    cst_object_store *store = NULL;
-    csti_meta *meta = NULL;
+// The newest checkpoint, and what it was read through.
+typedef struct opened {
+    cst_object_store *store;
+    csti_meta *meta;
     csti_recovery_plan plan;
+} opened;
 
-    memset(out, 0, sizeof *out);
+static inline void checkpoint_open(fixture *f, opened *out) {
+    char uri[PATH_BYTES + 64];
+
     snprintf(uri, sizeof uri, "file:%s/data/checkpoints", f->folder);
-    CHECK_OK(cst_object_store_open(uri, NULL, &store, &f->err));
-    const csti_meta_log_options log = {.store = store,
+    CHECK_OK(cst_object_store_open(uri, NULL, &out->store, &f->err));
+    const csti_meta_log_options log = {.store = out->store,
                                        .clock = csti_clock_real(),
                                        .random = csti_random_real()};
-    CHECK_OK(csti_meta_open_log(&log, &meta, &f->err));
-    const csti_recovery_options options = {.store = store,
-                                           .meta = meta,
+    CHECK_OK(csti_meta_open_log(&log, &out->meta, &f->err));
+    const csti_recovery_options options = {.store = out->store,
+                                           .meta = out->meta,
                                            .clock = csti_clock_real(),
                                            .verify_all = true};
-    if (csti_recovery_plan_open(&options, &plan, NULL, &f->err) != CST_OK)
+    if (csti_recovery_plan_open(&options, &out->plan, NULL, &f->err) != CST_OK)
         TEST_FAIL("%s", f->err.text);
-    CHECK(plan.manifest.id > 0);
-    for (uint32_t p = 0; p < plan.manifest.partitions_count; p++) {
+    CHECK(out->plan.manifest.id > 0);
+}
+
+static inline void checkpoint_close(opened *n) {
+    csti_recovery_plan_close(&n->plan);
+    csti_meta_close(n->meta);
+    cst_object_store_close(n->store);
+}
+
+static inline void checkpoint_read(fixture *f, sums *out) {
+    opened n;
+
+    memset(out, 0, sizeof *out);
+    checkpoint_open(f, &n);
+    for (uint32_t p = 0; p < n.plan.manifest.partitions_count; p++) {
         const cst_table_options table_options = {
             .layout = CST_TABLE_INLINE,
-            .key_bytes = plan.manifest.program.value_bytes ? 8 : 0,
-            .program = plan.manifest.program,
-            .hash_key = plan.manifest.hash_key,
+            .key_bytes = n.plan.manifest.program.value_bytes ? 8 : 0,
+            .program = n.plan.manifest.program,
+            .hash_key = n.plan.manifest.hash_key,
             .budget_bytes = 64 << 20,
             .numa_node = -1,
         };
@@ -165,8 +181,8 @@ static inline void checkpoint_read(fixture *f, sums *out) {
         cst_table *table = NULL;
 
         CHECK_OK(cst_table_open(&table_options, &table, &f->err));
-        CHECK_OK(cst_segment_restore(plan.chains[p].segments, plan.chains[p].segments_count, table,
-                                     NULL, &restore, NULL, &f->err));
+        CHECK_OK(cst_segment_restore(n.plan.chains[p].segments, n.plan.chains[p].segments_count,
+                                     table, NULL, &restore, NULL, &f->err));
         for (uint64_t key = 1; key <= KEYS; key++) {
             uint64_t value[8] = {0};
             uint8_t encoded[8];
@@ -175,14 +191,12 @@ static inline void checkpoint_read(fixture *f, sums *out) {
             cst_key_encode_u64(key, encoded);
             if (cst_table_get(table, encoded, 8, value, sizeof value, &bytes) != CST_OK) continue;
             CHECK_EQ(out->count[key], 0); // a key is in one partition
-            out->count[key] = value[plan.manifest.program.accumulators[0].value_offset / 8];
-            out->sum[key] = value[plan.manifest.program.accumulators[1].value_offset / 8];
+            out->count[key] = value[n.plan.manifest.program.accumulators[0].value_offset / 8];
+            out->sum[key] = value[n.plan.manifest.program.accumulators[1].value_offset / 8];
         }
         cst_table_close(table);
     }
-    csti_recovery_plan_close(&plan);
-    csti_meta_close(meta);
-    cst_object_store_close(store);
+    checkpoint_close(&n);
 }
 
 // What the first rows of the job's generator give.
