@@ -7,6 +7,7 @@
 enum {
     IDLE_TURNS_MAX = 64, // before it sleeps
     LAST_TURNS_MAX = 64, // behind the job's end
+    QUEUED_PERCENT = 80, // of a channel: from there on its reader rests
 };
 
 // How long a worker sleeps at most: files that are followed are looked at so often.
@@ -25,7 +26,8 @@ static cst_code turn(job_worker *worker, bool may_read, cst_err *err) {
     return read;
 }
 
-// The same while folds or uploads are behind: what has come is applied, new rows come the slower.
+// The same while folds, uploads or a device are behind: what has come is applied, new rows come the
+// slower.
 static cst_code slow_turn(job_worker *worker, uint32_t rest_percent, cst_err *err) {
     csti_job *job = worker->job;
     const uint64_t begun_ns = csti_clock_now_ns(job->clock);
@@ -68,12 +70,35 @@ static void busy_add(job_worker *worker, uint64_t ns) {
     atomic_store_explicit(&worker->busy_ns, busy_ns + ns, memory_order_relaxed);
 }
 
-static uint32_t rest_percent_of(const csti_job *job) {
+static uint32_t greater(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
+}
+
+// A device that is behind lets the channels to its partition fill: from 80% of one its reader
+// rests, when it is full twice as long as it works.
+static uint32_t devices_rest_percent(const job_worker *worker) {
+    const csti_job *job = worker->job;
+    csti_channel *const *channels = job->channels + (size_t)worker->number * job->workers_count;
+    uint64_t percent_max = 0;
+
+    if (!worker->reader) return 0;
+    for (uint32_t p = 0; p < job->workers_count; p++) {
+        csti_channel_stats stats;
+
+        csti_channel_stats_read(channels[p], &stats);
+        if (stats.queued * 100 > percent_max * stats.queued_max)
+            percent_max = stats.queued * 100 / stats.queued_max;
+    }
+    return percent_max > QUEUED_PERCENT ? (uint32_t)(percent_max - QUEUED_PERCENT) * 10 : 0;
+}
+
+static uint32_t rest_percent_of(const job_worker *worker) {
+    const csti_job *job = worker->job;
     // Relaxed: numbers that change with commits.
     const uint32_t folds = atomic_load_explicit(&job->folds_rest_percent, memory_order_relaxed);
     const uint32_t uploads = atomic_load_explicit(&job->uploads_rest_percent, memory_order_relaxed);
 
-    return folds > uploads ? folds : uploads;
+    return greater(greater(folds, uploads), devices_rest_percent(worker));
 }
 
 static void worker_run(job_worker *worker) {
@@ -82,7 +107,7 @@ static void worker_run(job_worker *worker) {
     cst_err err = {0};
 
     while (!csti_job_is_ending(job)) {
-        const uint32_t rest_percent = rest_percent_of(job);
+        const uint32_t rest_percent = rest_percent_of(worker);
         const uint64_t begun_ns = csti_clock_now_ns(job->clock);
         const cst_code code =
             rest_percent == 0 ? turn(worker, true, &err) : slow_turn(worker, rest_percent, &err);

@@ -43,6 +43,7 @@ struct csti_channel {
 
     _Alignas(CSTI_SPSC_LINE_BYTES) csti_pages pages; // of the blocks
     csti_block *blocks;
+    uint32_t blocks_max;
 };
 
 // ---- Blocks ----
@@ -164,6 +165,7 @@ cst_code csti_channel_open(const csti_block_shape *shape, uint32_t blocks_count,
     channel->watermark_us = CSTI_WATERMARK_NONE;
     channel->watermark_seen_us = CSTI_WATERMARK_NONE;
     channel->blocks = calloc(blocks_count, sizeof *channel->blocks);
+    channel->blocks_max = blocks_count;
     code = channel->blocks ? CST_OK : cst_fail(err, CST_NO_MEMORY, "channel: blocks");
     if (code == CST_OK)
         code =
@@ -346,6 +348,7 @@ void csti_channel_stats_read(const csti_channel *channel, csti_channel_stats *ou
         .rows = atomic_load_explicit(&channel->rows_count, memory_order_relaxed),
         .bytes = atomic_load_explicit(&channel->bytes_count, memory_order_relaxed),
         .queued = csti_spsc_ring_count(&channel->items),
+        .queued_max = channel->blocks_max,
         .full_count = atomic_load_explicit(&channel->full_count, memory_order_relaxed),
     };
 }

@@ -131,6 +131,7 @@ void csti_channel_stall(csti_channel *channel, bool stalled);
 typedef struct csti_channel_stats {
     uint64_t blocks, rows, bytes; // ever sent
     uint64_t queued;              // sent and not received, now
+    uint64_t queued_max;          // its blocks
     uint64_t full_count;          // how often there was no block
 } csti_channel_stats;
 void csti_channel_stats_read(const csti_channel *channel, csti_channel_stats *out);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 enum {
+    ROWS_MORE = 50000,
     ROWS = 60000,
     TEXT_BYTES = 4096,
     FAILURES = 6,
@@ -783,6 +784,29 @@ TEST(a_job_whose_uploads_are_behind_reads_more_slowly_and_says_so) {
     CHECK(f.result.checkpoints > 0);
     check_state(&f, f.result.rows);
     job_close(&f);
+    folder_close(&f);
+}
+
+TEST(a_reader_whose_partition_is_behind_rests_and_goes_on) {
+    static fixture f;
+    pthread_t thread;
+    uint64_t rows = ROWS_MORE;
+
+    folder_open(&f, 2, 0, "1h");
+    job_open(&f, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, run_aside, &f), 0);
+    TEST_WAIT_UNTIL(atomic_load(&f.going));
+    csti_job_stall_channel(f.job, 0, 1, true);
+    TEST_WAIT_UNTIL(atomic_load(&f.job->rested_ns) > 0);
+    csti_job_stall_channel(f.job, 0, 1, false);
+    csti_job_stop(f.job);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    CHECK_CODE(f.code, CST_OK);
+    job_close(&f);
+    rows += 2 * f.result.rows; // neither reader has come to them
+    job_write(&f, 2, rows, "10ms", "kind = \"none\"");
+    run_ok(&f, 0);
+    check_state(&f, rows);
     folder_close(&f);
 }
 
