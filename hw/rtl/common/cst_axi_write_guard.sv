@@ -52,6 +52,15 @@ module cst_axi_write_guard #(
   output      logic                   outside_o,
   output      logic                   silent_o
 );
+  if (AddressBits < 13 || AddressBits > 64) begin : g_address
+    $error("cst_axi_write_guard: AddressBits %0d, must be 13 to 64", AddressBits);
+  end
+  if (DataBytes < 4 || DataBytes > 128 || (DataBytes & (DataBytes - 1)) != 0) begin : g_data_bytes
+    $error("cst_axi_write_guard: DataBytes %0d, must be 4, 8, 16, 32, 64 or 128", DataBytes);
+  end
+  if (OwedBits < 1 || OwedBits > 16) begin : g_owed
+    $error("cst_axi_write_guard: OwedBits %0d, must be 1 to 16", OwedBits);
+  end
   if (SilenceBits < 4 || SilenceBits > 32) begin : g_silence
     $error("cst_axi_write_guard: SilenceBits %0d, must be 4 to 32", SilenceBits);
   end

@@ -37,6 +37,9 @@ module cst_siphash #(
   if (KeyBytes < 8 || KeyBytes > 248 || KeyBytes % 8 != 0) begin : g_key_bytes
     $error("cst_siphash: KeyBytes %0d, must be 8 to 248 and a multiple of 8", KeyBytes);
   end
+  if (MetaBits < 1 || MetaBits > 4096) begin : g_meta_bits
+    $error("cst_siphash: MetaBits %0d, must be 1 to 4096", MetaBits);
+  end
 
   localparam int unsigned WordBits = $clog2(Words + 1);
 

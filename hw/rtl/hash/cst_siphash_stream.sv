@@ -28,6 +28,10 @@ module cst_siphash_stream #(
   localparam int unsigned Depth = 2 * (KeyBytes / 8 + 4) + 2 + 4;
   localparam int unsigned CreditBits = $clog2(Depth + 1);
 
+  if (MetaBits < 1 || MetaBits > 4096) begin : g_meta_bits
+    $error("cst_siphash_stream: MetaBits %0d, must be 1 to 4096", MetaBits);
+  end
+
   logic [CreditBits-1:0] credits_d, credits_q;
   logic take, give, ready_q;
   logic hash_valid;

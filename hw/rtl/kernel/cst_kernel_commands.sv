@@ -133,6 +133,10 @@ module cst_kernel_commands #(
   output      logic         result_ready_o,
   input  wire cst_state_pkg::result_t result_i
 );
+  if (PollClocks < 1 || PollClocks > 65535) begin : g_poll
+    $error("cst_kernel_commands: PollClocks %0d, must be 1 to 65535", PollClocks);
+  end
+
   typedef enum logic [4:0] {
     Idle, Ready, Poll, Descriptor, Pause, Measure, Check,
     LoadWait, Load, Loaded, Release, Releasing, Walk, Walking,

@@ -37,6 +37,10 @@ module cst_state_directory #(
   localparam int unsigned FillBits = $clog2(Depth + 1);
   localparam int unsigned UseBits = 12;
 
+  if (RowBits < 1 || RowBits > cst_state_pkg::IdBits) begin : g_row_bits
+    $error("cst_state_directory: RowBits %0d, must be 1 to %0d", RowBits, cst_state_pkg::IdBits);
+  end
+
   // ---- Guess ------------------------------------------------------------------------------------
   logic moves, full_q;
   cst_state_pkg::op_t op_q;

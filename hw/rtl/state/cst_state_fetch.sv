@@ -54,6 +54,11 @@ module cst_state_fetch #(
   output      logic                     hit_o,
   output      logic                     wait_o
 );
+  // The number of a line's set is folded from two parts of its bucket's number.
+  if (LineSetBits < 1 || 2 * LineSetBits + 1 > NoBits) begin : g_line_set_bits
+    $error("cst_state_fetch: LineSetBits %0d, must be 1 to %0d", LineSetBits, (NoBits - 1) / 2);
+  end
+
   logic moves;
 
   // ---- a ----------------------------------------------------------------------------------------

@@ -44,6 +44,10 @@ module cst_state_pins #(
   localparam int unsigned Ids = cst_state_pkg::Ids;
   localparam int unsigned NeedBits = 11;
 
+  if (Answers < 1 || Answers > 3) begin : g_answers
+    $error("cst_state_pins: Answers %0d, must be 1 to 3", Answers);
+  end
+
   // ---- Counts, each written by one side alone: their difference is what is under way ------------
   logic filling_q;
   logic [IdBits-1:0] fill_q;

@@ -18,6 +18,13 @@ module cst_state_ram #(
   input  wire logic [AddressBits-1:0] read_address_i,
   output      logic [Width-1:0]       data_o
 );
+  if (Width < 1) begin : g_width
+    $error("cst_state_ram: Width %0d, must be at least 1", Width);
+  end
+  if (AddressBits < 1 || AddressBits > 16) begin : g_address
+    $error("cst_state_ram: AddressBits %0d, must be 1 to 16", AddressBits);
+  end
+
   logic [Width-1:0] memory_q [1 << AddressBits];
   logic [AddressBits-1:0] address_q, address;
   logic [Width-1:0] data_q;

@@ -34,11 +34,20 @@ module cst_state_table #(
   localparam int unsigned WayBits = $clog2(Ways);
   localparam int unsigned RowBits = TagBits + IdBits;
 
-  if (Ways < 2 || (Ways & (Ways - 1)) != 0) begin : g_ways
-    $error("cst_state_table: Ways %0d, must be a power of two from 2", Ways);
+  if (SetBits < 1 || SetBits > 16) begin : g_set_bits
+    $error("cst_state_table: SetBits %0d, must be 1 to 16", SetBits);
+  end
+  if (Ways < 2 || Ways > 64 || (Ways & (Ways - 1)) != 0) begin : g_ways
+    $error("cst_state_table: Ways %0d, must be a power of two from 2 to 64", Ways);
   end
   if (Ids < 2 || Ids > cst_state_pkg::Ids) begin : g_ids
     $error("cst_state_table: Ids %0d, must be 2 to 1024", Ids);
+  end
+  if (TagBits < 1 || TagBits > 256) begin : g_tag_bits
+    $error("cst_state_table: TagBits %0d, must be 1 to 256", TagBits);
+  end
+  if (MatchBits < 1 || MatchBits > TagBits) begin : g_match_bits
+    $error("cst_state_table: MatchBits %0d, must be 1 to TagBits, %0d", MatchBits, TagBits);
   end
 
   // ---- The set that was asked for ---------------------------------------------------------------
