@@ -109,6 +109,8 @@ extern "C" {
     X(PRODUCER_GAP, 171, "a producer's row is not the one behind its last", "send from next on")   \
     X(PRODUCER_REPLACED, 172, "a newer connection sends for this producer",                        \
       "use one connection a producer")                                                             \
+    X(TLS, 180, "TLS: a file is of no use, or a connection was not secured",                       \
+      "see the reason: file, certificate or protocol")                                             \
     X(INTERNAL, 99, "an invariant does not hold", "please report this")
 
 typedef enum cst_code {

@@ -48,6 +48,24 @@ static uint32_t entry_bytes(const csti_job_shape *shape) {
     return csti_entry_bytes(CST_TABLE_INLINE, shape->table.key_bytes, shape->program.value_bytes);
 }
 
+static void tls_print(const csti_tls_files *files) {
+    csti_tls_context *context = NULL;
+    csti_tls_validity validity;
+    csti_tls_file wrong;
+
+    if (!files->paths[CSTI_TLS_CERT] ||
+        csti_tls_server_open(files, &context, &wrong, NULL) != CST_OK) // it was good before
+        return;
+    validity = csti_tls_validity_at(context, csti_clock_wall_us(csti_clock_real()));
+    printf("             over TLS, by a certificate from %s until %s%s%s\n", validity.from,
+           validity.until,
+           validity.over    ? ". It is over: no producer will take it"
+           : validity.early ? ". It is not valid yet: no producer will take it"
+                            : "",
+           files->paths[CSTI_TLS_TRUSTED] ? "; producers have to show one, too" : "");
+    csti_tls_context_close(context);
+}
+
 static void source_print(const csti_job_config *config) {
     const csti_source_options *source = &config->source;
 
@@ -64,6 +82,7 @@ static void source_print(const csti_job_config *config) {
                                     : csti_amount_write(source->sync_us, csti_duration_units,
                                                         csti_duration_units_count)
                                           .text);
+        tls_print(&source->tls);
         if (source->sync_us > 0 && source->ack == CSTI_ACK_WAL)
             puts("             if the machine dies, acknowledged rows of that time and of one sync "
                  "may be lost");

@@ -189,11 +189,41 @@ static void listen_check(const checker *c) {
                          "[source] listen: %s", why.text);
 }
 
+static csti_place tls_place(const checker *c, csti_tls_file file) {
+    static const char *const settings[CSTI_TLS_FILES] = {CSTI_TLS_SETTINGS};
+
+    return csti_config_place(c->reader, "source", settings[file]);
+}
+
+// Their files are read now: what is wrong with them is better known before a producer comes.
+static void tls_check(const checker *c) {
+    static const char *const settings[CSTI_TLS_FILES] = {CSTI_TLS_SETTINGS};
+    const csti_tls_files *files = &c->config->source.tls;
+    const bool cert = files->paths[CSTI_TLS_CERT], key = files->paths[CSTI_TLS_KEY];
+    csti_tls_context *context = NULL;
+    cst_err why = {.code = CST_OK};
+    csti_tls_file wrong;
+
+    if (c->config->source.kind != CSTI_SOURCE_TCP || is_wrong(c, "source")) return;
+    if (cert != key || (files->paths[CSTI_TLS_TRUSTED] && !cert)) {
+        wrong = cert ? CSTI_TLS_CERT : key ? CSTI_TLS_KEY : CSTI_TLS_TRUSTED;
+        csti_problem_add(c->problems, tls_place(c, wrong), "[source] %s needs %s, too",
+                         settings[wrong],
+                         cert  ? "tls_key"
+                         : key ? "tls_cert"
+                               : "both others");
+    } else if (cert && csti_tls_server_open(files, &context, &wrong, &why) != CST_OK) {
+        csti_problem_add(c->problems, tls_place(c, wrong), "[source] %s: %s", settings[wrong],
+                         why.text);
+    }
+    csti_tls_context_close(context);
+}
+
 static void source_check(const checker *c) {
     static const char *const needing[] = {"watermark", "idle"};
 
     listen_check(c);
-
+    tls_check(c);
     if (is_given(c, "source", "header") && c->config->source.kind == CSTI_SOURCE_FILE &&
         c->config->source.format == CSTI_FILE_NDJSON)
         csti_problem_add(c->problems, csti_config_place(c->reader, "source", "header"),

@@ -101,6 +101,16 @@ const csti_config_key csti_config_keys[] = {
      "1MiB", "tcp", "The longest line, its end included."},
     {"wal_max", "source", CSTI_KEY_SIZE, false, JOB(source.wal_bytes_max), 128 * MIB, TIB, NULL,
      "1GiB", "tcp", "The most that the write-ahead log takes of the disk."},
+    {"tls_cert", "source", CSTI_KEY_PATH, false, JOB(source.tls.paths[CSTI_TLS_CERT]), 1, 0, NULL,
+     NULL, "tcp",
+     "PEM: the certificate that producers see, and those between it and one that they trust. With "
+     "it rows come over TLS alone (TLS, above)."},
+    {"tls_key", "source", CSTI_KEY_PATH, false, JOB(source.tls.paths[CSTI_TLS_KEY]), 1, 0, NULL,
+     NULL, "tcp", "PEM: its private key, without a password."},
+    {"tls_clients", "source", CSTI_KEY_PATH, false, JOB(source.tls.paths[CSTI_TLS_TRUSTED]), 1, 0,
+     NULL, NULL, "tcp",
+     "PEM: whose certificates are taken. With it a producer has to show one that one of these has "
+     "signed."},
     {"event_time", "source", CSTI_KEY_NAME, false, JOB(event_time), 1, 0, NULL, NULL, NULL,
      "The column that says when a row happened: a timestamp that is never null."},
     {"watermark", "source", CSTI_KEY_DURATION, false, JOB(watermark_us), 0, 365 * DAY, NULL, "0s",

@@ -77,7 +77,7 @@ extern const size_t csti_config_keys_count;
 extern const csti_config_refusal csti_config_refusals[];
 extern const size_t csti_config_refusals_count;
 
-enum { CSTI_CONFIG_KEYS_MAX = 64 };
+enum { CSTI_CONFIG_KEYS_MAX = 96 };
 
 const char *csti_key_kind_text(csti_key_kind kind);
 

@@ -31,6 +31,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "stream/tls.h"
 
 #include <constellation/batch.h>
 #include <constellation/generator.h>
@@ -82,6 +83,7 @@ typedef struct csti_source_options {
     uint64_t sync_us; // 0: each acknowledged row is synced first
     uint32_t connections_max, producers_max;
     uint64_t line_bytes_max, wal_bytes_max;
+    csti_tls_files tls; // without a certificate: none
 } csti_source_options;
 
 typedef struct csti_source csti_source;

@@ -56,6 +56,7 @@ typedef struct tcp_source {
     _Atomic uint64_t *committed, *recovered_rows; // of each split
     uint64_t kept[KEPT_MAX]; // positions of the checkpoints committed last, round and round
     uint64_t kept_count;
+    csti_tls_context *tls;           // NULL: none
     csti_tcp_server *_Atomic server; // NULL: it does not listen
     pthread_t thread;
     bool started;
@@ -565,6 +566,7 @@ static cst_code server_open(tcp_source *source, csti_tcp_server **out, cst_err *
         .connections_max = from->connections_max,
         .producers_max = from->producers_max,
         .line_bytes_max = (uint32_t)from->line_bytes_max,
+        .tls = source->tls,
         .clock = source->life.clock,
         .logger = source->life.logger,
         .metrics = source->life.metrics,
@@ -585,6 +587,28 @@ static cst_code server_open(tcp_source *source, csti_tcp_server **out, cst_err *
     return code;
 }
 
+static cst_code tls_open(tcp_source *source, cst_err *err) {
+    static const char *const settings[CSTI_TLS_FILES] = {CSTI_TLS_SETTINGS};
+    const csti_logger *logger = source->life.logger;
+    csti_tls_file wrong;
+    csti_tls_validity validity;
+    cst_code code;
+
+    if (!source->options.tls.paths[CSTI_TLS_CERT]) return CST_OK;
+    code = csti_tls_server_open(&source->options.tls, &source->tls, &wrong, err);
+    if (code != CST_OK) return cst_fail_at(err, code, "[source] %s", settings[wrong]);
+    validity = csti_tls_validity_at(source->tls, csti_clock_wall_us(source->life.clock));
+    CSTI_LOG(logger, CSTI_LOG_INFO, "tls",
+             csti_log_text("certificate", source->options.tls.paths[CSTI_TLS_CERT]),
+             csti_log_text("from", validity.from), csti_log_text("until", validity.until));
+    if (validity.early || validity.over)
+        CSTI_LOG(logger, CSTI_LOG_WARN, "tls_certificate_not_valid",
+                 csti_log_text("certificate", source->options.tls.paths[CSTI_TLS_CERT]),
+                 csti_log_text(validity.over ? "until" : "from",
+                               validity.over ? validity.until : validity.from));
+    return CST_OK;
+}
+
 static cst_code serve(csti_source *base, cst_err *err) {
     tcp_source *source = (tcp_source *)base;
     csti_tcp_server *server = NULL;
@@ -592,7 +616,8 @@ static cst_code serve(csti_source *base, cst_err *err) {
     int failed;
 
     if (source->options.until_end) return CST_OK; // what is in the log, and no more
-    code = server_open(source, &server, err);
+    code = tls_open(source, err);
+    if (code == CST_OK) code = server_open(source, &server, err);
     if (code != CST_OK) return code;
     // Release pairs with the acquire in server_of.
     atomic_store_explicit(&source->server, server, memory_order_release);
@@ -622,6 +647,7 @@ static void source_close(csti_source *base) {
     if (source->started) (void)pthread_join(source->thread, NULL);
     csti_wal_close(source->wal);
     csti_tcp_server_close(server);
+    csti_tls_context_close(source->tls);
     csti_producers_close(&source->producers);
     free(source->committed);
     free(source->recovered_rows);

@@ -15,7 +15,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { NUMBER_LINE_BYTES = 48, ERROR_LINE_BYTES = 6 * TCP_MESSAGE_BYTES_MAX + 128 };
+enum {
+    NUMBER_LINE_BYTES = 48,
+    ERROR_LINE_BYTES = 6 * TCP_MESSAGE_BYTES_MAX + 128,
+    TLS_FIRST_BYTE = 0x16, // of a handshake
+};
 
 // ---- Answers ------------------------------------------------------------------------------------
 
@@ -35,13 +39,16 @@ static void waits_join(tcp_connection *c) {
     c->waits = true;
 }
 
+static ssize_t bytes_send(tcp_connection *c, const void *from, size_t bytes) {
+    return c->tls ? csti_tls_send(c->tls, from, bytes) : send(c->fd, from, bytes, MSG_NOSIGNAL);
+}
+
 // Sends what it can; the rest goes when there is room.
 void csti_tcp_write(tcp_connection *c) {
     csti_buffer *out = &c->out;
 
     while (c->out_sent < out->used_bytes) {
-        const ssize_t sent =
-            send(c->fd, out->bytes + c->out_sent, out->used_bytes - c->out_sent, MSG_NOSIGNAL);
+        const ssize_t sent = bytes_send(c, out->bytes + c->out_sent, out->used_bytes - c->out_sent);
 
         if (sent > 0) {
             c->out_sent += (size_t)sent;
@@ -50,7 +57,9 @@ void csti_tcp_write(tcp_connection *c) {
             continue;
         } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             if (c->out_ns == 0) c->out_ns = c->server->now_ns;
-            csti_tcp_events(c, c->events | EPOLLOUT);
+            // TLS may have to read first: then it is tried again behind that.
+            if (!c->tls || csti_tls_waits_to_write(c->tls))
+                csti_tcp_events(c, c->events | EPOLLOUT);
             return;
         } else { // it is gone: nobody can be told
             c->out_sent = out->used_bytes;
@@ -63,7 +72,9 @@ void csti_tcp_write(tcp_connection *c) {
     c->out_ns = 0;
     csti_tcp_events(c, c->events & ~(uint32_t)EPOLLOUT);
     // Closing at once would reset the connection, and what was said last with it.
-    if (c->state == TCP_DRAINS) (void)shutdown(c->fd, SHUT_WR);
+    if (c->state != TCP_DRAINS) return;
+    if (c->tls) csti_tls_end(c->tls);
+    (void)shutdown(c->fd, SHUT_WR);
 }
 
 // A line that does not fit the memory is as one that does not get through: the client asks again.
@@ -155,6 +166,7 @@ void csti_tcp_close(tcp_connection *c) {
     csti_buffer_release(&c->out);
     free(c->failure);
     if (server->stalled == c) server->stalled = NULL;
+    csti_tls_close(c->tls);
     (void)close(c->fd); // epoll forgets it
     csti_tcp_slot_free(c);
     free(c);
@@ -173,7 +185,7 @@ static void error_line(char out[ERROR_LINE_BYTES], cst_code code, uint64_t seq,
     memcpy(at, "}\n", 3);
 }
 
-static void fails_now(tcp_connection *c) {
+void csti_tcp_fails_now(tcp_connection *c) {
     const char *text = c->failure;
 
     waits_leave(c);
@@ -204,7 +216,7 @@ void csti_tcp_refuse(tcp_connection *c, cst_code code, uint64_t seq, const char 
 
 void csti_tcp_refuse_now(tcp_connection *c, cst_code code, uint64_t seq, const char *message) {
     csti_tcp_refuse(c, code, seq, message);
-    if (c->state == TCP_FAILS) fails_now(c);
+    if (c->state == TCP_FAILS) csti_tcp_fails_now(c);
 }
 
 // ---- Lines --------------------------------------------------------------------------------------
@@ -439,8 +451,7 @@ static cst_code text_take(tcp_connection *c, const char *from, size_t bytes, siz
     return code;
 }
 
-// The client sends no more. Half a line is none.
-static void input_end(tcp_connection *c) {
+void csti_tcp_input_end(tcp_connection *c) {
     held_free(c);
     csti_tcp_events(c, c->events & ~(uint32_t)EPOLLIN);
     c->state = TCP_ENDS;
@@ -458,23 +469,50 @@ static bool received(tcp_connection *c, ssize_t bytes) {
     if (bytes < 0 || c->state == TCP_DRAINS)
         csti_tcp_close(c); // reset, or drained
     else
-        input_end(c);
+        csti_tcp_input_end(c);
     return false;
 }
 
-cst_code csti_tcp_read(tcp_connection *c, size_t bytes_max, cst_err *err) {
-    csti_tcp_server *server = c->server;
+// Where bytes go, so that the text begins with what is held; NULL: there is no room for so many.
+static char *room_of(tcp_connection *c, size_t bytes_max) {
+    if (c->held_bytes == 0) return c->server->chunk;
+    return held_grow(c, bytes_max) ? c->held + c->held_bytes : NULL;
+}
+
+static cst_code tls_read(tcp_connection *c, size_t bytes_max, cst_err *err) {
     const size_t known = c->held_bytes;
-    char *to = server->chunk;
+    size_t bytes;
+    char *to;
+
+    if (!csti_tcp_handshake(c)) return CST_OK;
+    to = room_of(c, bytes_max + CSTI_TLS_RECORD_BYTES);
+    if (!to) return CST_OK;
+    bytes = csti_tcp_tls_receive(c, to, bytes_max);
+    if (bytes == 0) return CST_OK;
+    csti_metric_add(c->server->gauges.bytes, bytes);
+    return text_take(c, to - known, known + bytes, known, err);
+}
+
+// A client that speaks TLS here would wait for an answer, and does not say why.
+static bool is_tls(const tcp_connection *c, const char *text) {
+    return c->state == TCP_NEW && c->held_bytes == 0 && text[0] == TLS_FIRST_BYTE;
+}
+
+cst_code csti_tcp_read(tcp_connection *c, size_t bytes_max, cst_err *err) {
+    const size_t known = c->held_bytes;
     ssize_t bytes;
+    char *to;
 
     if (c->state == TCP_ENDS || c->state == TCP_FAILS) return CST_OK;
-    if (known > 0) {
-        if (!held_grow(c, bytes_max)) return CST_OK;
-        to = c->held + known;
-    }
+    if (c->tls && c->state != TCP_DRAINS) return tls_read(c, bytes_max, err);
+    to = room_of(c, bytes_max);
+    if (!to) return CST_OK;
     bytes = recv(c->fd, to, bytes_max, 0);
     if (!received(c, bytes) || c->state == TCP_DRAINS) return CST_OK;
+    if (is_tls(c, to)) {
+        csti_tcp_refuse_now(c, CST_TLS, 0, "TLS, and [source] has no tls_cert: rows go in plain");
+        return CST_OK;
+    }
     return text_take(c, to - known, known + (size_t)bytes, known, err);
 }
 
@@ -487,6 +525,8 @@ cst_code csti_tcp_resume(tcp_connection *c, cst_err *err) {
 void csti_tcp_look(tcp_connection *c) {
     const uint64_t now_ns = c->server->now_ns;
 
+    // What came before its end may still wait for room in the log.
+    if (c->tls && !c->server->blocked) csti_tcp_tls_look(c);
     ack(c);
     settle(c);
     if (c->out_ns != 0 && now_ns - c->out_ns >= CSTI_TCP_OUT_NS) {
@@ -497,13 +537,17 @@ void csti_tcp_look(tcp_connection *c) {
     if (c->deadline_ns == 0 || now_ns < c->deadline_ns) return;
     switch (c->state) {
     case TCP_NEW:
+        if (c->tls && !csti_tls_is_ready(c->tls)) {
+            csti_tcp_tls_fail(c, CSTI_TLS_TIME, "the handshake did not come");
+            break;
+        }
         csti_tcp_refuse_now(c, CST_DEADLINE, 0, "the first line did not come");
         break;
     case TCP_OPEN:
         csti_tcp_refuse_now(c, CST_DEADLINE, 0, "the rest of a line did not come");
         break;
     case TCP_FAILS:
-        fails_now(c);
+        csti_tcp_fails_now(c);
         break;
     case TCP_ENDS:
     case TCP_DRAINS:

@@ -2,6 +2,7 @@
 //
 //   tcp_server.c       listening, turns, answers, time
 //   tcp_connection.c   one connection: its bytes, its lines, what it is told
+//   tcp_tls.c          what TLS adds to its bytes
 //
 // Thread     the loop.
 // Ring       1.
@@ -35,6 +36,9 @@ struct tcp_connection {
     tcp_connection *waits_next, *waits_before; // of those with marks
     bool waits;
     int fd;
+    csti_tls *tls;   // NULL: none
+    bool tls_begun;  // it has sent something, and that looks like TLS
+    bool read_waits; // TLS goes on with reading when it can write
     uint32_t slot;
     tcp_state state;
     uint32_t events; // that epoll looks for
@@ -105,6 +109,23 @@ void csti_tcp_refuse_now(tcp_connection *c, cst_code code, uint64_t seq, const c
 // Its time: what is too late, what is due. It may be closed by it.
 void csti_tcp_look(tcp_connection *c);
 void csti_tcp_close(tcp_connection *c);
+
+// What came from the client is over. Half a line is none.
+void csti_tcp_input_end(tcp_connection *c);
+// What was to be said at last goes out, and the rest is drained.
+void csti_tcp_fails_now(tcp_connection *c);
+
+// ---- tcp_tls.c: connections that have TLS
+// Whether the handshake is over; else it has gone on as far as it could.
+bool csti_tcp_handshake(tcp_connection *c);
+// As much as there is of bytes_max, and the rest of the last record; 0: nothing now. An end, and a
+// failure, are for the look, behind the rows that came with them.
+size_t csti_tcp_tls_receive(tcp_connection *c, char *to, size_t bytes_max);
+// What TLS has come to: the client's end, or a failure.
+void csti_tcp_tls_look(tcp_connection *c);
+// The events that it is to be read at, now that it can write.
+uint32_t csti_tcp_tls_can_write(tcp_connection *c);
+void csti_tcp_tls_fail(tcp_connection *c, csti_tls_failure failure, const char *why);
 
 // ---- tcp_server.c
 void csti_tcp_count_refusal(csti_tcp_server *server, cst_code code);

@@ -225,7 +225,7 @@ static cst_code parts_open(csti_tcp_server *server, cst_err *err) {
     if (code == CST_OK) code = csti_ndjson_rows_open(&server->json, options->shape, err);
     if (code == CST_OK) code = csti_park_fd_open(&server->wake, err);
     if (code != CST_OK) return code;
-    server->chunk = malloc(TCP_CHUNK_BYTES + CSTI_TEXT_SLACK_BYTES);
+    server->chunk = malloc(TCP_CHUNK_BYTES + CSTI_TLS_RECORD_BYTES + CSTI_TEXT_SLACK_BYTES);
     if (!server->chunk) return cst_fail(err, CST_NO_MEMORY, "a server");
     server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -360,7 +360,8 @@ static void turn_away(csti_tcp_server *server, int fd, cst_code code, const char
                  cst_code_name(code), why);
 
     csti_tcp_count_refusal(server, code);
-    (void)!send(fd, text, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!server->options.tls) // a handshake costs more than what it would say
+        (void)!send(fd, text, (size_t)bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
     input_drop(server, fd);
     (void)close(fd);
@@ -391,7 +392,9 @@ static void connection_add(csti_tcp_server *server, int fd) {
                           .split = server->serial++ % server->options.splits_count,
                           .deadline_ns = server->now_ns + CSTI_TCP_FIRST_LINE_NS};
     csti_buffer_init(&c->out, TCP_OUT_BYTES_MAX);
-    if (epoll_add(server, fd, (uint64_t)slot->life << 32 | c->slot, NULL) != CST_OK) {
+    if ((server->options.tls && csti_tls_open(server->options.tls, fd, &c->tls, NULL) != CST_OK) ||
+        epoll_add(server, fd, (uint64_t)slot->life << 32 | c->slot, NULL) != CST_OK) {
+        csti_tls_close(c->tls);
         turn_away(server, fd, CST_IO, "no room for a connection");
         free(c);
         return;
@@ -564,7 +567,9 @@ static cst_code connection_turn(csti_tcp_server *server, uint64_t what, uint32_t
     cst_code code;
 
     if (!c || server->slots[slot].life != what >> 32) return CST_OK; // closed in this turn
+    if (c->tls && c->out.used_bytes > 0) events |= EPOLLOUT;         // it may have waited for bytes
     if (events & EPOLLOUT) {
+        events |= csti_tcp_tls_can_write(c);
         csti_tcp_write(c);
         if (c->state == TCP_ENDS) server->timers_ns = 0;
     }

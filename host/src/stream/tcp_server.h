@@ -9,6 +9,10 @@
 //                    └──────┴── an error ──► FAILS, until what came before it is answered (at most
 //                                            ANSWER_NS) ──► says why ──► DRAINS what still comes
 //
+// With TLS a connection begins with its handshake, in the time that its first line has. Whoever
+// does not come through it is told by TLS alone; plain text is answered as such, and so is TLS to a
+// server without. Who is turned away before its handshake is closed without a word.
+//
 // What a client is told: {"next":N} behind its id; {"ack":N}: its rows up to N survive what `ack`
 // says; {"error":"CST_...","seq":N,"message":"..."}: the last line, then the connection is closed.
 // No row of the line with the error, nor of one behind it, was taken; seq is that line's, 0 if it
@@ -37,6 +41,7 @@
 #include "base/log.h"
 #include "stream/producers.h"
 #include "stream/source.h"
+#include "stream/tls.h"
 #include "stream/wal.h"
 
 enum { CSTI_TCP_ADDRESS_BYTES = 64 };
@@ -61,6 +66,7 @@ typedef struct csti_tcp_server_options {
     csti_push_ack ack;
     const _Atomic uint64_t *committed; // of each split: records below are in a checkpoint
     uint32_t connections_max, producers_max, line_bytes_max;
+    csti_tls_context *tls; // NULL: none
     const csti_clock *clock;
     const csti_logger *logger; // NULL: none
     csti_metrics *metrics;

@@ -8,7 +8,6 @@ enum {
     ROW_LINE_BYTES = 48,
     FILL_BYTES = 512,
     FILL_BYTES_MIN = 8,
-    DESCRIPTORS_MAX = 256,
     SAME_MAX = 5
 };
 
@@ -168,17 +167,6 @@ TEST(a_log_that_is_far_above_its_bound_at_a_start_takes_rows_when_it_has_room) {
     CHECK_TEXT(told(&f, client), "{\"ack\":1}\n");
     close(client);
     fixture_close(&f);
-}
-
-// The server's listener takes the smallest buffer there is, and connections have it from there.
-static void answers_shrink(void) {
-    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
-        int listens = 0;
-        socklen_t bytes = sizeof listens;
-
-        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens)
-            CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof(int)), 0);
-    }
 }
 
 // ---- Clients ------------------------------------------------------------------------------------

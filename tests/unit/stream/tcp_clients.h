@@ -12,7 +12,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-enum { TURNS_MAX = 2000, LINE_BYTES = 1024 };
+enum { TURNS_MAX = 2000, LINE_BYTES = 1024, DESCRIPTORS_MAX = 256 };
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -22,6 +22,7 @@ typedef struct fixture {
     csti_metrics *metrics;
     csti_wal *wal;
     csti_producers producers;
+    csti_tls_context *tls; // NULL: none
     csti_tcp_server *server;
     _Atomic uint64_t committed[1];
     cst_code place;
@@ -76,6 +77,7 @@ static inline void fixture_serve(fixture *f, csti_push_ack ack, uint64_t tenure,
                                                .disk_bytes_max = bounds.disk},
                            &f->wal, &report, NULL));
     options.wal = f->wal;
+    options.tls = f->tls;
     options.metrics = f->metrics;
     CHECK_OK(csti_tcp_server_open(&options, &f->server, NULL));
 }
@@ -86,12 +88,17 @@ static inline void fixture_stop(fixture *f) {
     csti_metrics_close(f->metrics);
 }
 
-static inline void fixture_open_bounded(fixture *f, csti_push_ack ack, log_bounds bounds) {
-    *f = (fixture){.folder = wal_folder_make()};
+static inline void fixture_open_tls(fixture *f, csti_push_ack ack, log_bounds bounds,
+                                    csti_tls_context *tls) {
+    *f = (fixture){.folder = wal_folder_make(), .tls = tls};
     csti_clock_sim_init(&f->clock, 0);
     csti_clock_sim_advance(&f->clock, SECOND_NS);
     CHECK_OK(csti_producers_open(&f->producers, 8, NULL));
     fixture_serve(f, ack, 1, bounds);
+}
+
+static inline void fixture_open_bounded(fixture *f, csti_push_ack ack, log_bounds bounds) {
+    fixture_open_tls(f, ack, bounds, NULL);
 }
 
 static inline void fixture_open(fixture *f, csti_push_ack ack) {
@@ -122,6 +129,17 @@ static inline int client_open_bounded(const fixture *f, int receive_bytes) {
 
 static inline int client_open(const fixture *f) {
     return client_open_bounded(f, 0);
+}
+
+// The server's listener takes the smallest buffer there is, and connections have it from there.
+static inline void answers_shrink(void) {
+    for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+        int listens = 0;
+        socklen_t bytes = sizeof listens;
+
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens)
+            CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){1}, sizeof(int)), 0);
+    }
 }
 
 static inline void client_say(int fd, const char *text) {
