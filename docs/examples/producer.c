@@ -4,7 +4,8 @@
 //   example.producer 127.0.0.1:7000 shop-1 100000
 //
 // Killed and started again, it goes on behind what the job has of it. While the job is away it
-// waits. usage: example.producer ADDRESS ID ROWS
+// waits. With CA.pem rows go over TLS, to a server whose certificate it has signed.
+// usage: example.producer ADDRESS ID ROWS [CA.pem [CERT.pem KEY.pem]]
 #include <constellation/constellation.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,16 +34,23 @@ static cst_code rows_put(cst_producer *producer, uint64_t rows, cst_err *err) {
 
 int main(int argc, char **argv) {
     cst_producer_options options = {0};
+    cst_producer_tls tls = {0};
     cst_producer *producer = NULL;
     cst_err err = {0};
     cst_code code;
 
-    if (argc != 4) {
-        printf("usage: %s ADDRESS ID ROWS\n", argv[0]);
+    if (argc != 4 && argc != 5 && argc != 7) {
+        printf("usage: %s ADDRESS ID ROWS [CA.pem [CERT.pem KEY.pem]]\n", argv[0]);
         return argc == 1 ? 0 : 2;
     }
     options.address = argv[1];
     options.id = argv[2];
+    if (argc > 4) {
+        tls.ca = argv[4];
+        tls.cert = argc > 5 ? argv[5] : NULL;
+        tls.key = argc > 5 ? argv[6] : NULL;
+        options.tls = &tls;
+    }
     code = cst_producer_open(&options, &producer, &err);
     if (code == CST_OK) code = rows_put(producer, strtoull(argv[3], NULL, 10), &err);
     if (code == CST_OK)

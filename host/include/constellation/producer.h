@@ -20,7 +20,9 @@
 // Errors     those of the server, by their code: CST_SOURCE_RECORD, CST_PRODUCER_GAP,
 //            CST_PRODUCER_EXPIRED, CST_PRODUCER_REPLACED, CST_FENCED, CST_LIMIT, ...: the producer
 //            is of no use any more. CST_DEADLINE: not all was acknowledged in time; wait again.
-//            CST_IO: open could not connect. CST_USAGE, CST_NO_MEMORY.
+//            CST_IO: open could not connect. CST_TLS: a file is of no use, the server has not the
+//            certificate that it should have, or does not take this one's; with CST_IO and
+//            CST_NOT_FOUND the file cannot be read. CST_USAGE, CST_NO_MEMORY.
 #ifndef CONSTELLATION_PRODUCER_H
 #define CONSTELLATION_PRODUCER_H
 
@@ -35,10 +37,20 @@ enum { CST_PRODUCER_ID_BYTES_MAX = 64 };
 
 typedef struct cst_producer cst_producer;
 
+// To a server with TLS. Files are PEM; NULL: none, or as said.
+typedef struct cst_producer_tls {
+    const char *ca;     // whoever signed the server's certificate is in it; NULL: those that the
+                        // system trusts. With the server's own in it no other one is taken
+    const char *server; // the name or address that the certificate is of; NULL: that of `address`
+    const char *cert;   // shown to a server that asks for one; needs `key`
+    const char *key;    // without a password
+} cst_producer_tls;
+
 typedef struct cst_producer_options {
-    const char *address; // "127.0.0.1:7000", "[::1]:7000"
-    const char *id;      // letters, digits, '.', '_', ':' and '-'; nobody else's
-    size_t bytes_max;    // of rows that are not acknowledged; 0: 64 MiB
+    const char *address;         // "127.0.0.1:7000", "[::1]:7000"
+    const char *id;              // letters, digits, '.', '_', ':' and '-'; nobody else's
+    size_t bytes_max;            // of rows that are not acknowledged; 0: 64 MiB
+    const cst_producer_tls *tls; // NULL: rows go in plain
 } cst_producer_options;
 
 CST_API CST_CHECK_RESULT cst_code cst_producer_open(const cst_producer_options *options,

@@ -8,6 +8,7 @@
 #include "base/park.h"
 #include "stream/producers.h"
 #include "stream/text_write.h"
+#include "stream/tls.h"
 
 #include <constellation/producer.h>
 
@@ -34,13 +35,16 @@ enum {
     ADDRESS_BYTES = 128,
 };
 
+#define NS_PER_MS UINT64_C(1000000)
 #define AGAIN_NS UINT64_C(100000000) // between two tries to connect
 
 _Static_assert((int)CST_PRODUCER_ID_BYTES_MAX == (int)CSTI_PRODUCER_ID_BYTES_MAX, "one bound");
 
 struct cst_producer {
     char address[ADDRESS_BYTES], id[CST_PRODUCER_ID_BYTES_MAX + 1];
-    int fd; // -1: not connected
+    int fd;                  // -1: not connected
+    csti_tls_context *trust; // NULL: no TLS
+    csti_tls *tls;           // of the connection
     csti_buffer kept;
     size_t from, sent;    // of kept: the oldest row; what the connection has
     uint64_t first, next; // number of the oldest row that is kept; of the one that is put next
@@ -119,10 +123,32 @@ static cst_code answer_take(cst_producer *producer, const char *line) {
 // ---- The connection -----------------------------------------------------------------------------
 
 static void disconnect(cst_producer *producer) {
+    csti_tls_close(producer->tls);
+    producer->tls = NULL;
     if (producer->fd >= 0) (void)close(producer->fd);
     producer->fd = -1;
     producer->answer_bytes = 0;
     producer->sent = producer->from;
+}
+
+// Whom it is not meant to talk to it does not try again.
+static cst_code tls_give_up(cst_producer *producer) {
+    const csti_tls_failure failure =
+        producer->tls ? csti_tls_failure_of(producer->tls) : CSTI_TLS_NONE;
+
+    if (failure == CSTI_TLS_NONE || failure == CSTI_TLS_ENDED || failure == CSTI_TLS_LOST)
+        return CST_AGAIN;
+    return give_up(producer, CST_TLS, csti_tls_why(producer->tls));
+}
+
+static ssize_t bytes_receive(const cst_producer *producer, char *to, size_t bytes) {
+    return producer->tls ? csti_tls_recv(producer->tls, to, bytes)
+                         : recv(producer->fd, to, bytes, MSG_DONTWAIT);
+}
+
+static ssize_t bytes_send(const cst_producer *producer, const void *from, size_t bytes) {
+    return producer->tls ? csti_tls_send(producer->tls, from, bytes)
+                         : send(producer->fd, from, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 // A whole line of answer, without its end; false: none now, or the connection is gone.
@@ -141,13 +167,14 @@ static bool line_receive(cst_producer *producer, char *out) {
             return true;
         }
         if (producer->answer_bytes == ANSWER_BYTES) break;
-        bytes = recv(producer->fd, producer->answer + producer->answer_bytes,
-                     ANSWER_BYTES - producer->answer_bytes, MSG_DONTWAIT);
+        bytes = bytes_receive(producer, producer->answer + producer->answer_bytes,
+                              ANSWER_BYTES - producer->answer_bytes);
         if (bytes < 0 && errno == EINTR) continue;
         if (bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
         if (bytes <= 0) break;
         producer->answer_bytes += (size_t)bytes;
     }
+    (void)!tls_give_up(producer);
     disconnect(producer);
     return false;
 }
@@ -158,15 +185,14 @@ static cst_code answers_read(cst_producer *producer) {
 
     while (code == CST_OK && producer->fd >= 0 && line_receive(producer, line))
         code = answer_take(producer, line);
-    return code;
+    return code == CST_OK ? producer->failed : code;
 }
 
 static void rows_send(cst_producer *producer) {
     if (producer->sent < producer->from) producer->sent = producer->from;
     while (producer->fd >= 0 && producer->sent < producer->kept.used_bytes) {
-        const ssize_t bytes =
-            send(producer->fd, producer->kept.bytes + producer->sent,
-                 producer->kept.used_bytes - producer->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t bytes = bytes_send(producer, producer->kept.bytes + producer->sent,
+                                         producer->kept.used_bytes - producer->sent);
 
         if (bytes < 0 && errno == EINTR) continue;
         if (bytes < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
@@ -176,8 +202,19 @@ static void rows_send(cst_producer *producer) {
         }
         // What it said before it went may still be here.
         (void)!answers_read(producer);
+        if (producer->failed == CST_OK) (void)!tls_give_up(producer);
         disconnect(producer);
     }
+}
+
+// "::1" of "[::1]:7000".
+static void host_of(const char *address, char out[ADDRESS_BYTES]) {
+    const char *colon = strrchr(address, ':');
+
+    (void)snprintf(out, ADDRESS_BYTES, "%.*s", (int)(colon ? colon - address : 0), address);
+    if (out[0] != '[') return;
+    memmove(out, out + 1, strlen(out));
+    out[strcspn(out, "]")] = '\0';
 }
 
 static int socket_connect(const char *address) {
@@ -190,11 +227,7 @@ static int socket_connect(const char *address) {
     int fd;
 
     if (!colon) return -1;
-    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - address), address);
-    if (host[0] == '[') {
-        memmove(host, host + 1, strlen(host));
-        host[strcspn(host, "]")] = '\0';
-    }
+    host_of(address, host);
     if (getaddrinfo(host, colon + 1, &hints, &found) != 0) return -1;
     fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen) != 0) {
@@ -228,24 +261,66 @@ static cst_code next_take(cst_producer *producer, uint64_t number) {
     return CST_OK;
 }
 
+// Until the connection can go on; false: not in time.
+static bool connection_wait(const cst_producer *producer, uint64_t end_ns) {
+    const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
+    struct pollfd polled = {.fd = producer->fd, .events = POLLIN};
+
+    if (producer->tls && csti_tls_waits_to_write(producer->tls)) polled.events = POLLOUT;
+    return now_ns < end_ns && poll(&polled, 1, (int)((end_ns - now_ns) / NS_PER_MS) + 1) >= 0;
+}
+
+static bool secure(cst_producer *producer, uint64_t end_ns) {
+    cst_code code;
+
+    if (!producer->trust) return true;
+    if (csti_tls_open(producer->trust, producer->fd, &producer->tls, NULL) != CST_OK) return false;
+    do code = csti_tls_handshake(producer->tls, NULL);
+    while (code == CST_AGAIN && connection_wait(producer, end_ns));
+    return code == CST_OK;
+}
+
 // AGAIN: nobody is there now.
 static cst_code connect_once(cst_producer *producer) {
+    const uint64_t end_ns = csti_clock_now_ns(csti_clock_real()) + CONNECT_MS * NS_PER_MS;
     char line[ANSWER_BYTES + 1];
-    struct pollfd polled;
     uint64_t number = 0;
+    cst_code code;
     int bytes;
 
     producer->fd = socket_connect(producer->address);
     if (producer->fd < 0) return CST_AGAIN;
+    if (!secure(producer, end_ns)) goto gone;
     bytes = snprintf(line, sizeof line, "{\"producer\":\"%s\"}\n", producer->id);
-    if (send(producer->fd, line, (size_t)bytes, MSG_NOSIGNAL) != bytes) goto gone;
-    polled = (struct pollfd){.fd = producer->fd, .events = POLLIN};
-    if (poll(&polled, 1, CONNECT_MS) != 1 || !line_receive(producer, line)) goto gone;
+    if (bytes_send(producer, line, (size_t)bytes) != bytes) goto gone;
+    while (!line_receive(producer, line)) {
+        if (producer->failed != CST_OK) return producer->failed;
+        if (producer->fd < 0 || !connection_wait(producer, end_ns)) goto gone;
+    }
     if (number_is(line, "{\"next\":", &number)) return next_take(producer, number);
     return answer_take(producer, line);
 gone:
+    code = tls_give_up(producer);
     disconnect(producer);
-    return CST_AGAIN;
+    return code;
+}
+
+static cst_code trust_open(cst_producer *producer, const cst_producer_tls *tls, cst_err *err) {
+    static const char *const names[CSTI_TLS_FILES] = {"cert", "key", "ca"};
+    const csti_tls_files files = {{tls->cert, tls->key, tls->ca}};
+    char host[ADDRESS_BYTES];
+    csti_tls_file wrong;
+    cst_code code;
+
+    if (!tls->cert != !tls->key)
+        return cst_fail(err, CST_USAGE, "producer %s: tls: cert and key belong together",
+                        producer->id);
+    host_of(producer->address, host);
+    code = csti_tls_client_open(&files, tls->server ? tls->server : host, &producer->trust, &wrong,
+                                err);
+    return code == CST_OK
+               ? code
+               : cst_fail_at(err, code, "producer %s: tls: %s", producer->id, names[wrong]);
 }
 
 // ---- Rows ---------------------------------------------------------------------------------------
@@ -263,6 +338,13 @@ cst_code cst_producer_open(const cst_producer_options *options, cst_producer **o
     (void)snprintf(producer->id, sizeof producer->id, "%s", options->id);
     csti_buffer_init(&producer->kept, options->bytes_max ? options->bytes_max : KEPT_BYTES);
     producer->fd = -1;
+    if (options->tls) {
+        code = trust_open(producer, options->tls, err);
+        if (code != CST_OK) {
+            cst_producer_close(producer);
+            return code;
+        }
+    }
     code = connect_once(producer);
     if (code == CST_AGAIN)
         code = cst_fail(err, CST_IO, "producer %s: nobody answers at %s", options->id,
@@ -280,6 +362,7 @@ cst_code cst_producer_open(const cst_producer_options *options, cst_producer **o
 void cst_producer_close(cst_producer *producer) {
     if (!producer) return;
     disconnect(producer);
+    csti_tls_context_close(producer->trust);
     csti_buffer_release(&producer->kept);
     free(producer);
 }
