@@ -34,7 +34,8 @@ def source_text(settings):
         return f"""kind    = "tcp"
 listen  = "127.0.0.1:0"
 ack     = "{settings["ack"]}"
-columns = ["key {settings["key"]}", "id u64", "mix u64", "amount i64"]"""
+columns = ["key {settings["key"]}", "id u64", "mix u64", "amount i64"]
+{settings["tls"]}"""
     return f"""kind    = "file"
 path    = "rows"
 format  = "{settings["format"]}"
@@ -108,7 +109,7 @@ class Job:
         self.settings = dict({"name": "crash", "partitions": 2, "format": "ndjson", "key": "u64", "follow": True,
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
                               "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
-                              "operator": None, "state": "hash:", "ack": None,
+                              "operator": None, "state": "hash:", "ack": None, "tls": "",
                               "unaligned": None},
                              **(settings or {}))
         self.rows_count = 0

@@ -20,6 +20,9 @@ import threading
 import time
 import unittest
 
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import certificates
 import jobs
 import windows_test
 
@@ -32,6 +35,7 @@ WINDOW = 200             # rows that a producer has under way
 FENCED = 6
 MEMORY_BYTES = 1 << 30
 KINDS = ("hash", "lmdb", "windows")
+TLS = 'tls_cert = "server.pem"\ntls_key = "server.key"\ntls_clients = "authority.pem"'
 
 
 class Lost(Exception):
@@ -41,10 +45,11 @@ class Lost(Exception):
 class Producer(threading.Thread):
     """Sends its rows to whoever listens, over as many connections as it takes."""
 
-    def __init__(self, job, number, address):
+    def __init__(self, job, number, address, trust):
         super().__init__(daemon=True)
         self.name = PRODUCERS[number]
         self.address = address  # asked for before each connection; None: nobody listens
+        self.trust = trust      # of TLS; None: rows go in plain
         self.rows = []
         self.path = job.path("rows", f"part-{number}.ndjson")
         self.acked = 0
@@ -88,7 +93,10 @@ class Producer(threading.Thread):
 
     def send_to(self, address):
         host, port = address.rsplit(":", 1)
-        with socket.create_connection((host, int(port)), timeout=2) as connection:
+        connection = socket.create_connection((host, int(port)), timeout=2)
+        if self.trust:
+            connection = self.trust.wrap_socket(connection, server_hostname=host)
+        with connection:
             lines = connection.makefile("rwb")
             lines.write(json.dumps({"producer": self.name}).encode() + b"\n")
             lines.flush()
@@ -127,10 +135,10 @@ class Pushes(unittest.TestCase):
             producer.join()
         self.job.remove()
 
-    def open(self, ack, turn):
+    def open(self, ack, turn, tls=False):
         kind = KINDS[(SEED + turn) % len(KINDS)]
         settings = {"ack": ack, "keys": 50, "keep": 1, "every": "20ms", "batch_rows": 64,
-                    "unaligned": "0s" if ack == "wal" else None}
+                    "unaligned": "0s" if ack == "wal" else None, "tls": TLS if tls else ""}
         if kind == "windows":
             second = windows_test.SECOND
             settings |= {"window": 'tumbling = "1s"', "size": second, "hop": second,
@@ -140,7 +148,13 @@ class Pushes(unittest.TestCase):
             settings["state"] = "lmdb:state" if kind == "lmdb" else "hash:"
             self.job = jobs.Job(PROGRAM, f"{SEED}:{self.id()}", settings)
         os.unlink(self.job.path("rows", "part-0.ndjson"))
-        self.producers = [Producer(self.job, number, lambda: self.current)
+        trust = None
+        if tls:
+            certificates.authority(self.job.folder, "authority")
+            certificates.signed(self.job.folder, "server", "authority")
+            certificates.signed(self.job.folder, "client", "authority")
+            trust = certificates.trust(self.job.folder, "authority", "client")
+        self.producers = [Producer(self.job, number, lambda: self.current, trust)
                           for number in range(len(PRODUCERS))]
         self.feed(100)
         for producer in self.producers:
@@ -204,8 +218,8 @@ class Pushes(unittest.TestCase):
         self.job.finish()
         self.job.check()
 
-    def kills(self, ack, turn, points):
-        self.open(ack, turn)
+    def kills(self, ack, turn, points, tls=False):
+        self.open(ack, turn, tls)
         missed = [point for point in points
                   if not self.killed_at(point, self.draw.randint(1, 3) if point not in ONCE else 1)]
         self.finish()
@@ -227,6 +241,9 @@ class Kills(Pushes):
     def test_at_steps_of_a_checkpoint_that_acknowledges(self):
         self.kills("checkpoint", 2, ["push_logged", "wal_written", "commit_before_manifest",
                                      "commit_after_command", "push_answered"])
+
+    def test_at_steps_of_rows_over_tls(self):
+        self.kills("wal", 0, ["push_logged", "wal_synced", "push_answered"], tls=True)
 
 
 class Owners(Pushes):
