@@ -399,5 +399,5 @@ void csti_session_set_bytes(const csti_session_set *set, uint64_t *sessions_out,
                             uint64_t *index_out) {
     *sessions_out = set->sessions_count * set->sessions.slot_bytes;
     *index_out = set->keys_count * set->keys.slot_bytes + set->many_bytes +
-                 set->buckets_count * sizeof(void *) + set->sessions_count * sizeof(csti_timer);
+                 set->buckets_count * sizeof(void *) + csti_timers_bytes(&set->timers);
 }

@@ -7,7 +7,11 @@
 //   that bucket goes to lower ones, some at a time. So a time moves down a few dozen times at most,
 //   in runs of memory, where a heap of a million times misses the caches at each of its levels.
 //
-// Promises   a time comes when it is due and not before. Put is O(1); a step of take, too.
+//   bucket ──► chunk │ 255 times │ ──► chunk │ 255 times │       chunks that are empty are any
+//                                                               bucket's
+//
+// Promises   a time comes when it is due and not before. Put is O(1). A step takes one time out, or
+//            moves 64 of them. Memory is as much as there ever were times, and a chunk a bucket.
 // Thread     its partition's.
 // Ring       1: it allocates.
 // Owner      what a time is of is borrowed, and never looked at.
@@ -27,9 +31,12 @@ typedef struct csti_timer {
     void *of;
 } csti_timer;
 
+typedef struct csti_timer_chunk csti_timer_chunk;
+
 typedef struct csti_timer_list {
-    csti_timer *timers;
-    size_t count, capacity;
+    csti_timer_chunk *first; // the others are full
+    uint32_t first_count;
+    uint64_t count;
     int64_t least_us; // with a count
 } csti_timer_list;
 
@@ -37,6 +44,9 @@ typedef struct csti_timers {
     int64_t base_us; // no time is before it
     csti_timer_list buckets[CSTI_TIMER_BUCKETS];
     csti_timer_list moving; // out of a bucket into lower ones
+    uint32_t moved;         // of the step under way
+    csti_timer_chunk *kept; // empty
+    uint64_t chunks_count;  // that are not
 } csti_timers;
 
 void csti_timers_open(csti_timers *timers);
@@ -49,5 +59,7 @@ bool csti_timers_are_due(const csti_timers *timers, int64_t now_us);
 // Takes the next time that is due out. *out.of NULL: none is, or *steps came to 0.
 CST_CHECK_RESULT cst_code csti_timers_take(csti_timers *timers, int64_t now_us, uint32_t *steps,
                                            csti_timer *out, cst_err *err);
+
+uint64_t csti_timers_bytes(const csti_timers *timers); // not what is kept for others
 
 #endif

@@ -69,4 +69,40 @@ TEST(times_come_in_their_order_when_they_are_due) {
     }
 }
 
+enum { A_TURN = 100, TURNS = 3000, TURN_US = 10000, WAIT_US = 3000000 };
+
+// Each row begins a session that no other row goes on with, and is over WAIT_US later.
+TEST(times_go_out_as_fast_as_they_come_in) {
+    uint64_t waiting = 0, bytes_max = 0;
+    csti_timers timers;
+    csti_timer taken;
+
+    csti_timers_open(&timers);
+    for (int64_t now_us = 0; now_us < (int64_t)TURNS * TURN_US; now_us += TURN_US) {
+        uint32_t steps = A_TURN + A_TURN / 2; // as sessions have them
+
+        for (uint32_t i = 0; i < A_TURN; i++) {
+            const int64_t due_us = now_us + WAIT_US + (int64_t)test_random_below(TURN_US);
+
+            CHECK_OK(csti_timers_put(&timers, (csti_timer){due_us, &timers}, NULL));
+        }
+        waiting += A_TURN;
+        do {
+            CHECK_OK(csti_timers_take(&timers, now_us, &steps, &taken, NULL));
+            waiting -= taken.of != NULL;
+        } while (taken.of);
+        if (csti_timers_bytes(&timers) > bytes_max) bytes_max = csti_timers_bytes(&timers);
+    }
+    CHECK(waiting < 2 * A_TURN * (WAIT_US / TURN_US));
+    CHECK(bytes_max < 3 * A_TURN * (WAIT_US / TURN_US) * sizeof(csti_timer) + (1 << 18));
+    while (waiting > 0) {
+        uint32_t steps = 1;
+
+        CHECK_OK(csti_timers_take(&timers, INT64_MAX, &steps, &taken, NULL));
+        waiting -= taken.of != NULL;
+    }
+    CHECK_EQ(csti_timers_bytes(&timers), 0);
+    csti_timers_close(&timers);
+}
+
 TEST_MAIN
