@@ -201,9 +201,10 @@ static void settle(csti_aligner *a) {
     a->due &= ~(uint32_t)DUE_BARRIER;
 }
 
+// One that was given up before and is not out yet, the coordinator knows of: it has aborted that
+// one or forced this one, as nothing is pushed before it is out.
 static void give_up(csti_aligner *a, cst_code code, uint64_t *counter) {
     assert(a->barrier.id != 0);
-    assert(!(a->due & DUE_ABORTED));
     a->aborted = a->barrier;
     a->aborted_code = code;
     a->aborted_input = waits_for(a);

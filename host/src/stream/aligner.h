@@ -87,7 +87,8 @@ void csti_aligner_push(csti_aligner *aligner, uint32_t input, const csti_message
 // barrier is being aligned. Of *out, what does not belong to the kind is left as it was.
 csti_aligned_kind csti_aligner_next(csti_aligner *aligner, uint64_t now_ns, csti_aligned *out);
 // The coordinator gave `id` up. ABORTED comes out of next if it was being aligned; if it has not
-// come yet, it will be ignored.
+// come yet, it will be ignored. Of several that are given up before next is called again the last
+// comes out.
 void csti_aligner_abort(csti_aligner *aligner, uint64_t id);
 // The barrier is not waited for: BARRIER comes out of next, UNALIGNED. One that has come out, or
 // was given up, stays so.

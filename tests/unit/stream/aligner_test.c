@@ -500,6 +500,25 @@ TEST(what_is_over_cannot_be_forced_and_what_is_newer_gives_the_older_up) {
     gives_nothing();
 }
 
+// Its taker was busy all the time: it has not called next.
+TEST(of_several_that_are_given_up_in_between_the_last_is_named) {
+    open_inputs(2);
+    silent_barrier(0, 7);
+    csti_aligner_abort(aligner, 7);
+    csti_aligner_force(aligner, 8, now_ns);
+    csti_aligner_abort(aligner, 8);
+    gives_aborted(8, CST_CHECKPOINT_ABORTED);
+    gives_nothing();
+    CHECK_EQ(stats().aborted, 2);
+    csti_aligner_force(aligner, 9, now_ns);
+    csti_aligner_force(aligner, 10, now_ns);
+    csti_aligner_force(aligner, 11, now_ns);
+    gives_aborted(10, CST_CHECKPOINT_ORDER);
+    gives_forced(11);
+    gives_nothing();
+    CHECK_EQ(stats().superseded, 2);
+}
+
 TEST(an_end_is_not_waited_for_behind_a_forced_barrier) {
     open_inputs(2);
     silent_barrier(0, 7);
