@@ -81,15 +81,27 @@ static void unaligned_count(csti_job *job) {
     job->barrier_mode = CSTI_BARRIER_UNALIGNED;
 }
 
-// Nobody waits for the last barrier any longer.
+// Whether the last barrier's checkpoint is over, and not by a commit.
+static bool is_given_up(const csti_job *job) {
+    csti_checkpointer_stats stats;
+
+    csti_checkpointer_stats_read(job->checkpointer, &stats);
+    return stats.begun == stats.committed + stats.aborted &&
+           stats.last_committed_id < job->barrier_id;
+}
+
+// Nobody waits for the last barrier any longer. One that was given up and has not come through
+// since would hold up the next one.
 static void unalign(csti_job *job) {
     cst_err err = {0};
     const cst_code code = csti_job_unalign(job, job->barrier_id, &err);
 
-    if (code != CST_OK && code != CST_NOT_FOUND) csti_job_fail(job, code, &err);
-    job->barrier_mode = CSTI_BARRIER_UNALIGNED; // not looked at again, done or not
-    if (code != CST_OK) return;
-    unaligned_count(job);
+    if (code == CST_NOT_FOUND && !is_given_up(job)) return; // sealed, or about to be given up
+    if (code == CST_OK)
+        unaligned_count(job);
+    else if (code != CST_NOT_FOUND)
+        csti_job_fail(job, code, &err);
+    job->barrier_mode = CSTI_BARRIER_UNALIGNED; // not looked at again
     atomic_store_explicit(&job->stalled, true, memory_order_relaxed);
     CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "checkpoints_unaligned",
              csti_log_u64("from", job->barrier_id),
