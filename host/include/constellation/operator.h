@@ -13,6 +13,8 @@
 //
 // Promises   an operator sees each row of its reader once between two restores, in order; after a
 //            restart rows since the last checkpoint come again. It keeps no state that outlives it.
+// Needs      with unaligned_after (docs/jobs.md): what it gives for a row follows from that row.
+//            What was counted is left out by its number when the row comes again.
 // Thread     an instance: one reader's. Several instances may run at the same time.
 // Ring       1: `process` should not block: it holds its reader up.
 // Owner      what `process` hands out holds until its next call.

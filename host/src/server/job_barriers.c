@@ -1,6 +1,7 @@
 #include "server/job_internal.h"
 
 #include <assert.h>
+#include <inttypes.h>
 
 #define COORDINATOR_NAP_NS UINT64_C(20000000)
 #define RETRY_NAP_NS UINT64_C(1000000) // a barrier is due and cannot go
@@ -242,6 +243,18 @@ static bool finish(csti_job *job, const job_readers *readers,
     return false;
 }
 
+// What is to be settled stays as it is.
+static void rows_gone_fail(csti_job *job) {
+    cst_err err = {0};
+    const cst_code code =
+        cst_fail(&err, CST_SOURCE_CHANGED,
+                 "checkpoint %" PRIu64 " is not aligned, and its partitions have rows that the "
+                 "source has no more: put them back, or go on with %" PRIu32 " partitions",
+                 job->base_id, job->partitions);
+
+    csti_job_fail(job, code, &err);
+}
+
 // Until the next barrier is due, if that is soon.
 static uint64_t nap_of(const csti_job *job) {
     const uint64_t now_ns = csti_clock_now_ns(job->clock);
@@ -276,6 +289,10 @@ void csti_job_coordinate(csti_job *job) {
         csti_job_uploads_look(job, &stats);
         csti_job_pace_look(job, &stats);
         unaligned_look(job, &nap_ns);
+        if (job->settling && stops == 0 && readers.all_ended && readers.any_skips) {
+            rows_gone_fail(job);
+            return;
+        }
         if (stops > 0 || readers.all_ended || (job->settling && !readers.any_skips)) {
             if (finish(job, &readers, &stats)) {
                 job->caught_up = readers.all_ended;

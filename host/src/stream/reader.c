@@ -68,7 +68,7 @@ struct csti_reader {
 
 // ---- What others see ----------------------------------------------------------------------------
 
-// Relaxed throughout: each value stands for itself.
+// Relaxed, but for passed_id and what is said of an end: each value stands for itself.
 static void show_u64(_Atomic uint64_t *at, uint64_t value) {
     atomic_store_explicit(at, value, memory_order_relaxed);
 }
@@ -79,8 +79,11 @@ static void show_added(_Atomic uint64_t *at, uint64_t more) {
 
 void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
     const reader_shown *shown = &reader->shown;
-    // First of all, see cut_end.
+    // First of all, see cut_end; then those that others are as of, see nothing_to_read.
     const uint64_t passed_id = atomic_load_explicit(&shown->passed_id, memory_order_acquire);
+    const bool ended = atomic_load_explicit(&shown->ended, memory_order_acquire);
+    const bool at_cut = atomic_load_explicit(&shown->at_cut, memory_order_acquire);
+    const bool waits = atomic_load_explicit(&shown->waits, memory_order_acquire);
 
     *out = (csti_reader_stats){
         .passed_id = passed_id,
@@ -90,9 +93,9 @@ void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
         .lag = atomic_load_explicit(&shown->lag, memory_order_relaxed),
         .full_count = atomic_load_explicit(&shown->full_count, memory_order_relaxed),
         .watermark_us = atomic_load_explicit(&shown->watermark_us, memory_order_relaxed),
-        .ended = atomic_load_explicit(&shown->ended, memory_order_relaxed),
-        .at_cut = atomic_load_explicit(&shown->at_cut, memory_order_relaxed),
-        .waits = atomic_load_explicit(&shown->waits, memory_order_relaxed),
+        .ended = ended,
+        .at_cut = at_cut,
+        .waits = waits,
         .finished = atomic_load_explicit(&shown->finished, memory_order_relaxed),
         .skips = atomic_load_explicit(&shown->skips, memory_order_relaxed),
     };
@@ -544,7 +547,7 @@ static void nothing_to_read(csti_reader *reader, uint64_t now_ns) {
         all_ended = all_ended && reader->splits[i].ended;
         any_at_cut = any_at_cut || split_waits_for_cut(reader, &reader->splits[i]);
     }
-    // Release pairs with the acquire of who acts on it: the rows are in the channels.
+    // Release pairs with the acquire in csti_reader_stats_read: what else is shown is of all rows.
     if (all_ended) atomic_store_explicit(&reader->shown.ended, true, memory_order_release);
     atomic_store_explicit(&reader->shown.waits, true, memory_order_release);
     if (any_at_cut) atomic_store_explicit(&reader->shown.at_cut, true, memory_order_release);

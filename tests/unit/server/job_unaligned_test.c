@@ -87,6 +87,19 @@ TEST(another_number_of_partitions_goes_on_from_an_unaligned_checkpoint) {
     folder_close(&f);
 }
 
+TEST(rows_that_are_gone_before_they_are_spread_are_a_changed_source) {
+    static fixture f;
+
+    folder_open(&f, 2, 0, ALWAYS);
+    (void)leave_unaligned(&f, 2);
+    job_write(&f, 3, 1, ALWAYS, "kind = \"none\"");
+    (void)run(&f, 0);
+    CHECK_CODE(f.code, CST_SOURCE_CHANGED);
+    CHECK(strstr(f.err.text, "go on with 2 partitions"));
+    CHECK(newest_is_unaligned(&f));
+    folder_close(&f);
+}
+
 TEST(a_barrier_that_comes_in_time_is_aligned) {
     static fixture f;
 
