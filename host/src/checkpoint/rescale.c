@@ -241,15 +241,17 @@ static cst_code chains_take(rescale *at, cst_err *err) {
 
 // What the old partitions that have some of its groups say of it.
 static void partition_inherit(const csti_manifest *before, csti_manifest_partition *to) {
-    to->watermark_us = INT64_MAX;
+    bool any = false;
+
     for (uint32_t p = 0; p < before->partitions_count; p++) {
         const csti_manifest_partition *from = &before->partitions[p];
 
         if (from->group_from >= to->group_to || from->group_to <= to->group_from) continue;
-        if (from->watermark_us < to->watermark_us) to->watermark_us = from->watermark_us;
+        if (!any || from->watermark_us < to->watermark_us) to->watermark_us = from->watermark_us;
+        any = true;
         if (from->group_from >= to->group_from) to->rows_count += from->rows_count;
     }
-    assert(to->watermark_us < INT64_MAX);
+    assert(any);
 }
 
 static cst_code arrays_alloc(rescale *at, cst_err *err) {

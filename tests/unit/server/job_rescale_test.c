@@ -141,6 +141,22 @@ TEST(a_new_partition_begins_with_the_lowest_watermark) {
     folder_close(&f);
 }
 
+// Its watermark is at the end of time.
+TEST(a_job_whose_windows_were_closed_at_its_end_goes_on_with_another_number) {
+    static const char closed[] = "kind = \"none\"\n[window]\ntumbling = \"1s\"\nat_end = \"close\"";
+    static fixture f;
+    newest now;
+
+    folder_open_for(&f, 2, ROWS, "10ms", closed);
+    run_ok(&f, 0);
+    job_write(&f, 3, ROWS, "10ms", closed);
+    run_ok(&f, 0);
+    now = newest_read(&f);
+    CHECK_EQ(now.partitions_count, 3);
+    CHECK_EQ(now.watermarks_us[2], INT64_MAX);
+    folder_close(&f);
+}
+
 // What stands in an ordered full is read once, whatever the number.
 TEST(of_an_ordered_full_each_partition_reads_its_key_groups_alone) {
     static fixture f;
