@@ -11,14 +11,18 @@
 
 // What the readers say, together.
 typedef struct job_readers {
-    bool all_ended;  // there is nothing more to read
-    bool all_at_cut; // one at least has its rows, and no other can read on
-    bool all_passed; // the last barrier: the next one may go
-    bool any_skips;  // rows ahead that a partition has already
+    bool all_ended;       // there is nothing more to read
+    bool all_at_cut;      // one at least has its rows, and no other can read on
+    bool all_passed;      // the last barrier: the next one may go
+    bool any_skips;       // rows ahead that a partition has already
+    int64_t watermark_us; // the lowest of those that read on
 } job_readers;
 
 static job_readers readers_read(const csti_job *job) {
-    job_readers out = {.all_ended = true, .all_at_cut = true, .all_passed = true};
+    job_readers out = {.all_ended = true,
+                       .all_at_cut = true,
+                       .all_passed = true,
+                       .watermark_us = INT64_MAX};
     bool any_at_cut = false;
 
     for (uint32_t r = 0; r < job->readers_count; r++) {
@@ -30,6 +34,8 @@ static job_readers readers_read(const csti_job *job) {
         any_at_cut = any_at_cut || stats.at_cut;
         out.all_passed = out.all_passed && stats.passed_id == job->barrier_id;
         out.any_skips = out.any_skips || stats.skips;
+        if (!stats.ended && stats.watermark_us < out.watermark_us)
+            out.watermark_us = stats.watermark_us;
     }
     out.all_at_cut = out.all_at_cut && any_at_cut;
     return out;
@@ -255,6 +261,12 @@ static void rows_gone_fail(csti_job *job) {
     csti_job_fail(job, code, &err);
 }
 
+// Every partition has what any has.
+static bool is_settled(const csti_job *job, const job_readers *readers) {
+    return job->settling && !readers->any_skips &&
+           readers->watermark_us >= job->settle_watermark_us;
+}
+
 // Until the next barrier is due, if that is soon.
 static uint64_t nap_of(const csti_job *job) {
     const uint64_t now_ns = csti_clock_now_ns(job->clock);
@@ -293,7 +305,7 @@ void csti_job_coordinate(csti_job *job) {
             rows_gone_fail(job);
             return;
         }
-        if (stops > 0 || readers.all_ended || (job->settling && !readers.any_skips)) {
+        if (stops > 0 || readers.all_ended || is_settled(job, &readers)) {
             if (finish(job, &readers, &stats)) {
                 job->caught_up = readers.all_ended;
                 job->finished = true;

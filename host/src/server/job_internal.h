@@ -152,6 +152,7 @@ struct csti_job {
     uint32_t partitions;           // of this run: the config's, or those of the checkpoint
     uint32_t partitions_to_settle; // not 0: the checkpoint has so many, and has to be settled first
     bool settling;                 // this run reads what its partitions do not all have, and ends
+    int64_t settle_watermark_us;   // and they come to it; INT64_MIN: there is none
     bool totals;                   // are kept
     uint32_t workers_count;        // partitions
     uint32_t readers_count;

@@ -2,8 +2,9 @@
 //
 //   CLAIM ─► PARTITIONS ─► recover (2) ─► a full a new partition (4) ─► release (2) ─► restore (4)
 //
-// Where the checkpoint is not aligned, its partitions have not the same rows of the source: the job
-// runs with the old ones first, until all have, and takes an aligned checkpoint (csti_job_run).
+// Where the checkpoint is not aligned, its partitions have not the same rows of the source, nor the
+// same watermark: the job runs with the old ones first, until all have, and takes an aligned
+// checkpoint (csti_job_run). An aligned one's have not the same watermark where an input was idle.
 //
 // What is killed in between leaves the old checkpoint as it is, and fulls that nobody names: the
 // next start does all of it again, to whatever number it is told.
@@ -69,6 +70,37 @@ static uint32_t threads_of(const csti_job *job) {
     return cpus - 1 < CSTI_RESCALE_THREADS_MAX ? cpus - 1 : CSTI_RESCALE_THREADS_MAX;
 }
 
+// What was closed, or over, by one partition's watermark would be open again by another's.
+static bool closes_by_watermark(const csti_job *job) {
+    return job->config->window.size_us > 0 ||
+           (job->config->ttl_us != CST_TTL_NONE && job->shape.clock_source == CST_NO_COLUMN);
+}
+
+static int64_t watermark_highest(const csti_manifest *manifest) {
+    int64_t highest_us = INT64_MIN;
+
+    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+        if (manifest->partitions[p].watermark_us > highest_us)
+            highest_us = manifest->partitions[p].watermark_us;
+    return highest_us;
+}
+
+static bool watermarks_differ(const csti_manifest *manifest) {
+    const int64_t highest_us = watermark_highest(manifest);
+
+    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+        if (manifest->partitions[p].watermark_us != highest_us) return true;
+    return false;
+}
+
+// Once: where the source has no rows that raise them, they stay as they are.
+static bool is_to_be_settled(const csti_job *job) {
+    const csti_manifest *manifest = &job->plan.manifest;
+
+    return csti_manifest_is_unaligned(manifest) ||
+           (job->runs_count == 0 && closes_by_watermark(job) && watermarks_differ(manifest));
+}
+
 cst_code csti_job_rescale(csti_job *job, cst_err *err) {
     const csti_rescale_options options = {
         .store = job->store,
@@ -86,9 +118,12 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
     cst_code code;
 
     assert(job->plan_open);
+    job->settle_watermark_us = job->settling && closes_by_watermark(job)
+                                   ? watermark_highest(&job->plan.manifest)
+                                   : INT64_MIN;
     if (job->plan.manifest.id == 0 || job->plan.manifest.partitions_count == job->workers_count)
         return CST_OK;
-    if (csti_manifest_is_unaligned(&job->plan.manifest)) {
+    if (is_to_be_settled(job)) {
         job->partitions_to_settle = job->plan.manifest.partitions_count;
         return cst_fail(err, CST_ABORTED, "checkpoint %" PRIu64 " is to be settled first",
                         job->plan.manifest.id);

@@ -5,6 +5,10 @@
 enum { ROWS_MORE = 50000, TRIES_MAX = 20 };
 
 #define ALWAYS "10ms\"\nunaligned_after = \"0s"
+#define NO_SINK "kind = \"none\""
+#define ONE_KEY_IN_WINDOWS                                                                         \
+    NO_SINK                                                                                        \
+    "\n[[filter]]\ncolumn = \"key\"\nop = \"=\"\nvalue = \"1\"\n[window]\ntumbling = \"1h\""
 
 // Ends the run, without a last checkpoint, behind the first commit whose partitions have not the
 // same rows.
@@ -44,7 +48,7 @@ static bool newest_is_unaligned(fixture *f) {
 static uint64_t leave_unaligned(fixture *f, int partitions) {
     uint64_t rows = 0;
 
-    job_write(f, partitions, 0, ALWAYS, "kind = \"none\"");
+    job_write(f, partitions, 0, ALWAYS, NO_SINK);
     for (int i = 0; i < TRIES_MAX; i++) {
         f->options.observer = (csti_job_observer){.passed = on_passed, .context = f};
         run_ok(f, 0); // no end of rows
@@ -57,7 +61,7 @@ static uint64_t leave_unaligned(fixture *f, int partitions) {
 }
 
 static void end_at(fixture *f, int partitions, uint64_t rows) {
-    job_write(f, partitions, rows, ALWAYS, "kind = \"none\"");
+    job_write(f, partitions, rows, ALWAYS, NO_SINK);
     run_ok(f, 0);
     CHECK(f->result.caught_up);
     check_state(f, rows);
@@ -92,7 +96,7 @@ TEST(rows_that_are_gone_before_they_are_spread_are_a_changed_source) {
 
     folder_open(&f, 2, 0, ALWAYS);
     (void)leave_unaligned(&f, 2);
-    job_write(&f, 3, 1, ALWAYS, "kind = \"none\"");
+    job_write(&f, 3, 1, ALWAYS, NO_SINK);
     (void)run(&f, 0);
     CHECK_CODE(f.code, CST_SOURCE_CHANGED);
     CHECK(strstr(f.err.text, "go on with 2 partitions"));
@@ -118,7 +122,8 @@ typedef struct stall {
     uint32_t commits; // since it began
     int64_t rows;     // of partition 0, when it began
     bool aligned_again, flowed;
-    bool aborts; // what waits for the channel is given up at once
+    uint32_t partition; // that the rows do not reach
+    bool aborts;        // what waits for the channel is given up at once
     _Atomic uint64_t begun_id;
     _Atomic uint32_t aborted;
 } stall;
@@ -138,7 +143,8 @@ static void one_abort(const fixture *f) {
         standing.aborted++;
 }
 
-// Reader 0's rows do not reach partition 1 from the first commit on, until the stage says so.
+// Reader 0's rows do not reach a partition, which has some, from the first commit on, until the
+// stage says so.
 static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
     fixture *f = context;
 
@@ -148,18 +154,19 @@ static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
         one_abort(f);
     if (moment != CSTI_JOB_COMMITTED) return;
     if (standing.stage == STALL_BEFORE) {
-        csti_job_stall_channel(f->job, 0, 1, true);
+        standing.partition = rows_of(f, 1) > 0;
+        csti_job_stall_channel(f->job, 0, standing.partition, true);
         standing.stage = STALL_NOW;
-        standing.rows = rows_of(f, 0);
+        standing.rows = rows_of(f, 1 - standing.partition);
         if (standing.aborts && standing.begun_id > number) one_abort(f);
         return;
     }
     if (standing.stage == STALL_NOW && csti_job_is_stalled(f->job) && ++standing.commits == 3) {
-        standing.flowed = rows_of(f, 0) > standing.rows;
+        standing.flowed = rows_of(f, 1 - standing.partition) > standing.rows;
         standing.stage = STALL_OVER;
         if (f->stop_at_rows) csti_job_stop(f->job); // at once: twice
         if (f->stop_at_rows) csti_job_stop(f->job);
-        csti_job_stall_channel(f->job, 0, 1, false);
+        csti_job_stall_channel(f->job, 0, standing.partition, false);
     } else if (standing.stage == STALL_OVER && !csti_job_is_stalled(f->job)) {
         standing.aligned_again = true;
         csti_job_stop(f->job);
@@ -168,9 +175,9 @@ static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
 }
 
 // A number of rows that neither reader has come to.
-static uint64_t run_stalled(fixture *f, bool aborts) {
+static uint64_t run_stalled(fixture *f, const char *sink, bool aborts) {
     standing = (stall){.stage = STALL_BEFORE, .aborts = aborts};
-    job_write(f, 2, 0, "10ms\"\nunaligned_after = \"50ms", "kind = \"none\"");
+    job_write(f, 2, 0, "10ms\"\nunaligned_after = \"50ms", sink);
     f->options.observer = (csti_job_observer){.passed = on_stalled, .context = f};
     f->options.progress = on_nothing;
     run_ok(f, 0);
@@ -183,7 +190,7 @@ TEST(behind_a_time_out_checkpoints_go_on_while_a_channel_stands_still_and_are_al
     uint64_t rows;
 
     folder_open(&f, 2, 0, ALWAYS);
-    rows = run_stalled(&f, false);
+    rows = run_stalled(&f, NO_SINK, false);
     CHECK(standing.aligned_again);
     CHECK(standing.flowed);
     end_at(&f, 2, rows);
@@ -195,7 +202,7 @@ TEST(checkpoints_go_on_behind_one_that_was_given_up_before_the_time_out) {
     uint64_t rows;
 
     folder_open(&f, 2, 0, ALWAYS);
-    rows = run_stalled(&f, true);
+    rows = run_stalled(&f, NO_SINK, true);
     CHECK(standing.flowed);
     CHECK(standing.aborted > 0);
     end_at(&f, 2, rows);
@@ -208,10 +215,69 @@ TEST(a_job_that_ends_while_a_channel_stands_still_loses_and_repeats_no_row) {
 
     folder_open(&f, 2, 0, ALWAYS);
     f.stop_at_rows = 1;
-    rows = run_stalled(&f, false);
+    rows = run_stalled(&f, NO_SINK, false);
     f.stop_at_rows = 0;
     CHECK(newest_is_unaligned(&f));
     end_at(&f, 2, rows);
+    folder_close(&f);
+}
+
+// The lowest and the highest of the partitions' watermarks, of what is committed.
+typedef struct watermarks {
+    int64_t lowest_us, highest_us;
+} watermarks;
+
+static watermarks watermarks_of(const csti_manifest *manifest) {
+    watermarks out = {INT64_MAX, INT64_MIN};
+
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const int64_t us = manifest->partitions[p].watermark_us;
+
+        if (us < out.lowest_us) out.lowest_us = us;
+        if (us > out.highest_us) out.highest_us = us;
+    }
+    return out;
+}
+
+static watermarks settled;
+
+static void on_settled(void *context, csti_job_moment moment, uint64_t number) {
+    const fixture *f = context;
+    csti_manifest manifest;
+    csti_arena arena;
+
+    (void)number;
+    if (moment != CSTI_JOB_COMMITTED || !f->job->settling) return;
+    csti_arena_init(&arena, 64 << 20);
+    CHECK_OK(csti_checkpointer_newest(f->job->checkpointer, &arena, &manifest, NULL));
+    settled = watermarks_of(&manifest);
+    csti_arena_release(&arena);
+}
+
+// The other partition has no rows, and its watermark goes on. What it has closed, the new partition
+// of its keys would open again.
+TEST(partitions_are_spread_when_all_have_come_to_the_highest_watermark) {
+    static fixture f;
+    watermarks before = {0};
+    uint64_t rows = 0;
+
+    folder_open(&f, 2, 0, ALWAYS);
+    for (int i = 0; i < TRIES_MAX && before.lowest_us == before.highest_us; i++) {
+        opened n;
+
+        f.stop_at_rows = 1;
+        rows += run_stalled(&f, ONE_KEY_IN_WINDOWS, false);
+        checkpoint_open(&f, &n);
+        before = watermarks_of(&n.plan.manifest);
+        checkpoint_close(&n);
+    }
+    f.stop_at_rows = 0;
+    CHECK(before.lowest_us < before.highest_us);
+    f.options.observer = (csti_job_observer){.passed = on_settled, .context = &f};
+    job_write(&f, 3, rows, ALWAYS, ONE_KEY_IN_WINDOWS);
+    run_ok(&f, 0);
+    CHECK_EQ(settled.lowest_us, settled.highest_us);
+    CHECK(settled.lowest_us >= before.highest_us);
     folder_close(&f);
 }
 
