@@ -1,4 +1,5 @@
 // Input that the table has to refuse: each a typed error, and the table stays as it was.
+#include "table/reference.h"
 #include "table/restore.h"
 #include "unit/table/fixture.h"
 
@@ -477,16 +478,25 @@ static small_record sound_record(void) {
     return record;
 }
 
+typedef cst_code restore_records(cst_table *table, const uint8_t *bytes, size_t count,
+                                 size_t *used_out);
+
+static restore_records *const restores[] = {cst_table_restore_records,
+                                            csti_reference_restore_records};
+
+// By the library and by its reference alike.
 static void restore_refuses(const cst_table_options *options, const void *record, size_t bytes,
                             cst_code wanted) {
-    cst_table *table = fixture_open(options);
-    fixture_file before = fixture_save(table);
-    size_t used = 99;
+    for (int way = 0; way < 2; way++) {
+        cst_table *table = fixture_open(options);
+        fixture_file before = fixture_save(table);
+        size_t used = 99;
 
-    CHECK_CODE(cst_table_restore_records(table, record, bytes, &used), wanted);
-    CHECK_EQ(used, 0);
-    fixture_unchanged(&before, table);
-    cst_table_close(table);
+        CHECK_CODE(restores[way](table, record, bytes, &used), wanted);
+        CHECK_EQ(used, 0);
+        fixture_unchanged(&before, table);
+        cst_table_close(table);
+    }
 }
 
 // The same where records are handed over one by one: the sound one before it is restored.
@@ -607,6 +617,57 @@ TEST(wide_records_that_break_a_rule_are_refused) {
     big.head =
         (csti_record){.key_bytes = 8, .units = 2049, .value_flags = CSTI_RECORD_PRESENT | 65536};
     restore_refuses(&small_log, &big, 2049 * 32, CST_VALUE_TOO_LONG);
+}
+
+static void restore_takes(const cst_table_options *options, const void *record, size_t bytes) {
+    for (int way = 0; way < 2; way++) {
+        cst_table *table = fixture_open(options);
+        size_t used = 0;
+
+        CHECK_OK(restores[way](table, record, bytes, &used));
+        CHECK_EQ(used, bytes);
+        CHECK_EQ(table->control->rows_count, 1);
+        fixture_check(table);
+        cst_table_close(table);
+    }
+}
+
+typedef struct wide_record {
+    csti_record head;
+    uint8_t bytes[CST_WIDE_VALUE_BYTES_MAX + 48]; // key, value, zeros
+} wide_record;
+
+// An empty key, a value of zeros; returns the record's bytes.
+static size_t wide_fill(wide_record *record, uint32_t value_bytes) {
+    const size_t bytes = (sizeof record->head + value_bytes + CSTI_LOG_UNIT - 1) / CSTI_LOG_UNIT *
+                         CSTI_LOG_UNIT;
+
+    record->head = (csti_record){.hash = cst_hash(&FIXTURE_KEY, NULL, 0),
+                                 .units = (uint16_t)(bytes / CSTI_LOG_UNIT),
+                                 .value_flags = CSTI_RECORD_PRESENT | value_bytes};
+    return bytes;
+}
+
+TEST(the_longest_wide_value_is_restored_and_one_byte_more_refused) {
+    cst_table_options options = fixture_wide_options();
+    static wide_record record;
+    size_t bytes = wide_fill(&record, CST_WIDE_VALUE_BYTES_MAX);
+
+    options.log_segment_bytes = 2 << 20;
+    restore_takes(&options, &record, bytes);
+    bytes = wide_fill(&record, CST_WIDE_VALUE_BYTES_MAX + 1);
+    restore_refuses(&options, &record, bytes, CST_SEGMENT_RECORD);
+}
+
+// As a put: a record takes at most a segment less 1 KiB.
+TEST(a_record_that_no_log_segment_holds_is_refused) {
+    const cst_table_options options = fixture_wide_options();
+    static wide_record record;
+    size_t bytes = wide_fill(&record, 64512 - 16);
+
+    restore_takes(&options, &record, bytes);
+    bytes = wide_fill(&record, 64512 - 15);
+    restore_refuses(&options, &record, bytes, CST_VALUE_TOO_LONG);
 }
 
 // ---- Images -------------------------------------------------------------------------------------
