@@ -10,6 +10,7 @@ import sys
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifests")
 SCHEMA = os.path.join(HERE, "..", "..", "..", "docs", "manifest.schema.json")
 UNALIGNED_FIELD = "steps_hash"  # of version 2 alone
+STAGES_FIELD = "then"  # of version 3 alone
 ROWS = ("names", "owners", "partitions", "splits")
 NONCE = "0123456789abcdef"
 
@@ -34,6 +35,11 @@ def head(**fields):
         at = list(manifest).index("names")
         manifest = dict(before[:at] + [(UNALIGNED_FIELD, "")] + before[at:])
         manifest["version"] = 2
+    if STAGES_FIELD in fields:
+        before = list(manifest.items())
+        at = list(manifest).index("key_groups_count")
+        manifest = dict(before[:at] + [(STAGES_FIELD, {})] + before[at:])
+        manifest["version"] = 3
     assert set(fields) <= set(manifest)
     return manifest | fields
 
@@ -91,6 +97,21 @@ UNALIGNED = head(
             ["generator-1", "{\"row\":300,\"stripes\":3}", None, False, [0, 9223372036854775807]],
             ["generator-2", "{\"row\":600,\"stripes\":3}", 1700000000000000, True]])
 
+# Two partitions of each of two stages: bids per auction and window, and the highest of a window. The
+# second stage has seen nothing of what is in the first one's windows yet, but for one line.
+STAGES = head(
+    id=41, base_id=40, sink="file:out", key_schema="u64,timestamp",
+    then={"key_schema": "timestamp", "value": "highest=max(bids)",
+          "program": {"value_bytes": 8, "presence_offset": 65535, "ttl_us": 0, "time_offset": 0,
+                      "accumulators": [["max", "u64", 0, 0]]},
+          "table_id": "00000000000000c3", "hash_key": "f0e0d0c0b0a090807060504030201000"},
+    names=[delta(41)], owners=[["00000000000000a1", 1]], watermark_us=1700000000000000,
+    partitions=[[2048, 0, 1, 0, 720, [0, 2, 1, 512, "0000002a"]],
+                [2048, 0, 1, 0, 610, [0, 2, 1, 512, "0000002b"]],
+                [2048, 0, 1, 250000, 1, [0, 2, 1, 320, "0000002c"]],
+                [2048, 0, 1, 250000, 0, [0, 2, 1, 256, "0000002d"]]],
+    splits=[["generator-0", "{\"row\":1330,\"stripes\":1}", 1700000000000000, False]])
+
 
 def text(manifest):
     def dump(value):
@@ -106,7 +127,7 @@ def text(manifest):
 
 
 GOLDEN = (("minimal", MINIMAL), ("several", SEVERAL), ("rescaled", RESCALED),
-          ("unaligned", UNALIGNED))
+          ("unaligned", UNALIGNED), ("stages", STAGES))
 
 
 def main():

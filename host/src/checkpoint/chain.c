@@ -100,17 +100,17 @@ cst_code csti_manifest_fulls(const csti_manifest *manifest, csti_arena *arena,
 
 // ---- Chains -------------------------------------------------------------------------------------
 
-static cst_code segment_open(cst_object_store *store, const csti_manifest *manifest,
+static cst_code segment_open(cst_object_store *store, const csti_manifest_stage *stage,
                              const csti_manifest_segment *wanted, cst_object_body *body,
                              cst_segment **out, cst_err *err) {
     const cst_segment_expect expect = {
-        .table_id = manifest->table_id,
+        .table_id = stage->table_id,
         .epoch_from = wanted->epoch_from,
         .epoch_to = wanted->epoch_to,
         .checksum = wanted->checksum,
-        .schema_hash = cst_segment_schema_hash(manifest->key_schema),
-        .program_hash = cst_segment_program_hash(&manifest->program),
-        .hash_key_check = cst_segment_hash_key_check(&manifest->hash_key),
+        .schema_hash = cst_segment_schema_hash(stage->key_schema),
+        .program_hash = cst_segment_program_hash(&stage->program),
+        .hash_key_check = cst_segment_hash_key_check(&stage->hash_key),
     };
     const cst_code code = cst_object_get(store, wanted->name, 0, UINT64_MAX, body, err);
 
@@ -122,6 +122,7 @@ cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
                          uint32_t from, uint32_t to, csti_arena *arena, const csti_read_step *step,
                          csti_chain *out, cst_err *err) {
     const csti_manifest_partition *of = &manifest->partitions[partition];
+    const csti_manifest_stage stage = csti_manifest_stage_of(manifest, of);
     const uint32_t count = to - from;
     csti_chain chain = {.segments_count = 0};
     uint64_t bytes = 0;
@@ -140,7 +141,7 @@ cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
     memset(chain.bodies, 0, count * sizeof *chain.bodies);
     for (uint32_t i = 0; code == CST_OK && i < count; i++) {
         chain.segments_count = i + 1;
-        code = segment_open(store, manifest, &of->segments[from + i], &chain.bodies[i],
+        code = segment_open(store, &stage, &of->segments[from + i], &chain.bodies[i],
                             &chain.segments[i], err);
         bytes += of->segments[from + i].bytes;
         if (code == CST_OK) code = csti_read_step_call(step, bytes, err);

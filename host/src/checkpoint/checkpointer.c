@@ -36,10 +36,13 @@ static cst_code options_check(const csti_checkpointer_options *options, cst_err 
     assert(identity->job && identity->key_schema && identity->value && identity->sink);
     if (options->owner == 0 || options->tenure == 0)
         return cst_fail(err, CST_USAGE, "checkpointer: owner and tenure come from CLAIM");
-    if (identity->table_id == 0 || identity->parts_count == 0 ||
-        identity->parts_count > CST_SEGMENT_PARTS_MAX)
-        return cst_fail(err, CST_USAGE, "checkpointer: table %" PRIu64 " of %u parts",
-                        identity->table_id, identity->parts_count);
+    for (const csti_job_identity *of = identity; of; of = of->then)
+        if (of->table_id == 0 || of->parts_count == 0 || of->parts_count > CST_SEGMENT_PARTS_MAX)
+            return cst_fail(err, CST_USAGE, "checkpointer: table %" PRIu64 " of %u parts",
+                            of->table_id, of->parts_count);
+    if (identity->then && options->partitions_count % 2 != 0)
+        return cst_fail(err, CST_USAGE, "checkpointer: %u partitions of two stages",
+                        options->partitions_count);
     if (options->partitions_count == 0 ||
         options->partitions_count > CSTI_MANIFEST_PARTITIONS_MAX ||
         options->splits_count > CSTI_MANIFEST_SPLITS_MAX)
@@ -54,6 +57,15 @@ static cst_code options_check(const csti_checkpointer_options *options, cst_err 
     return options->base ? csti_manifest_expect(options->base, identity, err) : CST_OK;
 }
 
+static cst_segment_expect expect_of(const csti_job_identity *identity) {
+    return (cst_segment_expect){
+        .table_id = identity->table_id,
+        .schema_hash = cst_segment_schema_hash(identity->key_schema),
+        .program_hash = cst_segment_program_hash(&identity->program),
+        .hash_key_check = cst_segment_hash_key_check(&identity->hash_key),
+    };
+}
+
 static void options_take(csti_checkpointer *c, const csti_checkpointer_options *options) {
     c->options = *options;
     if (c->options.epochs_max == 0) c->options.epochs_max = EPOCHS_MAX_DEFAULT;
@@ -62,9 +74,8 @@ static void options_take(csti_checkpointer *c, const csti_checkpointer_options *
     if (c->options.step_deadline_us == 0) c->options.step_deadline_us = DEADLINE_US_DEFAULT;
     if (c->options.align_deadline_us == 0) c->options.align_deadline_us = DEADLINE_US_DEFAULT;
     c->options.base = NULL; // it is copied
-    c->schema_hash = cst_segment_schema_hash(options->identity.key_schema);
-    c->program_hash = cst_segment_program_hash(&options->identity.program);
-    c->hash_key_check = cst_segment_hash_key_check(&options->identity.hash_key);
+    c->expect[0] = expect_of(&options->identity);
+    if (options->identity.then) c->expect[1] = expect_of(options->identity.then);
     c->last_id = options->id_floor;
     if (options->base && options->base->id > c->last_id) c->last_id = options->base->id;
 }

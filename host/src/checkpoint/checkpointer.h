@@ -71,8 +71,8 @@ typedef struct csti_checkpointer_options {
     csti_random *random;
     const csti_logger *logger; // NULL: none
     csti_job_identity identity;
-    uint64_t owner, tenure; // as CLAIM gave them
-    uint32_t partitions_count;
+    uint64_t owner, tenure;    // as CLAIM gave them
+    uint32_t partitions_count; // of all stages
     uint32_t splits_count;
     uint32_t epochs_max;         // 0: 4
     uint64_t staged_bytes_max;   // 0: 512 MiB
@@ -81,6 +81,7 @@ typedef struct csti_checkpointer_options {
     const csti_manifest *base;   // what was recovered, the newest or one before; NULL: nothing
     uint64_t id_floor;           // ids up to it were announced before
     csti_release_output release; // NULL: no output
+    uint32_t release_first;      // partitions before it have none
     void *release_context;
 } csti_checkpointer_options;
 

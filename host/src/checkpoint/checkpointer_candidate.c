@@ -24,6 +24,7 @@ static uint32_t put_base(const csti_checkpointer *c, uint32_t p, csti_manifest_s
 static cst_code make_partition_locked(csti_checkpointer *c, const csti_checkpoint *checkpoint,
                                       uint32_t p, csti_manifest_partition *out, cst_err *err) {
     const csti_checkpoint_queue *queue = &c->queues[p];
+    const uint32_t first_count = c->options.partitions_count / (c->options.identity.then ? 2 : 1);
     csti_arena *arena = &c->candidate->arena;
     const csti_manifest_partition *before =
         c->committed->manifest.id == 0 ? NULL : &c->committed->manifest.partitions[p];
@@ -37,8 +38,9 @@ static cst_code make_partition_locked(csti_checkpointer *c, const csti_checkpoin
     const uint64_t tip = before ? before->epoch_to : 0;
     *out = (csti_manifest_partition){
         .partition = p,
-        .group_from = csti_partition_group_first(p, c->options.partitions_count),
-        .group_to = csti_partition_group_first(p + 1, c->options.partitions_count),
+        .stage = csti_job_stage_of(&c->options.identity, p, c->options.partitions_count),
+        .group_from = csti_partition_group_first(p % first_count, first_count),
+        .group_to = csti_partition_group_first(p % first_count + 1, first_count),
         .owner = c->options.owner,
         .tenure = c->options.tenure,
         .epoch_from = tip + 1,
@@ -83,6 +85,7 @@ static cst_code make_locked(csti_checkpointer *c, const csti_checkpoint *checkpo
 cst_code csti_candidate_make(csti_checkpointer *c, const csti_checkpoint *checkpoint,
                              uint64_t incarnation, uint64_t base_id, cst_err *err) {
     const csti_job_identity *identity = &c->options.identity;
+    csti_manifest_stage then;
     csti_manifest manifest = {
         .incarnation = incarnation,
         .id = checkpoint->id,
@@ -103,6 +106,14 @@ cst_code csti_candidate_make(csti_checkpointer *c, const csti_checkpoint *checkp
     };
     cst_code code;
 
+    if (identity->then) {
+        then = (csti_manifest_stage){.key_schema = identity->then->key_schema,
+                                     .value = identity->then->value,
+                                     .program = identity->then->program,
+                                     .table_id = identity->then->table_id,
+                                     .hash_key = identity->then->hash_key};
+        manifest.then = &then;
+    }
     for (uint32_t i = 0; i < manifest.splits_count; i++)
         if (manifest.splits[i].skips) manifest.steps_hash = identity->steps_hash;
     csti_owned_manifest_free(c->candidate);

@@ -51,20 +51,16 @@ static cst_code propose(csti_checkpointer *c, csti_meta_command *command, cst_er
 // What goes out is what was committed: it is read back, and checked.
 static cst_code release_segment(csti_checkpointer *c, uint64_t id, uint32_t partition,
                                 const csti_manifest_segment *from, cst_err *err) {
-    const cst_segment_expect expect = {
-        .table_id = c->options.identity.table_id,
-        .epoch_from = from->epoch_from,
-        .epoch_to = from->epoch_to,
-        .checksum = from->checksum,
-        .schema_hash = c->schema_hash,
-        .program_hash = c->program_hash,
-        .hash_key_check = c->hash_key_check,
-    };
+    cst_segment_expect expect =
+        c->expect[csti_job_stage_of(&c->options.identity, partition, c->options.partitions_count)];
     cst_object_body body = {.bytes = NULL};
     cst_segment *segment = NULL;
     cst_code code = cst_object_get(c->options.store, from->name, 0, UINT64_MAX, &body, err);
 
     if (code != CST_OK) return code;
+    expect.epoch_from = from->epoch_from;
+    expect.epoch_to = from->epoch_to;
+    expect.checksum = from->checksum;
     code = cst_segment_open_bytes(from->name, body.bytes, body.count, &expect, &segment, err);
     if (code == CST_OK)
         code = c->options.release(c->options.release_context, id, partition, segment, err);
@@ -78,7 +74,7 @@ static cst_code release_outputs(csti_checkpointer *c, const csti_manifest *manif
     bool is_first = true;
 
     if (!c->options.release) return CST_OK;
-    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+    for (uint32_t p = c->options.release_first; p < manifest->partitions_count; p++) {
         const csti_manifest_partition *partition = &manifest->partitions[p];
 
         for (uint32_t s = partition->outbox_first; s < partition->segments_count; s++) {

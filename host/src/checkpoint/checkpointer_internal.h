@@ -90,7 +90,7 @@ typedef struct csti_owned_manifest {
 
 struct csti_checkpointer {
     csti_checkpointer_options options; // with its defaults
-    uint64_t schema_hash, program_hash, hash_key_check;
+    cst_segment_expect expect[2];      // of a stage's segments, but epochs and checksum
     pthread_mutex_t lock;
     _Atomic bool is_fenced; // for uploads under way; set once
     uint64_t last_id;       // announced

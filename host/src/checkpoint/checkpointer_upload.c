@@ -38,7 +38,11 @@ static csti_checkpoint_cut *next_cut_locked(const csti_checkpointer *c, uint32_t
 
 static void info_fill_locked(upload_task *task) {
     const csti_checkpointer *c = task->c;
-    const csti_job_identity *identity = &c->options.identity;
+    const uint32_t partitions_count = c->options.partitions_count;
+    const csti_job_identity *identity =
+        csti_job_identity_of(&c->options.identity, task->partition, partitions_count);
+    const cst_segment_expect *expect =
+        &c->expect[csti_job_stage_of(&c->options.identity, task->partition, partitions_count)];
     const uint64_t epoch = task->given.epoch;
     uint32_t base_checksum = 0;
     const bool has_base = csti_checkpoint_base_locked(c, task->partition, epoch, &base_checksum);
@@ -50,9 +54,9 @@ static void info_fill_locked(upload_task *task) {
         .epoch_to = epoch,
         .base_epoch = has_base ? epoch - 1 : 0,
         .base_checksum = base_checksum,
-        .schema_hash = c->schema_hash,
-        .program_hash = c->program_hash,
-        .hash_key_check = c->hash_key_check,
+        .schema_hash = expect->schema_hash,
+        .program_hash = expect->program_hash,
+        .hash_key_check = expect->hash_key_check,
         .parts_count = identity->parts_count,
     };
     memcpy(task->info.parts, identity->parts, sizeof identity->parts);

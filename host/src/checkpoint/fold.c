@@ -210,6 +210,7 @@ static cst_code full_read_back(cst_object_store *store, const csti_manifest *man
                                const cst_segment *tip, const csti_manifest_segment *full,
                                csti_arena *arena, const csti_read_step *step, cst_err *err) {
     csti_manifest_partition folded = manifest->partitions[p];
+    const csti_manifest_stage stage = csti_manifest_stage_of(manifest, &folded);
     csti_manifest alone = *manifest;
     csti_chain chain = {.segments_count = 0};
     cst_segment_info info, tip_info;
@@ -228,8 +229,7 @@ static cst_code full_read_back(cst_object_store *store, const csti_manifest *man
     if (info.tip_checksum != (tip_info.tip_checksum ? tip_info.tip_checksum : tip_summary.checksum))
         code =
             cst_fail(err, CST_SEGMENT_BASE, "segment %s: is not a fold of this chain", full->name);
-    if (code == CST_OK)
-        code = csti_segment_verify(chain.segments[0], &manifest->hash_key, step, err);
+    if (code == CST_OK) code = csti_segment_verify(chain.segments[0], &stage.hash_key, step, err);
     csti_chain_close(store, &chain);
     return code;
 }

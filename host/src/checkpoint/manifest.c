@@ -31,10 +31,15 @@ static const char *const NUMBERS[] = {
     [CST_U64] = "u64", [CST_I64] = "i64", [CST_F64] = "f64", [CST_DECIMAL128] = "decimal128"};
 
 static const char *const FIELDS[] = {
-    "version",    "incarnation",      "id",         "base_id", "job",     "owner",
-    "tenure",     "created_us",       "key_schema", "value",   "program", "table_id",
-    "hash_key",   "key_groups_count", "sink",       "names",   "owners",  "watermark_us",
-    "partitions", "splits",           "steps_hash"}; // the last of version 2 alone
+    "version", "incarnation", "id",           "base_id",          "job",
+    "owner",   "tenure",      "created_us",   "key_schema",       "value",
+    "program", "table_id",    "hash_key",     "key_groups_count", "sink",
+    "names",   "owners",      "watermark_us", "partitions",       "splits"};
+// What a version has beside those; NULL: nothing.
+static const char *const FIELD_OF_VERSION[] = {
+    [CSTI_MANIFEST_VERSION_UNALIGNED] = "steps_hash", [CSTI_MANIFEST_VERSION_STAGES] = "then"};
+static const char *const STAGE_FIELDS[] = {"key_schema", "value", "program", "table_id",
+                                           "hash_key"};
 static const char *const PROGRAM_FIELDS[] = {"value_bytes", "presence_offset", "ttl_us",
                                              "time_offset", "accumulators"};
 
@@ -52,7 +57,8 @@ static int64_t highest_watermark(const csti_manifest *manifest) {
 
 typedef struct writer {
     csti_buffer *out;
-    json_t *names; // pattern ──► its index
+    json_t *names;      // pattern ──► its index
+    const char *behind; // a field
     cst_err *err;
     cst_code code; // the first error; nothing is written behind it
 } writer;
@@ -78,7 +84,7 @@ static void put_text(writer *w, const char *text) {
 static void put_field(writer *w, const char *field, const char *text) {
     PUT(w, "\"%s\":", field);
     put_text(w, text);
-    PUT(w, ",\n");
+    PUT(w, "%s", w->behind);
 }
 
 static void put_watermark(writer *w, int64_t watermark_us) {
@@ -202,29 +208,48 @@ static void put_program(writer *w, const cst_program *program) {
         PUT(w, "%s[\"%s\",\"%s\",%u,%u]", i ? "," : "", OPS[accumulator->op],
             NUMBERS[accumulator->number], accumulator->value_offset, accumulator->source);
     }
-    PUT(w, "]},\n");
+    PUT(w, "]}%s", w->behind);
+}
+
+static void put_stage(writer *w, const csti_manifest_stage *stage) {
+    uint8_t hash_key[16];
+
+    put_field(w, "key_schema", stage->key_schema);
+    put_field(w, "value", stage->value);
+    put_program(w, &stage->program);
+    PUT(w, "\"table_id\":\"%016" PRIx64 "\"%s\"hash_key\":\"", stage->table_id, w->behind);
+    csti_store_le64(hash_key, stage->hash_key.k0);
+    csti_store_le64(hash_key + 8, stage->hash_key.k1);
+    for (size_t i = 0; i < sizeof hash_key; i++) PUT(w, "%02x", hash_key[i]);
+    PUT(w, "\"");
+}
+
+static int version_of(const csti_manifest *manifest) {
+    if (manifest->then) return CSTI_MANIFEST_VERSION_STAGES;
+    return csti_manifest_is_unaligned(manifest) ? CSTI_MANIFEST_VERSION_UNALIGNED
+                                                : CSTI_MANIFEST_VERSION_ALIGNED;
 }
 
 static void put_head(writer *w, const csti_manifest *manifest) {
-    uint8_t hash_key[16];
+    const csti_manifest_stage first =
+        csti_manifest_stage_of(manifest, &(csti_manifest_partition){.stage = 0});
 
     PUT(w,
         "{\n\"version\":%d,\n\"incarnation\":%" PRIu64 ",\n\"id\":%" PRIu64
         ",\n\"base_id\":%" PRIu64 ",\n",
-        csti_manifest_is_unaligned(manifest) ? CSTI_MANIFEST_VERSION
-                                             : CSTI_MANIFEST_VERSION_ALIGNED,
-        manifest->incarnation, manifest->id, manifest->base_id);
+        version_of(manifest), manifest->incarnation, manifest->id, manifest->base_id);
     put_field(w, "job", manifest->job);
     PUT(w, "\"owner\":\"%016" PRIx64 "\",\n\"tenure\":%" PRIu64 ",\n\"created_us\":%" PRId64 ",\n",
         manifest->owner, manifest->tenure, manifest->created_us);
-    put_field(w, "key_schema", manifest->key_schema);
-    put_field(w, "value", manifest->value);
-    put_program(w, &manifest->program);
-    PUT(w, "\"table_id\":\"%016" PRIx64 "\",\n\"hash_key\":\"", manifest->table_id);
-    csti_store_le64(hash_key, manifest->hash_key.k0);
-    csti_store_le64(hash_key + 8, manifest->hash_key.k1);
-    for (size_t i = 0; i < sizeof hash_key; i++) PUT(w, "%02x", hash_key[i]);
-    PUT(w, "\",\n\"key_groups_count\":%u,\n", manifest->key_groups_count);
+    put_stage(w, &first);
+    if (manifest->then) {
+        PUT(w, ",\n\"then\":{");
+        w->behind = ",";
+        put_stage(w, manifest->then);
+        w->behind = ",\n";
+        PUT(w, "}");
+    }
+    PUT(w, ",\n\"key_groups_count\":%u,\n", manifest->key_groups_count);
     put_field(w, "sink", manifest->sink);
     if (csti_manifest_is_unaligned(manifest))
         PUT(w, "\"steps_hash\":\"%016" PRIx64 "\",\n", manifest->steps_hash);
@@ -250,7 +275,7 @@ static void put_splits(writer *w, const csti_manifest *manifest) {
 }
 
 cst_code csti_manifest_write(const csti_manifest *manifest, csti_buffer *out, cst_err *err) {
-    writer w = {.out = out, .err = err, .code = CST_OK};
+    writer w = {.out = out, .behind = ",\n", .err = err, .code = CST_OK};
     const size_t used_bytes = out->used_bytes;
 
     w.code = csti_manifest_check("to be written", manifest, CST_USAGE, err);
@@ -390,7 +415,9 @@ static json_t *get_member(reader *r, json_t *object, const char *field) {
     return json;
 }
 
-static void refuse_unknown(reader *r, json_t *object, const char *const *fields, size_t count) {
+// `one_more`: of the version; may be NULL.
+static void refuse_unknown(reader *r, json_t *object, const char *const *fields, size_t count,
+                           const char *one_more) {
     const char *key = NULL;
     json_t *value = NULL;
 
@@ -398,7 +425,8 @@ static void refuse_unknown(reader *r, json_t *object, const char *const *fields,
         size_t i = 0;
 
         while (i < count && strcmp(fields[i], key) != 0) i++;
-        if (i == count) WRONG(r, key, "is not a field of version %d", r->version);
+        if (i == count && (!one_more || strcmp(one_more, key) != 0))
+            WRONG(r, key, "is not a field of version %d", r->version);
     }
 }
 
@@ -520,8 +548,11 @@ static void read_partitions(reader *r, json_t *root, csti_manifest *out) {
     for (uint32_t i = 0; i < names_count && r->code == CST_OK; i++)
         if (!json_is_string(json_array_get(names, i))) WRONG(r, "names", "%u is no text", i);
     for (uint32_t p = 0; p < out->partitions_count && r->code == CST_OK; p++) {
+        const bool first_of_then = out->then && p == out->partitions_count / 2;
+
         partitions[p].partition = p;
-        partitions[p].group_from = p == 0 ? 0 : partitions[p - 1].group_to;
+        partitions[p].stage = out->then && p >= out->partitions_count / 2 ? 1 : 0;
+        partitions[p].group_from = p == 0 || first_of_then ? 0 : partitions[p - 1].group_to;
         snprintf(r->where, sizeof r->where, "partitions[%u]", p);
         read_partition(r, json_array_get(rows, p), names, owners, highest, &partitions[p]);
     }
@@ -544,7 +575,7 @@ static const uint64_t *get_skips(reader *r, json_t *json, uint32_t partitions_co
 
 static void read_splits(reader *r, json_t *root, csti_manifest *out) {
     const size_t columns_max =
-        r->version == CSTI_MANIFEST_VERSION_ALIGNED ? SPLIT_COLUMNS : SPLIT_COLUMNS_MAX;
+        r->version == CSTI_MANIFEST_VERSION_UNALIGNED ? SPLIT_COLUMNS_MAX : SPLIT_COLUMNS;
     json_t *rows = get_array(r, "splits", get_member(r, root, "splits"), 0,
                              CSTI_MANIFEST_SPLITS_MAX, &out->splits_count);
     csti_manifest_split *splits = take_memory(r, out->splits_count, sizeof(csti_manifest_split));
@@ -567,15 +598,15 @@ static void read_splits(reader *r, json_t *root, csti_manifest *out) {
     out->splits = splits;
 }
 
-static void read_program(reader *r, json_t *json, cst_program *out) {
+static void read_program(reader *r, json_t *json, const char *path, cst_program *out) {
     uint32_t count = 0;
 
     if (!json_is_object(json)) {
         WRONG(r, "program", "is no object");
         return;
     }
-    snprintf(r->where, sizeof r->where, "program");
-    refuse_unknown(r, json, PROGRAM_FIELDS, sizeof PROGRAM_FIELDS / sizeof PROGRAM_FIELDS[0]);
+    snprintf(r->where, sizeof r->where, "%s", path);
+    refuse_unknown(r, json, PROGRAM_FIELDS, sizeof PROGRAM_FIELDS / sizeof PROGRAM_FIELDS[0], NULL);
     out->value_bytes =
         (uint32_t)get_number(r, "value_bytes", get_member(r, json, "value_bytes"), UINT32_MAX);
     out->presence_offset = (uint16_t)get_number(r, "presence_offset",
@@ -591,7 +622,7 @@ static void read_program(reader *r, json_t *json, cst_program *out) {
         cst_accumulator *accumulator = &out->accumulators[i];
         uint32_t columns = 0;
 
-        snprintf(r->where, sizeof r->where, "program.accumulators[%u]", i);
+        snprintf(r->where, sizeof r->where, "%s.accumulators[%u]", path, i);
         if (!get_array(r, "", row, ACCUMULATOR_COLUMNS, ACCUMULATOR_COLUMNS, &columns)) return;
         accumulator->op = get_word(r, "op", json_array_get(row, 0), OPS, CST_LAST + 1);
         accumulator->number =
@@ -611,8 +642,40 @@ static const char *member_text(reader *r, json_t *root, const char *field) {
     return get_text(r, field, get_member(r, root, field));
 }
 
-static void read_head(reader *r, json_t *root, csti_manifest *out) {
+static void read_stage(reader *r, json_t *object, const char *path, csti_manifest_stage *out) {
     uint8_t hash_key[16];
+    char program[64];
+
+    snprintf(program, sizeof program, "%s%sprogram", path, *path ? "." : "");
+    snprintf(r->where, sizeof r->where, "%s", path);
+    out->key_schema = member_text(r, object, "key_schema");
+    out->value = member_text(r, object, "value");
+    read_program(r, get_member(r, object, "program"), program, &out->program);
+    if (r->code == CST_OK) snprintf(r->where, sizeof r->where, "%s", path);
+    out->table_id = get_hex(r, "table_id", get_member(r, object, "table_id"), 0, 16, 16);
+    for (size_t i = 0; i < sizeof hash_key; i++)
+        hash_key[i] = (uint8_t)get_hex(r, "hash_key", get_member(r, object, "hash_key"), 2 * i, 2,
+                                       2 * sizeof hash_key);
+    out->hash_key = (cst_hash_key){csti_load_le64(hash_key), csti_load_le64(hash_key + 8)};
+    if (r->code == CST_OK) r->where[0] = '\0';
+}
+
+static void read_then(reader *r, json_t *json, csti_manifest *out) {
+    csti_manifest_stage *then = take_memory(r, 1, sizeof *then);
+
+    if (r->code != CST_OK) return;
+    if (!json_is_object(json)) {
+        WRONG(r, "then", "is no object");
+        return;
+    }
+    snprintf(r->where, sizeof r->where, "then");
+    refuse_unknown(r, json, STAGE_FIELDS, sizeof STAGE_FIELDS / sizeof STAGE_FIELDS[0], NULL);
+    if (r->code == CST_OK) read_stage(r, json, "then", then);
+    out->then = then;
+}
+
+static void read_head(reader *r, json_t *root, csti_manifest *out) {
+    csti_manifest_stage first = {0};
 
     out->incarnation = member_number(r, root, "incarnation");
     out->id = member_number(r, root, "id");
@@ -621,19 +684,18 @@ static void read_head(reader *r, json_t *root, csti_manifest *out) {
     out->owner = get_hex(r, "owner", get_member(r, root, "owner"), 0, 16, 16);
     out->tenure = member_number(r, root, "tenure");
     out->created_us = get_signed(r, "created_us", get_member(r, root, "created_us"));
-    out->key_schema = member_text(r, root, "key_schema");
-    out->value = member_text(r, root, "value");
-    read_program(r, get_member(r, root, "program"), &out->program);
-    out->table_id = get_hex(r, "table_id", get_member(r, root, "table_id"), 0, 16, 16);
-    for (size_t i = 0; i < sizeof hash_key; i++)
-        hash_key[i] = (uint8_t)get_hex(r, "hash_key", get_member(r, root, "hash_key"), 2 * i, 2,
-                                       2 * sizeof hash_key);
-    out->hash_key = (cst_hash_key){csti_load_le64(hash_key), csti_load_le64(hash_key + 8)};
+    read_stage(r, root, "", &first);
+    out->key_schema = first.key_schema;
+    out->value = first.value;
+    out->program = first.program;
+    out->table_id = first.table_id;
+    out->hash_key = first.hash_key;
+    if (r->version == CSTI_MANIFEST_VERSION_STAGES) read_then(r, get_member(r, root, "then"), out);
     out->key_groups_count =
         (uint32_t)get_number(r, "key_groups_count", get_member(r, root, "key_groups_count"),
                              UINT32_MAX);
     out->sink = member_text(r, root, "sink");
-    if (r->version != CSTI_MANIFEST_VERSION_ALIGNED)
+    if (r->version == CSTI_MANIFEST_VERSION_UNALIGNED)
         out->steps_hash = get_hex(r, "steps_hash", get_member(r, root, "steps_hash"), 0, 16, 16);
 }
 
@@ -671,9 +733,8 @@ cst_code csti_manifest_read(const char *name, const void *bytes, size_t count, c
                         why.text);
     read_version(&r, root);
     if (r.code == CST_OK)
-        refuse_unknown(&r, root, FIELDS,
-                       sizeof FIELDS / sizeof FIELDS[0] -
-                           (r.version == CSTI_MANIFEST_VERSION_ALIGNED));
+        refuse_unknown(&r, root, FIELDS, sizeof FIELDS / sizeof FIELDS[0],
+                       FIELD_OF_VERSION[r.version]);
     if (r.code == CST_OK) read_head(&r, root, &manifest);
     if (r.code == CST_OK) read_partitions(&r, root, &manifest);
     if (r.code == CST_OK) read_splits(&r, root, &manifest);

@@ -25,8 +25,10 @@
 #include <constellation/segment.h>
 
 enum {
-    CSTI_MANIFEST_VERSION = 2,
-    CSTI_MANIFEST_VERSION_ALIGNED = 1, // of one whose splits have no `skips`
+    CSTI_MANIFEST_VERSION = 3,
+    CSTI_MANIFEST_VERSION_ALIGNED = 1,   // of one whose splits have no `skips`
+    CSTI_MANIFEST_VERSION_UNALIGNED = 2, // and of one where some have
+    CSTI_MANIFEST_VERSION_STAGES = 3,    // of a job with two stages, aligned
     CSTI_MANIFEST_BYTES_MAX = 16 << 20,
     CSTI_MANIFEST_PARTITIONS_MAX = 4096,
     CSTI_MANIFEST_SPLITS_MAX = 4096,
@@ -53,7 +55,17 @@ typedef struct csti_manifest_partition {
     uint32_t segments_count;
     uint32_t outbox_first; // segments from here on are this checkpoint's output: [epoch_from, to]
     const csti_manifest_segment *segments; // a chain: a full first
+    uint32_t stage;                        // 1: of the second stage
 } csti_manifest_partition;
+
+// What the partitions of a keyed stage keep.
+typedef struct csti_manifest_stage {
+    const char *key_schema; // canonical text
+    const char *value;      // what was aggregated, as the job said it: for people
+    cst_program program;    // what `value` stands for; compared by cst_segment_program_hash
+    uint64_t table_id;
+    cst_hash_key hash_key;
+} csti_manifest_stage;
 
 // Where a source goes on. `offset` is the source's own text: JSON without line ends. Of an
 // unaligned checkpoint a partition may have rows behind it: of the split's rows behind the offset
@@ -72,23 +84,40 @@ typedef struct csti_manifest {
     const char *job;
     uint64_t owner, tenure; // of the job
     int64_t created_us;
-    const char *key_schema; // canonical text
-    const char *value;      // what was aggregated, as the job said it: for people
-    cst_program program;    // what `value` stands for; compared by cst_segment_program_hash
+    const char *key_schema; // these five as csti_manifest_stage has them, of the first stage
+    const char *value;
+    cst_program program;
     uint64_t table_id;
     cst_hash_key hash_key;
-    uint32_t key_groups_count; // CST_KEY_GROUPS_COUNT
-    const char *sink;          // "none", "stdout", "file:out": what the output was promised to; a
-                               // job that resumes keeps it
+    const csti_manifest_stage *then; // of the second stage; NULL: there is one
+    uint32_t key_groups_count;       // CST_KEY_GROUPS_COUNT
+    const char *sink;    // "none", "stdout", "file:out": what the output was promised to; a
+                         // job that resumes keeps it
     uint64_t steps_hash; // where a split has `skips`: of what decides which rows these are; else 0
     uint32_t partitions_count;
-    const csti_manifest_partition *partitions; // 0, 1, ...; their groups cover all, in order
+    // 0, 1, ...; their groups cover all, in order; with two stages twice, half of them each.
+    const csti_manifest_partition *partitions;
     uint32_t splits_count;
     const csti_manifest_split *splits; // ascending by name
 } csti_manifest;
 
 static inline bool csti_manifest_is_unaligned(const csti_manifest *manifest) {
     return manifest->steps_hash != 0;
+}
+
+static inline uint32_t csti_manifest_stages_count(const csti_manifest *manifest) {
+    return manifest->then ? 2 : 1;
+}
+
+// What the segments of a partition, which is the manifest's or a copy of one, keep.
+static inline csti_manifest_stage csti_manifest_stage_of(const csti_manifest *manifest,
+                                                         const csti_manifest_partition *partition) {
+    if (partition->stage > 0) return *manifest->then;
+    return (csti_manifest_stage){.key_schema = manifest->key_schema,
+                                 .value = manifest->value,
+                                 .program = manifest->program,
+                                 .table_id = manifest->table_id,
+                                 .hash_key = manifest->hash_key};
 }
 
 // Appends the text. USAGE: *manifest breaks a rule. LIMIT: CSTI_MANIFEST_BYTES_MAX.
@@ -113,7 +142,8 @@ CST_CHECK_RESULT cst_code csti_manifest_copy_skips(const uint64_t *skips, uint32
                                                    cst_err *err);
 
 // What the partitions of a job have in common, for segments and manifests.
-typedef struct csti_job_identity {
+typedef struct csti_job_identity csti_job_identity;
+struct csti_job_identity {
     const char *job;
     const char *key_schema;
     const char *value;
@@ -124,7 +154,23 @@ typedef struct csti_job_identity {
     uint64_t steps_hash; // of filters and operators; 0: it is not compared
     uint32_t parts_count;
     cst_segment_part parts[CST_SEGMENT_PARTS_MAX];
-} csti_job_identity;
+    // Of a second stage what its partitions have in common, but for job, sink and steps; NULL:
+    // there is one stage.
+    const csti_job_identity *then;
+};
+
+// Of what stage a partition is, where there are so many of all stages together.
+static inline uint32_t csti_job_stage_of(const csti_job_identity *identity, uint32_t partition,
+                                         uint32_t partitions_count) {
+    return identity->then && partition >= partitions_count / 2 ? 1 : 0;
+}
+
+// Of that partition.
+static inline const csti_job_identity *csti_job_identity_of(const csti_job_identity *identity,
+                                                            uint32_t partition,
+                                                            uint32_t partitions_count) {
+    return csti_job_stage_of(identity, partition, partitions_count) ? identity->then : identity;
+}
 
 // Whether the manifest is of this job and its state can be read with this schema and program. A
 // table_id of 0 and a hash key of zeros are not compared; texts `value` and `sink` never are, and
@@ -132,7 +178,8 @@ typedef struct csti_job_identity {
 CST_CHECK_RESULT cst_code csti_manifest_expect(const csti_manifest *manifest,
                                                const csti_job_identity *identity, cst_err *err);
 
-// The key groups of partition `p` of `count`: [p * 4096 / count, (p + 1) * 4096 / count).
+// The key groups of partition `p` of `count`, those of one stage: [p * 4096 / count, (p + 1) * 4096
+// / count).
 static inline uint32_t csti_partition_group_first(uint32_t partition, uint32_t count) {
     return (uint32_t)((uint64_t)partition * CST_KEY_GROUPS_COUNT / count);
 }

@@ -54,16 +54,42 @@ static cst_code check_number(const checker *c, const char *path, uint64_t number
     return CST_OK;
 }
 
-static cst_code check_schema(const checker *c, const char *text) {
+static cst_code check_schema(const checker *c, const char *path, const char *text) {
     char again[SCHEMA_TEXT_BYTES];
     cst_schema schema;
     cst_err why = {.code = CST_OK};
+    cst_code code = check_text(c, path, text);
 
-    if (cst_schema_parse(text, &schema, &why) != CST_OK)
-        return WRONG(c, "key_schema: %s", why.text);
+    if (code != CST_OK) return code;
+    if (cst_schema_parse(text, &schema, &why) != CST_OK) return WRONG(c, "%s: %s", path, why.text);
     if (cst_schema_format(&schema, again, sizeof again) != CST_OK || strcmp(text, again) != 0)
-        return WRONG(c, "key_schema: is not canonical");
+        return WRONG(c, "%s: is not canonical", path);
     return CST_OK;
+}
+
+static cst_code check_program(const checker *c, const char *path, const cst_program *program) {
+    char ttl_path[PATH_BYTES];
+    cst_err why = {.code = CST_OK};
+
+    if (csti_program_check(program, &why) != CST_OK) return WRONG(c, "%s: %s", path, why.text);
+    snprintf(ttl_path, sizeof ttl_path, "%s.ttl_us", path);
+    return check_number(c, ttl_path, program->ttl_us, 0);
+}
+
+static cst_code check_then(const checker *c, const csti_manifest *manifest) {
+    const csti_manifest_stage *then = manifest->then;
+    cst_code code;
+
+    if (!then) return CST_OK;
+    if (csti_manifest_is_unaligned(manifest))
+        return WRONG(c, "steps_hash: is not 0, and the job has two stages");
+    if (manifest->partitions_count % 2 != 0)
+        return WRONG(c, "partitions: %u are not as many of each stage", manifest->partitions_count);
+    code = check_schema(c, "then.key_schema", then->key_schema);
+    if (code == CST_OK) code = check_text(c, "then.value", then->value);
+    if (code == CST_OK) code = check_program(c, "then.program", &then->program);
+    if (code == CST_OK && then->table_id == 0) code = WRONG(c, "then.table_id: is 0");
+    return code;
 }
 
 // Of another number it may be a sound manifest, which this program would read wrongly.
@@ -77,7 +103,6 @@ static cst_code check_key_groups(const checker *c, uint32_t count) {
 }
 
 static cst_code check_head(const checker *c, const csti_manifest *manifest) {
-    cst_err why = {.code = CST_OK};
     cst_code code = check_number(c, "incarnation", manifest->incarnation, 1);
 
     if (code == CST_OK) code = check_number(c, "id", manifest->id, 1);
@@ -87,15 +112,13 @@ static cst_code check_head(const checker *c, const csti_manifest *manifest) {
     if (code == CST_OK) code = check_text(c, "job", manifest->job);
     if (code == CST_OK && manifest->owner == 0) code = WRONG(c, "owner: is 0");
     if (code == CST_OK) code = check_number(c, "tenure", manifest->tenure, 1);
-    if (code == CST_OK) code = check_text(c, "key_schema", manifest->key_schema);
-    if (code == CST_OK) code = check_schema(c, manifest->key_schema);
+    if (code == CST_OK) code = check_schema(c, "key_schema", manifest->key_schema);
     if (code == CST_OK) code = check_text(c, "value", manifest->value);
-    if (code == CST_OK && csti_program_check(&manifest->program, &why) != CST_OK)
-        code = WRONG(c, "program: %s", why.text);
-    if (code == CST_OK) code = check_number(c, "program.ttl_us", manifest->program.ttl_us, 0);
+    if (code == CST_OK) code = check_program(c, "program", &manifest->program);
     if (code == CST_OK && manifest->table_id == 0) code = WRONG(c, "table_id: is 0");
     if (code == CST_OK) code = check_key_groups(c, manifest->key_groups_count);
     if (code == CST_OK) code = check_text(c, "sink", manifest->sink);
+    if (code == CST_OK) code = check_then(c, manifest);
     return code;
 }
 
@@ -197,7 +220,14 @@ static cst_code check_names(const checker *c, const csti_manifest *manifest, siz
     return code;
 }
 
+// Behind the last partition of a stage.
+static cst_code check_groups(const checker *c, uint32_t group) {
+    if (group == CST_KEY_GROUPS_COUNT) return CST_OK;
+    return WRONG(c, "partitions: key groups from %u on are nobody's", group);
+}
+
 static cst_code check_partitions(const checker *c, const csti_manifest *manifest) {
+    const uint32_t first_count = manifest->partitions_count / csti_manifest_stages_count(manifest);
     uint32_t group = 0;
     size_t names_count = 0;
 
@@ -206,15 +236,23 @@ static cst_code check_partitions(const checker *c, const csti_manifest *manifest
         return WRONG(c, "partitions: %u, from 1 to %u", manifest->partitions_count,
                      CSTI_MANIFEST_PARTITIONS_MAX);
     for (uint32_t p = 0; p < manifest->partitions_count; p++) {
-        const cst_code code = check_partition(c, p, &manifest->partitions[p], group);
+        const uint32_t stage = p < first_count ? 0 : 1;
+        cst_code code = CST_OK;
 
+        if (p == first_count) {
+            code = check_groups(c, group);
+            group = 0;
+        }
+        if (code == CST_OK && manifest->partitions[p].stage != stage)
+            code = WRONG(c, "partitions[%u].stage: is %u, wants %u", p,
+                         manifest->partitions[p].stage, stage);
+        if (code == CST_OK) code = check_partition(c, p, &manifest->partitions[p], group);
         if (code != CST_OK) return code;
         group = manifest->partitions[p].group_to;
         names_count += manifest->partitions[p].segments_count;
     }
-    if (group != CST_KEY_GROUPS_COUNT)
-        return WRONG(c, "partitions: key groups from %u on are nobody's", group);
-    return check_names(c, manifest, names_count);
+    const cst_code code = check_groups(c, group);
+    return code == CST_OK ? check_names(c, manifest, names_count) : code;
 }
 
 static cst_code check_offset(const checker *c, uint32_t index, const char *offset) {
@@ -282,9 +320,60 @@ cst_code csti_manifest_check(const char *name, const csti_manifest *manifest, cs
     return found;
 }
 
+// Whether a stage's partitions can be read with the schema and the program that are expected.
+static cst_code expect_stage(const csti_manifest *manifest, const csti_manifest_stage *stage,
+                             const csti_job_identity *identity, cst_err *err) {
+    static const cst_hash_key UNKNOWN;
+
+    if (identity->table_id != 0 && stage->table_id != identity->table_id)
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\": put that back" WAY_OUT,
+                        manifest->id, stage->value, identity->value);
+    if (strcmp(stage->key_schema, identity->key_schema) != 0)
+        return cst_fail(err, CST_SEGMENT_SCHEMA,
+                        "checkpoint %" PRIu64
+                        " has keys of \"%s\", not \"%s\": put that back" WAY_OUT,
+                        manifest->id, stage->key_schema, identity->key_schema);
+    if (cst_segment_program_hash(&stage->program) != cst_segment_program_hash(&identity->program))
+        return cst_fail(err, CST_SEGMENT_SCHEMA,
+                        "checkpoint %" PRIu64
+                        " keeps \"%s\" in another layout than \"%s\": go on with "
+                        "the program that wrote it" WAY_OUT,
+                        manifest->id, stage->value, identity->value);
+    if (memcmp(&identity->hash_key, &UNKNOWN, sizeof UNKNOWN) != 0 &&
+        memcmp(&identity->hash_key, &stage->hash_key, sizeof UNKNOWN) != 0)
+        return cst_fail(err, CST_SEGMENT_HASH_KEY,
+                        "checkpoint %" PRIu64 " was made with another hash key: its keys would be "
+                        "looked for in other places. Put that key back" WAY_OUT,
+                        manifest->id);
+    return CST_OK;
+}
+
+static cst_code expect_stages(const csti_manifest *manifest, const csti_job_identity *identity,
+                              cst_err *err) {
+    const csti_manifest_stage first =
+        csti_manifest_stage_of(manifest, &(csti_manifest_partition){.stage = 0});
+    const cst_code code = expect_stage(manifest, &first, identity, err);
+
+    if (code != CST_OK || (!manifest->then && !identity->then)) return code;
+    if (!identity->then)
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64
+                        " has a second stage, which keeps \"%s\", and the job file has none: put "
+                        "its [then] back" WAY_OUT,
+                        manifest->id, manifest->then->value);
+    if (!manifest->then)
+        return cst_fail(err, CST_JOB_MISMATCH,
+                        "checkpoint %" PRIu64
+                        " has one stage, and the job file a second, which keeps \"%s\": leave its "
+                        "[then] out" WAY_OUT,
+                        manifest->id, identity->then->value);
+    return expect_stage(manifest, manifest->then, identity->then, err);
+}
+
 cst_code csti_manifest_expect(const csti_manifest *manifest, const csti_job_identity *identity,
                               cst_err *err) {
-    static const cst_hash_key UNKNOWN;
+    cst_code code;
 
     if (strcmp(manifest->job, identity->job) != 0)
         return cst_fail(err, CST_JOB_MISMATCH,
@@ -292,28 +381,8 @@ cst_code csti_manifest_expect(const csti_manifest *manifest, const csti_job_iden
                         " is of job \"%s\", not \"%s\": put that name there, or "
                         "name another store",
                         manifest->id, manifest->job, identity->job);
-    if (identity->table_id != 0 && manifest->table_id != identity->table_id)
-        return cst_fail(err, CST_JOB_MISMATCH,
-                        "checkpoint %" PRIu64 " keeps \"%s\", not \"%s\": put that back" WAY_OUT,
-                        manifest->id, manifest->value, identity->value);
-    if (strcmp(manifest->key_schema, identity->key_schema) != 0)
-        return cst_fail(err, CST_SEGMENT_SCHEMA,
-                        "checkpoint %" PRIu64
-                        " has keys of \"%s\", not \"%s\": put that back" WAY_OUT,
-                        manifest->id, manifest->key_schema, identity->key_schema);
-    if (cst_segment_program_hash(&manifest->program) !=
-        cst_segment_program_hash(&identity->program))
-        return cst_fail(err, CST_SEGMENT_SCHEMA,
-                        "checkpoint %" PRIu64
-                        " keeps \"%s\" in another layout than \"%s\": go on with "
-                        "the program that wrote it" WAY_OUT,
-                        manifest->id, manifest->value, identity->value);
-    if (memcmp(&identity->hash_key, &UNKNOWN, sizeof UNKNOWN) != 0 &&
-        memcmp(&identity->hash_key, &manifest->hash_key, sizeof UNKNOWN) != 0)
-        return cst_fail(err, CST_SEGMENT_HASH_KEY,
-                        "checkpoint %" PRIu64 " was made with another hash key: its keys would be "
-                        "looked for in other places. Put that key back" WAY_OUT,
-                        manifest->id);
+    code = expect_stages(manifest, identity, err);
+    if (code != CST_OK) return code;
     if (csti_manifest_is_unaligned(manifest) && identity->steps_hash != 0 &&
         manifest->steps_hash != identity->steps_hash)
         return cst_fail(err, CST_JOB_MISMATCH,

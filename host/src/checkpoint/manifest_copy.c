@@ -43,6 +43,18 @@ static cst_code copy_partition(csti_manifest_partition *partition, csti_arena *a
     return code;
 }
 
+static cst_code copy_stage(const csti_manifest_stage *from, csti_arena *arena,
+                           const csti_manifest_stage **out, cst_err *err) {
+    csti_manifest_stage *stage = NULL;
+    cst_code code = copy_array(from, 1, sizeof *stage, arena, (void **)&stage, err);
+
+    if (code == CST_OK)
+        code = csti_manifest_copy_text(from->key_schema, arena, &stage->key_schema, err);
+    if (code == CST_OK) code = csti_manifest_copy_text(from->value, arena, &stage->value, err);
+    if (code == CST_OK) *out = stage;
+    return code;
+}
+
 cst_code csti_manifest_copy(const csti_manifest *manifest, csti_arena *arena, csti_manifest *out,
                             cst_err *err) {
     csti_manifest copy = *manifest;
@@ -53,6 +65,7 @@ cst_code csti_manifest_copy(const csti_manifest *manifest, csti_arena *arena, cs
     if (code == CST_OK)
         code = csti_manifest_copy_text(copy.key_schema, arena, &copy.key_schema, err);
     if (code == CST_OK) code = csti_manifest_copy_text(copy.value, arena, &copy.value, err);
+    if (code == CST_OK && copy.then) code = copy_stage(copy.then, arena, &copy.then, err);
     if (code == CST_OK) code = csti_manifest_copy_text(copy.sink, arena, &copy.sink, err);
     if (code == CST_OK)
         code = copy_array(copy.partitions, copy.partitions_count, sizeof *partitions, arena,

@@ -115,11 +115,12 @@ static cst_code chain_open(csti_attempt *attempt, uint32_t p, cst_err *err) {
 
 static cst_code chain_verify(csti_attempt *attempt, uint32_t p, cst_err *err) {
     const csti_manifest *manifest = &attempt->object.manifest;
+    const csti_manifest_stage stage = csti_manifest_stage_of(manifest, &manifest->partitions[p]);
     const csti_read_step step = {csti_attempt_step, attempt};
 
     for (uint32_t i = 0; i < attempt->chains[p].segments_count; i++) {
         cst_code code =
-            csti_segment_verify(attempt->chains[p].segments[i], &manifest->hash_key, &step, err);
+            csti_segment_verify(attempt->chains[p].segments[i], &stage.hash_key, &step, err);
 
         if (code != CST_OK) return code;
         attempt->bytes_done += manifest->partitions[p].segments[i].bytes;
@@ -166,7 +167,7 @@ static bool part_is_among(const csti_job_identity *identity, const cst_segment_p
     return identity->parts_count == 0;
 }
 
-static cst_code parts_expect(const csti_job_identity *identity, const char *name,
+static cst_code parts_expect(const csti_job_identity *identity, uint32_t stage, const char *name,
                              const cst_segment *segment, cst_err *err) {
     cst_segment_info info;
 
@@ -178,10 +179,10 @@ static cst_code parts_expect(const csti_job_identity *identity, const char *name
         return cst_fail(
             err, CST_JOB_MISMATCH,
             "segment %s holds keys of up to %u bytes and values of %u, not of %u and %u: "
-            "put [key] key_bytes_max back, or begin anew with another store and, for a "
+            "put [%skey] key_bytes_max back, or begin anew with another store and, for a "
             "file sink, another folder",
             name, part->key_bytes, part->value_bytes, identity->parts[0].key_bytes,
-            identity->parts[0].value_bytes);
+            identity->parts[0].value_bytes, stage > 0 ? "then." : "");
     }
     return CST_OK;
 }
@@ -190,10 +191,13 @@ cst_code csti_attempt_parts(csti_attempt *attempt, cst_err *err) {
     const csti_job_identity *identity = attempt->options->expect;
     cst_code code = CST_OK;
 
-    for (uint32_t p = 0; identity && p < attempt->chains_count; p++)
+    for (uint32_t p = 0; identity && p < attempt->chains_count; p++) {
+        const csti_manifest_partition *partition = &attempt->object.manifest.partitions[p];
+
         for (uint32_t i = 0; code == CST_OK && i < attempt->chains[p].segments_count; i++)
-            code = parts_expect(identity, attempt->object.manifest.partitions[p].segments[i].name,
-                                attempt->chains[p].segments[i], err);
+            code = parts_expect(partition->stage > 0 ? identity->then : identity, partition->stage,
+                                partition->segments[i].name, attempt->chains[p].segments[i], err);
+    }
     return code;
 }
 

@@ -19,13 +19,19 @@ enum {
 
 static const uint64_t CALLER_NAP_NS = UINT64_C(50000000);
 
+// The old partitions of a stage that have any chain, ascending.
+typedef struct rescale_stage {
+    csti_spread_chain *chains;
+    uint32_t chains_count; // 0: there is nothing to be spread
+} rescale_stage;
+
 typedef struct rescale {
     const csti_rescale_options *options;
     const csti_recovery_plan *from;
-    csti_spread_chain *chains; // of the old partitions that have any, ascending
-    uint32_t chains_count;
+    uint32_t partitions_count; // to be made, of all stages
+    rescale_stage stages[2];
     uint64_t id, nonce, memory_bytes;
-    uint64_t epoch_to; // 0: there is nothing to be spread
+    uint64_t epoch_to; // of all stages
     uint64_t bytes_before;
 
     csti_recovery_plan *plan; // that is made
@@ -106,8 +112,9 @@ static cst_code full_upload(rescale_turn *turn, const csti_spread *spread,
 
 static cst_code partition_make(rescale *at, uint32_t p, bool is_caller, cst_err *err) {
     const csti_manifest_partition *partition = &at->partitions[p];
-    const csti_spread spread = {.chains = at->chains,
-                                .chains_count = at->chains_count,
+    const rescale_stage *stage = &at->stages[partition->stage];
+    const csti_spread spread = {.chains = stage->chains,
+                                .chains_count = stage->chains_count,
                                 .group_from = partition->group_from,
                                 .group_to = partition->group_to,
                                 .epoch_to = at->epoch_to};
@@ -121,6 +128,7 @@ static cst_code partition_make(rescale *at, uint32_t p, bool is_caller, cst_err 
     csti_spread_report report;
     cst_code code;
 
+    if (stage->chains_count == 0) return CST_OK;
     csti_checkpoint_name_format(&name, at->names[p]);
     code = full_upload(&turn, &spread, &report, err);
     if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, p);
@@ -155,7 +163,7 @@ static void partitions_make(rescale *at, bool is_caller) {
         cst_err err = {.code = CST_OK};
         cst_code code;
 
-        if (p >= at->options->partitions_count) return;
+        if (p >= at->partitions_count) return;
         if (atomic_load_explicit(&at->stop, memory_order_relaxed)) return;
         code = partition_make(at, p, is_caller, &err);
         if (code != CST_OK) failure_note(at, code, &err);
@@ -191,7 +199,7 @@ static cst_code fulls_make(rescale *at, cst_err *err) {
     uint32_t started = 0;
 
     if (at->epoch_to == 0) return CST_OK;
-    if (wanted >= at->options->partitions_count) wanted = at->options->partitions_count - 1;
+    if (wanted >= at->partitions_count) wanted = at->partitions_count - 1;
     // Fewer than asked for is slower, not wrong.
     atomic_store_explicit(&at->helpers, wanted, memory_order_relaxed);
     while (started < wanted && pthread_create(&threads[started], NULL, helper_main, at) == 0)
@@ -217,16 +225,19 @@ static uint64_t body_bytes(const csti_chain *chain) {
 
 static cst_code chains_take(rescale *at, cst_err *err) {
     const csti_manifest *manifest = &at->from->manifest;
+    csti_spread_chain *chains = NULL;
     const cst_code code =
-        csti_arena_alloc(&at->plan->arena, manifest->partitions_count * sizeof *at->chains,
-                         _Alignof(csti_spread_chain), (void **)&at->chains, err);
+        csti_arena_alloc(&at->plan->arena, manifest->partitions_count * sizeof *chains,
+                         _Alignof(csti_spread_chain), (void **)&chains, err);
 
     for (uint32_t p = 0; code == CST_OK && p < manifest->partitions_count; p++) {
         const csti_manifest_partition *partition = &manifest->partitions[p];
         const csti_chain *chain = &at->from->chains[p];
+        rescale_stage *stage = &at->stages[partition->stage];
 
         if (chain->segments_count == 0) continue; // nothing was ever cut there
-        at->chains[at->chains_count++] =
+        if (stage->chains_count == 0) stage->chains = chains + p;
+        stage->chains[stage->chains_count++] =
             (csti_spread_chain){.segments = chain->segments,
                                 .segments_count = chain->segments_count,
                                 .group_from = partition->group_from,
@@ -235,7 +246,8 @@ static cst_code chains_take(rescale *at, cst_err *err) {
         at->bytes_before += body_bytes(chain);
     }
     if (CSTI_MISTAKE(rescale_epochs_anew) && at->epoch_to > 0) at->epoch_to = 1;
-    if (CSTI_MISTAKE(rescale_loses_chain) && at->chains_count > 1) at->chains_count--;
+    if (CSTI_MISTAKE(rescale_loses_chain) && at->stages[0].chains_count > 1)
+        at->stages[0].chains_count--;
     return code;
 }
 
@@ -246,6 +258,7 @@ static void partition_inherit(const csti_manifest *before, csti_manifest_partiti
     for (uint32_t p = 0; p < before->partitions_count; p++) {
         const csti_manifest_partition *from = &before->partitions[p];
 
+        if (from->stage != to->stage) continue;
         if (from->group_from >= to->group_to || from->group_to <= to->group_from) continue;
         if (!any || from->watermark_us < to->watermark_us) to->watermark_us = from->watermark_us;
         any = true;
@@ -255,7 +268,7 @@ static void partition_inherit(const csti_manifest *before, csti_manifest_partiti
 }
 
 static cst_code arrays_alloc(rescale *at, cst_err *err) {
-    const uint32_t count = at->options->partitions_count;
+    const uint32_t count = at->partitions_count;
     csti_arena *arena = &at->plan->arena;
     cst_code code =
         csti_arena_alloc(arena, count * sizeof *at->partitions, _Alignof(csti_manifest_partition),
@@ -276,19 +289,22 @@ static cst_code arrays_alloc(rescale *at, cst_err *err) {
 static void partitions_fill(rescale *at) {
     const uint32_t count = at->options->partitions_count;
 
-    for (uint32_t p = 0; p < count; p++) {
+    for (uint32_t p = 0; p < at->partitions_count; p++) {
         csti_manifest_partition *partition = &at->partitions[p];
+        const uint32_t stage = p / count;
+        const bool any = at->stages[stage].chains_count > 0;
 
         *partition = (csti_manifest_partition){
             .partition = p,
-            .group_from = csti_partition_group_first(p, count),
-            .group_to = csti_partition_group_first(p + 1, count),
+            .stage = stage,
+            .group_from = csti_partition_group_first(p % count, count),
+            .group_to = csti_partition_group_first(p % count + 1, count),
             .owner = at->options->owner,
             .tenure = at->options->tenure,
-            .epoch_from = at->epoch_to + 1,
-            .epoch_to = at->epoch_to,
-            .segments_count = at->epoch_to ? 1 : 0,
-            .outbox_first = at->epoch_to ? 1 : 0,
+            .epoch_from = any ? at->epoch_to + 1 : 1,
+            .epoch_to = any ? at->epoch_to : 0,
+            .segments_count = any,
+            .outbox_first = any,
             .segments = &at->fulls[p],
         };
         partition_inherit(&at->from->manifest, partition);
@@ -300,11 +316,11 @@ static cst_code plan_fill(rescale *at, cst_err *err) {
     cst_code code = csti_manifest_copy(&at->from->manifest, &plan->arena, &plan->manifest, err);
 
     plan->manifest.partitions_count = 0; // opened, below
-    for (uint32_t p = 0; code == CST_OK && p < at->options->partitions_count; p++) {
+    for (uint32_t p = 0; code == CST_OK && p < at->partitions_count; p++) {
         csti_manifest all = plan->manifest;
 
         all.partitions = at->partitions;
-        all.partitions_count = at->options->partitions_count;
+        all.partitions_count = at->partitions_count;
         code = csti_chain_open(at->options->store, &all, p, 0, at->partitions[p].segments_count,
                                &plan->arena, NULL, &plan->chains[p], err);
         if (code == CST_OK) plan->manifest.partitions_count = p + 1;
@@ -336,13 +352,18 @@ cst_code csti_rescale(const csti_rescale_options *options, const csti_recovery_p
                       csti_recovery_plan *out, csti_rescale_report *report_out, cst_err *err) {
     const uint64_t began_ns = csti_clock_now_ns(options->clock);
     csti_recovery_plan plan = {.chains = NULL};
-    rescale at = {.options = options, .from = from, .id = from->manifest.id, .plan = &plan};
+    const uint32_t stages_count = csti_manifest_stages_count(&from->manifest);
+    rescale at = {.options = options,
+                  .from = from,
+                  .partitions_count = stages_count * options->partitions_count,
+                  .id = from->manifest.id,
+                  .plan = &plan};
     cst_code code;
 
     assert(from->manifest.id > 0);
     assert(options->owner != 0 && options->tenure != 0);
     assert(options->partitions_count > 0);
-    assert(options->partitions_count <= CSTI_MANIFEST_PARTITIONS_MAX);
+    assert(at.partitions_count <= CSTI_MANIFEST_PARTITIONS_MAX);
     assert(options->threads_count <= CSTI_RESCALE_THREADS_MAX);
     (void)pthread_mutex_init(&at.lock, NULL); // cannot fail without attributes
     csti_parker_init(&at.caller);
@@ -355,7 +376,7 @@ cst_code csti_rescale(const csti_rescale_options *options, const csti_recovery_p
     }
     *out = plan;
     *report_out = (csti_rescale_report){
-        .partitions_before = from->manifest.partitions_count,
+        .partitions_before = from->manifest.partitions_count / stages_count,
         .partitions_count = options->partitions_count,
         .epoch = at.epoch_to,
         .bytes_before = at.bytes_before,

@@ -11,6 +11,8 @@
 // that began where it does. Fulls are objects of their own, under the tenure of whoever goes on;
 // until a checkpoint names them they are orphans, and the old checkpoint is what counts.
 //
+// With two stages each is spread among the partitions of its own.
+//
 // Promises   all that the old chains hold of a key group is read and checked, once for each new
 //            partition that has it; of an ordered full only the new partition's groups. Equal state
 //            gives equal fulls. May be killed at any step: nothing that was there changes.
@@ -29,20 +31,20 @@ typedef struct csti_rescale_options {
     cst_object_store *store;
     const csti_clock *clock;
     csti_random *random;
-    uint64_t owner, tenure; // of the job, behind CLAIM and PARTITIONS
-    uint32_t partitions_count;
-    uint32_t threads_count;  // beside the caller
-    uint64_t memory_bytes;   // of all threads together; 0: 64 MiB each
-    csti_recovery_step step; // the caller's thread alone, with bytes of bodies; NULL: none
+    uint64_t owner, tenure;    // of the job, behind CLAIM and PARTITIONS
+    uint32_t partitions_count; // of each stage
+    uint32_t threads_count;    // beside the caller
+    uint64_t memory_bytes;     // of all threads together; 0: 64 MiB each
+    csti_recovery_step step;   // the caller's thread alone, with bytes of bodies; NULL: none
     void *step_context;
 } csti_rescale_options;
 
 typedef struct csti_rescale_report {
-    uint32_t partitions_before, partitions_count;
-    uint64_t epoch;         // the fulls' last
-    uint64_t bytes_before;  // bodies of all chains
-    uint64_t bytes_read;    // of them, over all new partitions
-    uint64_t bytes_written; // fulls
+    uint32_t partitions_before, partitions_count; // of each stage
+    uint64_t epoch;                               // the fulls' last
+    uint64_t bytes_before;                        // bodies of all chains
+    uint64_t bytes_read;                          // of them, over all new partitions
+    uint64_t bytes_written;                       // fulls
     uint64_t ns;
 } csti_rescale_report;
 

@@ -45,12 +45,12 @@ static cst_code done_add(verifier *at, const char *name) {
     return csti_name_list_add(&at->done, copy, 0, at->err);
 }
 
-static cst_code segment_verify(verifier *at, const csti_manifest *manifest,
+static cst_code segment_verify(verifier *at, const cst_hash_key *hash_key,
                                const csti_manifest_segment *wanted, const cst_segment *segment) {
     cst_code code;
 
     if (csti_name_list_find(&at->done, wanted->name)) return CST_OK;
-    code = cst_segment_verify(segment, &manifest->hash_key, at->err);
+    code = cst_segment_verify(segment, hash_key, at->err);
     if (code != CST_OK) return code;
     at->report.objects_count++;
     at->report.bytes += wanted->bytes;
@@ -61,12 +61,13 @@ static cst_code segment_verify(verifier *at, const csti_manifest *manifest,
 
 static cst_code chain_verify(verifier *at, const csti_manifest *manifest, uint32_t p) {
     const csti_manifest_partition *partition = &manifest->partitions[p];
+    const csti_manifest_stage stage = csti_manifest_stage_of(manifest, partition);
     csti_chain chain = {.segments_count = 0};
     cst_code code = csti_chain_open(at->options->store, manifest, p, 0, partition->segments_count,
                                     &at->work, NULL, &chain, at->err);
 
     for (uint32_t i = 0; code == CST_OK && i < chain.segments_count; i++) {
-        code = segment_verify(at, manifest, &partition->segments[i], chain.segments[i]);
+        code = segment_verify(at, &stage.hash_key, &partition->segments[i], chain.segments[i]);
         if (code == CST_OK) code = hold(at);
     }
     csti_chain_close(at->options->store, &chain);

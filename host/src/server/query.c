@@ -36,8 +36,9 @@ typedef struct query {
     csti_buffer key; // asked for: whole, or a beginning
     csti_pin pin;
     csti_manifest_object object;
-    csti_buffer rows;    // kept_row, key, value; again
-    csti_buffer offsets; // uint64_t of each, into rows
+    csti_manifest_stage stage; // that is asked
+    csti_buffer rows;          // kept_row, key, value; again
+    csti_buffer offsets;       // uint64_t of each, into rows
     csti_buffer lines;
     csti_query_report report;
     cst_err *err;
@@ -99,6 +100,9 @@ static cst_code manifest_open(query *at) {
                                &checkpoint->crc, &at->chain_arena, &at->object, at->err);
     if (code == CST_OK)
         code = csti_manifest_expect(&at->object.manifest, &at->shape.identity, at->err);
+    if (code == CST_OK)
+        at->stage =
+            csti_manifest_stage_of(&at->object.manifest, &(csti_manifest_partition){.stage = 0});
     at->report.checkpoint_id = checkpoint->id;
     at->report.created_us = at->object.manifest.created_us;
     return code;
@@ -115,8 +119,8 @@ static cst_code table_open(const query *at, const csti_chain *chain, cst_table *
     if (info.parts_count != 1 || info.parts[0].layout != CST_TABLE_INLINE)
         return cst_fail(at->err, CST_SEGMENT_SCHEMA, "a chain of %u parts", info.parts_count);
     table.key_bytes = info.parts[0].key_bytes;
-    table.program = at->object.manifest.program;
-    table.hash_key = at->object.manifest.hash_key;
+    table.program = at->stage.program;
+    table.hash_key = at->stage.hash_key;
     table.budget_bytes = at->options->config->budget_bytes; // one partition at a time
     // State that is larger than its budget: its rows, in slots that may be a quarter full.
     if (at->options->config->state_folder)
@@ -150,9 +154,9 @@ static cst_code row_get(query *at, cst_table *table, int64_t now_us) {
     cst_row_ref row = {.key = at->key.bytes,
                        .key_bytes = (uint32_t)at->key.used_bytes,
                        .value = value,
-                       .value_bytes = at->object.manifest.program.value_bytes};
+                       .value_bytes = at->stage.program.value_bytes};
     const uint64_t hash =
-        csti_group_hash(&at->object.manifest.hash_key, row.key, row.key_bytes, hash_tail_bytes(at));
+        csti_group_hash(&at->stage.hash_key, row.key, row.key_bytes, hash_tail_bytes(at));
     const cst_rows keys = {.rows_count = 1,
                            .key_stride = row.key_bytes,
                            .key_bytes = row.key_bytes,
@@ -221,7 +225,7 @@ static cst_code partitions_read(query *at) {
     cst_code code = CST_OK;
 
     if (at->options->key) {
-        group = cst_key_group(csti_group_hash(&manifest->hash_key, at->key.bytes,
+        group = cst_key_group(csti_group_hash(&at->stage.hash_key, at->key.bytes,
                                               at->key.used_bytes, hash_tail_bytes(at)));
         groups = (cst_restore_options){.group_from = group, .group_to = group + 1};
     }

@@ -32,6 +32,7 @@ TEST(the_golden_manifests_are_read_and_written_to_the_same_bytes) {
     golden_is_read_and_written("several");
     golden_is_read_and_written("rescaled");
     golden_is_read_and_written("unaligned");
+    golden_is_read_and_written("stages");
 }
 
 TEST(the_golden_manifest_of_several_partitions_means_what_it_says) {
@@ -386,6 +387,49 @@ static const rule RULES[] = {
     {steps_of_no_skips, "steps_hash"},
 };
 
+// Of two stages, where each has its rules again.
+BREAKS(stage_swapped, s->partitions[1].stage = 0)
+BREAKS(stage_of_none, s->manifest.then = NULL)
+BREAKS(groups_of_first_end_early, s->partitions[0].group_to = 2048)
+BREAKS(groups_of_then_begin_late, s->partitions[1].group_from = 2048)
+BREAKS(partitions_odd, s->manifest.partitions_count = 1)
+BREAKS(then_unaligned, s->manifest.steps_hash = 1)
+BREAKS(then_no_schema, s->then.key_schema = "")
+BREAKS(then_no_value, s->then.value = NULL)
+BREAKS(then_no_table, s->then.table_id = 0)
+BREAKS(then_bad_program, s->then.program.accumulators[0].value_offset = 4)
+
+static const rule RULES_OF_STAGES[] = {
+    {stage_swapped, "partitions[1].stage"},
+    {stage_of_none, "partitions[1].stage"},
+    {groups_of_first_end_early, "partitions: key groups from 2048 on"},
+    {groups_of_then_begin_late, "partitions[1].group_from"},
+    {partitions_odd, "partitions: 1"},
+    {then_unaligned, "steps_hash"},
+    {then_no_schema, "then.key_schema"},
+    {then_no_value, "then.value"},
+    {then_no_table, "then.table_id"},
+    {then_bad_program, "then.program"},
+};
+
+TEST(a_manifest_of_two_stages_that_breaks_a_rule_is_not_written_and_the_path_is_named) {
+    sample s;
+    csti_buffer out;
+
+    csti_buffer_init(&out, CSTI_MANIFEST_BYTES_MAX);
+    for (size_t i = 0; i < sizeof RULES_OF_STAGES / sizeof RULES_OF_STAGES[0]; i++) {
+        cst_err err = {.code = CST_OK};
+
+        sample_init(&s);
+        sample_stages(&s, &s.then);
+        RULES_OF_STAGES[i].breaks(&s);
+        CHECK_CODE(csti_manifest_write(&s.manifest, &out, &err), CST_USAGE);
+        CHECK(strstr(err.text, RULES_OF_STAGES[i].path));
+        CHECK_EQ(out.used_bytes, 0);
+    }
+    csti_buffer_release(&out);
+}
+
 TEST(a_manifest_that_breaks_a_rule_is_not_written_and_the_path_is_named) {
     sample s;
     csti_buffer out;
@@ -559,7 +603,7 @@ TEST(an_offset_may_be_longer_than_other_texts_and_has_a_bound_of_its_own) {
 }
 
 TEST(a_newer_version_is_told_from_a_malformed_one) {
-    CHECK_CODE(read_changed("\"version\":1", "\"version\":3,\"news\":1", NULL),
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":4,\"news\":1", NULL),
                CST_MANIFEST_VERSION);
     CHECK_CODE(read_changed("\"version\":1", "\"version\":0", NULL), CST_MANIFEST);
     CHECK_CODE(read_changed("\"version\":1,", "", NULL), CST_MANIFEST);
@@ -591,6 +635,51 @@ TEST(the_golden_unaligned_manifest_means_what_it_says) {
     CHECK_EQ(manifest.splits[0].skips[1], 3);
     CHECK_EQ(manifest.splits[1].skips[1], INT64_MAX);
     CHECK(!manifest.splits[2].skips);
+    csti_arena_release(&arena);
+    free(text);
+}
+
+TEST(fields_of_two_stages_are_unknown_to_other_versions_and_wanted_by_3) {
+    cst_err err = {.code = CST_OK};
+
+    CHECK_CODE(read_changed("\"names\"", "\"then\":{},\"names\"", &err), CST_MANIFEST);
+    CHECK(strstr(err.text, "then: is not a field of version 1"));
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":3", &err), CST_MANIFEST);
+    CHECK(strstr(err.text, "then: is missing"));
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":3,\"steps_hash\":\"1\"", &err),
+               CST_MANIFEST);
+    CHECK(strstr(err.text, "steps_hash: is not a field of version 3"));
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":3,\"then\":7", &err), CST_MANIFEST);
+    CHECK(strstr(err.text, "then: is no object"));
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":3,\"then\":{\"sink\":1}", &err),
+               CST_MANIFEST);
+    CHECK(strstr(err.text, "then.sink: is not a field of version 3"));
+    CHECK_CODE(read_changed("\"version\":1", "\"version\":3,\"then\":{\"key_schema\":\"u8\"}",
+                            &err),
+               CST_MANIFEST);
+    CHECK(strstr(err.text, "then.value: is missing"));
+}
+
+TEST(the_golden_manifest_of_two_stages_means_what_it_says) {
+    size_t count = 0;
+    char *text = golden_text("stages", &count);
+    csti_manifest manifest;
+    csti_arena arena;
+
+    csti_arena_init(&arena, ARENA_BYTES_MAX);
+    CHECK_OK(csti_manifest_read("stages", text, count, &arena, &manifest, NULL));
+    CHECK_EQ(csti_manifest_stages_count(&manifest), 2);
+    CHECK_TEXT(manifest.then->key_schema, "timestamp");
+    CHECK_EQ(manifest.then->table_id, 0xc3);
+    CHECK_EQ(manifest.then->hash_key.k1, 0x0010203040506070);
+    CHECK_EQ(manifest.then->program.accumulators[0].op, CST_MAX);
+    for (uint32_t p = 0; p < 4; p++) {
+        CHECK_EQ(manifest.partitions[p].stage, p / 2);
+        CHECK_EQ(manifest.partitions[p].group_from, p % 2 * 2048);
+    }
+    CHECK_TEXT(csti_manifest_stage_of(&manifest, &manifest.partitions[1]).value, "bids=count");
+    CHECK_TEXT(csti_manifest_stage_of(&manifest, &manifest.partitions[2]).value,
+               "highest=max(bids)");
     csti_arena_release(&arena);
     free(text);
 }
@@ -671,6 +760,34 @@ TEST(a_manifest_of_another_job_schema_program_or_hash_key_is_told) {
     refused(&s, &identity, CST_SEGMENT_SCHEMA, "in another layout");
     identity = identity_of(&s.manifest);
     identity.hash_key.k1++;
+    refused(&s, &identity, CST_SEGMENT_HASH_KEY, "Put that key back");
+}
+
+TEST(a_manifest_of_another_number_of_stages_or_another_second_one_is_told) {
+    sample s;
+    csti_manifest_stage then;
+    csti_job_identity identity, second;
+
+    sample_init(&s);
+    identity = identity_of(&s.manifest);
+    second = identity_of(&s.manifest);
+    second.table_id = 0xc3;
+    second.value = "highest=max(bids)";
+    identity.then = &second;
+    refused(&s, &identity, CST_JOB_MISMATCH, "leave its [then] out");
+
+    sample_stages(&s, &then);
+    CHECK_CODE(csti_manifest_check("m", &s.manifest, CST_MANIFEST, NULL), CST_OK);
+    second.hash_key = then.hash_key;
+    CHECK_OK(csti_manifest_expect(&s.manifest, &identity, NULL));
+    identity.then = NULL;
+    refused(&s, &identity, CST_JOB_MISMATCH, "put its [then] back");
+    identity.then = &second;
+    second.value = "lowest=min(bids)";
+    second.table_id++;
+    refused(&s, &identity, CST_JOB_MISMATCH, "\"highest=max(bids)\", not \"lowest=min(bids)\"");
+    second.table_id = 0xc3;
+    second.hash_key.k0++;
     refused(&s, &identity, CST_SEGMENT_HASH_KEY, "Put that key back");
 }
 

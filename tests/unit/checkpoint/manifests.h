@@ -14,6 +14,7 @@ typedef struct sample {
     csti_manifest_partition partitions[2];
     csti_manifest_segment segments[2][3];
     csti_manifest_split splits[2];
+    csti_manifest_stage then;
 } sample;
 
 // Partition 0: a fold (1 to 12), a delta before this checkpoint, one of it. Partition 1: a first
@@ -36,9 +37,9 @@ static inline void sample_init(sample *s) {
     memset(s, 0, sizeof *s);
     memcpy(s->segments, SAMPLE_SEGMENTS, sizeof SAMPLE_SEGMENTS);
     s->partitions[0] =
-        (csti_manifest_partition){0, 0, 2048, 0xa1, 2, 14, 14, 170, 1000, 3, 2, s->segments[0]};
-    s->partitions[1] = (csti_manifest_partition){1, 2048,      4096, 0xa1, 2, 5,
-                                                 6, INT64_MIN, 50,   3,    1, s->segments[1]};
+        (csti_manifest_partition){0, 0, 2048, 0xa1, 2, 14, 14, 170, 1000, 3, 2, s->segments[0], 0};
+    s->partitions[1] = (csti_manifest_partition){1,  2048, 4096, 0xa1,           2, 5, 6, INT64_MIN,
+                                                 50, 3,    1,    s->segments[1], 0};
     s->splits[0] = (csti_manifest_split){"a", "{\"row\":1}", 170, false, NULL};
     s->splits[1] = (csti_manifest_split){"b", "{\"row\":2}", INT64_MIN, true, NULL};
     s->manifest = (csti_manifest){
@@ -64,6 +65,19 @@ static inline void sample_init(sample *s) {
         .splits_count = 2,
         .splits = s->splits,
     };
+}
+
+// The second partition becomes that of a second stage, with `then`.
+static inline void sample_stages(sample *s, csti_manifest_stage *then) {
+    *then = (csti_manifest_stage){.key_schema = s->manifest.key_schema,
+                                  .value = "highest=max(bids)",
+                                  .program = s->manifest.program,
+                                  .table_id = 0xc3,
+                                  .hash_key = {3, 4}};
+    s->manifest.then = then;
+    s->partitions[0].group_to = CST_KEY_GROUPS_COUNT;
+    s->partitions[1].group_from = 0;
+    s->partitions[1].stage = 1;
 }
 
 // The whole file, with a zero behind it; freed by the caller.
