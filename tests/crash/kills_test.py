@@ -329,8 +329,10 @@ def main():
     parser.add_argument("--scenario", type=int)
     parser.add_argument("--points")
     options = parser.parse_args()
-    # Those of the write-ahead log are passed with push sources only: unit.stream.wal_kill is there.
-    points = [name for name in fault_points(options.program) if not name.startswith(("wal_", "push_"))]
+    # Those of the write-ahead log are passed with push sources only: unit.stream.wal_kill is there. A
+    # second stage has stages_test.py.
+    points = [name for name in fault_points(options.program)
+              if not name.startswith(("wal_", "push_", "then_"))]
     tally = Tally()
     began = time.monotonic()
     print(f"kills: seed {options.seed}", flush=True)

@@ -38,6 +38,8 @@
     X(adopt_before_command)                                                                        \
     X(adopt_after_command)                                                                         \
     X(claim_after)                                                                                 \
+    X(then_emitted)    /* rows of closed windows are with the second stage, nothing is sealed */   \
+    X(then_barrier)    /* the first stage is sealed, its barrier has not gone on */                \
     X(rescale_command) /* another number of partitions is decided, nothing else */                 \
     X(rescale_full)    /* one of the new partitions' fulls is there */                             \
     X(rescale_spread)  /* all of them are, nobody has begun to restore */                          \

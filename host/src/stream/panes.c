@@ -439,19 +439,40 @@ uint32_t csti_panes_piece(const csti_panes *panes) {
     return panes->sessions ? PIECE_SESSIONS : PIECE_ROWS;
 }
 
+static uint32_t scan_room(const csti_panes *panes) {
+    const csti_emitter *emitter = panes->options.emitter;
+    const uint32_t room = emitter ? csti_emitter_room(emitter) : (uint32_t)SCAN_ROWS;
+
+    return room < SCAN_ROWS ? room : (uint32_t)SCAN_ROWS;
+}
+
+static cst_code rows_emit(const csti_panes *panes, const cst_row_ref *rows, uint32_t count,
+                          cst_err *err) {
+    cst_code code = CST_OK;
+
+    if (!panes->options.emitter) return CST_OK;
+    for (uint32_t r = 0; r < count && code == CST_OK; r++)
+        code = csti_emitter_put(panes->options.emitter, &rows[r], err);
+    return code;
+}
+
 cst_code csti_panes_close_some(csti_panes *panes, uint32_t rows_count, cst_err *err) {
     uint32_t done = 0;
 
     if (panes->sessions) return csti_sessions_close_some(panes->sessions, rows_count, err);
     while (done < rows_count && csti_panes_is_closing(panes) && csti_panes_are_quiet(panes)) {
         pane *oldest = panes->list[0];
+        const uint32_t room = scan_room(panes);
         cst_row_ref rows[SCAN_ROWS];
         uint32_t count = 0;
-        cst_code code = cst_table_scan(cst_device_table_image(oldest->of.table), &oldest->scan,
-                                       rows, SCAN_ROWS, &count);
+        cst_code code = CST_OK;
 
+        if (room == 0) break;
+        code = cst_table_scan(cst_device_table_image(oldest->of.table), &oldest->scan, rows, room,
+                              &count);
         if (code != CST_OK) return cst_fail(err, code, "closing a window");
         code = csti_outbox_put_slots(&panes->outbox, rows, count, err);
+        if (code == CST_OK) code = rows_emit(panes, rows, count, err);
         if (code != CST_OK) return code;
         lines_count(panes, count);
         if (count == 0) oldest_end(panes);

@@ -18,6 +18,9 @@
 // and restores know nothing of windows. A window that was closed in part when its partition was
 // cut goes on closing behind a restore, with the rows that are left.
 //
+// With an emitter (emitter.h) the rows go to a second stage, too, as they go into the outbox: what
+// a cut has taken out is in front of its barrier. Closing waits while it has no room.
+//
 // Sessions (sessions.h) take the panes' place where windows are that: one set of them, and no table
 // of the device's. All below is then about them: a session is a window of one key.
 //
@@ -34,6 +37,7 @@
 #define CST_STREAM_PANES_H
 
 #include "base/metrics.h"
+#include "stream/emitter.h"
 #include "stream/message.h"
 #include "stream/window.h"
 
@@ -54,8 +58,9 @@ typedef struct csti_panes_options {
     cst_queue *queue;        // with nothing in flight
     cst_table_options table; // of each pane
     const csti_block_shape *shape;
-    uint32_t last_offset; // with sessions: where a value has the time of its last row
-    int64_t watermark_us; // of an earlier life
+    uint32_t last_offset;  // with sessions: where a value has the time of its last row
+    int64_t watermark_us;  // of an earlier life
+    csti_emitter *emitter; // NULL: there is no second stage
     csti_metrics *metrics;
 } csti_panes_options;
 
@@ -92,7 +97,8 @@ void csti_panes_watermark(csti_panes *panes, int64_t watermark_us);
 bool csti_panes_is_closing(const csti_panes *panes);
 // As many of them as delay no batch: to close a session takes longer than a row of a pane.
 uint32_t csti_panes_piece(const csti_panes *panes);
-// Puts as many of them into the outbox, nearly. Nothing, while commands are in flight.
+// Puts as many of them into the outbox, nearly, and as the emitter has room for. Nothing, while
+// commands are in flight.
 CST_CHECK_RESULT cst_code csti_panes_close_some(csti_panes *panes, uint32_t rows_count,
                                                 cst_err *err);
 // Records that ever went into the outbox: what changes calls for a barrier.

@@ -77,15 +77,20 @@ struct csti_partition {
 
 // ---- Room ---------------------------------------------------------------------------------------
 
+static void pause_count(_Atomic uint32_t *to, bool paused) {
+    if (paused)
+        atomic_fetch_add_explicit(to, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(to, 1, memory_order_relaxed);
+}
+
 static void pause_set(csti_partition *partition, bool paused) {
     if (partition->paused == paused) return;
     partition->paused = paused;
     if (paused) csti_metric_add(partition->metrics.pauses, 1);
     // Relaxed: readers look at it between batches, and the reserve covers what they had begun.
-    if (paused)
-        atomic_fetch_add_explicit(partition->options.paused, 1, memory_order_relaxed);
-    else
-        atomic_fetch_sub_explicit(partition->options.paused, 1, memory_order_relaxed);
+    pause_count(partition->options.paused, paused);
+    if (partition->options.paused_then) pause_count(partition->options.paused_then, paused);
 }
 
 // Whether the state alone, which no checkpoint frees, or all together takes so much of its budget.
@@ -676,21 +681,39 @@ static void align_observe(csti_partition *partition) {
     partition->align_ns_seen = align.align_ns;
 }
 
+// What went out of windows, and how far they are closed, goes in front of the barrier. CST_AGAIN:
+// it does not fit.
+static cst_code emitted_flush(csti_partition *partition, cst_err *err) {
+    csti_emitter *emitter = partition->options.emitter;
+    bool worked = false;
+    cst_code code = csti_emitter_flush(emitter, err);
+
+    if (code != CST_OK || csti_panes_is_closing(partition->options.panes)) return code;
+    return csti_emitter_watermark(emitter, partition->watermark_us, &worked, err);
+}
+
 // What ends a run waits for the windows that its rows have closed.
 static cst_code panes_seal(csti_partition *partition, csti_barrier barrier, cst_err *err) {
     csti_panes *panes = partition->options.panes;
+    csti_emitter *emitter = partition->options.emitter;
     csti_sealed sealed = {.barrier = barrier,
                           .watermark_us = partition->watermark_us,
+                          .closing = csti_panes_is_closing(panes),
                           .rows_count = partition->rows_count,
                           .applied = partition->applied};
-    cst_code code;
+    cst_code code = CST_OK;
 
     if (!csti_panes_are_quiet(panes)) return CST_AGAIN;
-    if (barrier.mode == CSTI_BARRIER_FINAL && csti_panes_is_closing(panes)) return CST_AGAIN;
-    code = csti_panes_seal(panes, &sealed.panes, err);
+    if (barrier.mode == CSTI_BARRIER_FINAL && sealed.closing &&
+        !(emitter && csti_emitter_is_paused(emitter)))
+        return CST_AGAIN;
+    if (emitter) code = emitted_flush(partition, err);
+    if (code == CST_OK) code = csti_panes_seal(panes, &sealed.panes, err);
     if (code != CST_OK) return code;
     align_observe(partition);
-    return sealed_give(partition, &sealed, sealed.panes->bytes, err);
+    code = sealed_give(partition, &sealed, sealed.panes->bytes, err);
+    if (code == CST_OK && emitter) csti_emitter_barrier(emitter, barrier);
+    return code;
 }
 
 static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, cst_err *err) {
@@ -768,9 +791,11 @@ static cst_code messages_take(csti_partition *partition, uint64_t now_ns, bool *
 // Rows go out of closed windows about as fast as rows come in, so that what is open is bounded.
 static cst_code windows_close(csti_partition *partition, bool *worked, cst_err *err) {
     csti_panes *panes = partition->options.panes;
+    const csti_emitter *emitter = partition->options.emitter;
     const uint32_t rows = partition->rows_since_close;
     uint32_t least;
 
+    if (emitter && csti_emitter_room(emitter) == 0) return CST_OK;
     partition->rows_since_close = 0;
     if (!panes || !csti_panes_is_closing(panes)) return CST_OK;
     *worked = true;
@@ -778,12 +803,26 @@ static cst_code windows_close(csti_partition *partition, bool *worked, cst_err *
     return csti_panes_close_some(panes, rows > least ? rows : least, err);
 }
 
+// A second stage gets what waits for it, and the watermark behind closed windows.
+static cst_code emitted_push(csti_partition *partition, bool *worked, cst_err *err) {
+    csti_emitter *emitter = partition->options.emitter;
+
+    if (!emitter) return CST_OK;
+    csti_emitter_push(emitter, worked);
+    if (csti_panes_is_closing(partition->options.panes)) return CST_OK;
+    return csti_emitter_watermark(emitter, partition->watermark_us, worked, err);
+}
+
 // Of a device with a thread of its own: it comes to rest now and then, for windows to be closed.
+// Behind a second stage that takes no more, what is open is bounded by taking no more here.
 static bool takes_messages(const csti_partition *partition) {
     const csti_panes *panes = partition->options.panes;
+    const csti_emitter *emitter = partition->options.emitter;
 
-    return !partition->ended && (!panes || csti_panes_are_quiet(panes) ||
-                                 !csti_panes_is_closing(panes) || partition->has_aligned);
+    if (partition->ended) return false;
+    if (!panes || !csti_panes_is_closing(panes)) return true;
+    if (emitter && csti_emitter_waits(emitter)) return false;
+    return csti_panes_are_quiet(panes) || partition->has_aligned;
 }
 
 // What was given up elsewhere is not waited for here. One that comes later is ignored then.
@@ -830,6 +869,7 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     if (code == CST_OK) code = releases_take(partition, &worked, err);
     abort_look(partition);
     unaligned_look(partition, now_ns);
+    if (code == CST_OK) code = emitted_push(partition, &worked, err);
     if (code == CST_OK) code = windows_close(partition, &worked, err);
     if (code == CST_OK && takes_messages(partition))
         code = messages_take(partition, now_ns, &worked, err);

@@ -25,6 +25,12 @@
 // Not aligned: an id in `unaligned_id` is cut where the partition stands when it sees it, and
 // `applied` says how far that is: rows of each split that are in the state.
 //
+// In front of a second stage: rows of closed windows go on through the emitter (emitter.h), then
+// the watermark, then the barrier, once it is sealed here. While the emitter waits for a full
+// channel neither are windows closed nor, if any is to be, messages taken. A final barrier waits
+// for the windows that its rows have closed, but not while the second stage has no room for theirs:
+// then sealed.closing says that some are left.
+//
 // Promises   a delta that is sealed at a barrier holds exactly the rows in front of it; at one that
 //            is not aligned, exactly the first applied[s] rows of each split s that are for the
 //            partition. A row that
@@ -63,6 +69,7 @@ typedef struct csti_sealed {
     cst_delta delta;
     const csti_pane_cut *panes; // with windows, in place of the delta; else NULL
     int64_t watermark_us;
+    bool closing;            // of closed windows rows are left
     uint64_t rows_count;     // applied to the partition so far, `rows_before` included
     const uint64_t *applied; // splits_count of them, until `sealed` returns
 } csti_sealed;
@@ -94,6 +101,7 @@ typedef struct csti_partition_options {
     cst_queue *queue;        // of its own, with nothing in flight
     cst_device_table *table; // NULL: panes
     csti_panes *panes;       // NULL: a table
+    csti_emitter *emitter;   // the panes', NULL: none
     const cst_schema *key;   // to name a key in an error; NULL: hex
     csti_channel *const *inputs;
     csti_parker *const *senders;       // woken when a block goes back; may be NULL, one may be NULL
@@ -101,6 +109,7 @@ typedef struct csti_partition_options {
     uint64_t state_bytes_max;          // slots, index, slab
     uint64_t log_bytes_max;            // of the open epoch and of those that are not released
     _Atomic uint32_t *paused;          // partitions above their budget
+    _Atomic uint32_t *paused_then;     // those of a second stage, for emitters; NULL: it is of none
     const _Atomic uint64_t *aborted_id; // the last one that was given up elsewhere; may be NULL
     // What is to be cut without waiting for its barrier; may be NULL. Ids rise.
     const _Atomic uint64_t *unaligned_id;

@@ -36,6 +36,7 @@ typedef struct csti_render_field {
     uint16_t value_offset; // in the value
     uint8_t accumulator;   // its bit in the presence word: absent gives null; CSTI_ALWAYS_PRESENT
     uint8_t moment; // of an i64: CST_TYPE_DATE, _TIMESTAMP: rendered as its text; 0: a number
+    bool nullable;  // it may be absent
 } csti_render_field;
 
 typedef struct csti_render_plan {

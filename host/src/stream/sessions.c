@@ -33,6 +33,7 @@ struct csti_sessions {
     cst_program program;
     cst_hash_key hash_key;
     csti_panes_metrics metrics;
+    csti_emitter *emitter; // NULL: none
     int64_t gap_us;
     uint32_t last_offset; // in a value
     uint32_t body_bytes;  // of key and value, as a slot has them
@@ -60,6 +61,7 @@ cst_code csti_sessions_open(const csti_panes_options *options, const csti_panes_
     sessions->program = options->table.program;
     sessions->hash_key = options->table.hash_key;
     sessions->metrics = *metrics;
+    sessions->emitter = options->emitter;
     sessions->gap_us = options->window.size_us;
     sessions->last_offset = options->last_offset;
     sessions->late_aside = options->late_aside;
@@ -313,7 +315,10 @@ static cst_code timer_take(csti_sessions *sessions, csti_session *session, uint3
     if (!is_over(sessions, session->last_us))
         return csti_session_set_put_off(sessions->set, session, session->last_us + sessions->gap_us,
                                         err);
+    const cst_row_ref row = row_of(sessions, session);
+
     code = record_put(sessions, session, CSTI_RECORD_TOMBSTONE, err);
+    if (code == CST_OK && sessions->emitter) code = csti_emitter_put(sessions->emitter, &row, err);
     if (code != CST_OK) return code;
     csti_session_set_remove(sessions->set, session);
     (*closed)++;
@@ -329,6 +334,7 @@ cst_code csti_sessions_close_some(csti_sessions *sessions, uint32_t count, cst_e
     while (steps > 0 && code == CST_OK) {
         csti_session *session = NULL;
 
+        if (sessions->emitter && csti_emitter_room(sessions->emitter) == 0) break;
         code = csti_session_set_take(sessions->set, sessions->closed_us, &steps, &session, err);
         if (code != CST_OK || !session) break;
         code = timer_take(sessions, session, &closed, err);

@@ -39,7 +39,7 @@
 
 typedef struct csti_sessions csti_sessions;
 
-// Of the options: window, late_aside, table, last_offset, watermark_us.
+// Of the options: window, late_aside, table, last_offset, watermark_us, emitter.
 CST_CHECK_RESULT cst_code csti_sessions_open(const csti_panes_options *options,
                                              const csti_panes_metrics *metrics, csti_sessions **out,
                                              cst_err *err);
