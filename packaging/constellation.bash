@@ -17,7 +17,7 @@ _constellation() {
     case $previous in
     --format) words="ndjson csv" ;;
     --log-level) words="error warning info debug" ;;
-    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --seconds | --partitions | --key | --prefix | --as-of | \
+    --schema | --rows | --seed | --skew | --entries | --batch | --rounds | --seconds | --partitions | --key | --prefix | --as-of | --stage | \
         --keep) words="" ;;
     *)
         case $verb/$sub in
@@ -33,7 +33,7 @@ _constellation() {
         checkpoints/show | checkpoints/verify) words="newest file: $common" ;;
         checkpoints/*) words="file: $common" ;;
         query/*)
-            words="--key --prefix --as-of --checkpoint-store $common" files="!*.toml"
+            words="--key --prefix --as-of --stage --checkpoint-store $common" files="!*.toml"
             ;;
         recover/*) words="--from-listing --accept-repeats file: $common" ;;
         keys/) words="encode decode hash $common" ;;

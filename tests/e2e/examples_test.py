@@ -175,6 +175,38 @@ class Windows(Example):
         self.assertEqual(json.loads(run("query", job, "--key", key)), still[0])
 
 
+class TwoStages(Example):
+    SIZE = 1_000_000
+    LATENESS = 100_000
+    STRIPE_ROWS = 8192
+
+    def test_each_closed_window_counts_once(self):
+        job = self.job("two-stages.toml")
+        windows, latest = {}, [0, 0]
+        for number, row in enumerate(generate("bids", ROWS)[1]):
+            start = row["at"] // self.SIZE * self.SIZE
+            stripe = number // self.STRIPE_ROWS % 2
+            latest[stripe] = max(latest[stripe], row["at"])
+            bids, highest = windows.get((start, row["auction"]), (0, 0))
+            windows[start, row["auction"]] = (bids + 1, max(highest, row["price"]))
+        wanted = {}
+        watermark = min(latest) - self.LATENESS
+        for (start, _), (bids, highest) in windows.items():
+            if start + self.SIZE > watermark:
+                continue
+            one = wanted.setdefault((moment(start),), {
+                "window_start": moment(start), "auctions": 0, "bids": 0, "most": 0, "highest": 0})
+            one["auctions"] += 1
+            one["bids"] += bids
+            one["most"] = max(one["most"], bids)
+            one["highest"] = max(one["highest"], highest)
+        run("run", job, "--rows", str(ROWS // 2), "--until-caught-up")
+        run("run", job, "--rows", str(ROWS), "--until-caught-up")
+        self.compare(job, "two-stages", ["window_start"], wanted)
+        still = run("query", job, "--stage", "1").splitlines()
+        self.assertEqual(len(still), sum(start + self.SIZE > watermark for start, _ in windows))
+
+
 class Sessions(Example):
     GAP = 20_000
     LATENESS = 100_000

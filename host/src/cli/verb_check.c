@@ -121,13 +121,15 @@ static void checkpoint_print(const csti_job_config *config) {
     printf(", %u kept\n", config->keep);
 }
 
+// `then`: of the second stage; NULL: there is one.
 static void shape_print(const char *path, const csti_job_config *config,
-                        const csti_job_shape *shape) {
+                        const csti_job_shape *shape, const csti_job_shape *then) {
     printf("%s: no problem found\n", path);
     printf("job          %s, %u partition%s\n", config->name, config->partitions,
            config->partitions == 1 ? "" : "s");
     source_print(config);
     printf("keeps        %s\n", shape->identity.value);
+    if (then) printf("then keeps   %s\n", then->identity.value);
     printf("state        %u bytes a key (%s%u of key, %u of value), budget %s%s%s\n",
            entry_bytes(shape) + SLOT_INDEX_BYTES, shape->key_bytes == 0 ? "up to " : "",
            shape->table.key_bytes, shape->program.value_bytes,
@@ -135,6 +137,10 @@ static void shape_print(const char *path, const csti_job_config *config,
            config->state_folder ? " for changes, rows in " : "",
            config->state_folder ? config->state_folder : "");
     printf("device       %s, batches of %u rows\n", config->device, config->batch_rows);
+    if (then)
+        printf("then state   %u bytes a key (%s%u of key, %u of value)\n",
+               entry_bytes(then) + SLOT_INDEX_BYTES, then->key_bytes == 0 ? "up to " : "",
+               then->table.key_bytes, then->program.value_bytes);
     checkpoint_print(config);
     printf("sink         %s%s%s\n", sinks[config->sink], config->sink_path ? " " : "",
            config->sink_path ? config->sink_path : "");
@@ -146,7 +152,7 @@ static void text_print_json(const char *key, const char *text) {
 }
 
 static void shape_print_json(const char *path, const csti_job_config *config,
-                             const csti_job_shape *shape) {
+                             const csti_job_shape *shape, const csti_job_shape *then) {
     fputs("{\"event\":\"good\",\"file\":", stdout);
     cli_json_text(stdout, path, strlen(path));
     text_print_json("job", config->name);
@@ -155,6 +161,10 @@ static void shape_print_json(const char *path, const csti_job_config *config,
                                                                        : config->source.generator);
     text_print_json("keeps", shape->identity.value);
     text_print_json("key_schema", shape->identity.key_schema);
+    if (then) {
+        text_print_json("then_keeps", then->identity.value);
+        text_print_json("then_key_schema", then->identity.key_schema);
+    }
     text_print_json("device", config->device);
     text_print_json("checkpoint_store", config->checkpoint_store);
     text_print_json("sink", sinks[config->sink]);
@@ -167,7 +177,8 @@ static void shape_print_json(const char *path, const csti_job_config *config,
 static int good_print(const cli_arguments *arguments, const char *path,
                       const csti_job_config *config) {
     cst_operator_shape rows;
-    csti_job_shape shape;
+    csti_job_shape shape, second;
+    const csti_job_shape *then = csti_job_stages_count(config) > 1 ? &second : NULL;
     csti_arena arena;
     cst_err err = {.code = CST_OK};
     cst_code code;
@@ -176,12 +187,13 @@ static int good_print(const cli_arguments *arguments, const char *path,
     csti_arena_init(&arena, CHECK_ARENA_BYTES);
     code = csti_job_rows_shape(config, &rows, &err);
     if (code == CST_OK) code = csti_job_shape_make(config, &rows, &arena, &shape, &err);
+    if (code == CST_OK && then) code = csti_job_then_make(config, &shape, &arena, &second, &err);
     if (code != CST_OK)
         status = cli_fail(&arguments->common, "check", NULL, &err);
     else if (arguments->common.json)
-        shape_print_json(path, config, &shape);
+        shape_print_json(path, config, &shape, then);
     else if (!arguments->common.quiet)
-        shape_print(path, config, &shape);
+        shape_print(path, config, &shape, then);
     csti_arena_release(&arena);
     return status;
 }

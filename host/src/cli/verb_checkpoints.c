@@ -16,6 +16,11 @@ typedef struct chains_size {
     uint64_t segments_count, bytes, new_bytes;
 } chains_size;
 
+// Of each stage, as the job file has it.
+static uint32_t partitions_of(const csti_manifest *manifest) {
+    return manifest->partitions_count / csti_manifest_stages_count(manifest);
+}
+
 static chains_size chains_measure(const csti_manifest *manifest) {
     chains_size size = {0};
 
@@ -56,7 +61,7 @@ static void list_print_json(const csti_meta_view *view, const csti_meta_checkpoi
 
         printf(",\"partitions\":%u,\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
                ",\"new_bytes\":%" PRIu64 ",\"unaligned\":%s",
-               manifest->partitions_count, size.segments_count, size.bytes, size.new_bytes,
+               partitions_of(manifest), size.segments_count, size.bytes, size.new_bytes,
                csti_manifest_is_unaligned(manifest) ? "true" : "false");
     }
     if (damage) {
@@ -76,7 +81,7 @@ static void list_print(const csti_meta_view *view, const csti_meta_checkpoint *c
     if (manifest) {
         const chains_size size = chains_measure(manifest);
 
-        printf("  %10u  %8" PRIu64 "  %10s  %10s", manifest->partitions_count, size.segments_count,
+        printf("  %10u  %8" PRIu64 "  %10s  %10s", partitions_of(manifest), size.segments_count,
                cli_bytes_text(size.bytes, bytes), cli_bytes_text(size.new_bytes, added));
     } else {
         printf("  %10s  %8s  %10s  %10s", "-", "-", "-", "-");
@@ -150,8 +155,9 @@ static const char *kind_name(cst_segment_kind kind) {
 static void show_partition(const csti_manifest_partition *partition) {
     char text[CLI_AMOUNT_BYTES];
 
-    printf("\npartition %u: key groups %u to %u, tenure %" PRIu64 ", %" PRIu64 " rows applied",
-           partition->partition, partition->group_from, partition->group_to - 1, partition->tenure,
+    printf("\npartition %u%s: key groups %u to %u, tenure %" PRIu64 ", %" PRIu64 " rows applied",
+           partition->partition, partition->stage > 0 ? " (second stage)" : "",
+           partition->group_from, partition->group_to - 1, partition->tenure,
            partition->rows_count);
     if (partition->watermark_us != INT64_MIN)
         printf(", watermark %s", cli_time_text(partition->watermark_us, text));
@@ -186,6 +192,10 @@ static void show_print(const csti_meta_checkpoint *checkpoint, const csti_manife
         puts("unaligned   partitions stand at rows of their own");
     printf("key         %s\n", manifest->key_schema);
     printf("value       %s\n", manifest->value);
+    if (manifest->then) {
+        printf("then key    %s\n", manifest->then->key_schema);
+        printf("then value  %s\n", manifest->then->value);
+    }
     printf("sink        %s\n", manifest->sink);
     for (uint32_t i = 0; i < manifest->splits_count; i++) {
         const csti_manifest_split *split = &manifest->splits[i];

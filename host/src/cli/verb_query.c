@@ -10,7 +10,7 @@
 
 typedef struct query_options {
     const char *key, *prefix, *store;
-    uint64_t as_of;
+    uint64_t as_of, stage;
 } query_options;
 
 static cst_code line_write(void *context, const void *bytes, size_t count, cst_err *err) {
@@ -57,6 +57,7 @@ static cst_code ask(const csti_job_config *config, const query_options *options,
             .clock = log.clock,
             .random = log.random,
             .checkpoint_id = options->as_of,
+            .stage = (uint32_t)options->stage,
             .key = options->key,
             .prefix = options->prefix,
             .write = line_write,
@@ -89,17 +90,19 @@ static int query_run(const cli_arguments *arguments, const query_options *option
 }
 
 int cli_query(int argc, char **argv) {
-    query_options options = {.as_of = UINT64_MAX};
+    query_options options = {.as_of = UINT64_MAX, .stage = UINT64_MAX};
     const cli_option table[] = {
         {"key", CLI_KIND_TEXT, &options.key, "CSV", "this key: its columns, in their order"},
         {"prefix", CLI_KIND_TEXT, &options.prefix, "CSV",
          "keys that begin so: the first columns, the last of them text that may go on"},
         {"as-of", CLI_KIND_U64, &options.as_of, "ID", "this checkpoint, not the newest"},
+        {"stage", CLI_KIND_U64, &options.stage, "N",
+         "of a job with [then]: 1, its windows that are open; 2, as without it, its results"},
         {"checkpoint-store", CLI_KIND_TEXT, &options.store, "URI", "over the job file's"},
     };
     const cli_verb verb = {
         .name = "query",
-        .arguments = "JOB.toml [--key CSV | --prefix CSV] [--as-of ID]",
+        .arguments = "JOB.toml [--key CSV | --prefix CSV] [--as-of ID] [--stage N]",
         .about =
             "Writes what a job keeps, as of its newest checkpoint, in the order of the keys, one\n"
             "JSON object a line, as its sink has them. The job may run or not. Exit status 1: the\n"
@@ -119,6 +122,10 @@ int cli_query(int argc, char **argv) {
     if (options.as_of == 0)
         return cli_failf(&arguments.common, "query", "--as-of", CST_USAGE,
                          "checkpoints begin with 1. Leave it out for the newest.");
+    if (options.stage != UINT64_MAX && (options.stage < 1 || options.stage > 2))
+        return cli_failf(&arguments.common, "query", "--stage", CST_USAGE,
+                         "a job has stages 1 and, with [then], 2.");
     if (options.as_of == UINT64_MAX) options.as_of = 0;
+    if (options.stage == UINT64_MAX) options.stage = 0;
     return query_run(&arguments, &options);
 }

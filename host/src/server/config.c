@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HINT_NAMES_MAX = 128 };
+#define THEN "then"
+#define THEN_PREFIX THEN "."
+enum { HINT_NAMES_MAX = 128, SECTION_NAME_BYTES = 64 };
 
 // ---- Problems -----------------------------------------------------------------------------------
 
@@ -168,6 +170,11 @@ static const char *closing(const csti_config_section *section) {
     return section->list ? "]]" : "]";
 }
 
+// Of the sections in [then], which are called as those of the first stage are.
+static bool is_of_then(const char *section) {
+    return strncmp(section, THEN_PREFIX, sizeof THEN_PREFIX - 1) == 0;
+}
+
 static bool key_is_of(const csti_config_key *key, const csti_config_section *section) {
     return strcmp(key->section, section->name) == 0;
 }
@@ -203,7 +210,8 @@ static cst_code unknown_read(section_reader *in, const csti_toml_node *node) {
     for (size_t i = 0; i < csti_config_keys_count; i++) {
         if (key_is_of(&csti_config_keys[i], section))
             names[names_count++] = csti_config_keys[i].name;
-        else if (strcmp(csti_config_keys[i].name, node->key) == 0)
+        else if (strcmp(csti_config_keys[i].name, node->key) == 0 &&
+                 (!other || !is_of_then(csti_config_keys[i].section)))
             other = csti_config_keys[i].section;
     }
     near = other ? NULL : csti_nearest(node->key, names, names_count, sizeof *names);
@@ -318,6 +326,11 @@ static void *element_at(csti_job_config *config, const char *section, uint32_t i
         config->operators_count = index + 1;
         return &config->operators[index];
     }
+    if (strcmp(section, THEN_PREFIX "aggregate") == 0) {
+        config->then.aggregates[index].at = at;
+        config->then.aggregates_count = index + 1;
+        return &config->then.aggregates[index];
+    }
     assert(strcmp(section, "aggregate") == 0);
     config->aggregates[index].at = at;
     config->aggregates_count = index + 1;
@@ -346,16 +359,18 @@ static cst_code list_read(csti_config_reader *reader, const csti_config_section 
     return code;
 }
 
-static void section_unknown(csti_config_reader *reader, const csti_toml_node *node) {
+// `name`: with that of the section that it is in.
+static void section_unknown(csti_config_reader *reader, const char *name,
+                            const csti_toml_node *node) {
     csti_problems *problems = &reader->config->problems;
-    const csti_config_refusal *refusal = csti_refusal_find(node->key, NULL, NULL);
+    const csti_config_refusal *refusal = csti_refusal_find(name, NULL, NULL);
     const char *near = NULL;
 
     if (refusal) {
-        csti_problem_add(problems, node->at, "[%s]: %s", node->key, refusal->why);
+        csti_problem_add(problems, node->at, "[%s]: %s", name, refusal->why);
         return;
     }
-    if (node->kind != CSTI_TOML_TABLE && node->kind != CSTI_TOML_ARRAY)
+    if (name == node->key && node->kind != CSTI_TOML_TABLE && node->kind != CSTI_TOML_ARRAY)
         for (size_t i = 0; i < csti_config_keys_count; i++)
             if (strcmp(csti_config_keys[i].name, node->key) == 0) {
                 csti_problem_add(problems, node->at,
@@ -363,9 +378,9 @@ static void section_unknown(csti_config_reader *reader, const csti_toml_node *no
                                  node->key, csti_config_keys[i].section);
                 return;
             }
-    near = csti_nearest(node->key, csti_config_sections, csti_config_sections_count,
+    near = csti_nearest(name, csti_config_sections, csti_config_sections_count,
                         sizeof *csti_config_sections);
-    csti_problem_add(problems, node->at, "there is no section [%.40s]%s%s%s", node->key,
+    csti_problem_add(problems, node->at, "there is no section [%.40s]%s%s%s", name,
                      near ? ". Did you mean [" : "", near ? near : "", near ? "]?" : "");
 }
 
@@ -390,6 +405,51 @@ static cst_code section_dispatch(csti_config_reader *reader, const csti_config_s
     return code;
 }
 
+static cst_code named_read(csti_config_reader *reader, const char *name, const csti_toml_node *node,
+                           bool *found, cst_err *err) {
+    size_t s = 0;
+
+    while (s < csti_config_sections_count && strcmp(csti_config_sections[s].name, name) != 0) s++;
+    if (s == csti_config_sections_count) {
+        section_unknown(reader, name, node);
+        return CST_OK;
+    }
+    found[s] = true;
+    return section_dispatch(reader, &csti_config_sections[s], node, err);
+}
+
+// A section of sections.
+static cst_code then_read(csti_config_reader *reader, const csti_toml_node *then, bool *found,
+                          cst_err *err) {
+    cst_code code = CST_OK;
+
+    reader->config->then.at = then->at;
+    if (then->kind != CSTI_TOML_TABLE)
+        csti_problem_add(&reader->config->problems, then->at,
+                         "[then] has sections: write [then.key], [then.window], "
+                         "[[then.aggregate]]");
+    for (uint32_t i = 0;
+         then->kind == CSTI_TOML_TABLE && i < then->children_count && code == CST_OK; i++) {
+        const csti_toml_node *node = &reader->toml->nodes[then->first_child + i];
+        char name[SECTION_NAME_BYTES];
+
+        (void)snprintf(name, sizeof name, THEN_PREFIX "%.40s", node->key);
+        code = named_read(reader, name, node, found, err);
+    }
+    return code;
+}
+
+// What of [then] is not there, though it is.
+static void then_missing(csti_config_reader *reader, size_t index) {
+    const csti_config_section *section = &csti_config_sections[index];
+    const csti_then_config *then = &reader->config->then;
+
+    if (then->at.line == 0 || strcmp(section->name, THEN_PREFIX "window") == 0) return;
+    reader->sections_wrong[index] = true;
+    csti_problem_add(&reader->config->problems, then->at, "[then] needs %s%s%s: %s",
+                     opening(section), section->name, closing(section), section->about);
+}
+
 static cst_code sections_read(csti_config_reader *reader, cst_err *err) {
     const csti_toml_node *root = &reader->toml->nodes[0];
     bool found[CSTI_CONFIG_SECTIONS_MAX] = {false};
@@ -399,17 +459,9 @@ static cst_code sections_read(csti_config_reader *reader, cst_err *err) {
     assert(csti_config_sections_count <= CSTI_CONFIG_SECTIONS_MAX);
     for (uint32_t i = 0; i < root->children_count && code == CST_OK; i++) {
         const csti_toml_node *node = &reader->toml->nodes[root->first_child + i];
-        size_t s = 0;
 
-        while (s < csti_config_sections_count &&
-               strcmp(csti_config_sections[s].name, node->key) != 0)
-            s++;
-        if (s == csti_config_sections_count) {
-            section_unknown(reader, node);
-        } else {
-            found[s] = true;
-            code = section_dispatch(reader, &csti_config_sections[s], node, err);
-        }
+        code = strcmp(node->key, THEN) == 0 ? then_read(reader, node, found, err)
+                                            : named_read(reader, node->key, node, found, err);
     }
     for (size_t s = 0; s < csti_config_sections_count && code == CST_OK; s++) {
         const csti_config_section *section = &csti_config_sections[s];
@@ -419,6 +471,8 @@ static cst_code sections_read(csti_config_reader *reader, cst_err *err) {
         if (section->required)
             csti_problem_add(&reader->config->problems, none, "a job needs %s%s%s: %s",
                              opening(section), section->name, closing(section), section->about);
+        else if (is_of_then(section->name))
+            then_missing(reader, s);
         else if (!section->list && strcmp(section->name, "project") != 0)
             code = section_read(reader, section, NULL, reader->config, err);
     }

@@ -63,6 +63,22 @@ typedef struct csti_key_column_config {
     csti_place at;
 } csti_key_column_config;
 
+// A second stage: [key], [window] and [[aggregate]] of the rows that closed windows of the first
+// give.
+typedef struct csti_then_config {
+    csti_place at; // line 0: there is one stage
+    uint32_t keys_count;
+    csti_key_column_config keys[CST_COLUMNS_MAX];
+    uint32_t key_bytes_max; // 0: not in the file
+    csti_place key_bytes_max_at;
+    csti_window window; // of the next two; size_us 0: none
+    uint64_t tumbling_us;
+    uint64_t hopping_us[2];
+    csti_place window_at;
+    uint32_t aggregates_count;
+    csti_aggregate_config aggregates[CST_ACCUMULATORS_MAX];
+} csti_then_config;
+
 typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS, CSTI_EVERY_AUTO } csti_every_kind;
 
 typedef enum csti_late { CSTI_LATE_DROP, CSTI_LATE_SIDE } csti_late;
@@ -116,6 +132,7 @@ typedef struct csti_job_config {
     csti_place window_at; // of tumbling, hopping or session
     uint32_t aggregates_count;
     csti_aggregate_config aggregates[CST_ACCUMULATORS_MAX];
+    csti_then_config then; // [then]
     // [sink]
     csti_sink_kind sink;
     const char *sink_path; // absolute
@@ -149,6 +166,11 @@ typedef struct csti_job_config {
     csti_problems problems;
     csti_arena arena;
 } csti_job_config;
+
+// Stages of keyed state.
+static inline uint32_t csti_job_stages_count(const csti_job_config *config) {
+    return config->then.at.line > 0 ? 2 : 1;
+}
 
 // What the command line says over the file; NULL, 0: as the file says.
 typedef struct csti_config_overrides {
@@ -187,5 +209,9 @@ typedef struct csti_job_shape {
 CST_CHECK_RESULT cst_code csti_job_shape_make(const csti_job_config *config,
                                               const cst_operator_shape *rows, csti_arena *arena,
                                               csti_job_shape *out, cst_err *err);
+// The same of the second stage, whose rows are those that windows of the first one give.
+CST_CHECK_RESULT cst_code csti_job_then_make(const csti_job_config *config,
+                                             const csti_job_shape *first, csti_arena *arena,
+                                             csti_job_shape *out, cst_err *err);
 
 #endif

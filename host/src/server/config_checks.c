@@ -149,6 +149,7 @@ static cst_code fill(const checker *c, const csti_config_overrides *overrides) {
 static void job_check(const checker *c) {
     const csti_job_config *config = c->config;
     const uint32_t least = is_lmdb(config) ? PARTITION_BYTES_MIN_LMDB : PARTITION_BYTES_MIN;
+    const uint32_t stages = csti_job_stages_count(config);
     const char *name = config->name;
 
     for (const char *at = name; at && *at; at++)
@@ -167,15 +168,15 @@ static void job_check(const checker *c) {
                          "[job] totals with a [state] ttl: what a key had added cannot be taken "
                          "out again when its time is over. Leave one of them out");
     if (is_wrong(c, "job") || is_wrong(c, "state")) return;
-    if (config->budget_bytes / config->partitions < least) {
+    if (config->budget_bytes / config->partitions / stages < least) {
         csti_place at = csti_config_place(c->reader, "state", "budget");
 
         if (at.line == 0) at = csti_config_place(c->reader, "job", "partitions");
         csti_problem_add(c->problems, at,
-                         "%llu MiB for %u partitions: each needs %uMiB. A higher budget, or fewer "
-                         "partitions",
+                         "%llu MiB for %u partitions%s: each needs %uMiB. A higher budget, or "
+                         "fewer partitions",
                          (unsigned long long)config->budget_bytes >> 20, config->partitions,
-                         least >> 20);
+                         stages > 1 ? " of each of two stages" : "", least >> 20);
     }
 }
 
@@ -273,9 +274,9 @@ static void window_fill(const checker *c) {
     }
 }
 
-static void hopping_check(const checker *c) {
-    const uint64_t *hopping_us = c->config->hopping_us;
-    const csti_place at = window_place(c, "hopping");
+// `section`: where it stands.
+static void hopping_check(const checker *c, const char *section, const uint64_t *hopping_us) {
+    const csti_place at = csti_config_place(c->reader, section, "hopping");
     csti_amount length, hop;
 
     if (at.line == 0 || hopping_us[0] == 0 || hopping_us[1] == 0) return;
@@ -283,14 +284,14 @@ static void hopping_check(const checker *c) {
     hop = csti_amount_write(hopping_us[1], csti_duration_units, csti_duration_units_count);
     if (hopping_us[0] % hopping_us[1] != 0)
         csti_problem_add(c->problems, at,
-                         "[window] hopping: %s is no multiple of %s: windows of one start would "
+                         "[%s] hopping: %s is no multiple of %s: windows of one start would "
                          "end at different hops",
-                         length.text, hop.text);
+                         section, length.text, hop.text);
     else if (hopping_us[0] / hopping_us[1] > CSTI_WINDOW_OVERLAP_MAX)
         csti_problem_add(c->problems, at,
-                         "[window] hopping: a row would be in %llu windows, at most %d: a longer "
+                         "[%s] hopping: a row would be in %llu windows, at most %d: a longer "
                          "hop",
-                         (unsigned long long)(hopping_us[0] / hopping_us[1]),
+                         section, (unsigned long long)(hopping_us[0] / hopping_us[1]),
                          CSTI_WINDOW_OVERLAP_MAX);
 }
 
@@ -303,7 +304,7 @@ static void window_check(const checker *c) {
     if (is_wrong(c, "window")) return;
     windows = config->window_at.line > 0;
     window_fill(c);
-    hopping_check(c);
+    hopping_check(c, "window", config->hopping_us);
     if (!windows && (side || is_given(c, "window", "late") || is_given(c, "window", "at_end")))
         csti_problem_add(c->problems, window_place(c, side ? "side" : "late"),
                          "[window] needs tumbling, hopping or session");
@@ -328,6 +329,41 @@ static void window_check(const checker *c) {
     if (config->at_end == CSTI_AT_END_CLOSE && config->source.follow)
         csti_problem_add(c->problems, window_place(c, "at_end"),
                          "[window] at_end = \"close\": files that are followed have no end");
+}
+
+static void then_window_check(const checker *c) {
+    csti_then_config *then = &c->config->then;
+    const bool tumbling = is_given(c, "then.window", "tumbling");
+    const uint64_t length_us = tumbling ? then->tumbling_us : then->hopping_us[0];
+    const uint64_t hop_us = tumbling ? then->tumbling_us : then->hopping_us[1];
+
+    then->window_at =
+        csti_config_place(c->reader, "then.window", tumbling ? "tumbling" : "hopping");
+    if (is_wrong(c, "then.window")) return;
+    if (tumbling && is_given(c, "then.window", "hopping"))
+        csti_problem_add(c->problems, csti_config_place(c->reader, "then.window", "hopping"),
+                         "[then.window] takes one of tumbling and hopping");
+    hopping_check(c, "then.window", then->hopping_us);
+    if (then->window_at.line > 0 && hop_us > 0)
+        then->window = (csti_window){.size_us = (int64_t)length_us, .hop_us = (int64_t)hop_us};
+}
+
+// Rows of a window that is closed are final: nothing that they added has to be taken out again.
+static void then_check(const checker *c) {
+    csti_job_config *config = c->config;
+
+    if (config->then.at.line == 0) return;
+    config->then.key_bytes_max_at = csti_config_place(c->reader, "then.key", "key_bytes_max");
+    then_window_check(c);
+    if (config->window_at.line == 0 && !is_wrong(c, "window"))
+        csti_problem_add(c->problems, config->then.at,
+                         "[then] takes rows of closed windows, which are final. Without [window] "
+                         "each row changes a result that the second stage would have counted: add "
+                         "[window], or leave [then] out");
+    if (config->unaligned)
+        csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "unaligned_after"),
+                         "[checkpoint] unaligned_after: with [then] every checkpoint is aligned in "
+                         "this version. Leave one of the two out");
 }
 
 static void unaligned_check(const checker *c) {
@@ -626,7 +662,7 @@ static cst_code columns_check(const checker *c) {
     csti_job_config *config = c->config;
     cst_operator_shape in;
     cst_operator_shape rows;
-    csti_job_shape shape;
+    csti_job_shape shape, then;
     bool known = false;
     uint32_t before;
     cst_code code = source_shape(c, &in, &known);
@@ -641,7 +677,12 @@ static cst_code columns_check(const checker *c) {
     code = operators_shape(c, &rows, &known);
     if (code != CST_OK || !known) return code;
     if (!csti_shape_window(config, c->problems, &rows)) return CST_OK;
-    return csti_shape_build(config, &rows, &config->arena, c->problems, &shape, c->err);
+    before = c->problems->count;
+    code = csti_shape_build(config, &rows, &config->arena, c->problems, &shape, c->err);
+    if (code != CST_OK || config->then.at.line == 0 || config->window.size_us == 0) return code;
+    if (c->problems->count > before || is_wrong(c, "key") || is_wrong(c, "aggregate"))
+        return CST_OK; // columns that are not known
+    return csti_shape_build_then(config, &shape, &config->arena, c->problems, &then, c->err);
 }
 
 cst_code csti_config_complete(csti_config_reader *reader, const csti_config_overrides *overrides,
@@ -654,6 +695,7 @@ cst_code csti_config_complete(csti_config_reader *reader, const csti_config_over
     source_check(&c);
     window_check(&c);
     checkpoint_check(&c);
+    then_check(&c);
     state_store_check(&c);
     checkpoint_store_check(&c, overrides);
     folders_check(&c);

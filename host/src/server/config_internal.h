@@ -80,6 +80,11 @@ CST_CHECK_RESULT cst_code csti_shape_build(const csti_job_config *config,
                                            const cst_operator_shape *rows, csti_arena *arena,
                                            csti_problems *problems, csti_job_shape *out,
                                            cst_err *err);
+// The same of the second stage. `first` has no problem.
+CST_CHECK_RESULT cst_code csti_shape_build_then(const csti_job_config *config,
+                                                const csti_job_shape *first, csti_arena *arena,
+                                                csti_problems *problems, csti_job_shape *out,
+                                                cst_err *err);
 // The columns that [project] lets pass.
 void csti_shape_project(const csti_job_config *config, const cst_operator_shape *in,
                         csti_problems *problems, cst_operator_shape *out);

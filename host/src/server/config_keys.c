@@ -26,6 +26,11 @@ const csti_config_section csti_config_sections[] = {
     {"window", false, false, 1,
      "Windows of event time, each with results of its own (Windows, above)."},
     {"aggregate", true, true, CST_ACCUMULATORS_MAX, "What is kept of each key's rows."},
+    {"then.key", false, false, 1,
+     "With [then] the rows of closed windows are gathered once more (A second stage, above)."},
+    {"then.window", false, false, 1, "Windows of the second stage, by `window_time`."},
+    {"then.aggregate", true, false, CST_ACCUMULATORS_MAX,
+     "What the second stage keeps of its keys' rows."},
     {"sink", false, false, 1, "Where results go."},
     {"state", false, false, 1, "Where the keys and their values are kept."},
     {"device", false, false, 1, "What computes."},
@@ -173,6 +178,26 @@ const csti_config_key csti_config_keys[] = {
      "and "
      "timestamp for min, max and last; any for count, which without a column counts rows."},
 
+    {"columns", "then.key", CSTI_KEY_KEYS, true, JOB(then.keys), 1, CST_COLUMNS_MAX, NULL, NULL,
+     NULL,
+     "Columns of the first stage's results: of its key, `window_start`, `window_end`, "
+     "`window_time`, its aggregates. `desc` as in [key]."},
+    {"key_bytes_max", "then.key", CSTI_KEY_COUNT32, false, JOB(then.key_bytes_max), 1,
+     CST_INLINE_KEY_BYTES_MAX, NULL, NULL, NULL, "As in [key]. Without it: 64."},
+
+    {"tumbling", "then.window", CSTI_KEY_DURATION, false, JOB(then.tumbling_us), MILLISECOND,
+     365 * DAY, NULL, NULL, NULL, "As in [window]."},
+    {"hopping", "then.window", CSTI_KEY_HOPPING, false, JOB(then.hopping_us), MILLISECOND,
+     365 * DAY, NULL, NULL, NULL, "As in [window]."},
+
+    {"as", "then.aggregate", CSTI_KEY_NAME, true, AGGREGATE(as), 1, 0, NULL, NULL, NULL,
+     "What it is called in results."},
+    {"op", "then.aggregate", CSTI_KEY_CHOICE, true, AGGREGATE(op), CST_COUNT, 0,
+     "count|sum|min|max|last", NULL, NULL,
+     "As in [[aggregate]], but `last`: rows of closed windows have no order."},
+    {"column", "then.aggregate", CSTI_KEY_NAME, false, AGGREGATE(column), 1, 0, NULL, NULL, NULL,
+     "Of which column of the first stage's results."},
+
     {"kind", "sink", CSTI_KEY_CHOICE, false, JOB(sink), CSTI_SINK_NONE, 0, "none|stdout|file",
      "none", NULL,
      "Nowhere (`constellation query` shows the state), to stdout, where every start repeats the "
@@ -252,6 +277,11 @@ const csti_config_refusal csti_config_refusals[] = {
      "PostgreSQL comes with a later version: use generator, file or tcp"},
     {"source", "ack", "replicated",
      "there is one node in this version, and nobody to replicate to: use wal or checkpoint"},
+    {"then.window", "session", NULL,
+     "the second stage has no sessions in this version: use tumbling or hopping"},
+    {"then.window", "late", NULL, "no row is late in the second stage: leave it out"},
+    {"then.window", "side", NULL, "no row is late in the second stage: leave it out"},
+    {"then.window", "at_end", NULL, "[window] at_end is for both stages: put it there"},
     {"sink", "kind", "kafka", "Kafka comes with a later version: use file, stdout or none"},
     {"sink", "kind", "postgres", "PostgreSQL comes with a later version: use file, stdout or none"},
     {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},

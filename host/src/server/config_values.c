@@ -470,7 +470,9 @@ static void key_column_read(const value_reader *value, csti_job_config *config) 
     const char *text = value->node->text;
     const size_t bytes = strcspn(text, " ");
     const char *order = text + bytes + strspn(text + bytes, " ");
-    csti_key_column_config *column = &config->keys[config->keys_count];
+    csti_key_column_config *keys = value->to; // of the first stage, or of the second
+    uint32_t *count = keys == config->keys ? &config->keys_count : &config->then.keys_count;
+    csti_key_column_config *column = &keys[*count];
 
     *column = (csti_key_column_config){.at = value->node->value_at};
     if (!name_read(value, text, bytes, column->column)) return;
@@ -484,10 +486,10 @@ static void key_column_read(const value_reader *value, csti_job_config *config) 
                       near ? ". Did you mean '" : "", near ? near : "", near ? "'?" : "");
         return;
     }
-    if (name_is_taken(column->column, config->keys[0].column, config->keys_count, sizeof *column))
+    if (name_is_taken(column->column, keys[0].column, *count, sizeof *column))
         (void)problem(value, "'%s' is there twice", column->column);
     else
-        config->keys_count++;
+        (*count)++;
 }
 
 static cst_code list_read(const value_reader *list) {

@@ -117,8 +117,8 @@ bool csti_job_is_settled(const csti_job *job) {
 
 void csti_job_stall_channel(csti_job *job, uint32_t reader, uint32_t partition, bool stalled) {
     assert(reader < job->readers_count);
-    assert(partition < job->workers_count);
-    csti_channel_stall(job->channels[(size_t)reader * job->workers_count + partition], stalled);
+    assert(partition < job->partitions);
+    csti_channel_stall(job->channels[(size_t)reader * job->partitions + partition], stalled);
 }
 
 bool csti_job_is_stalled(const csti_job *job) {

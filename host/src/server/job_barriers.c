@@ -231,18 +231,41 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
     return csti_clock_now_ns(job->clock) >= job->next_barrier_ns;
 }
 
+// Whether the last final barrier was sealed with windows to be closed, for want of memory in the
+// second stage, and what it has released since lets them be closed. *wait_out: not yet.
+static bool windows_left(const csti_job *job, bool *wait_out) {
+    const uint32_t paused = atomic_load_explicit(&job->paused_then, memory_order_relaxed);
+    bool any = false, starved = false;
+
+    for (uint32_t w = 0; w < job->workers_count; w++) {
+        const job_worker *worker = &job->workers[w];
+
+        any =
+            any || atomic_load_explicit(&worker->closing_id, memory_order_relaxed) == job->final_id;
+        starved = starved || csti_partition_is_starved(worker->partition);
+    }
+    *wait_out = any && !starved && paused > 0;
+    return any && !starved;
+}
+
 // All is read, or the job was asked to stop: one more checkpoint, then the end. True: it is over.
 static bool finish(csti_job *job, const job_readers *readers,
                    const csti_checkpointer_stats *stats) {
     // By the clock keys expire though no row comes, and windows may close.
-    if (csti_job_rows(job) == 0 && job->base_id > 0 && job->shape.clock_source == CST_NO_COLUMN &&
-        job->config->window.size_us == 0) {
+    if (csti_job_rows(job) == 0 && job->base_id > 0 &&
+        job->stages[0].shape.clock_source == CST_NO_COLUMN && job->config->window.size_us == 0) {
         // Nothing new.
         if (!is_to_be_settled(job, stats)) return stats->released >= stats->committed;
         if (stats->begun > stats->aborted) return false; // it is under way
     }
-    if (job->final_id > 0 && stats->last_committed_id >= job->final_id)
-        return stats->released >= stats->committed;
+    if (job->final_id > 0 && stats->last_committed_id >= job->final_id) {
+        bool wait = false;
+
+        if (stats->released < stats->committed) return false;
+        if (!windows_left(job, &wait)) return true;
+        if (wait) return false;
+        job->final_id = 0;
+    }
     // It was given up, and its changes wait for another.
     if (job->final_id > 0 && stats->begun == stats->committed + stats->aborted) job->final_id = 0;
     if (job->final_id == 0) (void)barrier_send(job, readers, CSTI_BARRIER_FINAL, &job->final_id);

@@ -44,7 +44,7 @@ static cst_code newest_check(const csti_job *job, const csti_meta_view *view, cs
                                &object, err);
     if (csti_code_is_damage(code)) return CST_OK;
     if (code != CST_OK) return cst_fail_at(err, code, "checkpoint %" PRIu64, newest->id);
-    code = csti_manifest_expect(&object.manifest, &job->shape.identity, err);
+    code = csti_manifest_expect(&object.manifest, &job->stages[0].shape.identity, err);
     if (code != CST_OK) return code;
     return csti_job_sink_check(job, &object.manifest, err);
 }
@@ -98,7 +98,7 @@ static cst_code store_open(csti_job *job, cst_err *err) {
 cst_code csti_job_claim(csti_job *job, cst_err *err) {
     csti_meta_command claim = {.kind = CSTI_META_CLAIM,
                                .name = job->config->name,
-                               .count = job->partitions};
+                               .count = job->workers_count};
     csti_meta_result result = {0};
     bool heir = false;
     cst_code code = csti_job_lock(job, err);
@@ -123,17 +123,20 @@ cst_code csti_job_claim(csti_job *job, cst_err *err) {
 
 // ---- Recovery -----------------------------------------------------------------------------------
 
-// The secret of the state's hash: drawn once, then as every manifest has it.
-static cst_code hash_key_settle(csti_job *job, cst_err *err) {
-    csti_job_identity *identity = &job->shape.identity;
+// The secret of a stage's hash: drawn once, then as every manifest has it.
+static cst_code hash_key_settle(csti_job *job, uint32_t stage, cst_err *err) {
+    const csti_manifest *manifest = &job->plan.manifest;
+    job_stage *of = &job->stages[stage];
+    cst_hash_key *key = &of->shape.identity.hash_key;
     cst_code code = CST_OK;
 
-    if (job->plan.manifest.id > 0)
-        identity->hash_key = job->plan.manifest.hash_key;
+    if (manifest->id > 0)
+        *key =
+            csti_manifest_stage_of(manifest, &(csti_manifest_partition){.stage = stage}).hash_key;
     else
-        code = csti_random_fill(job->random, &identity->hash_key, sizeof identity->hash_key, err);
-    job->key.hash_key = identity->hash_key;
-    job->shape.table.hash_key = identity->hash_key;
+        code = csti_random_fill(job->random, key, sizeof *key, err);
+    of->key.hash_key = *key;
+    of->shape.table.hash_key = *key;
     return code;
 }
 
@@ -154,7 +157,7 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
         .meta = job->meta,
         .clock = job->clock,
         .logger = job->options.logger,
-        .expect = &job->shape.identity,
+        .expect = &job->stages[0].shape.identity,
         .owner = job->owner,
         .tenure = job->tenure,
         .accept_repeats = job->options.accept_repeats,
@@ -172,19 +175,31 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
     job->plan_open = true;
     job->base_id = job->plan.manifest.id;
     code = csti_job_sink_check(job, &job->plan.manifest, err);
-    if (code == CST_OK) code = hash_key_settle(job, err);
+    for (uint32_t s = 0; s < job->stages_count && code == CST_OK; s++)
+        code = hash_key_settle(job, s, err);
     return code == CST_OK ? csti_job_rescale(job, err) : code;
 }
 
 // ---- Output -------------------------------------------------------------------------------------
 
+// Results are the last stage's, late rows the first one's.
+static cst_code stage_release(csti_job *job, uint64_t checkpoint_id, uint32_t stage,
+                              uint32_t partition, cst_segment *segment, cst_err *err) {
+    cst_code code = CST_OK;
+
+    if (stage + 1 == job->stages_count)
+        code = csti_sink_release(job->sink, partition, segment, err);
+    if (code == CST_OK && stage == 0 && job->side)
+        code = csti_sink_release(job->side, partition, segment, err);
+    return code == CST_OK ? CST_OK : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
+}
+
 static cst_code release_output(void *context, uint64_t checkpoint_id, uint32_t partition,
                                cst_segment *segment, cst_err *err) {
     csti_job *job = context;
-    cst_code code = csti_sink_release(job->sink, partition, segment, err);
 
-    if (code == CST_OK && job->side) code = csti_sink_release(job->side, partition, segment, err);
-    return code == CST_OK ? CST_OK : cst_fail_at(err, code, "checkpoint %" PRIu64, checkpoint_id);
+    return stage_release(job, checkpoint_id, job->workers[partition].stage, partition, segment,
+                         err);
 }
 
 // Whether it is tried again: nobody else will, before rows flow.
@@ -210,7 +225,9 @@ cst_code csti_job_release_again(csti_job *job, cst_err *err) {
         for (uint32_t s = partition->outbox_first; s < partition->segments_count && code == CST_OK;
              s++) {
             CSTI_FAULT_POINT(recovery_release);
-            do code = release_output(job, manifest->id, p, job->plan.chains[p].segments[s], err);
+            do
+                code = stage_release(job, manifest->id, partition->stage, p,
+                                     job->plan.chains[p].segments[s], err);
             while (release_is_late(job, code, err));
         }
     }
@@ -224,7 +241,7 @@ cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err) {
         .clock = job->clock,
         .random = job->random,
         .logger = job->options.logger,
-        .identity = job->shape.identity,
+        .identity = job->stages[0].shape.identity,
         .owner = job->owner,
         .tenure = job->tenure,
         .partitions_count = job->workers_count,
@@ -237,6 +254,7 @@ cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err) {
         .base = job->plan.manifest.id > 0 ? &job->plan.manifest : NULL,
         .id_floor = job->plan.id_floor,
         .release = job->config->sink == CSTI_SINK_NONE && !job->side ? NULL : release_output,
+        .release_first = job->side ? 0 : job->workers_count - job->partitions,
         .release_context = job,
     };
 

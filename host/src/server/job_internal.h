@@ -49,11 +49,21 @@ struct job_cut {
     cst_bytes ranges[]; // with windows the cut has them
 };
 
-// A thread, and the reader and the partition that take turns on it.
+// A keyed stage: what its rows become.
+typedef struct job_stage {
+    csti_job_shape shape;
+    csti_reader_key key;
+    csti_block_shape block;
+    csti_window window; // size_us 0: none
+} job_stage;
+
+// A thread, and the reader and the partition that take turns on it. Partitions of a second stage
+// have their numbers behind those of the first, and no reader.
 typedef struct job_worker {
     csti_job *job;
     uint32_t number; // of its partition, and of its reader
-    int cpu, node;   // -1: wherever
+    uint32_t stage;
+    int cpu, node; // -1: wherever
     pthread_t thread;
     bool started;
     csti_parker parker;
@@ -68,12 +78,14 @@ typedef struct job_worker {
     cst_device_table *table; // NULL: panes, but for a restore
     csti_keeper *keeper;     // of its rows; with panes the way to their tables
     csti_panes *panes;       // with windows; else NULL
+    csti_emitter *emitter;   // to a second stage; NULL: there is none behind it
     csti_partition *partition;
     uint64_t epoch_next;
     job_cut *cuts; // oldest first
     uint64_t released_seen;
     _Atomic uint64_t given_up_id;    // by its aligner; for the committer. 0: none
     _Atomic uint64_t sealed_id;      // the newest; for the coordinator
+    _Atomic uint64_t closing_id;     // the newest that was sealed with windows to be closed
     _Atomic uint64_t restored_bytes; // so far
     cst_restore_report restored;
     csti_totals totals;       // with job->totals
@@ -112,7 +124,8 @@ struct csti_job {
     _Atomic bool settled; // see csti_job_is_settled; the coordinator's to write
     pthread_mutex_t failure_lock;
     csti_arena arena;
-    csti_job_shape shape;
+    uint32_t stages_count;
+    job_stage stages[2];
     bool shape_made;
     csti_published *_Atomic published; // NULL: no totals; until close
     // Of runs that this one had to make first, see csti_job_run; others may look at them.
@@ -142,23 +155,23 @@ struct csti_job {
 
     // What its rows become
     csti_source *source;
-    csti_reader_key key;
     csti_filter filters[JOB_FILTERS_MAX];
-    csti_block_shape block;
     csti_topology topology;
     cst_device *device;
     uint64_t partition_budget_bytes;
-    uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX];
-    uint32_t partitions;           // of this run: the config's, or those of the checkpoint
+    uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX]; // of each stage
+    uint32_t partitions; // of each stage in this run: the config's, or those of the checkpoint
     uint32_t partitions_to_settle; // not 0: the checkpoint has so many, and has to be settled first
     bool settling;                 // this run reads what its partitions do not all have, and ends
     int64_t settle_watermark_us;   // and they come to it; INT64_MIN: there is none
     bool totals;                   // are kept
-    uint32_t workers_count;        // partitions
+    uint32_t workers_count;        // partitions of all stages
     uint32_t readers_count;
     job_worker *workers;
-    csti_channel **channels; // [reader * workers_count + partition]
+    csti_channel **channels;      // [reader * partitions + partition]
+    csti_channel **then_channels; // [partition * partitions + partition of the second stage]; NULL
     _Atomic uint32_t paused;
+    _Atomic uint32_t paused_then; // of them, partitions of the second stage
 
     uint32_t uploaders_count;
     job_uploader uploaders[JOB_UPLOADERS_MAX];

@@ -45,8 +45,8 @@ void csti_job_pace_begin(csti_job *job) {
     const csti_pace_start start = {
         .target_ns = job->config->recovery_target_us * 1000,
         .threads = cpus < job->workers_count ? cpus : job->workers_count,
-        .record_bytes =
-            RECORD_HEAD_BYTES + job->shape.table.key_bytes + job->shape.program.value_bytes,
+        .record_bytes = RECORD_HEAD_BYTES + job->stages[0].shape.table.key_bytes +
+                        job->stages[0].shape.program.value_bytes,
         .begin_ns = all_ns > others_ns ? all_ns - others_ns : 0,
         .restore_ns = restore_ns,
         .now_ns = job->started_ns,

@@ -194,7 +194,7 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
     csti_metric_set(g->rest_ns,
                     (int64_t)atomic_load_explicit(&job->rested_ns, memory_order_relaxed));
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
-    csti_metric_set(g->partitions, job->workers_count);
+    csti_metric_set(g->partitions, job->partitions);
     csti_metric_set(g->unaligned, (int64_t)job->unaligned_count);
     if (job->started_ns) csti_metric_set(g->estimate, (int64_t)csti_job_recovery_estimate_ns(job));
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));

@@ -19,7 +19,7 @@ cst_code csti_job_partitions_settle(csti_job *job, cst_err *err) {
     const csti_meta_command command = {.kind = CSTI_META_PARTITIONS,
                                        .owner = job->owner,
                                        .tenure = job->tenure,
-                                       .count = job->partitions};
+                                       .count = job->workers_count};
     csti_meta_result result = {0};
     csti_meta_view view;
     csti_arena arena;
@@ -30,11 +30,11 @@ cst_code csti_job_partitions_settle(csti_job *job, cst_err *err) {
     code = csti_meta_read(job->meta, &arena, &view, err);
     if (code == CST_OK) before = view.partitions_count;
     csti_arena_release(&arena);
-    if (code != CST_OK || before == job->partitions) return code;
+    if (code != CST_OK || before == job->workers_count) return code;
     code = csti_meta_propose(job->meta, &command, &result, err);
     if (code != CST_OK)
         return cst_fail_at(err, code, "from %" PRIu32 " partitions to %" PRIu32, before,
-                           job->partitions);
+                           job->workers_count);
     job->tenure = result.tenure;
     CSTI_FAULT_POINT(rescale_command);
     return CST_OK;
@@ -76,20 +76,22 @@ static bool closes_by_watermark(const csti_job *job) {
            (job->config->ttl_us != CST_TTL_NONE && job->shape.clock_source == CST_NO_COLUMN);
 }
 
-static int64_t watermark_highest(const csti_manifest *manifest) {
+static int64_t watermark_highest(const csti_manifest *manifest, uint32_t stage) {
     int64_t highest_us = INT64_MIN;
 
     for (uint32_t p = 0; p < manifest->partitions_count; p++)
-        if (manifest->partitions[p].watermark_us > highest_us)
+        if (manifest->partitions[p].stage == stage &&
+            manifest->partitions[p].watermark_us > highest_us)
             highest_us = manifest->partitions[p].watermark_us;
     return highest_us;
 }
 
 static bool watermarks_differ(const csti_manifest *manifest) {
-    const int64_t highest_us = watermark_highest(manifest);
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const csti_manifest_partition *partition = &manifest->partitions[p];
 
-    for (uint32_t p = 0; p < manifest->partitions_count; p++)
-        if (manifest->partitions[p].watermark_us != highest_us) return true;
+        if (partition->watermark_us != watermark_highest(manifest, partition->stage)) return true;
+    }
     return false;
 }
 
@@ -108,7 +110,7 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
         .random = job->random,
         .owner = job->owner,
         .tenure = job->tenure,
-        .partitions_count = job->workers_count,
+        .partitions_count = job->partitions,
         .threads_count = threads_of(job),
         .memory_bytes = job->config->budget_bytes,
         .step = rescale_step,
@@ -119,12 +121,13 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
 
     assert(job->plan_open);
     job->settle_watermark_us = job->settling && closes_by_watermark(job)
-                                   ? watermark_highest(&job->plan.manifest)
+                                   ? watermark_highest(&job->plan.manifest, 0)
                                    : INT64_MIN;
     if (job->plan.manifest.id == 0 || job->plan.manifest.partitions_count == job->workers_count)
         return CST_OK;
     if (is_to_be_settled(job)) {
-        job->partitions_to_settle = job->plan.manifest.partitions_count;
+        job->partitions_to_settle =
+            job->plan.manifest.partitions_count / csti_manifest_stages_count(&job->plan.manifest);
         return cst_fail(err, CST_ABORTED, "checkpoint %" PRIu64 " is to be settled first",
                         job->plan.manifest.id);
     }

@@ -29,6 +29,7 @@ static cst_code side_open(csti_job *job, const csti_sink_options *sink, cst_err 
     csti_sink_options options = *sink;
     cst_code code;
 
+    options.plan = job->stages[0].shape.render;
     if (job->config->window.size_us == 0 || job->config->late != CSTI_LATE_SIDE) return CST_OK;
     options.kind = CSTI_SINK_FILE;
     options.takes = CSTI_SINK_TAKES_ASIDE;
@@ -38,12 +39,13 @@ static cst_code side_open(csti_job *job, const csti_sink_options *sink, cst_err 
 }
 
 cst_code csti_job_sink_open(csti_job *job, cst_err *err) {
-    const bool windows = job->config->window.size_us > 0;
+    const job_stage *last = &job->stages[job->stages_count - 1];
+    const bool windows = last->window.size_us > 0;
     csti_sink_options options = {.kind = job->config->sink,
                                  .takes =
                                      windows ? CSTI_SINK_TAKES_CLOSED : CSTI_SINK_TAKES_CHANGES,
                                  .path = job->config->sink_path,
-                                 .plan = job->shape.render,
+                                 .plan = last->shape.render,
                                  .part_deadline_us = job->config->step_deadline_us,
                                  .clock = job->clock};
     cst_code code = csti_random_fill(job->random, &options.nonce, sizeof options.nonce, err);

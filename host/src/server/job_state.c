@@ -159,7 +159,7 @@ static cst_code rows_open_at(const job_worker *worker, uint64_t tenure,
 // The newest folder that nobody has open; those behind it go. Or a new one.
 static cst_code rows_open(const job_worker *worker, csti_disk_rows **out, cst_err *err) {
     const csti_job *job = worker->job;
-    const csti_job_identity *identity = &job->shape.identity;
+    const csti_job_identity *identity = &job->stages[0].shape.identity;
     const uint32_t group_from = job->groups_first[worker->number];
     const bool is_last = worker->number + 1 == job->workers_count;
     char boot[BOOT_BYTES];
@@ -236,8 +236,8 @@ cst_code csti_job_state_open(job_worker *worker, const cst_restore_options *rest
         code = csti_job_totals_make(worker, rows, worker->epoch_next - 1,
                                     before ? before->rows_count : 0, err);
     const csti_keeper_lmdb_options options = {.rows = rows,
-                                              .part = job->shape.identity.parts[0],
-                                              .program = job->shape.program,
+                                              .part = job->stages[0].shape.identity.parts[0],
+                                              .program = job->stages[0].shape.program,
                                               .epoch = worker->epoch_next,
                                               .budget_bytes = changes_bytes,
                                               .settle_rows =

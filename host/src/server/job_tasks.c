@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ enum {
     BLOCK_ROWS_MIN = 256,
     READ_ROWS_MIN = 64,
     BLOCKS = 8,           // of a channel
+    EMIT_ROWS_MAX = 256,  // of closed windows, together
     BLOCKS_MANY = 4,      // and of each of many
     PARTITIONS_MANY = 32, // from here on
     SLOTS_A_ROW_MAX = 4,  // a segment grows from a quarter full on (docs/formats.md)
@@ -26,22 +28,33 @@ enum {
 
 // ---- What the job file alone decides ------------------------------------------------------------
 
-static uint32_t overlap_of(const csti_job *job) {
-    const csti_window window = job->config->window;
-
+static uint32_t overlap_of(csti_window window) {
     return window.size_us > 0 ? csti_window_overlap(window) : 1;
 }
 
 // Of a batch: as many as batch_rows become, nearly, where each is in many windows.
-static uint32_t rows_read(const csti_job *job) {
-    const uint32_t rows = job->config->batch_rows / overlap_of(job);
+static uint32_t rows_sent(const csti_job *job, csti_window window) {
+    const uint32_t rows = job->config->batch_rows / overlap_of(window);
 
     return rows > READ_ROWS_MIN ? rows : (uint32_t)READ_ROWS_MIN;
 }
 
-// Of a batch at the key.
-static uint32_t rows_keyed(const csti_job *job) {
-    return rows_read(job) * overlap_of(job);
+static uint32_t rows_read(const csti_job *job) {
+    return rows_sent(job, job->config->window);
+}
+
+// The same of what closed windows give.
+static uint32_t rows_emitted(const csti_job *job) {
+    const uint32_t rows = rows_sent(job, job->config->then.window);
+
+    return rows < EMIT_ROWS_MAX ? rows : (uint32_t)EMIT_ROWS_MAX;
+}
+
+// Of a batch at the key of a stage.
+static uint32_t rows_keyed(const csti_job *job, uint32_t stage) {
+    const uint32_t rows = stage == 0 ? rows_read(job) : rows_emitted(job);
+
+    return rows * overlap_of(job->stages[stage].window);
 }
 
 // stripes: splits of a generator; 0: as the job file says.
@@ -129,66 +142,91 @@ static uint32_t rows_of_a_block(const csti_job *job) {
     const uint32_t batch_rows = job->config->batch_rows;
     uint32_t rows;
 
-    assert(job->workers_count > 0);
-    rows = batch_rows / job->workers_count;
+    assert(job->partitions > 0);
+    rows = batch_rows / job->partitions;
     if (rows < BLOCK_ROWS_MIN) rows = BLOCK_ROWS_MIN;
     return rows < batch_rows ? rows : batch_rows;
 }
 
-static void shapes_fill(csti_job *job, const cst_schema *rows) {
-    const csti_job_shape *shape = &job->shape;
+// `columns` are those of its rows, key_bytes_max is the job file's.
+static void stage_fill(const csti_job *job, job_stage *stage, const cst_schema *columns,
+                       uint32_t key_bytes_max) {
+    const csti_job_shape *shape = &stage->shape;
 
-    job->key = (csti_reader_key){.schema = shape->key,
-                                 .key_bytes = shape->key_bytes,
-                                 .key_bytes_max = shape->table.layout == CST_TABLE_INLINE
-                                                      ? shape->table.key_bytes
-                                                      : CST_WIDE_KEY_BYTES_MAX};
-    if (shape->key_bytes == 0 && job->config->key_bytes_max > 0 &&
-        job->config->key_bytes_max < job->key.key_bytes_max)
-        job->key.key_bytes_max = job->config->key_bytes_max;
+    stage->key = (csti_reader_key){.schema = shape->key,
+                                   .key_bytes = shape->key_bytes,
+                                   .key_bytes_max = shape->table.layout == CST_TABLE_INLINE
+                                                        ? shape->table.key_bytes
+                                                        : CST_WIDE_KEY_BYTES_MAX};
+    if (shape->key_bytes == 0 && key_bytes_max > 0 && key_bytes_max < stage->key.key_bytes_max)
+        stage->key.key_bytes_max = key_bytes_max;
     // Rows of a key that may be of one session go to one partition.
-    if (job->config->window.sessions) job->key.hash_tail_bytes = CSTI_WINDOW_KEY_BYTES;
-    memcpy(job->key.columns, shape->key_columns, sizeof job->key.columns);
-    job->block = (csti_block_shape){.rows_capacity = rows_of_a_block(job),
-                                    .key_bytes = shape->key_bytes,
-                                    .key_bytes_max = job->key.key_bytes_max,
-                                    .sources_count = shape->sources_count,
-                                    .ops = job->config->operators_count > 0};
+    if (stage->window.sessions) stage->key.hash_tail_bytes = CSTI_WINDOW_KEY_BYTES;
+    memcpy(stage->key.columns, shape->key_columns, sizeof stage->key.columns);
+    stage->block = (csti_block_shape){.rows_capacity = rows_of_a_block(job),
+                                      .key_bytes = shape->key_bytes,
+                                      .key_bytes_max = stage->key.key_bytes_max,
+                                      .sources_count = shape->sources_count};
     for (uint32_t s = 0; s < shape->sources_count; s++) {
-        const cst_column *column = &rows->columns[shape->source_columns[s]];
+        const cst_column *column = &columns->columns[shape->source_columns[s]];
 
-        job->block.source_types[s] = column->type;
-        job->block.source_nullable[s] = column->nullable;
+        stage->block.source_types[s] = column->type;
+        stage->block.source_nullable[s] = column->nullable;
     }
 }
 
+// Behind the shape of the first one.
+static cst_code then_open(csti_job *job, cst_err *err) {
+    job_stage *then = &job->stages[1];
+    csti_row_shape columns;
+    cst_code code = CST_OK;
+
+    if (job->stages_count == 1) return CST_OK;
+    if (!job->shape_made)
+        code =
+            csti_job_then_make(job->config, &job->stages[0].shape, &job->arena, &then->shape, err);
+    if (code == CST_OK) code = csti_emitter_shape(&job->stages[0].shape.render, &columns, err);
+    if (code != CST_OK) return code;
+    job->stages[0].shape.identity.then = &then->shape.identity;
+    stage_fill(job, then, &columns.schema, job->config->then.key_bytes_max);
+    return CST_OK;
+}
+
+// Who sends rows to its partition.
+static uint32_t senders_count(const job_worker *worker) {
+    return worker->stage == 0 ? worker->job->readers_count : worker->job->partitions;
+}
+
 static uint32_t blocks_of_a_channel(const csti_job *job) {
-    return job->workers_count < PARTITIONS_MANY ? BLOCKS : BLOCKS_MANY;
+    return job->partitions < PARTITIONS_MANY ? BLOCKS : BLOCKS_MANY;
 }
 
 // Rows that are already under way to a partition, at most, as their records.
-static uint64_t under_way_bytes(const csti_job *job) {
-    const uint64_t rows =
-        (uint64_t)job->readers_count *
-        ((uint64_t)blocks_of_a_channel(job) * job->block.rows_capacity + rows_keyed(job));
+static uint64_t under_way_bytes(const job_worker *worker) {
+    const csti_job *job = worker->job;
+    const job_stage *stage = &job->stages[worker->stage];
+    const uint64_t rows = (uint64_t)senders_count(worker) *
+                          ((uint64_t)blocks_of_a_channel(job) * stage->block.rows_capacity +
+                           rows_keyed(job, worker->stage));
     const uint64_t row_bytes =
-        ENTRY_HEAD_BYTES + job->key.key_bytes_max + job->shape.program.value_bytes;
+        ENTRY_HEAD_BYTES + stage->key.key_bytes_max + stage->shape.program.value_bytes;
 
     return rows * row_bytes;
 }
 
 // What they can take above the partition's bounds: their own slots and records, and a step of
 // growth of every segment that they come to.
-static uint64_t reserve_bytes(const csti_job *job) {
-    return under_way_bytes(job) * (SLOTS_A_ROW_MAX + 1) +
+static uint64_t reserve_bytes(const job_worker *worker) {
+    return under_way_bytes(worker) * (SLOTS_A_ROW_MAX + 1) +
            (uint64_t)LOG_SEGMENTS_RESERVED * LOG_SEGMENT_BYTES +
-           job->partition_budget_bytes / GROWTH_SHARE;
+           worker->job->partition_budget_bytes / GROWTH_SHARE;
 }
 
 // The checkpoint's partitions may be more than the budget was checked for.
 static uint64_t partition_budget(const csti_job *job) {
     const uint64_t bytes = job->config->budget_bytes / job->workers_count;
-    const uint64_t as_checked = job->config->budget_bytes / job->config->partitions;
+    const uint64_t as_checked =
+        job->config->budget_bytes / job->config->partitions / job->stages_count;
 
     if (!job->settling || bytes >= PARTITION_BUDGET_BYTES) return bytes;
     return as_checked < PARTITION_BUDGET_BYTES ? as_checked : PARTITION_BUDGET_BYTES;
@@ -202,17 +240,23 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
     if (code == CST_OK) code = source_open(job, 0, err);
     if (code == CST_OK) code = filters_make(job, err);
     if (code == CST_OK) code = steps_open(job, operators, &steps, err);
+    job->stages_count = csti_job_stages_count(job->config);
+    job->stages[0].window = job->config->window;
+    job->stages[1].window = job->config->then.window;
+    job->workers_count = job->stages_count * job->partitions;
     if (code == CST_OK && !job->shape_made)
-        code = csti_job_shape_make(job->config, csti_steps_shape(steps), &job->arena, &job->shape,
-                                   err);
+        code = csti_job_shape_make(job->config, csti_steps_shape(steps), &job->arena,
+                                   &job->stages[0].shape, err);
+    if (code == CST_OK) code = then_open(job, err);
     if (code == CST_OK) {
         job->shape_made = true;
-        job->workers_count = job->partitions;
         job->totals = job->config->totals && !job->settling;
-        shapes_fill(job, &csti_steps_shape(steps)->schema);
+        stage_fill(job, &job->stages[0], &csti_steps_shape(steps)->schema,
+                   job->config->key_bytes_max);
+        job->stages[0].block.ops = job->config->operators_count > 0;
         job->partition_budget_bytes = partition_budget(job);
-        for (uint32_t p = 0; p < job->workers_count; p++)
-            job->groups_first[p] = csti_partition_group_first(p, job->workers_count);
+        for (uint32_t p = 0; p < job->partitions; p++)
+            job->groups_first[p] = csti_partition_group_first(p, job->partitions);
         code = cst_device_open(job->config->device, &job->device, err);
     }
     if (code == CST_OK && job->totals && !job->published) code = csti_job_totals_open(job, err);
@@ -237,7 +281,7 @@ cst_code csti_job_readers_settle(csti_job *job, cst_err *err) {
         if (code != CST_OK) return code;
         splits_count = csti_source_splits_count(job->source);
     }
-    job->readers_count = splits_count < job->workers_count ? splits_count : job->workers_count;
+    job->readers_count = splits_count < job->partitions ? splits_count : job->partitions;
     if (job->readers_count == 0) job->readers_count = 1;
     return CST_OK;
 }
@@ -257,28 +301,42 @@ static void worker_place(const csti_job *job, job_worker *worker) {
     worker->node = cpu ? cpu->node : -1;
 }
 
+// From each of so many senders to each partition of the stage.
+static cst_code stage_channels_open(csti_job *job, uint32_t stage, uint32_t senders,
+                                    csti_channel ***out, cst_err *err) {
+    const size_t count = (size_t)senders * job->partitions;
+    const job_worker *receivers = job->workers + (size_t)stage * job->partitions;
+    cst_code code = CST_OK;
+
+    *out = calloc(count, sizeof **out);
+    if (!*out) return cst_fail(err, CST_NO_MEMORY, "%zu channels", count);
+    for (size_t c = 0; c < count && code == CST_OK; c++)
+        code = csti_channel_open(&job->stages[stage].block, blocks_of_a_channel(job),
+                                 receivers[c % job->partitions].node, &(*out)[c], err);
+    return code;
+}
+
 cst_code csti_job_channels_open(csti_job *job, cst_err *err) {
-    const size_t channels_count = (size_t)job->readers_count * job->workers_count;
     cst_code code = CST_OK;
 
     job->workers = aligned_alloc(_Alignof(job_worker), job->workers_count * sizeof *job->workers);
     if (job->workers) memset(job->workers, 0, job->workers_count * sizeof *job->workers);
-    job->channels = calloc(channels_count, sizeof(csti_channel *));
-    if (!job->workers || !job->channels)
+    if (!job->workers)
         return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " workers", job->workers_count);
     for (uint32_t w = 0; w < job->workers_count; w++) {
         job_worker *worker = &job->workers[w];
 
         worker->job = job;
         worker->number = w;
+        worker->stage = w / job->partitions;
         csti_parker_init(&worker->parker);
         csti_barrier_cell_init(&worker->barriers);
         worker_place(job, worker);
     }
     code = csti_job_unaligned_open(job, err);
-    for (size_t c = 0; c < channels_count && code == CST_OK; c++)
-        code = csti_channel_open(&job->block, blocks_of_a_channel(job),
-                                 job->workers[c % job->workers_count].node, &job->channels[c], err);
+    if (code == CST_OK) code = stage_channels_open(job, 0, job->readers_count, &job->channels, err);
+    if (code == CST_OK && job->stages_count > 1)
+        code = stage_channels_open(job, 1, job->partitions, &job->then_channels, err);
     return code;
 }
 
@@ -303,7 +361,8 @@ static cst_code restore_step(void *context, uint64_t bytes_read, cst_err *err) {
 static cst_code table_restore(job_worker *worker, cst_err *err) {
     const csti_chain *chain = &worker->job->plan.chains[worker->number];
     cst_table *image = cst_device_table_image(worker->table);
-    const bool wide = worker->job->shape.table.layout == CST_TABLE_WIDE;
+    const job_stage *stage = &worker->job->stages[worker->stage];
+    const bool wide = stage->shape.table.layout == CST_TABLE_WIDE;
     const cst_restore_options options = {.step = restore_step, .step_context = worker};
     cst_code code;
 
@@ -347,14 +406,16 @@ static cst_code panes_restore(job_worker *worker, const cst_table_options *optio
 static cst_code panes_open(job_worker *worker, const cst_table_options *table,
                            const csti_manifest_partition *before, cst_err *err) {
     const csti_job *job = worker->job;
+    const job_stage *stage = &job->stages[worker->stage];
     const csti_panes_options options = {
         .partition = worker->number,
-        .window = job->config->window,
-        .late_aside = job->config->late == CSTI_LATE_SIDE,
+        .window = stage->window,
+        .late_aside = worker->stage == 0 && job->config->late == CSTI_LATE_SIDE,
         .queue = worker->queue,
         .table = *table,
-        .shape = &job->block,
-        .last_offset = job->shape.render.last_offset,
+        .shape = &stage->block,
+        .last_offset = stage->shape.render.last_offset,
+        .emitter = worker->emitter,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
         .metrics = job->metrics,
     };
@@ -379,11 +440,12 @@ static cst_code table_open(job_worker *worker, const cst_table_options *options,
 static cst_code memory_open(job_worker *worker, cst_err *err) {
     const csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
-    cst_table_options options = job->shape.table;
+    const job_stage *stage = &job->stages[worker->stage];
+    cst_table_options options = stage->shape.table;
     cst_code code;
 
-    options.hash_key = job->key.hash_key;
-    options.budget_bytes = job->partition_budget_bytes + reserve_bytes(job);
+    options.hash_key = stage->key.hash_key;
+    options.budget_bytes = job->partition_budget_bytes + reserve_bytes(worker);
     options.numa_node = worker->node;
     options.background = true;
     if (before) {
@@ -392,8 +454,8 @@ static cst_code memory_open(job_worker *worker, cst_err *err) {
         options.rows_hint =
             cst_restore_rows_hint(chain->segments, chain->segments_count, options.layout);
     }
-    code = job->config->window.size_us > 0 ? panes_open(worker, &options, before, err)
-                                           : table_open(worker, &options, before, err);
+    code = stage->window.size_us > 0 ? panes_open(worker, &options, before, err)
+                                     : table_open(worker, &options, before, err);
     if (code == CST_OK)
         code = csti_keeper_table_open(worker->queue, worker->table, &worker->keeper, err);
     return code;
@@ -407,8 +469,8 @@ static cst_code keeper_open(job_worker *worker, cst_err *err) {
 
     worker->epoch_next = before ? before->epoch_to + 1 : 1;
     if (!job->config->state_folder) return memory_open(worker, err);
-    return csti_job_state_open(worker, &restore, job->partition_budget_bytes + reserve_bytes(job),
-                               err);
+    return csti_job_state_open(worker, &restore,
+                               job->partition_budget_bytes + reserve_bytes(worker), err);
 }
 
 static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
@@ -443,7 +505,10 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
                                        &given, err);
     if (code == CST_CHECKPOINT_ABORTED) code = CST_OK; // it goes with the next
     if (code == CST_OK) code = csti_job_unaligned_sealed(worker, sealed, err);
-    // Relaxed: the coordinator looks at the number alone.
+    // Relaxed, both: the coordinator looks at the number alone, the second one's when it is
+    // committed.
+    if (sealed->closing)
+        atomic_store_explicit(&worker->closing_id, sealed->barrier.id, memory_order_relaxed);
     atomic_store_explicit(&worker->sealed_id, sealed->barrier.id, memory_order_relaxed);
     csti_unpark(&job->uploaders[worker->number % job->uploaders_count].parker);
     return code;
@@ -471,16 +536,24 @@ static bool released(void *context, csti_released *out) {
     return true;
 }
 
+// An input is a reader, whose first split has its number, or a partition of the first stage.
+static void input_name(const job_worker *worker, uint32_t input, char out[CSTI_SPLIT_NAME_BYTES]) {
+    if (input >= senders_count(worker)) return;
+    if (worker->stage == 0)
+        (void)snprintf(out, CSTI_SPLIT_NAME_BYTES, "%s",
+                       csti_source_split_name(worker->job->source, input));
+    else
+        (void)snprintf(out, CSTI_SPLIT_NAME_BYTES, "partition %" PRIu32, input);
+}
+
 static void given_up(void *context, csti_barrier barrier, cst_code code, uint32_t input) {
     job_worker *worker = context;
-    // An input is a reader, and its first split has its number.
-    const char *split = input < worker->job->readers_count
-                            ? csti_source_split_name(worker->job->source, input)
-                            : "";
+    char name[CSTI_SPLIT_NAME_BYTES] = "";
 
+    input_name(worker, input, name);
     CSTI_LOG(worker->job->options.logger, CSTI_LOG_WARN, "barrier_given_up",
              csti_log_u64("checkpoint", barrier.id), csti_log_u64("partition", worker->number),
-             csti_log_text("why", cst_code_name(code)), csti_log_text("waited_for", split));
+             csti_log_text("why", cst_code_name(code)), csti_log_text("waited_for", name));
     // Release pairs with the acquire of the committer, which tells the metadata.
     atomic_store_explicit(&worker->given_up_id, barrier.id, memory_order_release);
     csti_unpark(&worker->job->committer.parker);
@@ -515,20 +588,29 @@ static cst_code applied_before(const job_worker *worker, uint64_t **out, cst_err
     return CST_OK;
 }
 
+// Its channels, and who is woken when a block goes back: no thread wakes itself.
+static void inputs_take(const job_worker *worker, csti_channel **inputs, csti_parker **senders) {
+    const csti_job *job = worker->job;
+    csti_channel *const *channels = worker->stage == 0 ? job->channels : job->then_channels;
+
+    for (uint32_t s = 0; s < senders_count(worker); s++) {
+        inputs[s] = channels[(size_t)s * job->partitions + worker->number % job->partitions];
+        senders[s] = s == worker->number ? NULL : &job->workers[s].parker;
+    }
+}
+
 static cst_code partition_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
+    const job_stage *stage = &job->stages[worker->stage];
     const csti_manifest_partition *before = recovered(worker);
     csti_channel *inputs[CSTI_JOB_PARTITIONS_MAX];
     csti_parker *senders[CSTI_JOB_PARTITIONS_MAX];
-    const csti_aligner_options align = {.inputs_count = job->readers_count,
+    const csti_aligner_options align = {.inputs_count = senders_count(worker),
                                         .rows_max = job->config->align_rows_max,
                                         .bytes_max = job->config->align_bytes_max,
                                         .time_max_ns = job->config->align_deadline_us * 1000};
 
-    for (uint32_t r = 0; r < job->readers_count; r++) {
-        inputs[r] = job->channels[(size_t)r * job->workers_count + worker->number];
-        senders[r] = r == worker->number ? NULL : &job->workers[r].parker;
-    }
+    inputs_take(worker, inputs, senders);
     uint64_t *has_before = NULL;
     cst_code code = applied_before(worker, &has_before, err);
     if (code != CST_OK) return code;
@@ -542,29 +624,31 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .queue = worker->queue,
         .table = worker->table,
         .panes = worker->panes,
-        .key = &job->key.schema,
+        .emitter = worker->emitter,
+        .key = &stage->key.schema,
         .inputs = inputs,
         .senders = senders,
         .align = &align,
         .state_bytes_max = on_disk ? 0 : job->partition_budget_bytes - log_share,
         // The segment in which it comes to its bound is within the budget.
-        .log_bytes_max = on_disk ? csti_job_state_changes_max(job, under_way_bytes(job))
+        .log_bytes_max = on_disk ? csti_job_state_changes_max(job, under_way_bytes(worker))
                                  : log_share - LOG_SEGMENT_BYTES,
         .paused = &job->paused,
+        .paused_then = worker->stage > 0 ? &job->paused_then : NULL,
         .aborted_id = &job->aborted_id,
         .unaligned_id = job->unaligned ? &job->unaligned_id : NULL,
-        .splits_count = csti_source_splits_count(job->source),
+        .splits_count = worker->stage == 0 ? csti_source_splits_count(job->source) : 0,
         .applied_before = has_before,
         .totals = job->totals ? &worker->totals : NULL,
         .rows_before = before ? before->rows_count : 0,
         .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
-        .ttl_us = job->shape.program.ttl_us,
-        .clock_source = job->shape.clock_source,
-        .block_rows_max = job->block.rows_capacity,
+        .ttl_us = stage->shape.program.ttl_us,
+        .clock_source = stage->shape.clock_source,
+        .block_rows_max = stage->block.rows_capacity,
         .events = {.sealed = sealed,
                    .released = released,
                    .given_up = given_up,
-                   .applied = applied,
+                   .applied = worker->stage == 0 ? applied : NULL,
                    .context = worker},
         .metrics = job->metrics,
     };
@@ -682,17 +766,17 @@ static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
     csti_steps *steps = NULL;
     cst_code code;
 
-    for (uint32_t p = 0; p < job->workers_count; p++)
+    for (uint32_t p = 0; p < job->partitions; p++)
         receivers[p] = p == worker->number ? NULL : &job->workers[p].parker;
     code = steps_open(job, worker->operators, &steps, err);
     if (code != CST_OK) return code;
     const csti_router_options route = {
-        .partitions_count = job->workers_count,
+        .partitions_count = job->partitions,
         .groups_first = job->groups_first,
-        .channels = &job->channels[(size_t)worker->number * job->workers_count],
+        .channels = &job->channels[(size_t)worker->number * job->partitions],
         .receivers = receivers,
-        .shape = &job->block,
-        .rows_max = rows_keyed(job),
+        .shape = &job->stages[0].block,
+        .rows_max = rows_keyed(job, 0),
     };
     const csti_reader_options options = {
         .reader = worker->number,
@@ -701,9 +785,9 @@ static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
         .splits = splits,
         .splits_count = splits_count,
         .steps = steps,
-        .key = &job->key,
-        .source_columns = job->shape.source_columns,
-        .event_time_column = job->shape.event_time_column,
+        .key = &job->stages[0].key,
+        .source_columns = job->stages[0].shape.source_columns,
+        .event_time_column = job->stages[0].shape.event_time_column,
         .lateness_us = job->config->watermark_us,
         .idle_us = job->config->idle_us,
         // What is settled has not been read to its end, though nothing more is read of it now.
@@ -733,10 +817,42 @@ static cst_code reader_make(job_worker *worker, cst_err *err) {
     return code;
 }
 
+// From a partition of the first stage to those of the second.
+static cst_code emitter_open(job_worker *worker, cst_err *err) {
+    csti_job *job = worker->job;
+    const job_stage *then = &job->stages[1];
+    csti_parker *receivers[CSTI_JOB_PARTITIONS_MAX];
+
+    if (worker->stage + 1 == job->stages_count) return CST_OK;
+    for (uint32_t p = 0; p < job->partitions; p++)
+        receivers[p] = &job->workers[job->partitions + p].parker;
+    const csti_router_options route = {
+        .partitions_count = job->partitions,
+        .groups_first = job->groups_first,
+        .channels = &job->then_channels[(size_t)worker->number * job->partitions],
+        .receivers = receivers,
+        .shape = &then->block,
+    };
+    const csti_emitter_options options = {
+        .partition = worker->number,
+        .clock = job->clock,
+        .from = &job->stages[0].shape.render,
+        .window = then->window,
+        .key = &then->key,
+        .source_columns = then->shape.source_columns,
+        .route = &route,
+        .rows_max = rows_emitted(job),
+        .paused = &job->paused_then,
+        .metrics = job->metrics,
+    };
+    return csti_emitter_open(&options, &worker->emitter, err);
+}
+
 cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
     cst_code code = cst_queue_open(job->device, NULL, &worker->queue, err);
 
+    if (code == CST_OK) code = emitter_open(worker, err);
     if (code == CST_OK) code = keeper_open(worker, err);
     if (code == CST_OK) code = partition_open(worker, err);
     if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, worker->number);
@@ -750,6 +866,7 @@ void csti_job_tasks_close(job_worker *worker) {
     csti_partition_close(worker->partition);
     csti_keeper_close(worker->keeper);
     csti_panes_close(worker->panes);
+    csti_emitter_close(worker->emitter);
     cst_device_table_close(worker->table);
     cst_queue_close(worker->queue);
     for (job_cut *next = worker->cuts; next;) {
@@ -761,15 +878,17 @@ void csti_job_tasks_close(job_worker *worker) {
     worker->cuts = NULL;
 }
 
-void csti_job_rows_close(csti_job *job) {
-    const size_t channels_count = (size_t)job->readers_count * job->workers_count;
+static void channels_close(csti_channel ***channels, size_t count) {
+    for (size_t c = 0; *channels && c < count; c++) csti_channel_close((*channels)[c]);
+    free(*channels);
+    *channels = NULL;
+}
 
-    for (size_t c = 0; job->channels && c < channels_count; c++)
-        csti_channel_close(job->channels[c]);
+void csti_job_rows_close(csti_job *job) {
+    channels_close(&job->channels, (size_t)job->readers_count * job->partitions);
+    channels_close(&job->then_channels, (size_t)job->partitions * job->partitions);
     csti_job_unaligned_close(job);
-    free(job->channels);
     free(job->workers);
-    job->channels = NULL;
     job->workers = NULL;
     cst_device_close(job->device);
     job->device = NULL;

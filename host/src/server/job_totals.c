@@ -8,7 +8,7 @@ enum { SCAN_ROWS = 256 };
 cst_code csti_job_totals_open(csti_job *job, cst_err *err) {
     csti_published *published = NULL;
     const cst_code code =
-        csti_published_open(&job->shape.program, job->workers_count, &published, err);
+        csti_published_open(&job->stages[0].shape.program, job->workers_count, &published, err);
 
     // Release pairs with the acquire in csti_job_totals_read: the shape is there, too.
     if (code == CST_OK) atomic_store_explicit(&job->published, published, memory_order_release);
@@ -42,7 +42,7 @@ cst_code csti_job_totals_make(job_worker *worker, csti_disk_rows *disk, uint64_t
     cst_row_ref refs[SCAN_ROWS];
     cst_scan scan = {0};
     uint32_t count = SCAN_ROWS;
-    cst_code code = csti_totals_init(&worker->totals, &worker->job->shape.program, err);
+    cst_code code = csti_totals_init(&worker->totals, &worker->job->stages[0].shape.program, err);
 
     if (code == CST_OK && disk) code = csti_disk_rows_scan(disk, row_add, &worker->totals, err);
     while (code == CST_OK && image && count > 0) {
@@ -59,12 +59,13 @@ cst_code csti_job_totals_make(job_worker *worker, csti_disk_rows *disk, uint64_t
 
 static void total_fill(const csti_job *job, const csti_published_view *view, const uint8_t *value,
                        uint32_t index, csti_job_total *out) {
-    const csti_render_plan *plan = &job->shape.render;
+    const csti_render_plan *plan = &job->stages[0].shape.render;
     uint64_t presence = UINT64_MAX;
 
     if (plan->presence_offset != CST_NO_OFFSET)
         memcpy(&presence, value + plan->presence_offset, sizeof presence);
-    if (job->shape.program.accumulators[index].op == CST_COUNT) presence = UINT64_MAX; // 0 of none
+    if (job->stages[0].shape.program.accumulators[index].op == CST_COUNT)
+        presence = UINT64_MAX; // 0 of none
     out->name = plan->fields[index].name;
     out->overflowed = view->overflowed >> index & 1;
     if (out->overflowed || !view->any || !(presence >> index & 1))
@@ -88,8 +89,8 @@ cst_code csti_job_totals_read(const csti_job *job, csti_job_totals *out) {
                              .oldest_epoch = view.oldest_epoch,
                              .newest_epoch = view.newest_epoch,
                              .rows = view.rows};
-    for (uint32_t i = 0; i < job->shape.program.accumulators_count; i++)
-        if (job->shape.program.accumulators[i].op != CST_LAST)
+    for (uint32_t i = 0; i < job->stages[0].shape.program.accumulators_count; i++)
+        if (job->stages[0].shape.program.accumulators[i].op != CST_LAST)
             total_fill(job, &view, value, i, &out->list[out->count++]);
     return CST_OK;
 }

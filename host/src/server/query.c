@@ -31,7 +31,10 @@ typedef struct kept_row {
 typedef struct query {
     const csti_query_options *options;
     cst_operator_shape columns;
-    csti_job_shape shape;
+    csti_job_shape shapes[2];
+    uint32_t stage_index;
+    const csti_job_shape *shape; // of the stage that is asked
+    csti_window window;          // its
     csti_arena shape_arena, view_arena, chain_arena;
     csti_buffer key; // asked for: whole, or a beginning
     csti_pin pin;
@@ -46,17 +49,35 @@ typedef struct query {
 
 // ---- What is asked ------------------------------------------------------------------------------
 
+static cst_code shapes_make(query *at) {
+    const csti_job_config *config = at->options->config;
+    const uint32_t stages_count = csti_job_stages_count(config);
+    const uint32_t stage = at->options->stage ? at->options->stage : stages_count;
+    cst_code code = csti_job_rows_shape(config, &at->columns, at->err);
+
+    if (stage > stages_count)
+        return cst_fail(at->err, CST_USAGE, "stage %" PRIu32 ": the job has %" PRIu32, stage,
+                        stages_count);
+    if (code == CST_OK)
+        code = csti_job_shape_make(config, &at->columns, &at->shape_arena, &at->shapes[0], at->err);
+    if (code == CST_OK && stages_count > 1)
+        code =
+            csti_job_then_make(config, &at->shapes[0], &at->shape_arena, &at->shapes[1], at->err);
+    if (code == CST_OK && stages_count > 1) at->shapes[0].identity.then = &at->shapes[1].identity;
+    at->stage_index = stage - 1;
+    at->shape = &at->shapes[at->stage_index];
+    at->window = at->stage_index == 0 ? config->window : config->then.window;
+    return code;
+}
+
 static cst_code question_read(query *at) {
     const csti_query_options *options = at->options;
     const char *text = options->key ? options->key : options->prefix;
-    cst_code code = csti_job_rows_shape(options->config, &at->columns, at->err);
+    cst_code code = shapes_make(at);
 
-    if (code == CST_OK)
-        code = csti_job_shape_make(options->config, &at->columns, &at->shape_arena, &at->shape,
-                                   at->err);
     if (code != CST_OK || !text) return code;
     code =
-        csti_key_text_encode(&at->shape.key, text,
+        csti_key_text_encode(&at->shape->key, text,
                              options->key ? CSTI_KEY_WHOLE : CSTI_KEY_BEGINNING, &at->key, at->err);
     return code == CST_OK ? code : cst_fail_at(at->err, code, "'%.100s'", text);
 }
@@ -99,10 +120,10 @@ static cst_code manifest_open(query *at) {
     code = csti_manifest_fetch(options->store, checkpoint->id, checkpoint->manifest,
                                &checkpoint->crc, &at->chain_arena, &at->object, at->err);
     if (code == CST_OK)
-        code = csti_manifest_expect(&at->object.manifest, &at->shape.identity, at->err);
+        code = csti_manifest_expect(&at->object.manifest, &at->shapes[0].identity, at->err);
     if (code == CST_OK)
-        at->stage =
-            csti_manifest_stage_of(&at->object.manifest, &(csti_manifest_partition){.stage = 0});
+        at->stage = csti_manifest_stage_of(&at->object.manifest,
+                                           &(csti_manifest_partition){.stage = at->stage_index});
     at->report.checkpoint_id = checkpoint->id;
     at->report.created_us = at->object.manifest.created_us;
     return code;
@@ -112,7 +133,7 @@ static cst_code manifest_open(query *at) {
 
 // The table that the chain's rows fit, as they were written.
 static cst_code table_open(const query *at, const csti_chain *chain, cst_table **out) {
-    cst_table_options table = at->shape.table;
+    cst_table_options table = at->shape->table;
     cst_segment_info info;
 
     cst_segment_info_read(chain->segments[0], &info);
@@ -145,7 +166,7 @@ static cst_code row_keep(query *at, const cst_row_ref *row) {
 
 // Sessions of a key lie where the key does.
 static uint32_t hash_tail_bytes(const query *at) {
-    return at->options->config->window.sessions ? CSTI_WINDOW_KEY_BYTES : 0;
+    return at->window.sessions ? CSTI_WINDOW_KEY_BYTES : 0;
 }
 
 // What was past its time when the checkpoint was cut is not there; nor does it come back later.
@@ -233,6 +254,7 @@ static cst_code partitions_read(query *at) {
     for (uint32_t p = 0; p < manifest->partitions_count && code == CST_OK; p++) {
         const csti_manifest_partition *partition = &manifest->partitions[p];
 
+        if (partition->stage != at->stage_index) continue;
         if (at->options->key && (group < partition->group_from || group >= partition->group_to))
             continue;
         code = partition_read(at, p, groups);
@@ -280,7 +302,7 @@ static cst_code lines_write(query *at) {
         memcpy(&offset, at->offsets.bytes + i * sizeof offset, sizeof offset);
         const cst_row_ref row = row_at(at, offset);
 
-        code = csti_render_row(&at->shape.render, &row, false, &at->lines, at->err);
+        code = csti_render_row(&at->shape->render, &row, false, &at->lines, at->err);
         if (code != CST_OK || (at->lines.used_bytes < LINES_BYTES && i + 1 < count)) continue;
         code = options->write(options->context, at->lines.bytes, at->lines.used_bytes, at->err);
         csti_buffer_reset(&at->lines);

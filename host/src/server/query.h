@@ -10,7 +10,8 @@
 //            is read is deleted meanwhile.
 // Thread     one.
 // Ring       2.
-// Errors     NOT_FOUND: no checkpoint, or none of this id; CHECKPOINT_RETIRED; JOB_MISMATCH,
+// Errors     USAGE: the job has no such stage; NOT_FOUND: no checkpoint, or none of this id;
+// CHECKPOINT_RETIRED; JOB_MISMATCH,
 //            SEGMENT_SCHEMA: the checkpoint is of another job, or of another version of it; what is
 //            damaged, by its name; the codes of key_text.h; LIMIT: more rows than
 //            CSTI_QUERY_BYTES_MAX; PIN_EXPIRED: start again; store errors; what `write` fails with.
@@ -28,6 +29,7 @@ typedef struct csti_query_options {
     const csti_clock *clock;
     csti_random *random;
     uint64_t checkpoint_id; // 0: the newest
+    uint32_t stage;         // from 1; 0: the last
     // The columns of the key as a CSV record; at most one of the two, neither: every row.
     const char *key;    // all of them
     const char *prefix; // the first ones; the last one, if it is text, may be a beginning

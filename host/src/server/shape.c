@@ -2,6 +2,7 @@
 #include "codec/types.h"
 #include "server/config_internal.h"
 #include "server/operator.h"
+#include "stream/emitter.h"
 #include "table/image.h"
 
 #include <stdio.h>
@@ -114,20 +115,48 @@ cst_code csti_job_rows_shape(const csti_job_config *config, cst_operator_shape *
 
 // ---- Key ----------------------------------------------------------------------------------------
 
+// Of a job file what one stage is made of.
+typedef struct stage_config {
+    const char *prefix; // of its sections
+    const csti_key_column_config *keys;
+    uint32_t keys_count;
+    uint32_t key_bytes_max; // 0: not in the file
+    csti_place key_bytes_max_at;
+    csti_window window;
+    csti_place window_at;
+    const csti_aggregate_config *aggregates;
+    uint32_t aggregates_count;
+    const char *event_time; // "": none
+    csti_place event_time_at;
+    uint64_t ttl_us;
+    csti_place ttl_at;
+} stage_config;
+
 typedef struct builder {
     const csti_job_config *config;
+    stage_config stage;
     const cst_operator_shape *rows;
     csti_problems *problems;
     csti_job_shape *out;
 } builder;
 
-// Names that a result has for itself.
+// "[then.key] columns".
+static csti_label label_of(const builder *b, const char *opening, const char *rest) {
+    csti_label label;
+
+    (void)snprintf(label.text, sizeof label.text, "%s%s%s", opening, b->stage.prefix, rest);
+    return label;
+}
+
+// Names that a result has for itself, or the rows of a second stage.
 static const char *name_owner(const builder *b, const char *name) {
-    const bool window = b->config->window.size_us > 0;
+    const bool window = b->stage.window.size_us > 0;
 
     if (strcmp(name, RESULT_KIND) == 0) return "each result's kind";
     if (window && strcmp(name, CSTI_WINDOW_START) == 0) return "the window";
     if (window && strcmp(name, CSTI_WINDOW_END) == 0) return "the window";
+    if (!*b->stage.prefix && b->config->then.at.line > 0 && strcmp(name, CSTI_WINDOW_TIME) == 0)
+        return "the rows of [then]";
     return NULL;
 }
 
@@ -137,37 +166,38 @@ static void window_build(const builder *b) {
     const uint32_t to = out->key.columns_count;
     const uint32_t column = b->rows->schema.columns_count - 1;
 
-    if (b->config->window.size_us == 0) return;
+    if (b->stage.window.size_us == 0) return;
     if (to == CST_COLUMNS_MAX) {
-        csti_problem_add(b->problems, b->config->window_at,
-                         "[window] adds a column to the key, which has %d already",
-                         CST_COLUMNS_MAX);
+        csti_problem_add(b->problems, b->stage.window_at,
+                         "[%swindow] adds a column to the key, which has %d already",
+                         b->stage.prefix, CST_COLUMNS_MAX);
         return;
     }
     out->key.columns[to] = b->rows->schema.columns[column];
     out->key_columns[to] = column;
     memcpy(out->render.key_names[to], CSTI_WINDOW_START, sizeof CSTI_WINDOW_START);
     out->key.columns_count++;
-    out->render.window_us = b->config->window.size_us;
-    out->render.sessions = b->config->window.sessions;
+    out->render.window_us = b->stage.window.size_us;
+    out->render.sessions = b->stage.window.sessions;
 }
 
 static void key_build(const builder *b) {
-    const csti_job_config *config = b->config;
+    const stage_config *stage = &b->stage;
     csti_job_shape *out = b->out;
     uint32_t longest;
 
-    for (uint32_t i = 0; i < config->keys_count; i++) {
-        const csti_key_column_config *from = &config->keys[i];
-        const uint32_t column =
-            csti_shape_find(b->rows, from->column, from->at, "[key] columns", b->problems);
+    for (uint32_t i = 0; i < stage->keys_count; i++) {
+        const csti_key_column_config *from = &stage->keys[i];
+        const uint32_t column = csti_shape_find(b->rows, from->column, from->at,
+                                                label_of(b, "[", "key] columns").text, b->problems);
         const uint32_t to = out->key.columns_count;
 
         if (column == UINT32_MAX) continue;
         if (name_owner(b, from->column))
-            csti_problem_add(b->problems, from->at,
-                             "[key] columns: '%s' is taken by %s: give the column another name",
-                             from->column, name_owner(b, from->column));
+            csti_problem_add(b->problems, from->at, "[%skey] columns: '%s' is taken by %s: %s",
+                             b->stage.prefix, from->column, name_owner(b, from->column),
+                             *b->stage.prefix ? "its start is in the key anyway, leave it out"
+                                              : "give the column another name");
         out->key.columns[to] = b->rows->schema.columns[column];
         out->key.columns[to].descending = from->descending;
         out->key_columns[to] = column;
@@ -180,18 +210,18 @@ static void key_build(const builder *b) {
     longest = cst_schema_key_bytes_max(&out->key);
     out->table.key_bytes = out->key_bytes;
     if (out->key_bytes == 0) {
-        const uint32_t most = config->key_bytes_max ? config->key_bytes_max : KEY_BYTES_DEFAULT;
+        const uint32_t most = stage->key_bytes_max ? stage->key_bytes_max : KEY_BYTES_DEFAULT;
 
         out->table.key_bytes = longest < most ? longest : most;
-    } else if (config->key_bytes_max) {
-        csti_problem_add(b->problems, config->key_bytes_max_at,
-                         "[key] key_bytes_max: this key always has %u bytes: leave it out",
-                         out->key_bytes);
+    } else if (stage->key_bytes_max) {
+        csti_problem_add(b->problems, stage->key_bytes_max_at,
+                         "[%skey] key_bytes_max: this key always has %u bytes: leave it out",
+                         b->stage.prefix, out->key_bytes);
     }
-    if (out->table.key_bytes > CST_INLINE_KEY_BYTES_MAX && config->keys_count > 0)
-        csti_problem_add(b->problems, config->keys[0].at,
-                         "[key] columns: a key of %u bytes, at most %d fit", out->table.key_bytes,
-                         CST_INLINE_KEY_BYTES_MAX);
+    if (out->table.key_bytes > CST_INLINE_KEY_BYTES_MAX && stage->keys_count > 0)
+        csti_problem_add(b->problems, stage->keys[0].at,
+                         "[%skey] columns: a key of %u bytes, at most %d fit", b->stage.prefix,
+                         out->table.key_bytes, CST_INLINE_KEY_BYTES_MAX);
 }
 
 // ---- Aggregates ---------------------------------------------------------------------------------
@@ -241,16 +271,17 @@ static bool aggregate_fits(const builder *b, const csti_aggregate_config *aggreg
     if (aggregate->op == CST_COUNT) return true;
     if (number_of(column->type) == 0) {
         csti_problem_add(b->problems, aggregate->at,
-                         "[[aggregate]] %s: there is no %s of '%s', a %s: only count takes it",
-                         aggregate->as, op_name(aggregate->op), aggregate->column,
+                         "[[%saggregate]] %s: there is no %s of '%s', a %s: only count takes it",
+                         b->stage.prefix, aggregate->as, op_name(aggregate->op), aggregate->column,
                          csti_type_name(column->type));
         return false;
     }
     if (aggregate->op == CST_SUM && is_moment(column)) {
         csti_problem_add(b->problems, aggregate->at,
-                         "[[aggregate]] %s: '%s' is a %s, which has no sum: count, min, max and "
+                         "[[%saggregate]] %s: '%s' is a %s, which has no sum: count, min, max and "
                          "last take it",
-                         aggregate->as, aggregate->column, csti_type_name(column->type));
+                         b->stage.prefix, aggregate->as, aggregate->column,
+                         csti_type_name(column->type));
         return false;
     }
     return true;
@@ -267,19 +298,19 @@ static uint16_t source_of(csti_job_shape *out, uint32_t column) {
 }
 
 static bool name_is_taken(const builder *b, uint32_t index) {
-    const csti_job_config *config = b->config;
-    const char *name = config->aggregates[index].as;
+    const stage_config *stage = &b->stage;
+    const char *name = stage->aggregates[index].as;
 
     for (uint32_t i = 0; i < index; i++)
-        if (strcmp(config->aggregates[i].as, name) == 0) return true;
-    for (uint32_t i = 0; i < config->keys_count; i++)
-        if (strcmp(config->keys[i].column, name) == 0) return true;
+        if (strcmp(stage->aggregates[i].as, name) == 0) return true;
+    for (uint32_t i = 0; i < stage->keys_count; i++)
+        if (strcmp(stage->keys[i].column, name) == 0) return true;
     return name_owner(b, name) != NULL;
 }
 
 // *nulls_out: whether the program has to know what it has seen.
 static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
-    const csti_aggregate_config *from = &b->config->aggregates[index];
+    const csti_aggregate_config *from = &b->stage.aggregates[index];
     cst_program *program = &b->out->program;
     const uint32_t to = program->accumulators_count;
     cst_accumulator *accumulator = &program->accumulators[to];
@@ -290,22 +321,29 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
     if (!from->as[0] || from->op == 0) return; // it has a problem of its own
     if (name_is_taken(b, index))
         csti_problem_add(b->problems, from->at,
-                         "[[aggregate]] as: '%s' is taken by %s: give it another name", from->as,
+                         "[[%saggregate]] as: '%s' is taken by %s: give it another name",
+                         b->stage.prefix, from->as,
                          name_owner(b, from->as) ? name_owner(b, from->as)
                                                  : "the key or another aggregate");
     if (!from->column[0] && from->op != CST_COUNT) {
-        csti_problem_add(b->problems, from->at, "[[aggregate]] %s: %s needs a column", from->as,
-                         op_name(from->op));
+        csti_problem_add(b->problems, from->at, "[[%saggregate]] %s: %s needs a column",
+                         b->stage.prefix, from->as, op_name(from->op));
         return;
     }
     if (from->column[0]) {
-        found =
-            csti_shape_find(b->rows, from->column, from->at, "[[aggregate]] column", b->problems);
+        found = csti_shape_find(b->rows, from->column, from->at,
+                                label_of(b, "[[", "aggregate]] column").text, b->problems);
         if (found == UINT32_MAX) return;
         column = &b->rows->schema.columns[found];
         if (!aggregate_fits(b, from, column)) return;
     }
-    if (b->config->window.sessions && from->op == CST_LAST)
+    if (*b->stage.prefix && from->op == CST_LAST)
+        csti_problem_add(
+            b->problems, from->at,
+            "[[%saggregate]] %s: last is by the order of rows, which closed windows do "
+            "not have: use max or min",
+            b->stage.prefix, from->as);
+    if (b->stage.window.sessions && from->op == CST_LAST)
         csti_problem_add(b->problems, from->at,
                          "[[aggregate]] %s: last is by the order of rows, which two sessions that "
                          "become one do not have: use max or min, or windows of one length",
@@ -320,6 +358,7 @@ static void aggregate_build(const builder *b, uint32_t index, bool *nulls_out) {
     field->accumulator = from->op == CST_COUNT ? CSTI_ALWAYS_PRESENT : (uint8_t)to;
     if (from->op != CST_COUNT) {
         field->scale = column->scale;
+        field->nullable = column->nullable;
         if (is_moment(column)) field->moment = (uint8_t)column->type;
         *nulls_out |= column->nullable;
     }
@@ -356,18 +395,18 @@ static uint16_t time_add(cst_program *program, uint16_t source) {
 static void ttl_build(const builder *b) {
     csti_job_shape *shape = b->out;
     cst_program *program = &shape->program;
-    const bool by_clock = !b->config->event_time[0];
+    const bool by_clock = !b->stage.event_time[0];
 
     if (!by_clock && shape->event_time_column == UINT32_MAX) return; // it has a problem of its own
-    program->ttl_us = b->config->ttl_us;
+    program->ttl_us = b->stage.ttl_us;
     program->time_offset = by_clock ? CST_NO_OFFSET : time_find(shape);
     if (program->time_offset != CST_NO_OFFSET) return;
     if (program->accumulators_count == CST_ACCUMULATORS_MAX) {
-        csti_problem_add(b->problems, b->config->ttl_at,
+        csti_problem_add(b->problems, b->stage.ttl_at,
                          "[state] ttl needs one of the %d aggregates for the time of a key's last "
                          "row: leave one out%s%s%s",
                          CST_ACCUMULATORS_MAX, by_clock ? "" : ", or let one be the max of '",
-                         b->config->event_time, by_clock ? "" : "'");
+                         b->stage.event_time, by_clock ? "" : "'");
         return;
     }
     program->time_offset = time_add(program, by_clock ? (uint16_t)shape->sources_count
@@ -384,10 +423,10 @@ static void session_build(const builder *b) {
     if (shape->event_time_column == UINT32_MAX) return; // it has a problem of its own
     offset = time_find(shape);
     if (offset == CST_NO_OFFSET && program->accumulators_count == CST_ACCUMULATORS_MAX) {
-        csti_problem_add(b->problems, b->config->window_at,
+        csti_problem_add(b->problems, b->stage.window_at,
                          "[window] session needs one of the %d aggregates for the time of a "
                          "session's last row: leave one out, or let one be the max of '%s'",
-                         CST_ACCUMULATORS_MAX, b->config->event_time);
+                         CST_ACCUMULATORS_MAX, b->stage.event_time);
         return;
     }
     if (offset == CST_NO_OFFSET)
@@ -399,30 +438,32 @@ static void program_build(const builder *b) {
     cst_program *program = &b->out->program;
     bool nulls = false;
 
-    for (uint32_t i = 0; i < b->config->aggregates_count; i++) aggregate_build(b, i, &nulls);
+    for (uint32_t i = 0; i < b->stage.aggregates_count; i++) aggregate_build(b, i, &nulls);
     program->presence_offset = nulls ? (uint16_t)program->value_bytes : CST_NO_OFFSET;
     if (nulls) program->value_bytes += 8;
     b->out->render.presence_offset = program->presence_offset;
     b->out->render.fields_count = program->accumulators_count;
-    if (b->config->ttl_us != CST_TTL_NONE) ttl_build(b);
-    if (b->config->window.sessions) session_build(b);
+    if (b->stage.ttl_us != CST_TTL_NONE) ttl_build(b);
+    if (b->stage.window.sessions) session_build(b);
 }
 
 // ---- Table, identity ----------------------------------------------------------------------------
 
 static void table_build(const builder *b) {
     const csti_job_config *config = b->config;
+    const stage_config *stage = &b->stage;
     cst_table_options *table = &b->out->table;
     const uint32_t entry =
         csti_entry_bytes(CST_TABLE_INLINE, table->key_bytes, b->out->program.value_bytes);
 
     table->layout = CST_TABLE_INLINE;
     table->program = b->out->program;
-    table->budget_bytes = config->budget_bytes / (config->partitions ? config->partitions : 1);
+    table->budget_bytes = config->budget_bytes / (config->partitions ? config->partitions : 1) /
+                          csti_job_stages_count(config);
     table->numa_node = -1;
     table->background = true;
     if (table->key_bytes <= CST_INLINE_KEY_BYTES_MAX && entry > CST_INLINE_ENTRY_BYTES_MAX)
-        csti_problem_add(b->problems, config->keys_count > 0 ? config->keys[0].at : (csti_place){0},
+        csti_problem_add(b->problems, stage->keys_count > 0 ? stage->keys[0].at : (csti_place){0},
                          "a key of up to %u bytes and aggregates of %u take an entry of %u bytes, "
                          "at most %d: fewer aggregates, or a shorter key (key_bytes_max)",
                          table->key_bytes, b->out->program.value_bytes, entry,
@@ -430,20 +471,20 @@ static void table_build(const builder *b) {
 }
 
 static void event_time_build(const builder *b) {
-    const csti_job_config *config = b->config;
+    const stage_config *stage = &b->stage;
     const cst_column *column = NULL;
     uint32_t found = UINT32_MAX;
 
-    if (config->event_time[0])
-        found = csti_shape_find(b->rows, config->event_time, config->event_time_at,
+    if (stage->event_time[0])
+        found = csti_shape_find(b->rows, stage->event_time, stage->event_time_at,
                                 "[source] event_time", b->problems);
     b->out->event_time_column = found;
     if (found == UINT32_MAX) return;
     column = &b->rows->schema.columns[found];
     if (column->type != CST_TYPE_TIMESTAMP || column->nullable)
-        csti_problem_add(b->problems, config->event_time_at,
+        csti_problem_add(b->problems, stage->event_time_at,
                          "[source] event_time: '%s' is a %s%s, not a timestamp that is never null",
-                         config->event_time, column->nullable ? "nullable " : "",
+                         stage->event_time, column->nullable ? "nullable " : "",
                          csti_type_name(column->type));
 }
 
@@ -459,7 +500,7 @@ static cst_code column_write(const cst_column *column, const char *name, csti_bu
 
 // ", windows of 1h every 1m"
 static cst_code windows_write(const builder *b, csti_buffer *text, cst_err *err) {
-    const csti_window window = b->config->window;
+    const csti_window window = b->stage.window;
     const csti_unit *units = csti_duration_units;
     const size_t count = csti_duration_units_count;
 
@@ -503,17 +544,18 @@ static cst_code meaning_write(const builder *b, csti_buffer *text, cst_err *err)
                               csti_amount_write(shape->program.ttl_us, csti_duration_units,
                                                 csti_duration_units_count)
                                   .text,
-                              b->config->event_time[0] ? b->config->event_time : "the clock");
+                              b->stage.event_time[0] ? b->stage.event_time : "the clock");
 }
 
 // Tables of another meaning are other tables, also where the bytes would fit: a key of other
 // columns of the same types, say.
-static cst_code table_id_of(const csti_job_identity *identity, uint64_t *out, cst_err *err) {
+static cst_code table_id_of(const csti_job_identity *identity, const char *verb, uint64_t *out,
+                            cst_err *err) {
     csti_buffer text;
     cst_code code;
 
     csti_buffer_init(&text, 2 * IDENTITY_BYTES_MAX);
-    code = csti_buffer_format(&text, err, "%s keeps %s", identity->job, identity->value);
+    code = csti_buffer_format(&text, err, "%s %s %s", identity->job, verb, identity->value);
     if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
     if (code == CST_OK) *out = cst_segment_schema_hash((const char *)text.bytes);
     csti_buffer_release(&text);
@@ -567,25 +609,117 @@ static cst_code identity_build(const builder *b, csti_arena *arena, cst_err *err
         code = csti_text_keep(arena, (const char *)text.bytes, &identity->value, err);
     if (code == CST_OK) code = csti_text_keep(arena, schema, &identity->key_schema, err);
     if (code == CST_OK) code = csti_text_keep(arena, b->config->name, &identity->job, err);
-    if (code == CST_OK) code = table_id_of(identity, &identity->table_id, err);
+    if (code == CST_OK)
+        code = table_id_of(identity, *b->stage.prefix ? "then keeps" : "keeps", &identity->table_id,
+                           err);
     if (code == CST_OK) code = steps_hash_of(b->config, &identity->steps_hash, err);
     csti_buffer_release(&text);
     return code;
 }
 
+static cst_code stage_build(const builder *b, csti_arena *arena, cst_err *err) {
+    memset(b->out, 0, sizeof *b->out);
+    b->out->clock_source = CST_NO_COLUMN;
+    event_time_build(b);
+    key_build(b);
+    program_build(b);
+    table_build(b);
+    if (b->problems->count > 0) return CST_OK; // of other sections, too: the job may have no name
+    return identity_build(b, arena, err);
+}
+
 cst_code csti_shape_build(const csti_job_config *config, const cst_operator_shape *rows,
                           csti_arena *arena, csti_problems *problems, csti_job_shape *out,
                           cst_err *err) {
-    const builder b = {config, rows, problems, out};
+    const builder b = {.config = config,
+                       .stage = {.prefix = "",
+                                 .keys = config->keys,
+                                 .keys_count = config->keys_count,
+                                 .key_bytes_max = config->key_bytes_max,
+                                 .key_bytes_max_at = config->key_bytes_max_at,
+                                 .window = config->window,
+                                 .window_at = config->window_at,
+                                 .aggregates = config->aggregates,
+                                 .aggregates_count = config->aggregates_count,
+                                 .event_time = config->event_time,
+                                 .event_time_at = config->event_time_at,
+                                 .ttl_us = config->ttl_us,
+                                 .ttl_at = config->ttl_at},
+                       .rows = rows,
+                       .problems = problems,
+                       .out = out};
 
-    memset(out, 0, sizeof *out);
-    out->clock_source = CST_NO_COLUMN;
-    event_time_build(&b);
-    key_build(&b);
-    program_build(&b);
-    table_build(&b);
-    if (problems->count > 0) return CST_OK; // of other sections, too: the job may have no name
-    return identity_build(&b, arena, err);
+    return stage_build(&b, arena, err);
+}
+
+// ---- A second stage -----------------------------------------------------------------------------
+
+// The rows that closed windows give, and the windows that these are of. False: too many columns,
+// and a problem says so.
+static bool then_rows(const csti_job_config *config, const csti_job_shape *first,
+                      csti_problems *problems, cst_operator_shape *out) {
+    cst_err why = {.code = CST_OK};
+    csti_row_shape rows;
+    uint32_t to;
+
+    if (csti_emitter_shape(&first->render, &rows, &why) != CST_OK) {
+        csti_problem_add(problems, config->then.at,
+                         "[then] takes the key, three times and the aggregates of the first stage "
+                         "as columns, and these are %s: fewer of them",
+                         why.text);
+        return false;
+    }
+    *out = (cst_operator_shape){.schema = rows.schema};
+    memcpy(out->names, rows.names, sizeof out->names);
+    if (config->then.window.size_us == 0) return true;
+    to = out->schema.columns_count;
+    if (to == CST_COLUMNS_MAX) {
+        csti_problem_add(problems, config->then.window_at,
+                         "[then.window] adds a column, and the first stage's rows have %d already: "
+                         "fewer aggregates or columns of its key",
+                         CST_COLUMNS_MAX);
+        return false;
+    }
+    out->schema.columns[to] = (cst_column){.type = CST_TYPE_TIMESTAMP};
+    memcpy(out->names[to], CSTI_WINDOW_START, sizeof CSTI_WINDOW_START);
+    out->schema.columns_count++;
+    return true;
+}
+
+cst_code csti_shape_build_then(const csti_job_config *config, const csti_job_shape *first,
+                               csti_arena *arena, csti_problems *problems, csti_job_shape *out,
+                               cst_err *err) {
+    const csti_then_config *then = &config->then;
+    cst_operator_shape rows;
+    const builder b = {.config = config,
+                       .stage = {.prefix = "then.",
+                                 .keys = then->keys,
+                                 .keys_count = then->keys_count,
+                                 .key_bytes_max = then->key_bytes_max,
+                                 .key_bytes_max_at = then->key_bytes_max_at,
+                                 .window = then->window,
+                                 .window_at = then->window_at,
+                                 .aggregates = then->aggregates,
+                                 .aggregates_count = then->aggregates_count,
+                                 .event_time = then->window.size_us > 0 ? CSTI_WINDOW_TIME : "",
+                                 .event_time_at = then->window_at,
+                                 .ttl_us = CST_TTL_NONE},
+                       .rows = &rows,
+                       .problems = problems,
+                       .out = out};
+
+    if (!then_rows(config, first, problems, &rows)) return CST_OK;
+    return stage_build(&b, arena, err);
+}
+
+cst_code csti_job_then_make(const csti_job_config *config, const csti_job_shape *first,
+                            csti_arena *arena, csti_job_shape *out, cst_err *err) {
+    csti_problems problems = {.count = 0};
+    const cst_code code = csti_shape_build_then(config, first, arena, &problems, out, err);
+
+    if (code == CST_OK && problems.count > 0)
+        return csti_problems_fail(&problems, config->path, err);
+    return code;
 }
 
 cst_code csti_job_shape_make(const csti_job_config *config, const cst_operator_shape *rows,
