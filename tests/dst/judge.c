@@ -121,7 +121,7 @@ static opened_chain chain_open(const judge *self, uint64_t id,
 static void check_partition(const judge *self, judged_checkpoint *to,
                             const csti_manifest_partition *from) {
     const uint32_t p = from->partition;
-    const model_state wanted = model_state_at(to->offsets, p, to->partitions_count);
+    const model_state wanted = model_state_at(to->ats[p], p, to->partitions_count);
     model_state found = {0};
     opened_chain chain = chain_open(self, to->id, from);
 
@@ -160,6 +160,25 @@ static void check_epochs(const judge *self, const judged_checkpoint *to) {
     }
 }
 
+// Where each split goes on, and what partitions have behind that.
+static void check_splits(const judge *self, judged_checkpoint *to, const csti_manifest *manifest) {
+    const judged_checkpoint *before = judge_newest(self);
+
+    to->is_unaligned = csti_manifest_is_unaligned(manifest);
+    for (uint32_t s = 0; s < MODEL_SPLITS; s++) {
+        const csti_manifest_split *split = &manifest->splits[s];
+
+        if (!model_offset_read(split->offset, &to->offsets[s]))
+            violation(self->in, "offset %s", split->offset);
+        if (before && to->offsets[s] < before->offsets[s])
+            violation(self->in, "checkpoint %" PRIu64 ": split %s goes back to %" PRIu64, to->id,
+                      split->split, to->offsets[s]);
+        for (uint32_t p = 0; p < to->partitions_count; p++)
+            to->ats[p][s] = model_row_behind(s, to->offsets[s], split->skips ? split->skips[p] : 0,
+                                             p, to->partitions_count);
+    }
+}
+
 static void check_manifest(const judge *self, judged_checkpoint *to,
                            const csti_meta_command *command) {
     cst_object_body body = {.bytes = NULL};
@@ -180,13 +199,11 @@ static void check_manifest(const judge *self, judged_checkpoint *to,
         manifest.splits_count != MODEL_SPLITS || manifest.partitions_count > MODEL_PARTITIONS_MAX)
         violation(self->in, "checkpoint %" PRIu64 ": its manifest is another's", command->id);
     note_name(to, command->name);
-    for (uint32_t s = 0; s < MODEL_SPLITS; s++)
-        if (!model_offset_read(manifest.splits[s].offset, &to->offsets[s]))
-            violation(self->in, "offset %s", manifest.splits[s].offset);
     if (command->kind == CSTI_META_COMMIT && manifest.partitions_count != self->partitions_count)
         violation(self->in, "checkpoint %" PRIu64 " has %u partitions, the job %u", command->id,
                   manifest.partitions_count, self->partitions_count);
     to->partitions_count = manifest.partitions_count;
+    check_splits(self, to, &manifest);
     for (uint32_t p = 0; p < manifest.partitions_count; p++)
         check_partition(self, to, &manifest.partitions[p]);
     check_epochs(self, to);
@@ -218,7 +235,9 @@ static void take_commit(judge *self, const csti_meta_command *command) {
                               .tenure = command->tenure};
     check_manifest(self, to, command);
     self->checkpoints_count++;
-    world_note(self->in, "judge: checkpoint %" PRIu64 " is committed", to->id);
+    self->unaligned_count += to->is_unaligned;
+    world_note(self->in, "judge: checkpoint %" PRIu64 " is committed%s", to->id,
+               to->is_unaligned ? ", not aligned" : "");
 }
 
 // ---- Other decisions ----------------------------------------------------------------------------
@@ -496,7 +515,7 @@ void judge_check_end(const judge *self) {
 // ---- The sink -----------------------------------------------------------------------------------
 
 static void check_sink_state(const world *in, const judged_checkpoint *checkpoint, uint32_t p) {
-    const model_state wanted = model_state_at(checkpoint->offsets, p, checkpoint->partitions_count);
+    const model_state wanted = model_state_at(checkpoint->ats[p], p, checkpoint->partitions_count);
 
     for (uint64_t key = 0; key < MODEL_KEYS; key++) {
         if (model_partition_of(key, checkpoint->partitions_count) != p) continue;

@@ -7,7 +7,8 @@
 // expired pin) is compared with the books, not with the code under test.
 //
 // Checked    after each decision: commits in order, on the newest, of the present owner, of no
-//            aborted id, on objects that all exist, whose state is the model's at their offsets;
+//            aborted id, on objects that all exist, whose state is the model's at their offsets,
+//            and the rows behind these that they say each partition has; offsets only rise;
 //            nothing pinned is retired; fulls have the current token.
 //            after each deletion: what kept checkpoints name is there; entries go only behind a
 //            snapshot.
@@ -34,6 +35,8 @@ typedef struct world world;
 typedef struct judged_checkpoint {
     uint64_t id, base_id, tenure;
     uint64_t offsets[MODEL_SPLITS];
+    bool is_unaligned;                                // partitions have rows behind them:
+    uint64_t ats[MODEL_PARTITIONS_MAX][MODEL_SPLITS]; // those before here
     uint32_t partitions_count;
     uint64_t epoch_from[MODEL_PARTITIONS_MAX], epoch_to[MODEL_PARTITIONS_MAX];
     bool is_retired; // deleting, or gone
@@ -52,7 +55,7 @@ typedef struct judge {
     uint64_t owners[JUDGE_TENURES_MAX]; // of each tenure
     uint64_t fold_token;
     judged_checkpoint checkpoints[JUDGE_CHECKPOINTS_MAX];
-    uint32_t checkpoints_count;
+    uint32_t checkpoints_count, unaligned_count;
     uint64_t aborted[JUDGE_ABORTED_MAX];
     uint32_t aborted_count;
     csti_meta_pin pins[JUDGE_PINS_MAX];

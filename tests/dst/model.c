@@ -20,6 +20,7 @@ const csti_job_identity model_job = {
     .table_id = 42,
     .hash_key = {7, 7},
     .sink = "file",
+    .steps_hash = 9,
     .parts_count = 1,
     .parts = {{CST_TABLE_INLINE, sizeof(uint64_t), sizeof(model_value)}},
 };
@@ -42,6 +43,22 @@ model_row model_row_at(uint32_t split, uint64_t number) {
     const uint64_t key = cst_hash(&other, &id, sizeof id) % MODEL_KEYS;
 
     return (model_row){.key = key, .id = id};
+}
+
+uint64_t model_rows_between(uint32_t split, uint64_t from, uint64_t to, uint32_t partition,
+                            uint32_t count) {
+    uint64_t rows = 0;
+
+    for (uint64_t n = from; n < to; n++)
+        rows += model_partition_of(model_row_at(split, n).key, count) == partition;
+    return rows;
+}
+
+uint64_t model_row_behind(uint32_t split, uint64_t from, uint64_t rows, uint32_t partition,
+                          uint32_t count) {
+    while (rows > 0 && from < MODEL_ROWS)
+        rows -= model_partition_of(model_row_at(split, from++).key, count) == partition;
+    return from;
 }
 
 model_state model_state_at(const uint64_t offsets[MODEL_SPLITS], uint32_t partition,

@@ -34,8 +34,14 @@ extern const char *const model_splits[MODEL_SPLITS];
 model_row model_row_at(uint32_t split, uint64_t number);
 uint32_t model_partition_of(uint64_t key, uint32_t count);
 uint64_t model_hash_of(uint64_t key);
-// After the first offsets[s] rows of each split; the keys of one partition of `count`, the others
-// stay 0.
+// Rows of the split from `from` on, and before `to`, that are for the partition of `count`.
+uint64_t model_rows_between(uint32_t split, uint64_t from, uint64_t to, uint32_t partition,
+                            uint32_t count);
+// Behind the next `rows` rows of the partition from `from` on.
+uint64_t model_row_behind(uint32_t split, uint64_t from, uint64_t rows, uint32_t partition,
+                          uint32_t count);
+// After the partition's rows among the first offsets[s] of each split; its keys of `count`, the
+// others stay 0.
 model_state model_state_at(const uint64_t offsets[MODEL_SPLITS], uint32_t partition,
                            uint32_t count);
 // Puts a segment's rows over the state. False: a row is none of this partition's.

@@ -192,7 +192,7 @@ static void check_read(const process *self, const csti_recovery_plan *plan) {
                   plan->manifest.id);
     for (uint32_t p = 0; p < checkpoint->partitions_count; p++) {
         const model_state wanted =
-            model_state_at(checkpoint->offsets, p, checkpoint->partitions_count);
+            model_state_at(checkpoint->ats[p], p, checkpoint->partitions_count);
         model_state found = {0};
 
         for (uint32_t i = 0; i < plan->chains[p].segments_count; i++)

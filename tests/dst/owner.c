@@ -2,7 +2,12 @@
 //
 //   life:  claim ─► recover, rescale ─► restore tables ─► release the newest output again ─► rounds
 //          main: rows, barriers, reports · an uploader a partition · a committer
+//
+// With unaligned checkpoints rows and barriers are under way (flow.h), and where splits go on is
+// found by the job's own code (job_unaligned.c); else all is cut at one place.
+#include "dst/flow.h"
 #include "dst/world.h"
+#include "unaligned_job.h"
 
 #include "checkpoint/checkpointer.h"
 #include "checkpoint/rescale.h"
@@ -15,6 +20,7 @@
 
 enum {
     ROWS_AT_ONCE = 5,
+    MOVES = 3, // in a round, of rows that are under way
     REPORTS_MAX = 64,
     RANGES_MAX = 8,
     CLAIM_TRIES = 3,
@@ -39,7 +45,10 @@ typedef struct report {
     bool is_split;
     uint32_t number;
     uint64_t offset;
+    bool skips_any;
+    uint64_t skips[MODEL_PARTITIONS_MAX];
     csti_cut cut;
+    uint64_t applied[MODEL_SPLITS];
 } report;
 
 typedef struct life {
@@ -49,7 +58,9 @@ typedef struct life {
     csti_checkpointer *c;
     uint32_t partitions_count;
     cst_table *tables[MODEL_PARTITIONS_MAX];
-    uint64_t offsets[MODEL_SPLITS];
+    flow flow;
+    unaligned_job *unaligned;              // NULL: all is cut at one place
+    bool settles;                          // until a checkpoint is aligned, all of them are
     uint64_t epochs[MODEL_PARTITIONS_MAX]; // sealed
     sealed *sealed;                        // all, until the life is over
     report reports[REPORTS_MAX];
@@ -78,6 +89,36 @@ static void note_code(life *self, const char *what, cst_code code) {
             violation(self->in, "%s is fenced, and nobody else has claimed", self->own.name);
         self->stops = true;
     }
+}
+
+// ---- Where splits go on -------------------------------------------------------------------------
+
+// What a reader says where it stands: that is looked for later.
+static void note_split(life *self, uint32_t split) {
+    uint64_t routed[MODEL_PARTITIONS_MAX];
+    char offset[32];
+
+    flow_routed(&self->flow, split, routed);
+    (void)snprintf(offset, sizeof offset, "{\"row\":%" PRIu64 "}", self->flow.reads[split]);
+    note_code(self, "note", unaligned_job_note(self->unaligned, split, offset, routed, &self->err));
+}
+
+static void unaligned_begin(life *self) {
+    if (!self->in->profile.is_unaligned || self->settles) return;
+    self->unaligned =
+        unaligned_job_make(self->c, model_splits, MODEL_SPLITS, self->partitions_count);
+    note_code(self, "unaligned", csti_job_unaligned_open(&self->unaligned->job, &self->err));
+    for (uint32_t s = 0; s < MODEL_SPLITS; s++) note_split(self, s);
+}
+
+// Nobody waits for the barrier any longer.
+static void unalign(life *self) {
+    flow *rows = &self->flow;
+    const cst_code code = csti_job_unalign(&self->unaligned->job, rows->id, &self->err);
+
+    if (code == CST_NOT_FOUND) return; // it is complete, or over
+    note_code(self, "unalign", code);
+    if (code == CST_OK) rows->is_unaligned = true;
 }
 
 // ---- The begin of a life ------------------------------------------------------------------------
@@ -155,9 +196,14 @@ static void restore(life *self, const csti_recovery_plan *plan) {
         if (code != CST_OK) violation(self->in, "restore: %s", self->err.text);
         self->epochs[p] = manifest->partitions[p].epoch_to;
     }
-    for (uint32_t s = 0; s < manifest->splits_count; s++)
-        if (!model_offset_read(manifest->splits[s].offset, &self->offsets[s]))
+    for (uint32_t s = 0; s < manifest->splits_count; s++) {
+        uint64_t offset = 0;
+
+        if (model_offset_read(manifest->splits[s].offset, &offset))
+            flow_start(&self->flow, s, offset, manifest->splits[s].skips);
+        else
             violation(self->in, "offset %s", manifest->splits[s].offset);
+    }
 }
 
 // Whoever ran before may have been killed in the middle of it.
@@ -220,6 +266,10 @@ static cst_code rescale(life *self, csti_recovery_plan *plan) {
 
     if (plan->manifest.id == 0 || plan->manifest.partitions_count == self->partitions_count)
         return CST_OK;
+    if (csti_manifest_is_unaligned(&plan->manifest)) { // with the old ones first
+        self->in->settle_count = plan->manifest.partitions_count;
+        return CST_ABORTED;
+    }
     code = csti_rescale(&options, plan, &made, &done, &self->err);
     // Objects of one that was fenced off may be collected under its hands.
     if (code == CST_NOT_FOUND && self->in->judge.tenure > self->tenure) code = CST_FENCED;
@@ -264,6 +314,7 @@ static cst_code recover(life *self) {
     release_again(self, &plan);
     if (code == CST_OK) code = checkpointer_open(self, &plan);
     note_code(self, "open", code);
+    if (code == CST_OK) unaligned_begin(self);
     self->last_id = plan.id_floor;
     csti_recovery_plan_close(&plan);
     return code;
@@ -321,8 +372,8 @@ static void helpers_start(life *self) {
 
 // ---- Rounds -------------------------------------------------------------------------------------
 
-static void read_row(life *self, uint32_t split) {
-    const model_row row = model_row_at(split, self->offsets[split]++);
+static void apply_row(life *self, uint32_t p, uint32_t split, uint64_t number) {
+    const model_row row = model_row_at(split, number);
     const uint64_t hash = model_hash_of(row.key);
     const cst_source source = {.values = &row.id, .type = CST_TYPE_U64};
     const cst_source sources[1] = {source};
@@ -334,18 +385,34 @@ static void read_row(life *self, uint32_t split) {
         .keys = (const uint8_t *)&row.key,
         .sources = sources,
     };
-    const uint32_t p = model_partition_of(row.key, self->partitions_count);
     uint32_t applied = 0;
 
     if (cst_table_apply_all(self->tables[p], &rows, &applied) != CST_OK || applied != 1)
         violation(self->in, "a row was not applied");
 }
 
+static void apply_rows(life *self, uint32_t p, uint32_t split, uint64_t count) {
+    uint64_t number;
+
+    while (count-- > 0 && flow_next(&self->flow, p, split, &number))
+        apply_row(self, p, split, number);
+}
+
+// All that is under way; a barrier that is, is given up.
+static void drain(life *self) {
+    self->flow.id = 0;
+    for (uint32_t s = 0; s < MODEL_SPLITS; s++)
+        for (uint32_t p = 0; p < self->partitions_count; p++) apply_rows(self, p, s, MODEL_ROWS);
+    assert(flow_is_drained(&self->flow));
+}
+
 static void read_rows(life *self) {
     const uint32_t split = (uint32_t)(world_random(self->in) % MODEL_SPLITS);
+    uint64_t *read = &self->flow.reads[split];
 
     for (uint64_t n = world_random(self->in) % ROWS_AT_ONCE; n > 0; n--)
-        if (self->offsets[split] < MODEL_ROWS) read_row(self, split);
+        *read += *read < MODEL_ROWS;
+    if (!self->unaligned) drain(self);
 }
 
 static csti_cut seal(life *self, uint32_t p) {
@@ -366,33 +433,105 @@ static csti_cut seal(life *self, uint32_t p) {
         .ranges_count = {ranges_count},
         .delta_bytes = made->delta.to - made->delta.from,
         .watermark_us = INT64_MIN,
-        .rows_count = self->offsets[0] + self->offsets[1],
+        .rows_count = self->flow.ats[p][0] + self->flow.ats[p][1],
         .token = made,
     };
 }
 
-// A barrier: all splits and partitions at one place; what they say of it comes when it comes.
-static void begin(life *self) {
+static void report_split(life *self, uint64_t id, uint32_t s) {
+    report *made = &self->reports[self->reports_count++];
+
+    *made = (report){.id = id, .is_split = true, .number = s, .offset = self->flow.reads[s]};
+    made->skips_any = flow_skips(&self->flow, s, made->skips);
+}
+
+static void report_seal(life *self, uint64_t id, uint32_t p) {
+    report *made = &self->reports[self->reports_count++];
+
+    *made = (report){.id = id, .number = p, .cut = seal(self, p)};
+    flow_applied(&self->flow, p, made->applied);
+}
+
+// The next id; 0: not now.
+static uint64_t begin_id(life *self) {
     uint64_t id = 0;
     cst_code code;
 
-    if (self->reports_count + MODEL_SPLITS + self->partitions_count > REPORTS_MAX) return;
+    if (self->reports_count + MODEL_SPLITS + self->partitions_count > REPORTS_MAX) return 0;
     code = csti_checkpointer_begin(self->c, &id, &self->err);
     note_code(self, "begin", code);
-    if (code != CST_OK) return;
+    if (code != CST_OK) return 0;
     judge_step(&self->in->judge, NULL);
     for (uint32_t i = 0; i < self->in->judge.aborted_count; i++)
         if (self->in->judge.aborted[i] == id && self->in->judge.tenure == self->tenure)
             violation(self->in, "id %" PRIu64 " is begun again, it was aborted", id);
-    world_note(self->in, "begun %" PRIu64 " at %" PRIu64 ", %" PRIu64, id, self->offsets[0],
-               self->offsets[1]);
+    world_note(self->in, "begun %" PRIu64 " at %" PRIu64 ", %" PRIu64, id, self->flow.reads[0],
+               self->flow.reads[1]);
     self->last_id = id;
-    for (uint32_t s = 0; s < MODEL_SPLITS; s++)
-        self->reports[self->reports_count++] =
-            (report){.id = id, .is_split = true, .number = s, .offset = self->offsets[s]};
-    for (uint32_t p = 0; p < self->partitions_count; p++)
-        self->reports[self->reports_count++] =
-            (report){.id = id, .number = p, .cut = seal(self, p)};
+    return id;
+}
+
+// A barrier: all splits and partitions at one place; what they say of it comes when it comes.
+static void begin(life *self) {
+    const uint64_t id = begin_id(self);
+
+    if (id == 0) return;
+    for (uint32_t s = 0; s < MODEL_SPLITS; s++) report_split(self, id, s);
+    for (uint32_t p = 0; p < self->partitions_count; p++) report_seal(self, id, p);
+}
+
+// A barrier that goes among the rows: partitions have at most one to seal, and readers that have
+// not come to it make way for one that nobody waits for.
+static void send(life *self) {
+    flow *rows = &self->flow;
+    const bool is_unaligned = world_chance(self->in, 3);
+    csti_checkpointer_stats stats;
+    uint64_t id;
+
+    csti_checkpointer_stats_read(self->c, &stats);
+    if (rows->id != 0 && rows->told_count < self->partitions_count &&
+        stats.begun != stats.committed + stats.aborted)
+        return;
+    if (rows->id != 0 && !is_unaligned && !flow_all_passed(rows)) return;
+    id = begin_id(self);
+    if (id == 0) return;
+    flow_barrier(rows, id, false);
+    if (is_unaligned) unalign(self);
+}
+
+static void pass(life *self, uint32_t s) {
+    flow *rows = &self->flow;
+
+    if (rows->id == 0 || rows->passed[s] || self->reports_count == REPORTS_MAX) return;
+    note_split(self, s);
+    rows->passed[s] = true;
+    rows->passes[s] = rows->reads[s];
+    report_split(self, rows->id, s);
+}
+
+// A turn of a reader, a partition, or whoever looks at the time.
+static void move(life *self) {
+    const uint64_t choice = world_random(self->in) % 8;
+    const uint32_t s = (uint32_t)(world_random(self->in) % MODEL_SPLITS);
+    const uint32_t p = (uint32_t)(world_random(self->in) % self->partitions_count);
+
+    if (choice < 2)
+        pass(self, s);
+    else if (choice < 7)
+        apply_rows(self, p, s, 1 + world_random(self->in) % ROWS_AT_ONCE);
+    else if (self->flow.id != 0 && !self->flow.is_unaligned)
+        unalign(self);
+    if (!flow_is_due(&self->flow, p) || self->reports_count == REPORTS_MAX) return;
+    report_seal(self, self->flow.id, p);
+    self->flow.sealed[p] = true;
+}
+
+static void tell_seal(life *self, const report *now) {
+    if (!self->unaligned) return;
+    note_code(self, "sealed",
+              unaligned_job_sealed(self->unaligned, now->id, now->number, now->applied,
+                                   &self->err));
+    if (now->id == self->flow.id) self->flow.told_count++;
 }
 
 // One that is on its way comes; those of one partition in order.
@@ -417,10 +556,13 @@ static void deliver(life *self) {
         code = csti_checkpointer_source(self->c, now.id,
                                         &(csti_manifest_split){.split = model_splits[now.number],
                                                                .offset = offset,
-                                                               .watermark_us = INT64_MIN},
+                                                               .watermark_us = INT64_MIN,
+                                                               .skips = now.skips_any ? now.skips
+                                                                                      : NULL},
                                         &self->err);
     } else {
         code = csti_checkpointer_partition(self->c, now.id, now.number, &now.cut, &self->err);
+        if (code == CST_OK || code == CST_CHECKPOINT_ABORTED) tell_seal(self, &now);
     }
     note_code(self, now.is_split ? "source" : "partition", code);
 }
@@ -472,8 +614,8 @@ static bool is_done(const life *self) {
 static void quiet_round(life *self) {
     csti_checkpointer_stats stats;
 
-    for (uint32_t s = 0; s < MODEL_SPLITS; s++)
-        while (self->offsets[s] < MODEL_ROWS) read_row(self, s);
+    for (uint32_t s = 0; s < MODEL_SPLITS; s++) self->flow.reads[s] = MODEL_ROWS;
+    drain(self);
     csti_checkpointer_stats_read(self->c, &stats);
     if (self->reports_count == 0 && stats.begun == stats.aborted + stats.released) begin(self);
     while (self->reports_count > 0 && goes_on(self)) deliver(self);
@@ -484,10 +626,13 @@ static void round_of(life *self) {
 
     if (choice < 4)
         read_rows(self);
-    else if (choice < 6)
-        begin(self);
-    else
+    else if (choice >= 6)
         deliver(self);
+    else if (self->unaligned)
+        send(self);
+    else
+        begin(self);
+    for (int i = 0; self->unaligned && i < MOVES; i++) move(self);
     if (world_chance(self->in, 3)) take_released(self);
     if (world_chance(self->in, self->in->profile.abort_one_in)) abort_some(self);
     if (world_chance(self->in, self->in->profile.mail_one_in)) take_mail(self);
@@ -523,6 +668,7 @@ static void live(life *self) {
 }
 
 static void life_end(life *self) {
+    unaligned_job_close(self->unaligned);
     csti_checkpointer_close(self->c);
     for (uint32_t p = 0; p < self->partitions_count; p++) cst_table_close(self->tables[p]);
     while (self->sealed) {
@@ -542,6 +688,7 @@ void owner_run(void *context) {
 
     if (!slot->is_last && !in->profile.has_rival) return;
     while (!(in->is_quiet && (!slot->is_last || judge_is_done(&in->judge, all)))) {
+        const judged_checkpoint *newest;
         life *made = calloc(1, sizeof *made);
 
         if (!made) abort();
@@ -555,7 +702,11 @@ void owner_run(void *context) {
                         world_random(in) % (1000 * in->profile.slow * in->profile.life_us);
         if (!in->is_quiet && world_chance(in, in->profile.change_one_in))
             in->partitions_count = 1 + (uint32_t)(world_random(in) % MODEL_PARTITIONS_MAX);
-        made->partitions_count = in->partitions_count;
+        newest = judge_newest(&in->judge);
+        if (newest && !newest->is_unaligned) in->settle_count = 0;
+        made->settles = in->settle_count > 0;
+        made->partitions_count = made->settles ? in->settle_count : in->partitions_count;
+        made->flow.partitions_count = made->partitions_count;
         process_open(&made->own, in, slot->name);
         in->lives++;
         live(made);

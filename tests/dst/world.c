@@ -243,6 +243,7 @@ static profile profile_draw(world *in) {
     if (world_random(in) % 2) made.abort_one_in = 10 + (uint32_t)(world_random(in) % 50);
     made.has_rival = world_random(in) % 4 != 0;
     if (world_random(in) % 2) made.change_one_in = 1 + (uint32_t)(world_random(in) % 4);
+    made.is_unaligned = world_random(in) % 2 != 0;
     made.life_us = SECOND_US + world_random(in) % (20 * SECOND_US);
     spots_draw(&made.spots, &in->random);
     return made;
@@ -325,8 +326,9 @@ void world_run(uint64_t seed, bool traced) {
     in->actors_count = 0;
     gc_finish(in);
     judge_check_end(&in->judge);
-    world_note(in, "%u checkpoints, %u lives, %u changes of the partitions",
-               in->judge.checkpoints_count, in->lives, in->judge.changes_count);
+    world_note(in, "%u checkpoints, %u of them not aligned, %u lives, %u changes of the partitions",
+               in->judge.checkpoints_count, in->judge.unaligned_count, in->lives,
+               in->judge.changes_count);
     judge_close(&in->judge);
     csti_object_sim_world_close(in->objects);
     free(in);

@@ -68,6 +68,7 @@ typedef struct profile {
     uint64_t life_us;       // of owners, about
     bool has_rival;         // a second owner, which takes over
     uint32_t change_one_in; // of an owner's lives: with another number of partitions; 0: none
+    bool is_unaligned;      // barriers go among rows, and partitions need not wait for them
     spots spots;
     uint32_t slow; // how many times as long steps, pauses and deadlines are
     uint32_t snapshot_every;
@@ -98,6 +99,7 @@ struct world {
     } mail;
     uint32_t lives;            // of owners
     uint32_t partitions_count; // as the job file says
+    uint32_t settle_count;     // not 0: a checkpoint of so many has to be aligned first
 };
 
 // Runs the seed to its end. A broken promise ends the program: see violation.

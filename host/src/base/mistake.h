@@ -31,7 +31,10 @@
     X(gc_by_age)             /* what nobody names is garbage, however new */                       \
     X(gc_pinned)             /* what a reader pins is retired */                                   \
     X(rescale_epochs_anew)   /* partitions of another number have epochs that others had */        \
-    X(rescale_loses_chain)   /* what the last of the old partitions had is forgotten */
+    X(rescale_loses_chain)   /* what the last of the old partitions had is forgotten */            \
+    X(skips_forgotten)       /* nobody says which rows behind an offset partitions have */         \
+    X(note_of_first)         /* a split goes on where one partition stands, not all */             \
+    X(cut_as_aligned)        /* what readers said holds for partitions that did not wait */
 
 typedef enum csti_mistake {
     CSTI_MISTAKE_none,

@@ -452,7 +452,7 @@ cst_code csti_checkpointer_unalign(csti_checkpointer *checkpointer, uint64_t id,
         csti_checkpoint_is_complete_locked(c, checkpoint)) {
         code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " waits for nothing", id);
     } else {
-        checkpoint->is_unaligned = true;
+        checkpoint->is_unaligned = !CSTI_MISTAKE(cut_as_aligned);
         checkpoint->splits_seen = 0;
         csti_arena_reset(&checkpoint->texts);
     }

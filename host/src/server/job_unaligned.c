@@ -10,6 +10,8 @@
 // needed no more, since partitions only advance.
 #include "server/job_internal.h"
 
+#include "base/mistake.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -129,7 +131,7 @@ cst_code csti_job_unaligned_note(csti_job *job, const csti_reader_position *posi
 
 static bool note_is_good(const job_unaligned *u, const job_seals *seals, uint32_t split,
                          const job_note *note) {
-    for (uint32_t p = 0; p < u->partitions_count; p++)
+    for (uint32_t p = 0; p < (CSTI_MISTAKE(note_of_first) ? 1 : u->partitions_count); p++)
         if (note->routed[p] > seals->applied[(size_t)p * u->splits_count + split]) return false;
     return true;
 }
@@ -151,8 +153,9 @@ static csti_manifest_split split_of(const csti_job *job, const job_seals *seals,
     bool any = false;
 
     for (uint32_t p = 0; p < u->partitions_count; p++) {
+        assert(note->routed[p] <= seals->applied[(size_t)p * u->splits_count + split]);
         skips[p] = seals->applied[(size_t)p * u->splits_count + split] - note->routed[p];
-        any = any || skips[p] > 0;
+        any = any || (skips[p] > 0 && !CSTI_MISTAKE(skips_forgotten));
     }
     return (csti_manifest_split){.split = csti_source_split_name(job->source, split),
                                  .offset = note->offset,
@@ -241,7 +244,7 @@ cst_code csti_job_unalign(csti_job *job, uint64_t id, cst_err *err) {
     seals = seals_at(u, id);
     code = seals ? csti_checkpointer_unalign(job->checkpointer, id, err)
                  : cst_fail(err, CST_NO_MEMORY, "an unaligned checkpoint");
-    if (code == CST_OK) seals->is_unaligned = true;
+    if (code == CST_OK) seals->is_unaligned = !CSTI_MISTAKE(cut_as_aligned);
     (void)pthread_mutex_unlock(&u->lock);
     if (code != CST_OK) return code;
     // Relaxed: partitions look at the number alone.
