@@ -1,14 +1,19 @@
 // GROW is one bounded step: what it may touch is counted, not timed.
 #include "unit/table/fixture.h"
 
-// Grows one segment until it holds `chunks` chunks or has split.
-static void fill_until_full(cst_table *table, uint64_t *number) {
+static uint64_t hash_of(uint64_t number) {
+    return cst_hash(&FIXTURE_KEY, &number, 8);
+}
+
+// Puts rows, of those whose hash ends in zeros where `mask` is 1, until there is no place for one.
+static void fill_until_full_of(cst_table *table, uint64_t *number, uint64_t mask) {
     static fixture_rows batch;
     uint32_t applied = 0;
 
     for (;;) {
         cst_code code;
 
+        while ((hash_of(*number) & mask) != 0) ++*number;
         fixture_fill(&batch, *number, 1);
         code = cst_table_apply(table, &batch.rows, &applied);
         if (code == CST_TABLE_FULL) return;
@@ -20,8 +25,8 @@ static void fill_until_full(cst_table *table, uint64_t *number) {
     }
 }
 
-static uint64_t hash_of(uint64_t number) {
-    return cst_hash(&FIXTURE_KEY, &number, 8);
+static void fill_until_full(cst_table *table, uint64_t *number) {
+    fill_until_full_of(table, number, 0);
 }
 
 typedef struct before {
@@ -88,6 +93,34 @@ TEST(a_step_touches_one_segment_and_a_bounded_part_of_the_directory) {
             CHECK_OK(code);
     }
     CHECK(table->control->splits_count > 20);
+    fixture_check(table);
+    cst_table_close(table);
+}
+
+// Rows whose hashes end in zeros split the first segment again and again, and the directory
+// follows.
+TEST(a_directory_of_thousands_of_rows_doubles_1024_at_a_time) {
+    const cst_table_options options = fixture_options();
+    cst_table *table = fixture_open(&options);
+    const csti_control *control = table->control;
+    uint32_t pieces = 0;
+
+    for (uint64_t number = 0; control->directory_depth < 12;) {
+        const uint32_t rows = control->directory_rows;
+        cst_code code;
+
+        fill_until_full_of(table, &number, (1u << table->directory[0].depth) - 1);
+        code = cst_table_grow(table, hash_of(number));
+        if (code == CST_TABLE_NOT_READY)
+            CHECK_OK(cst_table_prepare(table, NULL));
+        else if (code != CST_AGAIN)
+            CHECK_OK(code);
+        if (rows >= CSTI_EXTEND_ROWS && control->directory_rows != rows) {
+            CHECK_EQ(control->directory_rows, rows + CSTI_EXTEND_ROWS);
+            pieces++;
+        }
+    }
+    CHECK_EQ(pieces, 1 + 2);
     fixture_check(table);
     cst_table_close(table);
 }

@@ -639,8 +639,8 @@ typedef struct wide_record {
 
 // An empty key, a value of zeros; returns the record's bytes.
 static size_t wide_fill(wide_record *record, uint32_t value_bytes) {
-    const size_t bytes = (sizeof record->head + value_bytes + CSTI_LOG_UNIT - 1) / CSTI_LOG_UNIT *
-                         CSTI_LOG_UNIT;
+    const size_t bytes =
+        (sizeof record->head + value_bytes + CSTI_LOG_UNIT - 1) / CSTI_LOG_UNIT * CSTI_LOG_UNIT;
 
     record->head = (csti_record){.hash = cst_hash(&FIXTURE_KEY, NULL, 0),
                                  .units = (uint16_t)(bytes / CSTI_LOG_UNIT),
