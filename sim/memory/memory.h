@@ -23,8 +23,7 @@
 // Needs      INCR bursts of whole beats, aligned to a beat, within 4 KiB (asserted).
 // Thread     one a memory.
 // Errors     CST_USAGE: a configuration that cannot be. CST_NO_MEMORY. What goes wrong on the bus
-// is
-//            a response: outside of memory is DECERR, and see cst_sim_fault.
+//            is a response: outside of memory is DECERR, and see cst_sim_fault.
 #ifndef CST_SIM_MEMORY_H
 #define CST_SIM_MEMORY_H
 

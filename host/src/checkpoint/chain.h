@@ -5,9 +5,8 @@
 //                                                                  the one before
 //
 // Promises   a segment that was opened is the one that the manifest means: epochs, checksum,
-// schema,
-//            program, hash key; header, footer and tables were checked. Blocks are checked by
-//            whoever reads them (cst_segment_verify, _restore, _fold).
+//            schema, program, hash key; header, footer and tables were checked. Blocks are checked
+//            by whoever reads them (cst_segment_verify, _restore, _fold).
 // Thread     any.
 // Ring       2.
 // Owner      a chain owns bodies and segments until closed; its arrays lie in the arena.

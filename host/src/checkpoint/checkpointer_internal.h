@@ -1,8 +1,7 @@
 // checkpointer_internal.h: what the files of the checkpointer share.
 //
-//   order[]       5        6        7              ids that are announced and not over, oldest
-//   first
-//                 |        |        |
+//   order[]       5        6        7              ids that are announced and not over,
+//                 |        |        |              oldest first
 //   partition 0   e8 ok    e9 ok    e10 uploading        a queue of cuts; each belongs to an id,
 //   partition 1   e4 ok    e5       -                    or waits for the next one (id 0)
 //

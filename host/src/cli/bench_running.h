@@ -14,7 +14,8 @@
 // Thread     one, besides the job's.
 // Ring       2.
 // Owner      borrows `b` and the feed's rows. The job's files lie in b->folder, in one of its name,
-// and go at close. Errors     of the job: then it has ended.
+//            and go at close.
+// Errors     of the job: then it has ended.
 #ifndef CST_CLI_BENCH_RUNNING_H
 #define CST_CLI_BENCH_RUNNING_H
 

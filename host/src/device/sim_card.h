@@ -12,8 +12,7 @@
 // Thread     one a card.
 // Ring       1: a clock of the card takes microseconds.
 // Errors     of open: CST_USAGE, CST_NO_MEMORY; CST_UNSUPPORTED: waves, and its model draws none;
-// CST_IO:
-//            no file for them.
+//            CST_IO: no file for them.
 #ifndef CST_DEVICE_SIM_CARD_H
 #define CST_DEVICE_SIM_CARD_H
 

@@ -82,8 +82,7 @@ typedef enum csti_meta_kind {
     // that stays, or a full which one stands on: USAGE. Again: OK.
     CSTI_META_RETIRE = 7,
     // {names, ids}: done: no longer pending; these deleting checkpoints are forgotten. USAGE: one
-    // is
-    // not deleting. What is not there: OK.
+    // is not deleting. What is not there: OK.
     CSTI_META_DELETED = 8,
     // {reader (random), id, ttl_us}: pins, or holds the pin longer. NOT_FOUND; CHECKPOINT_RETIRED:
     // deleting; PIN_EXPIRED: the reader's pin has expired, or is another id's.

@@ -15,8 +15,7 @@
 // Thread     open, run, close: one. stop: any, also a signal handler. The others say.
 // Ring       2.
 // Errors     run returns the first reason to stop: FENCED, JOB_RUNNING, CONFIG, CHECKPOINT_*,
-// store,
-//            source, sink, table and operator codes, each naming its place.
+//            store, source, sink, table and operator codes, each naming its place.
 #ifndef CST_SERVER_JOB_H
 #define CST_SERVER_JOB_H
 

@@ -198,8 +198,8 @@ struct csti_job {
     uint64_t barriers_count, barrier_id;                         // the last one
     csti_barrier_mode barrier_mode; // its; UNALIGNED from when it was made so
     uint64_t barrier_sent_ns;
-    _Atomic bool
-        stalled; // barriers have not come through of late: the next one is not aligned either
+    // Barriers have not come through of late: the next one is not aligned either.
+    _Atomic bool stalled;
     uint64_t unaligned_count;
     uint64_t changes_at_barrier, lines_at_barrier;
     csti_pace pace;

@@ -3,8 +3,8 @@
 //   [[operator]] library ─► dlopen ─► cst_operator_v1 ─► open(options, columns in) ─► columns out
 //
 // Promises   what it says of its columns is checked before a row goes in, and every batch that
-// comes
-//            out: its columns are those, and it passes cst_batch_check. Errors name the operator.
+//            comes out: its columns are those, and it passes cst_batch_check. Errors name the
+//            operator.
 // Thread     an instance: one.
 // Ring       1; open and close: 2.
 // Owner      the library stays loaded until the instance is closed.

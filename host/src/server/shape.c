@@ -576,11 +576,11 @@ static cst_code steps_hash_of(const csti_job_config *config, uint64_t *out, cst_
                                   (int)filter->compare, filter->value ? filter->value : "");
     }
     for (uint32_t i = 0; i < config->operators_count && code == CST_OK; i++) {
-        const csti_operator_config *operator= & config->operators[i];
-        const char *name = strrchr(operator->library, '/');
+        const csti_operator_config *from = &config->operators[i];
+        const char *name = strrchr(from->library, '/');
 
-        code = csti_buffer_format(&text, err, "operator %s %s\n",
-                                  name ? name + 1 : operator->library, operator->options);
+        code = csti_buffer_format(&text, err, "operator %s %s\n", name ? name + 1 : from->library,
+                                  from->options);
     }
     if (code == CST_OK) code = csti_buffer_append(&text, "", 1, err);
     if (code == CST_OK) *out = cst_segment_schema_hash((const char *)text.bytes);

@@ -1,8 +1,7 @@
 // changes.h: the newest value of each key that changed in epochs that are not durable yet.
 //
-//   index   hash ─► number of the key's newest record          open addressing, as large as its
-//   keys ask for log     | 0 | 1 | 2 | 3 |   | 4 | 5 | 6 | 7 |   | 8 | 9 |  chunks of records, one
-//   width
+//   index   hash ─► number of the key's newest record          open addressing; grows with its keys
+//   log     | 0 | 1 | 2 | 3 |   | 4 | 5 | 6 | 7 |   | 8 | 9 |  chunks of records of one width
 //             ^ floor               ^ sealed              ^ tail
 //             delta(e) = records [0, 5)   delta(e + 1), open = [5, 10)
 //

@@ -6,8 +6,8 @@
 //   FOLDER/boot       on which boot of the machine it was written, or "synced"
 //
 //   mark    whole ── epoch 17 ── every row as it was at its end
-//           reach ── epoch 19 ── some rows may be as they were at the end of a later one, up to
-//           this
+//           reach ── epoch 19 ── some rows may be as they were at the end of a later one, up
+//                             to this
 //
 //   changes of 18 in batches:  | write, reach 18 | write, reach 18 | write, whole 18 |
 //
@@ -98,8 +98,7 @@ CST_CHECK_RESULT cst_code csti_disk_rows_scan(
 
 // Brings rows to the end of the chain: with the segments behind what they hold, or with all of
 // them, if they hold a state that is not on the chain (why_out says so then; it is empty else).
-// A transaction
-// writes batch_rows, at least CSTI_DISK_BATCH_ROWS_MIN. *report_out has what was read.
+// A transaction writes batch_rows, at least CSTI_DISK_BATCH_ROWS_MIN. *report_out: what was read.
 CST_CHECK_RESULT cst_code csti_disk_rows_restore(csti_disk_rows *rows, cst_segment *const *segments,
                                                  size_t segments_count,
                                                  const cst_restore_options *options,

@@ -5,9 +5,8 @@
 //              ▼
 //          disk rows (disk_rows.h) ─ its value, or none ─► a record of the open epoch
 //
-//   seal ─► delta ─► segment ─► committed ─► RELEASE ─► settle: delta into the disk rows, batch
-//   after
-//                                                       batch; then its memory is free
+//   seal ─► delta ─► segment ─► committed ─► RELEASE ─► settle: delta into the disk rows,
+//                                                       batch by batch; then its memory is free
 //
 // The disk never holds what is not committed: after a kill it stands at a committed epoch, or
 // between two of them, and the segments behind that bring it to the one that the job goes on from.

@@ -1,8 +1,8 @@
 // sort.h: records of one key group, brought into the order of an ordered full.
 //
 //   items, as read (oldest first)      sorted, stable
-//   | h7 r0 | h2 r1 | h7 r2 | ...  ──►  | h2 r1 | h7 r0 | h7 r2 | ...     the last of equals is
-//   newest
+//   | h7 r0 | h2 r1 | h7 r2 | ...  ──►  | h2 r1 | h7 r0 | h7 r2 | ...   the last of equals
+//                                                                             is the newest
 //
 // Promises   stable: among equal hashes, and among equal keys, items keep their order. The number
 //            of steps is bounded by n * (digits + log n), whatever the hashes are.

@@ -3,8 +3,7 @@
 //   input 0   rows rows B7 | rows rows wm ──► held until all inputs have passed 7
 //   input 1   rows wm ─────► rows B7        ──► goes on at once
 //   input 2   rows rows rows ─────► ...         (the one that is waited for)
-//   passed    = 128-bit mask; all live inputs passed ──► BARRIER 7 out, then what was held, in
-//   order
+//   passed    = 128-bit mask; all live inputs passed ──► BARRIER 7 out, then what was held
 //
 // A watermark on an input that has not passed its barrier goes on at once; on one that has, it
 // keeps its place behind that input's held rows. Output watermark = minimum over the inputs that
@@ -12,8 +11,7 @@
 // goes down, and never passes rows that are held: an input with held rows is not idle.
 //
 // Outcomes, each with a counter
-//   newer barrier while aligning    the older is given up (ABORTED out, CHECKPOINT_ORDER), the
-//   newer
+//   newer barrier while aligning    the older is given up (ABORTED out, CHECKPOINT_ORDER), this
 //                                   one aligns. On an input that has passed, it is held like rows
 //   duplicate, older, or aborted    ignored
 //     before it came

@@ -1,8 +1,7 @@
 // json_text.h: the parts of JSON (RFC 8259) that a parser of rows steps over or takes.
 //
 //   {"a":1, "b":[{"c":"\u00e9"}, -0.5e3]}
-//        ^ csti_json_number_end  ^ csti_json_skip: any value, checked as strictly as one that is
-//        used
+//        ^ csti_json_number_end  ^ csti_json_skip: any value, checked as one that is used
 //
 // Every text ends in a line's end that no value can hold, so nothing here looks for a bound.
 //

@@ -31,8 +31,7 @@
 // Owner      a cut is the panes' until it is released or they are closed. Queue and metrics are
 //            borrowed.
 // Errors     LIMIT: more than CSTI_PANES_MAX windows are open; those of tables, of the keeper and
-// of
-//            sessions.
+//            of sessions.
 #ifndef CST_STREAM_PANES_H
 #define CST_STREAM_PANES_H
 

@@ -1,8 +1,7 @@
 // partition.h: the task that owns a shard's rows: takes what readers send, applies, seals.
 //
 //   channel of reader 0 ─╖
-//   channel of reader 1 ─╫─► aligner ─► APPLY ─► keeper ─► rows           blocks go back when
-//   applied
+//   channel of reader 1 ─╫─► aligner ─► APPLY ─► keeper ─► rows        blocks go back
 //                        ╨               BARRIER ─────────► delta ─► sealed
 //                                        RELEASE ◄───────────────── released
 //
@@ -33,14 +32,13 @@
 //
 // Promises   a delta that is sealed at a barrier holds exactly the rows in front of it; at one that
 //            is not aligned, exactly the first applied[s] rows of each split s that are for the
-//            partition. A row that
-//            cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the partition with nothing of
-//            it or behind it in the table. poll never waits; it does a bounded piece of work.
+//            partition. A row that cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the
+//            partition with nothing of it or behind it in the table. poll never waits; it does a
+//            bounded piece of work.
 // Thread     poll: one. Metrics: any.
 // Ring       1: the row path inside it is ring 0.
 // Owner      borrows keeper, table, panes, queue, channels, parkers, guard and metrics; arrays
-// until
-//            open returns.
+//            until open returns.
 // Errors     FENCED; DEVICE_LOST; the code of a row that cannot be applied, naming partition and
 //            key. Every later poll gives it again.
 #ifndef CST_STREAM_PARTITION_H

@@ -2,8 +2,7 @@
 //
 //   owner of partition 3, at each barrier          any thread
 //   write(3, epoch, value) ──► | epoch | value |   merge: copies each partition's value, folds them
-//                              | epoch | value |   as totals.h has it: counts and sums add, min,
-//                              max
+//                              | epoch | value |   as totals.h has it: counts and sums add
 //                    version ──► which one is read
 //
 // A partition has two places. Its owner writes the one that is not read, then says so; a reader

@@ -4,8 +4,7 @@
 //     ▲                                              │
 //     └── not before all of the last batch is in ◄───┘   a full channel holds the reader up
 //
-//   between two batches   barrier pending? ─► the open blocks, the splits' offsets (cut), the
-//   barrier
+//   between two batches   barrier pending? ─► open blocks, the splits' offsets (cut), barrier
 //
 // A watermark is the least of its splits' (greatest event time - lateness), of those that are not
 // at their end and had rows within idle_us; at the end of all splits, of all, or CSTI_WATERMARK_END
@@ -18,8 +17,7 @@
 // A FINAL barrier is the last cut: nothing is read behind it; another barrier still passes.
 //
 // Promises   a cut's offsets are of exactly the rows sent before its barrier. Rows of a split come
-// in
-//            its order. poll never waits; it does at most one batch of work.
+//            in its order. poll never waits; it does at most one batch of work.
 // Thread     poll: one. The observers: any.
 // Ring       1.
 // Owner      borrows source, key, queue, channels, cell, clock and `paused`, and the splits' names;

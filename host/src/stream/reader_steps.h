@@ -8,8 +8,7 @@
 // Thread     one.
 // Ring       1.
 // Owner      borrows filters and operator types; owns the operators' instances. What comes out
-// holds
-//            until the next call.
+//            holds until the next call.
 // Errors     SOURCE_RECORD of windows (csti_steps_bad_row); OPERATOR, or the operator's own code:
 //            which one, and what it said; NO_MEMORY; those of csti_projection_make and
 //            csti_gather_rows.

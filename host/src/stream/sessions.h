@@ -1,18 +1,15 @@
-// sessions.h: the sessions of a partition: rows of one key that follow each other in less than a
-// gap.
+// sessions.h: the sessions of a partition: rows of a key that follow each other in less than a gap.
 //
 //   gap 10       0    10    20    30    40    50    60
 //   rows at        5     14              41                 sessions 5 to 14, which ends at 24, and
 //                  [---------)           [----)             41, which ends at 51
 //   row at 22            [---------)                        joins the first, which ends at 32 then
-//   row at 33      [----------------------------)           is in less than a gap of both: one
-//   session
+//   row at 33      [----------------------------)           is near both: one session
 //
 //   key ──► session_set ──► joins one, or two, which become one, or begins one
 //                │                │
 //                │                └──► record of the open epoch ──┐
-//                └─ timer ──► closed: its record is its line ─────┴──► outbox ──► a cut: one
-//                segment
+//                └─ timer ──► closed: its record is its line ─────┴──► outbox ──► a cut
 //
 //   the key of a record ends with its session's start: a session that begins earlier than it did,
 //   or is another's now, leaves a tombstone if the chain has a row of it

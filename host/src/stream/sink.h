@@ -1,8 +1,7 @@
 // sink.h: where results go, once each.
 //
 //   committed segment (partition, epoch) ──► render.h: one NDJSON line a record
-//        ──► part {epoch:020}-{partition:05}.ndjson    temp-{nonce} ─► fsync ─► link ─► folder
-//        fsync
+//        ──► part {epoch:020}-{partition:05}.ndjson    temp-{nonce} ─► fsync ─► link ─► fsync
 //
 //   A part has its segment's last epoch as its number. A segment without lines gives no part.
 //

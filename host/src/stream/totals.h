@@ -9,8 +9,7 @@
 // anew from the keys.
 //
 // Promises   without deletes they equal a fold over all keys of the table, but for the order in
-// which
-//            doubles are summed: of rows, behind what was restored.
+//            which doubles are summed: of rows, behind what was restored.
 // Thread     one.
 // Ring       0 after init.
 // Errors     init: USAGE (no accumulators; what csti_program_check says).

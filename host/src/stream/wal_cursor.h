@@ -7,9 +7,8 @@
 // further meanwhile.
 //
 // Promises   what it gives has passed every checksum (of a record of a kind that was not chosen,
-// its
-//            head's alone), and its position is the one that comes next.
-//            It never gives a frame that begins at or behind a position it was not asked for.
+//            its head's alone), and its position is the one that comes next. It never gives a
+//            frame that begins at or behind a position it was not asked for.
 // Thread     one a cursor. The file may be written to.
 // Ring       1: reads files.
 // Owner      payloads hold until the next call.

@@ -5,8 +5,7 @@
 //   00000000000000000005-00000000000000000040.wal       tenure 5, first record 40
 //
 // Promises   a file with its name is whole up to what it had when it got it, and its name is
-// durable
-//            once finish returns. No file is ever made over another one.
+//            durable once finish returns. No file is ever made over another one.
 // Thread     a folder is shared, read-only. A file: one.
 // Ring       1: each call waits for the disk.
 // Errors     STORE_FULL, NO_MEMORY, IO name the file and say what was done; EXISTS.
