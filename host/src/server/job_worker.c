@@ -78,11 +78,11 @@ static uint32_t greater(uint32_t a, uint32_t b) {
 // rests, when it is full twice as long as it works.
 static uint32_t devices_rest_percent(const job_worker *worker) {
     const csti_job *job = worker->job;
-    csti_channel *const *channels = job->channels + (size_t)worker->number * job->workers_count;
+    csti_channel *const *channels = job->channels + (size_t)worker->number * job->partitions;
     uint64_t percent_max = 0;
 
     if (!worker->reader) return 0;
-    for (uint32_t p = 0; p < job->workers_count; p++) {
+    for (uint32_t p = 0; p < job->partitions; p++) {
         csti_channel_stats stats;
 
         csti_channel_stats_read(channels[p], &stats);
