@@ -49,20 +49,18 @@ static double per_row(uint64_t ns, uint64_t rows) {
     return rows > 0 ? (double)ns / (double)rows : 0;
 }
 
-static cst_code print_turns(bench *b, bench_running *r, const bench_params *params,
-                            const bench_turns *turns, const bench_loops *loops, cst_err *err) {
+static void print_turns(bench *b, const bench_running *r, const bench_params *params,
+                        const bench_turns *turns, const bench_loops *loops) {
     static histogram latency_ns;
     const double seconds = (double)(turns->ns[0] + turns->ns[1]) / 1e9;
     const uint64_t rows = turns->rows[0] + turns->rows[1];
-    uint64_t uploaded_bytes = 0, folded_bytes = 0;
+    const uint64_t uploaded_bytes =
+        bench_own_job_counter(&r->own, "constellation_uploaded_bytes_total", "");
+    const uint64_t folded_bytes =
+        bench_own_job_counter(&r->own, "constellation_folded_bytes_total", "");
     char fields[400];
     int used;
-    cst_code code =
-        bench_running_metric(r, "constellation_uploaded_bytes_total", &uploaded_bytes, err);
 
-    if (code == CST_OK)
-        code = bench_running_metric(r, "constellation_folded_bytes_total", &folded_bytes, err);
-    if (code != CST_OK) return code;
     latency_ns = turns->latency_ns[0];
     histogram_merge(&latency_ns, &turns->latency_ns[1]);
     bench_latencies_ns(b, "job.latency", params, "constellation", &latency_ns,
@@ -81,7 +79,6 @@ static cst_code print_turns(bench *b, bench_running *r, const bench_params *para
                        per_row(loops->table_cpu_ns, loops->table_rows) /
                            per_row(turns->cpu_ns, rows));
     bench_numbers(b, "job.turns", params, "constellation", fields);
-    return CST_OK;
 }
 
 // `loops`: NULL where the job is measured by itself.
@@ -111,7 +108,7 @@ static cst_code measure(bench *b, const job_what *what, const bench_rows *rows, 
     if (loops && loops->peer && !what->made_before)
         sides[count++] = (bench_side){BENCH_PEER, loops->peer->name, bench_loops_peer_round, loops};
     code = bench_compare(b, &line, sides, count, err);
-    if (code == CST_OK) code = print_turns(b, &running, &params, &turns, loops, err);
+    if (code == CST_OK) print_turns(b, &running, &params, &turns, loops);
     bench_running_close(&running);
     return code;
 }

@@ -1,12 +1,10 @@
 #include "cli/bench_running.h"
 
-#include <errno.h>
 #include <fts.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -20,7 +18,6 @@ enum {
 #define EVERY_US_MIN UINT64_C(10000) // of a job file
 #define EVERY_US_MAX UINT64_C(1000000)
 #define NAP_NS UINT64_C(1000000)
-#define WAIT_NS_MAX UINT64_C(120000000000)
 
 uint64_t bench_running_every_us(const bench *b) {
     const double every_us = b->seconds * 1e6 / EVERY_SHARE;
@@ -49,36 +46,6 @@ static void folder_path(const bench_running *r, char path[PATH_BYTES]) {
     (void)snprintf(path, PATH_BYTES, "%s/%s", r->b->folder, r->name);
 }
 
-static cst_code file_write(const bench_running *r, const bench_running_options *options, char *path,
-                           size_t bytes, cst_err *err) {
-    const bench *b = r->b;
-    const bool zipf = strcmp(options->workload, "zipf") == 0;
-    char folder[PATH_BYTES], skew[80] = "", windows[64] = "";
-    FILE *file;
-
-    folder_path(r, folder);
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return cst_fail(err, CST_IO, "folder %s: %s", folder, strerror(errno));
-    (void)snprintf(path, bytes, "%s/job.toml", folder);
-    if (zipf) (void)snprintf(skew, sizeof skew, "skew = %.6f\n", b->skew);
-    if (options->tumbling_us || options->session_us) {
-        (void)snprintf(skew + strlen(skew), sizeof skew - strlen(skew), "event_time = \"at\"\n");
-        (void)snprintf(windows, sizeof windows, "[window]\n%s = \"%" PRIu64 "us\"\n",
-                       options->tumbling_us ? "tumbling" : "session",
-                       options->tumbling_us ? options->tumbling_us : options->session_us);
-    }
-    file = fopen(path, "w");
-    if (!file) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
-    (void)fprintf(file, job_text, b->partitions, options->workload, options->entries, b->seed, skew,
-                  options->session_us ? "max" : "last", // sessions have none
-                  options->sink == CSTI_SINK_FILE ? "kind = \"file\"\npath = \"out\""
-                                                  : "kind = \"none\"",
-                  windows, BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB, BENCH_BATCH_ROWS,
-                  bench_running_every_us(b));
-    if (fclose(file) != 0) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
-    return CST_OK;
-}
-
 static void files_remove(const bench_running *r) {
     char folder[PATH_BYTES];
     char *const paths[] = {folder, NULL};
@@ -97,15 +64,32 @@ static void files_remove(const bench_running *r) {
 }
 
 static cst_code config_read(bench_running *r, const bench_running_options *options, cst_err *err) {
-    char path[PATH_BYTES + 16];
-    cst_code code = file_write(r, options, path, sizeof path, err);
+    const bench *b = r->b;
+    const bool zipf = strcmp(options->workload, "zipf") == 0;
+    char folder[PATH_BYTES], skew[80] = "", windows[64] = "";
+    csti_job_config *config = &r->own.config;
+    cst_code code;
 
-    if (code == CST_OK) code = csti_config_read(path, NULL, &r->config, err);
+    folder_path(r, folder);
+    if (zipf) (void)snprintf(skew, sizeof skew, "skew = %.6f\n", b->skew);
+    if (options->tumbling_us || options->session_us) {
+        (void)snprintf(skew + strlen(skew), sizeof skew - strlen(skew), "event_time = \"at\"\n");
+        (void)snprintf(windows, sizeof windows, "[window]\n%s = \"%" PRIu64 "us\"\n",
+                       options->tumbling_us ? "tumbling" : "session",
+                       options->tumbling_us ? options->tumbling_us : options->session_us);
+    }
+    code = bench_own_job_file(&r->own, folder, err, job_text, b->partitions, options->workload,
+                              options->entries, b->seed, skew,
+                              options->session_us ? "max" : "last", // sessions have none
+                              options->sink == CSTI_SINK_FILE ? "kind = \"file\"\npath = \"out\""
+                                                              : "kind = \"none\"",
+                              windows, BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB,
+                              BENCH_BATCH_ROWS, bench_running_every_us(b));
     if (code != CST_OK) return code;
     // No job file would name a column twice; here it makes a key of 16 bytes out of the workload's.
-    r->config.keys[1] = r->config.keys[0];
-    r->config.keys[1].descending = true;
-    r->config.keys_count = 2;
+    config->keys[1] = config->keys[0];
+    config->keys[1].descending = true;
+    config->keys_count = 2;
     return CST_OK;
 }
 
@@ -150,12 +134,6 @@ static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
     if (moment == CSTI_JOB_FOLDED) atomic_fetch_add(&r->folds, 1);
 }
 
-// Without a report the job's metrics stay as they are.
-static void on_progress(void *context, const csti_job_progress *progress) {
-    (void)context;
-    (void)progress;
-}
-
 static uint64_t rows_applied(const bench_running *r) {
     uint64_t rows = 0;
 
@@ -177,6 +155,12 @@ static uint64_t flight_ns(bench_running *r) {
 
 typedef bool (*wanted)(const bench_running *r, uint64_t number);
 
+typedef struct waited {
+    const bench_running *r;
+    wanted is;
+    uint64_t number;
+} waited;
+
 static bool rows_are(const bench_running *r, uint64_t rows) {
     return rows_applied(r) >= rows;
 }
@@ -187,30 +171,20 @@ static bool checkpoints_are(const bench_running *r, uint64_t count) {
 
 static bool is_settled(const bench_running *r, uint64_t unused) {
     (void)unused;
-    return csti_job_is_settled(r->job);
+    return csti_job_is_settled(r->own.job);
 }
 
-// Why the job has ended, if it has.
-static cst_code end_look(const bench_running *r, cst_err *err) {
-    if (!atomic_load(&r->ended)) return CST_OK;
-    if (r->code == CST_OK) return cst_fail(err, CST_INTERNAL, "the job ended by itself");
-    *err = r->err;
-    return r->code;
+static bool is_there(const void *context) {
+    const waited *what = context;
+
+    return what->is(what->r, what->number);
 }
 
 static cst_code wait_for(bench_running *r, wanted is, uint64_t number, const char *what,
                          cst_err *err) {
-    const uint64_t deadline_ns = bench_now_ns() + WAIT_NS_MAX;
+    const waited wanted_now = {r, is, number};
 
-    while (!is(r, number)) {
-        const cst_code code = end_look(r, err);
-
-        if (code != CST_OK) return code;
-        if (bench_now_ns() > deadline_ns)
-            return cst_fail(err, CST_DEADLINE, "the job: %s, for %.0f s", what, WAIT_NS_MAX / 1e9);
-        (void)csti_park_until(&r->waiter, bench_now_ns() + NAP_NS);
-    }
-    return CST_OK;
+    return bench_own_job_wait(&r->own, is_there, &wanted_now, what, err);
 }
 
 static void rows_let(bench_running *r, bench_feed_kind kind, int64_t count) {
@@ -229,32 +203,18 @@ static cst_code rows_end(bench_running *r, cst_err *err) {
 
 // ---- Open ---------------------------------------------------------------------------------------
 
-static void *job_main(void *context) {
-    bench_running *r = context;
-    csti_job_result result;
-
-    r->code = csti_job_run(r->job, &result, &r->err);
-    atomic_store(&r->ended, true);
-    return NULL;
-}
-
 static cst_code job_start(bench_running *r, cst_err *err) {
     const csti_job_options options = {
         .source_open = bench_feed_open,
         .source_context = &r->feed,
         .observer = {.applied = on_applied, .passed = on_passed, .context = r},
         .progress_us = PROGRESS_US,
-        .progress = on_progress,
     };
-    cst_code code = csti_job_open(&r->config, &options, &r->job, err);
-    int failed;
+    const cst_code code = bench_own_job_open(&r->own, &options, err);
 
     if (code != CST_OK) return code;
-    csti_job_hold_checkpoints(r->job, true);
-    failed = pthread_create(&r->thread, NULL, job_main, r);
-    if (failed) return cst_fail(err, CST_IO, "the job's thread: %s", strerror(failed));
-    r->started = true;
-    return CST_OK;
+    csti_job_hold_checkpoints(r->own.job, true);
+    return bench_own_job_start(&r->own, err);
 }
 
 cst_code bench_running_open(bench_running *r, const bench *b, const bench_running_options *options,
@@ -268,7 +228,6 @@ cst_code bench_running_open(bench_running *r, const bench *b, const bench_runnin
     r->feed.slide_keys = options->window ? options->entries : 0;
     r->feed.times = options->tumbling_us > 0 || options->session_us > 0;
     r->window = options->window;
-    csti_parker_init(&r->waiter);
     (void)pthread_mutex_init(&r->flight_lock, NULL); // cannot fail without attributes
     code = config_read(r, options, err);
     if (code == CST_OK) code = job_start(r, err);
@@ -287,14 +246,7 @@ cst_code bench_running_open(bench_running *r, const bench *b, const bench_runnin
 
 void bench_running_close(bench_running *r) {
     if (!r->b) return;
-    if (r->started) {
-        // The second one says: at once.
-        csti_job_stop(r->job);
-        csti_job_stop(r->job);
-        (void)pthread_join(r->thread, NULL);
-    }
-    csti_job_close(r->job);
-    csti_config_close(&r->config);
+    bench_own_job_end(&r->own);
     (void)pthread_mutex_destroy(&r->flight_lock);
     files_remove(r);
     r->b = NULL;
@@ -306,9 +258,9 @@ cst_code bench_running_settle(bench_running *r, cst_err *err) {
     const uint64_t checkpoints = atomic_load(&r->checkpoints);
     cst_code code;
 
-    csti_job_hold_checkpoints(r->job, false);
+    csti_job_hold_checkpoints(r->own.job, false);
     code = wait_for(r, checkpoints_are, checkpoints + 1, "no checkpoint commits", err);
-    csti_job_hold_checkpoints(r->job, true);
+    csti_job_hold_checkpoints(r->own.job, true);
     if (code == CST_OK) code = wait_for(r, is_settled, 0, "checkpoints do not end", err);
     return code;
 }
@@ -338,10 +290,10 @@ static cst_code turn_wait(bench_running *r, uint64_t from_ns, cst_err *err) {
         atomic_store_explicit(&r->feed.first,
                               first + (uint64_t)((double)(now_ns - from_ns) * keys_a_ns),
                               memory_order_relaxed);
-        if (atomic_load(&r->ended)) break;
-        (void)csti_park_until(&r->waiter, now_ns + NAP_NS < to_ns ? now_ns + NAP_NS : to_ns);
+        if (atomic_load(&r->own.ended)) break;
+        (void)csti_park_until(&r->own.waiter, now_ns + NAP_NS < to_ns ? now_ns + NAP_NS : to_ns);
     }
-    return end_look(r, err);
+    return bench_own_job_look(&r->own, err);
 }
 
 cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *turns,
@@ -356,12 +308,12 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     cst_code code;
 
     parts_clear(r);
-    csti_job_hold_checkpoints(r->job, !checkpoints);
+    csti_job_hold_checkpoints(r->own.job, !checkpoints);
     rows_let(r, r->feed.rows ? BENCH_FEED_ROWS : BENCH_FEED_GENERATOR, BENCH_FEED_ENDLESS);
     code = turn_wait(r, from_ns, err);
     // A machine that is busy with others may give the job no time in a short turn.
     if (code == CST_OK) code = wait_for(r, rows_are, rows_before + 1, "no row is applied", err);
-    csti_job_hold_checkpoints(r->job, true);
+    csti_job_hold_checkpoints(r->own.job, true);
     if (code == CST_OK) code = wait_for(r, is_settled, 0, "checkpoints do not end", err);
     ns = bench_now_ns() - from_ns;
     cpu_ns = bench_cpu_ns() - cpu_ns;
@@ -377,13 +329,4 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     turns->checkpoints += atomic_load(&r->checkpoints) - checkpoints_before;
     turns->folds += atomic_load(&r->folds) - folds_before;
     return CST_OK;
-}
-
-cst_code bench_running_metric(bench_running *r, const char *name, uint64_t *out, cst_err *err) {
-    csti_metric *metric = NULL;
-    const cst_code code = csti_metrics_register(csti_job_metrics(r->job), CSTI_METRIC_COUNTER, name,
-                                                "", "", &metric, err);
-
-    if (code == CST_OK) *out = atomic_load_explicit(&metric->value, memory_order_relaxed);
-    return code;
 }

@@ -19,9 +19,8 @@
 #ifndef CST_CLI_BENCH_RUNNING_H
 #define CST_CLI_BENCH_RUNNING_H
 
-#include "base/park.h"
 #include "cli/bench_feed.h"
-#include "server/job.h"
+#include "cli/bench_own_job.h"
 
 #include <pthread.h>
 
@@ -46,14 +45,7 @@ typedef struct bench_running {
     const bench *b;
     const char *name; // of its folder
     bench_feed feed;
-    csti_job_config config;
-    csti_job *job;
-    pthread_t thread;
-    bool started;
-    cst_code code; // of the job, once it has ended
-    cst_err err;
-    _Atomic bool ended;
-    csti_parker waiter; // nobody wakes it
+    bench_own_job own;
     uint64_t rows_fed;
     uint64_t window; // how far keys slide in `every_us`
     bench_running_part parts[BENCH_PARTITIONS_MAX];
@@ -88,8 +80,5 @@ CST_CHECK_RESULT cst_code bench_running_turn(bench_running *r, bool checkpoints,
 CST_CHECK_RESULT cst_code bench_running_settle(bench_running *r, cst_err *err);
 // How far apart checkpoints are.
 uint64_t bench_running_every_us(const bench *b);
-// A counter of the job, at most 20 ms old.
-CST_CHECK_RESULT cst_code bench_running_metric(bench_running *r, const char *name, uint64_t *out,
-                                               cst_err *err);
 
 #endif

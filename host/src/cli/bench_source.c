@@ -11,24 +11,19 @@
 // No row passes the filter: what is measured ends where a job's own work begins. Checkpoints go on
 // beside it, and whose job it is is asked for before each answer.
 #include "cli/bench_load.h"
+#include "cli/bench_own_job.h"
 #include "cli/bench_redis.h"
 
-#include "base/park.h"
-#include "server/job.h"
 #include "stream/text_write.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 enum { PRODUCERS_MAX = 64, PATH_BYTES = BENCH_FOLDER_BYTES + 16, PROGRESS_US = 20000 };
-
-#define NAP_NS UINT64_C(1000000)
-#define WAIT_NS_MAX UINT64_C(60000000000)
 
 // What turns came to, but those that warm up.
 typedef struct source_sums {
@@ -41,15 +36,8 @@ typedef struct source_bench {
     bench_load_rows rows;
     uint64_t next_client;
 
-    csti_job_config config;
-    csti_job *job;
-    pthread_t thread;
-    bool started;
-    cst_code code; // of the job, once it has ended
-    cst_err err;
-    _Atomic bool ended;
+    bench_own_job own;
     _Atomic uint32_t port; // 0: it does not listen yet
-    csti_parker waiter;    // nobody wakes it
     uint64_t rows_sent;    // in all turns
 
     bench_redis redis;
@@ -72,96 +60,33 @@ static const char *const job_text =
 static void on_listening(void *context, const char *address) {
     source_bench *s = context;
 
-    // Release pairs with the acquire in job_wait.
+    // Release pairs with the acquire in is_listening.
     atomic_store_explicit(&s->port, (uint32_t)atoi(strrchr(address, ':') + 1),
                           memory_order_release);
 }
 
-// Without a report the job's metrics stay as they are.
-static void on_progress(void *context, const csti_job_progress *progress) {
-    (void)context, (void)progress;
-}
+static bool is_listening(const void *context) {
+    const source_bench *s = context;
 
-static void *job_main(void *context) {
-    source_bench *s = context;
-    csti_job_result result;
-
-    s->code = csti_job_run(s->job, &result, &s->err);
-    atomic_store(&s->ended, true);
-    return NULL;
-}
-
-// Of the whole job; at most PROGRESS_US old.
-static uint64_t counter_of(const source_bench *s, const char *name) {
-    csti_metric *metric = NULL;
-
-    if (csti_metrics_register(csti_job_metrics(s->job), CSTI_METRIC_COUNTER, name, "", "", &metric,
-                              NULL) != CST_OK)
-        return 0;
-    return atomic_load_explicit(&metric->value, memory_order_relaxed);
-}
-
-static bool is_listening(const source_bench *s) {
     return atomic_load_explicit(&s->port, memory_order_acquire) != 0;
 }
 
-static bool has_read_all(const source_bench *s) {
-    return counter_of(s, "constellation_source_rows_total") >= s->rows_sent;
-}
+static bool has_read_all(const void *context) {
+    const source_bench *s = context;
 
-static cst_code job_wait(source_bench *s, bool (*is)(const source_bench *s), const char *what,
-                         cst_err *err) {
-    const uint64_t deadline_ns = bench_now_ns() + WAIT_NS_MAX;
-
-    while (!is(s)) {
-        if (atomic_load(&s->ended)) {
-            if (s->code == CST_OK) return cst_fail(err, CST_INTERNAL, "the job ended by itself");
-            *err = s->err;
-            return s->code;
-        }
-        if (bench_now_ns() > deadline_ns) return cst_fail(err, CST_DEADLINE, "the job: %s", what);
-        (void)csti_park_until(&s->waiter, bench_now_ns() + NAP_NS);
-    }
-    return CST_OK;
-}
-
-static cst_code config_make(source_bench *s, cst_err *err) {
-    char path[PATH_BYTES + 16];
-    FILE *file;
-
-    (void)snprintf(path, sizeof path, "%s/job.toml", s->folder);
-    file = fopen(path, "w");
-    if (!file) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
-    (void)fprintf(file, job_text, s->b->partitions);
-    if (fclose(file) != 0) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
-    return csti_config_read(path, NULL, &s->config, err);
+    return bench_own_job_counter(&s->own, "constellation_source_rows_total", "") >= s->rows_sent;
 }
 
 static cst_code job_start(source_bench *s, cst_err *err) {
     const csti_job_options options = {.listening = on_listening,
                                       .listening_context = s,
-                                      .progress_us = PROGRESS_US,
-                                      .progress = on_progress};
-    cst_code code = config_make(s, err);
-    int failed;
+                                      .progress_us = PROGRESS_US};
+    cst_code code = bench_own_job_file(&s->own, s->folder, err, job_text, s->b->partitions);
 
-    if (code == CST_OK) code = csti_job_open(&s->config, &options, &s->job, err);
-    if (code != CST_OK) return code;
-    failed = pthread_create(&s->thread, NULL, job_main, s);
-    if (failed) return cst_fail(err, CST_IO, "the job's thread: %s", strerror(failed));
-    s->started = true;
-    return job_wait(s, is_listening, "it does not listen", err);
-}
-
-static void job_end(source_bench *s) {
-    if (s->started) {
-        // The second one says: at once.
-        csti_job_stop(s->job);
-        csti_job_stop(s->job);
-        (void)pthread_join(s->thread, NULL);
-    }
-    csti_job_close(s->job);
-    csti_config_close(&s->config);
+    if (code == CST_OK) code = bench_own_job_open(&s->own, &options, err);
+    if (code == CST_OK) code = bench_own_job_start(&s->own, err);
+    return code == CST_OK ? bench_own_job_wait(&s->own, is_listening, s, "it does not listen", err)
+                          : code;
 }
 
 // ---- Producers ----------------------------------------------------------------------------------
@@ -234,16 +159,17 @@ static cst_code ours_round(void *context, double *ns_per_row_out, cst_err *err) 
     const bench_load_options options =
         load_options(side, &producer_rows, (uint16_t)atomic_load(&s->port));
     const uint64_t cpu_ns = bench_cpu_ns();
-    const uint64_t syncs = counter_of(s, "constellation_wal_syncs_total");
+    const uint64_t syncs = bench_own_job_counter(&s->own, "constellation_wal_syncs_total", "");
     bench_load_turn turn;
     cst_code code = bench_load_run(&options, &turn, err);
 
     if (code != CST_OK) return code;
     s->rows_sent += turn.rows;
-    code = job_wait(s, has_read_all, "rows that were answered are not read", err);
+    code =
+        bench_own_job_wait(&s->own, has_read_all, s, "rows that were answered are not read", err);
     if (code != CST_OK) return code;
     turn_add(side, &turn, bench_cpu_ns() - cpu_ns - turn.cpu_ns,
-             counter_of(s, "constellation_wal_syncs_total") - syncs);
+             bench_own_job_counter(&s->own, "constellation_wal_syncs_total", "") - syncs);
     *ns_per_row_out = (double)turn.ns / (double)turn.rows;
     return CST_OK;
 }
@@ -320,7 +246,6 @@ cst_code bench_source(bench *b, cst_err *err) {
 
     if (!s) return cst_fail(err, CST_NO_MEMORY, "a source");
     s->b = b;
-    csti_parker_init(&s->waiter);
     (void)snprintf(s->folder, sizeof s->folder, "%s/source", b->folder_on_disk);
     if (code == CST_OK && mkdir(s->folder, 0700) != 0)
         code = cst_fail(err, CST_IO, "%s: %s", s->folder, strerror(errno));
@@ -330,7 +255,7 @@ cst_code bench_source(bench *b, cst_err *err) {
     for (uint32_t producers = 1; producers <= PRODUCERS_MAX && code == CST_OK; producers *= 8)
         code = measure(b, s, producers, err);
     bench_redis_close(&s->redis);
-    job_end(s);
+    bench_own_job_end(&s->own);
     bench_load_rows_free(&s->rows);
     free(s);
     return code;

@@ -9,15 +9,11 @@
 //   unaligned.first    from the time-out to the commit of the checkpoint that had to be given its
 //   way unaligned.next     from the begin to the commit of those behind it, channel still at a
 //   stand unaligned.rows     rows a second meanwhile, beside the same job with nothing in its way
-#include "base/park.h"
 #include "cli/bench.h"
-#include "server/job.h"
+#include "cli/bench_own_job.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum {
     PATH_BYTES = BENCH_FOLDER_BYTES + 64,
@@ -29,8 +25,6 @@ enum {
     FLIGHTS_MAX = 64, // more are never under way
 };
 static const uint64_t AFTER_US_MAX = 1000000, AFTER_US_MIN = 20000;
-static const uint64_t NAP_NS = 1000000;
-static const uint64_t WAIT_NS_MAX = UINT64_C(120) * 1000 * 1000 * 1000;
 
 static const char *const job_text =
     "[job]\nname = \"bench\"\npartitions = %d\n"
@@ -43,15 +37,7 @@ static const char *const job_text =
 typedef struct stalls {
     bench *b;
     uint64_t after_us;
-    char folder[PATH_BYTES];
-    csti_job_config config;
-    csti_job *job;
-    pthread_t thread;
-    bool started;
-    csti_parker waiter; // nobody wakes it
-    cst_code code;
-    cst_err err;
-    _Atomic bool ended;
+    bench_own_job own;
     _Atomic uint64_t rows;
     _Atomic uint64_t begun_ns[FLIGHTS_MAX]; // by id
     _Atomic uint64_t flight_ns;             // of the last one that committed, from its begin
@@ -84,75 +70,43 @@ static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
     if (moment != CSTI_JOB_COMMITTED) return;
     flight_ns = bench_now_ns() - atomic_load(&s->begun_ns[number % FLIGHTS_MAX]);
     atomic_store(&s->flight_ns, flight_ns);
-    if (csti_job_is_stalled(s->job) && atomic_load(&s->first_ns) == 0)
+    if (csti_job_is_stalled(s->own.job) && atomic_load(&s->first_ns) == 0)
         atomic_store(&s->first_ns, flight_ns);
     atomic_fetch_add(&s->commits_count, 1);
-}
-
-static void *job_main(void *context) {
-    stalls *s = context;
-    csti_job_result result;
-
-    s->code = csti_job_run(s->job, &result, &s->err);
-    atomic_store(&s->ended, true);
-    return NULL;
-}
-
-static cst_code file_write(const stalls *s, const char *path, cst_err *err) {
-    const uint64_t keys = s->b->sizes_given ? s->b->sizes[0] : KEYS;
-    FILE *file;
-
-    if (mkdir(s->folder, 0700) != 0 && errno != EEXIST)
-        return cst_fail(err, CST_IO, "folder %s: %s", s->folder, strerror(errno));
-    file = fopen(path, "w");
-    if (!file) return cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
-    (void)fprintf(file, job_text, PARTITIONS, keys, s->b->seed, s->after_us / 2, s->after_us);
-    return fclose(file) == 0 ? CST_OK : cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
 }
 
 static cst_code job_open(stalls *s, cst_err *err) {
     const csti_job_options options = {
         .observer = {.applied = on_applied, .passed = on_passed, .context = s}};
-    char path[PATH_BYTES + 16];
+    const uint64_t keys = s->b->sizes_given ? s->b->sizes[0] : KEYS;
+    char folder[PATH_BYTES];
     cst_code code;
-    int failed;
 
-    (void)snprintf(s->folder, sizeof s->folder, "%s/unaligned", s->b->folder);
-    (void)snprintf(path, sizeof path, "%s/job.toml", s->folder);
-    code = file_write(s, path, err);
-    if (code == CST_OK) code = csti_config_read(path, NULL, &s->config, err);
-    if (code == CST_OK) code = csti_job_open(&s->config, &options, &s->job, err);
-    if (code != CST_OK) return code;
-    failed = pthread_create(&s->thread, NULL, job_main, s);
-    if (failed) return cst_fail(err, CST_IO, "the job's thread: %s", strerror(failed));
-    s->started = true;
-    return CST_OK;
+    (void)snprintf(folder, sizeof folder, "%s/unaligned", s->b->folder);
+    code = bench_own_job_file(&s->own, folder, err, job_text, PARTITIONS, keys, s->b->seed,
+                              s->after_us / 2, s->after_us);
+    if (code == CST_OK) code = bench_own_job_open(&s->own, &options, err);
+    return code == CST_OK ? bench_own_job_start(&s->own, err) : code;
 }
 
-static void job_close(stalls *s) {
-    if (s->started) {
-        csti_job_stop(s->job);
-        csti_job_stop(s->job);
-        (void)pthread_join(s->thread, NULL);
-    }
-    csti_job_close(s->job);
-    csti_config_close(&s->config);
+typedef struct commits_wanted {
+    const stalls *s;
+    uint64_t count;
+    bool stalled;
+} commits_wanted;
+
+static bool commits_are(const void *context) {
+    const commits_wanted *wanted = context;
+
+    return atomic_load(&wanted->s->commits_count) >= wanted->count &&
+           csti_job_is_stalled(wanted->s->own.job) == wanted->stalled;
 }
 
 // Until so many have committed, and checkpoints wait for barriers or do not.
 static cst_code commits_wait(stalls *s, uint64_t count, bool stalled, cst_err *err) {
-    const uint64_t deadline_ns = bench_now_ns() + WAIT_NS_MAX;
+    const commits_wanted wanted = {s, count, stalled};
 
-    while (atomic_load(&s->commits_count) < count || csti_job_is_stalled(s->job) != stalled) {
-        if (atomic_load(&s->ended)) {
-            *err = s->err;
-            return s->code == CST_OK ? cst_fail(err, CST_INTERNAL, "the job ended") : s->code;
-        }
-        if (bench_now_ns() > deadline_ns)
-            return cst_fail(err, CST_DEADLINE, "the job does not commit");
-        (void)csti_park_until(&s->waiter, bench_now_ns() + NAP_NS);
-    }
-    return CST_OK;
+    return bench_own_job_wait(&s->own, commits_are, &wanted, "it does not commit", err);
 }
 
 static double rate_since(const stalls *s, uint64_t from_ns, uint64_t rows_before) {
@@ -184,13 +138,13 @@ static cst_code stall_round(stalls *s, stall_times *times, cst_err *err) {
         code = commits_measure(s, NEXT_COUNT, false, &times->free_rate[r], NULL, err);
     if (code != CST_OK) return code;
     atomic_store(&s->first_ns, 0);
-    csti_job_stall_channel(s->job, 0, 1, true);
+    csti_job_stall_channel(s->own.job, 0, 1, true);
     code = commits_wait(s, 0, true, err); // the time-out: a barrier was given up
     if (code == CST_OK) code = commits_wait(s, atomic_load(&s->commits_count) + 1, true, err);
     times->first_ms[r] = ((double)atomic_load(&s->first_ns) / 1e3 - (double)s->after_us) / 1e3;
     if (code == CST_OK)
         code = commits_measure(s, NEXT_COUNT, true, &times->stalled_rate[r], times, err);
-    if (code == CST_OK) csti_job_stall_channel(s->job, 0, 1, false);
+    if (code == CST_OK) csti_job_stall_channel(s->own.job, 0, 1, false);
     times->rounds_count++;
     return code;
 }
@@ -233,11 +187,10 @@ cst_code bench_unaligned(bench *b, cst_err *err) {
     bench_params params = {.used = 0};
     cst_code code;
 
-    csti_parker_init(&s.waiter);
     bench_params_u64(&params, "unaligned_after_ms", s.after_us / 1000);
     code = job_open(&s, err);
     while (code == CST_OK && times.rounds_count < rounds) code = stall_round(&s, &times, err);
-    job_close(&s);
+    bench_own_job_end(&s.own);
     if (code != CST_OK) return cst_fail_at(err, code, "bench unaligned");
     times_print(b, &params, &times);
     return CST_OK;

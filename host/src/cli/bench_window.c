@@ -50,14 +50,10 @@ static uint64_t late_rows(const bench *b, const bench_running *r) {
     uint64_t rows = 0;
 
     for (uint32_t p = 0; p < b->partitions; p++) {
-        csti_metric *metric = NULL;
         char labels[32];
 
         (void)snprintf(labels, sizeof labels, "partition=\"%" PRIu32 "\"", p);
-        if (csti_metrics_register(csti_job_metrics(r->job), CSTI_METRIC_COUNTER,
-                                  "constellation_rows_late_total", "", labels, &metric,
-                                  NULL) == CST_OK)
-            rows += atomic_load_explicit(&metric->value, memory_order_relaxed);
+        rows += bench_own_job_counter(&r->own, "constellation_rows_late_total", labels);
     }
     return rows;
 }
