@@ -20,6 +20,14 @@ cst_code csti_source_open(const csti_source_options *options, csti_source **out,
     return cst_fail(err, CST_USAGE, "source: no kind %d", (int)filled.kind);
 }
 
+cst_code csti_source_give(csti_source *source, cst_code code, csti_source **out) {
+    if (code == CST_OK)
+        *out = source;
+    else
+        csti_source_close(source);
+    return code;
+}
+
 void csti_source_close(csti_source *source) {
     if (source) source->ops->close(source);
 }

@@ -416,19 +416,11 @@ cst_code csti_file_source_open(const csti_source_options *options, csti_source *
         return cst_fail(err, CST_USAGE, "source %s: only CSV has a header", options->path);
     source = calloc(1, sizeof *source);
     if (!source) return cst_fail(err, CST_NO_MEMORY, "a source");
-    source->source.ops = &file_ops;
-    source->source.row_fail = split_row_fail;
-    source->source.shape = options->shape;
-    source->source.batch_rows = options->batch_rows;
+    source->source = csti_source_base(options, &file_ops, split_row_fail);
     source->format = options->format;
     source->csv_header = options->csv_header;
     if (options->follow) source->end = options->until_end ? CSTI_FILE_STOPS : CSTI_FILE_GROWS;
     source->path = strdup(options->path);
     code = source->path ? splits_list(source, err) : cst_fail(err, CST_NO_MEMORY, "a source");
-    if (code != CST_OK) {
-        source_close(&source->source);
-        return code;
-    }
-    *out = &source->source;
-    return CST_OK;
+    return csti_source_give(&source->source, code, out);
 }

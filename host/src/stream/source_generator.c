@@ -255,9 +255,7 @@ cst_code csti_generator_source_open(const csti_source_options *options, csti_sou
                         options->stripes, CSTI_STRIPES_MAX);
     source = calloc(1, sizeof *source);
     if (!source) return cst_fail(err, CST_NO_MEMORY, "a source");
-    source->source.ops = &generator_ops;
-    source->source.row_fail = split_row_fail;
-    source->source.batch_rows = options->batch_rows;
+    source->source = csti_source_base(options, &generator_ops, split_row_fail);
     source->source.splits_count = options->stripes;
     source->generate = options->generate;
     source->rows_end = options->rows ? options->rows : UINT64_MAX;
@@ -265,12 +263,7 @@ cst_code csti_generator_source_open(const csti_source_options *options, csti_sou
     source->source.names = calloc(options->stripes, sizeof *source->source.names);
     if (!source->source.names) code = cst_fail(err, CST_NO_MEMORY, "names of splits");
     if (code == CST_OK) code = shape_fill(source, err);
-    if (code != CST_OK) {
-        source_close(&source->source);
-        return code;
-    }
-    for (uint32_t s = 0; s < options->stripes; s++)
+    for (uint32_t s = 0; code == CST_OK && s < options->stripes; s++)
         (void)snprintf(source->source.names[s], sizeof source->source.names[s], "generator-%u", s);
-    *out = &source->source;
-    return CST_OK;
+    return csti_source_give(&source->source, code, out);
 }

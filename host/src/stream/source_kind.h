@@ -44,6 +44,19 @@ struct csti_split { // first in a kind's own struct
     uint32_t index;
 };
 
+// What every kind's source begins with.
+static inline csti_source csti_source_base(const csti_source_options *options,
+                                           const csti_source_ops *ops,
+                                           cst_code (*row_fail)(csti_split *split, uint32_t row,
+                                                                cst_code code, cst_err *err)) {
+    return (csti_source){.ops = ops,
+                         .row_fail = row_fail,
+                         .shape = options->shape,
+                         .batch_rows = options->batch_rows};
+}
+// The end of an open: the source is given away, or, with an error, closed.
+CST_CHECK_RESULT cst_code csti_source_give(csti_source *source, cst_code code, csti_source **out);
+
 CST_CHECK_RESULT cst_code csti_generator_source_open(const csti_source_options *options,
                                                      csti_source **out, cst_err *err);
 CST_CHECK_RESULT cst_code csti_file_source_open(const csti_source_options *options,

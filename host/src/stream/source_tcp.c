@@ -701,16 +701,8 @@ cst_code csti_tcp_source_open(const csti_source_options *options, csti_source **
         return cst_fail(err, CST_USAGE, "source: an option of tcp is missing or out of range");
     source = calloc(1, sizeof *source);
     if (!source) return cst_fail(err, CST_NO_MEMORY, "a tcp source");
-    source->source.ops = &tcp_ops;
-    source->source.row_fail = split_row_fail;
-    source->source.shape = options->shape;
-    source->source.batch_rows = options->batch_rows;
+    source->source = csti_source_base(options, &tcp_ops, split_row_fail);
     source->options = *options;
     code = source_fill(source, options, err);
-    if (code != CST_OK) {
-        source_close(&source->source);
-        return code;
-    }
-    *out = &source->source;
-    return CST_OK;
+    return csti_source_give(&source->source, code, out);
 }
