@@ -305,6 +305,16 @@ static cst_code check_fence(csti_checkpointer *c, cst_err *err) {
     return csti_checkpointer_fence(c, err);
 }
 
+// Locked, unless it is fenced, with what there is of the checkpoint (NULL: nothing).
+static cst_code enter(csti_checkpointer *c, uint64_t id, csti_checkpoint **out, cst_err *err) {
+    const cst_code code = check_fence(c, err);
+
+    if (code != CST_OK) return code;
+    csti_checkpointer_lock(c);
+    *out = csti_checkpoint_find_locked(c, id);
+    return CST_OK;
+}
+
 static cst_code gone(uint64_t id, cst_err *err) {
     return cst_fail(err, CST_CHECKPOINT_ABORTED, "checkpoint %" PRIu64 " was given up", id);
 }
@@ -425,11 +435,9 @@ cst_code csti_checkpointer_source(csti_checkpointer *checkpointer, uint64_t id,
                                   const csti_manifest_split *split, cst_err *err) {
     csti_checkpointer *c = checkpointer;
     csti_checkpoint *checkpoint = NULL;
-    cst_code code = check_fence(c, err);
+    cst_code code = enter(c, id, &checkpoint, err);
 
     if (code != CST_OK) return code;
-    csti_checkpointer_lock(c);
-    checkpoint = csti_checkpoint_find_locked(c, id);
     if (id == 0 || id > c->last_id)
         code = cst_fail(err, CST_USAGE, "checkpoint %" PRIu64 " was not begun", id);
     else if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN)
@@ -443,11 +451,9 @@ cst_code csti_checkpointer_source(csti_checkpointer *checkpointer, uint64_t id,
 cst_code csti_checkpointer_unalign(csti_checkpointer *checkpointer, uint64_t id, cst_err *err) {
     csti_checkpointer *c = checkpointer;
     csti_checkpoint *checkpoint = NULL;
-    cst_code code = check_fence(c, err);
+    cst_code code = enter(c, id, &checkpoint, err);
 
     if (code != CST_OK) return code;
-    csti_checkpointer_lock(c);
-    checkpoint = csti_checkpoint_find_locked(c, id);
     if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN ||
         csti_checkpoint_is_complete_locked(c, checkpoint)) {
         code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " waits for nothing", id);
@@ -465,12 +471,10 @@ cst_code csti_checkpointer_sources(csti_checkpointer *checkpointer, uint64_t id,
                                    cst_err *err) {
     csti_checkpointer *c = checkpointer;
     csti_checkpoint *checkpoint = NULL;
-    cst_code code = check_fence(c, err);
+    cst_code code = enter(c, id, &checkpoint, err);
 
     assert(splits_count == c->options.splits_count);
     if (code != CST_OK) return code;
-    csti_checkpointer_lock(c);
-    checkpoint = csti_checkpoint_find_locked(c, id);
     if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN) code = gone(id, err);
     for (uint32_t i = 0; i < splits_count && code == CST_OK; i++)
         code = source_locked(c, checkpoint, &splits[i], err);
@@ -562,11 +566,9 @@ bool csti_checkpointer_released(csti_checkpointer *checkpointer, uint32_t partit
 cst_code csti_checkpointer_abort(csti_checkpointer *checkpointer, uint64_t id, cst_err *err) {
     csti_checkpointer *c = checkpointer;
     csti_checkpoint *checkpoint = NULL;
-    cst_code code = check_fence(c, err);
+    cst_code code = enter(c, id, &checkpoint, err);
 
     if (code != CST_OK) return code;
-    csti_checkpointer_lock(c);
-    checkpoint = csti_checkpoint_find_locked(c, id);
     if (!checkpoint)
         code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " is not under way", id);
     else if (checkpoint->state == CSTI_CHECKPOINT_COMMITTING ||

@@ -140,8 +140,7 @@ static cst_code hash_key_settle(csti_job *job, uint32_t stage, cst_err *err) {
     return code;
 }
 
-static cst_code recovery_step(void *context, uint64_t bytes_done, uint64_t bytes_all,
-                              cst_err *err) {
+cst_code csti_job_read_step(void *context, uint64_t bytes_done, uint64_t bytes_all, cst_err *err) {
     csti_job *job = context;
 
     job->checked_bytes = bytes_done;
@@ -164,7 +163,7 @@ cst_code csti_job_recover(csti_job *job, cst_err *err) {
         .verify_all = job->options.verify_all,
         .output_seen = csti_job_output_seen,
         .output_context = job,
-        .step = recovery_step,
+        .step = csti_job_read_step,
         .step_context = job,
     };
     cst_code code = csti_job_sink_open(job, err);

@@ -262,6 +262,9 @@ CST_CHECK_RESULT cst_code csti_job_claim(csti_job *job, cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_recover(csti_job *job, cst_err *err);
 // The newest committed output again, before anything new is committed.
 CST_CHECK_RESULT cst_code csti_job_release_again(csti_job *job, cst_err *err);
+// So much of a checkpoint is read; `context` is the job. ABORTED: it is told to end.
+CST_CHECK_RESULT cst_code csti_job_read_step(void *context, uint64_t bytes_done, uint64_t bytes_all,
+                                             cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_checkpointer_open(csti_job *job, cst_err *err);
 // What was read for the restore is no longer needed.
 void csti_job_plan_close(csti_job *job);

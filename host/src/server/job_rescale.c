@@ -40,16 +40,6 @@ cst_code csti_job_partitions_settle(csti_job *job, cst_err *err) {
     return CST_OK;
 }
 
-static cst_code rescale_step(void *context, uint64_t bytes_done, uint64_t bytes_all, cst_err *err) {
-    csti_job *job = context;
-
-    job->checked_bytes = bytes_done;
-    job->checked_bytes_all = bytes_all;
-    csti_job_report(job, true);
-    if (csti_job_stops_early(job)) return cst_fail(err, CST_ABORTED, "the job ends");
-    return CST_OK;
-}
-
 static void rescaled_say(const csti_job *job) {
     const csti_rescale_report *report = &job->rescaled;
 
@@ -113,7 +103,7 @@ cst_code csti_job_rescale(csti_job *job, cst_err *err) {
         .partitions_count = job->partitions,
         .threads_count = threads_of(job),
         .memory_bytes = job->config->budget_bytes,
-        .step = rescale_step,
+        .step = csti_job_read_step,
         .step_context = job,
     };
     csti_recovery_plan plan;
