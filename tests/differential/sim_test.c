@@ -157,6 +157,22 @@ static void apply(both *b, cst_command command) {
     }
 }
 
+// The next rows of the stream.
+static cst_command apply_draw(both *b, rows_batch *batch) {
+    cst_command command = {.ops = CST_OP_APPLY};
+
+    rows_draw(&b->knobs, batch, 0);
+    command.rows = batch->rows;
+    if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+    return command;
+}
+
+static void batch_free(rows_batch *batch) {
+    free(batch->keys);
+    free(batch->values);
+    free(batch);
+}
+
 static void look_up(both *b, cst_command command) {
     static uint8_t values[SIDES][ROWS_BATCH_MAX * VALUE_BYTES_MAX], found[SIDES][ROWS_BATCH_MAX];
     const uint32_t first = command.rows.first_row;
@@ -450,9 +466,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     counted(b);
     CHECK(b->counts[WALKED] >= b->scanned_count + b->expired_count);
     both_close(b);
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
+    batch_free(batch);
 }
 
 enum { STREAMS_MIN = 8, STREAMS_MAX = 32, STREAM_STEPS = 8 };
@@ -505,11 +519,8 @@ TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
     sources_draw(&b.knobs.options.program, batch);
     both_open(&b, "sim:", NULL);
     for (uint32_t step = 0; step < 24; step++) {
-        cst_command command = {.ops = CST_OP_APPLY};
+        const cst_command command = apply_draw(&b, batch);
 
-        rows_draw(&b.knobs, batch, 0);
-        command.rows = batch->rows;
-        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
         apply(&b, command);
         look_up(&b, command);
         barrier(&b);
@@ -518,9 +529,7 @@ TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
     CHECK(b.rows_count > 500);
     work_check(&b);
     both_close(&b);
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
+    batch_free(batch);
 }
 
 // The card has its table and would take the rows at once: nothing of them may reach it.
@@ -539,12 +548,10 @@ TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
                                             .accumulators = {{CST_SUM, CST_U64, 0, 0, 0}}};
     both_open(&b, "sim:", NULL);
     for (uint32_t step = 0; step < 4; step++) {
-        cst_command command = {.ops = CST_OP_APPLY};
+        cst_command command;
 
         batch->sources[0].type = step == 1 ? CST_TYPE_I64 : CST_TYPE_U32;
-        rows_draw(&b.knobs, batch, 0);
-        command.rows = batch->rows;
-        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+        command = apply_draw(&b, batch);
         if (step != 1) {
             apply(&b, command);
             continue;
@@ -556,9 +563,7 @@ TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
     images_compare(&b);
     work_check(&b);
     both_close(&b);
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
+    batch_free(batch);
 }
 
 enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
@@ -586,11 +591,8 @@ static void log_runs(const char *uri) {
                             .numa_node = -1};
     both_open(&b, uri, NULL);
     for (uint32_t step = 0; step < LOG_EPOCHS * LOG_BATCHES; step++) {
-        cst_command command = {.ops = CST_OP_APPLY};
+        const cst_command command = apply_draw(&b, batch);
 
-        rows_draw(&b.knobs, batch, 0);
-        command.rows = batch->rows;
-        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
         apply(&b, command);
         if (step % LOG_BATCHES != 0) continue;
         b.deltas[b.deltas_count++] = both_run(&b, &(cst_command){.ops = CST_OP_BARRIER}).delta;
@@ -604,9 +606,7 @@ static void log_runs(const char *uri) {
     counted(&b);
     CHECK(b.counts[RELEASED] >= b.deltas[0].to / LOG_SEGMENT_BYTES - 12);
     both_close(&b);
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
+    batch_free(batch);
 }
 
 TEST(the_log_goes_on_in_places_that_were_released) {
@@ -764,11 +764,8 @@ static void few_keys_run(const char *uri) {
     batch->sources[0].type = CST_TYPE_U32;
     both_open(&b, uri, NULL);
     for (uint32_t step = 0; step < 4; step++) {
-        cst_command command = {.ops = CST_OP_APPLY};
+        const cst_command command = apply_draw(&b, batch);
 
-        rows_draw(&b.knobs, batch, 0);
-        command.rows = batch->rows;
-        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
         apply(&b, command);
         look_up(&b, command);
         barrier(&b);
@@ -777,9 +774,7 @@ static void few_keys_run(const char *uri) {
     }
     CHECK(b.restored_count > 0);
     both_close(&b);
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
+    batch_free(batch);
 }
 
 TEST(few_keys_with_nulls_are_restored_from_each_epoch) {
@@ -839,20 +834,15 @@ TEST(a_reset_card_goes_on_with_the_image) {
     sources_draw(&b.knobs.options.program, batch);
     both_open(&b, "sim:?clock_mhz=300&channels=16&seed=7", NULL);
     for (uint32_t step = 0; step < 3; step++) {
-        cst_command command = {.ops = CST_OP_APPLY};
+        const cst_command command = apply_draw(&b, batch);
 
-        rows_draw(&b.knobs, batch, 0);
-        command.rows = batch->rows;
-        if (!command.rows.hashes) command.ops |= CST_OP_HASH;
         apply(&b, command);
         CHECK_OK(cst_device_reset(b.sides[SIM].device, NULL));
         CHECK_OK(cst_device_reset(b.sides[CPU].device, NULL));
         images_compare(&b);
     }
     both_close(&b);
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
+    batch_free(batch);
 }
 
 TEST(a_table_that_the_circuit_cannot_hold_is_refused_by_its_shape) {

@@ -115,6 +115,16 @@ class Case(unittest.TestCase):
         with open(self.path("job.toml"), "w", encoding="utf-8") as file:
             file.write(JOB.format(**self.settings))
 
+    def configure_apart(self, number, **settings):
+        """A job beside others of the test: the same rows, data and results of its own."""
+        self.configure(**settings)
+        with open(self.path("job.toml"), encoding="utf-8") as file:
+            text = file.read()
+        text = text.replace('dir        = "data"', f'dir = "data{number}"')
+        text = text.replace('path = "out"', f'path = "out{number}"')
+        with open(self.path("job.toml"), "w", encoding="utf-8") as file:
+            file.write(text)
+
     def write(self, name, rows):
         with open(self.path("rows", name), "a", encoding="utf-8") as file:
             for key, amount, at in rows:
@@ -196,13 +206,7 @@ class Windows(Case):
                 {"every": '10ms"\nunaligned_after = "0s'})
         for number, settings in enumerate(cuts):
             with self.subTest(settings):
-                self.configure(window=window, **settings)
-                with open(self.path("job.toml"), encoding="utf-8") as file:
-                    text = file.read()
-                text = text.replace('dir        = "data"', f'dir = "data{number}"')
-                text = text.replace('path = "out"', f'path = "out{number}"')
-                with open(self.path("job.toml"), "w", encoding="utf-8") as file:
-                    file.write(text)
+                self.configure_apart(number, window=window, **settings)
                 self.run_job()
                 self.assertEqual(self.results(self.lines(f"out{number}")), wanted)
 
@@ -396,13 +400,7 @@ class Sessions(Case):
                 {"every": "100 rows", "partitions": 3, "batch_rows": 64})
         for number, settings in enumerate(cuts):
             with self.subTest(settings):
-                self.configure(**settings)
-                with open(self.path("job.toml"), encoding="utf-8") as file:
-                    text = file.read()
-                text = text.replace('dir        = "data"', f'dir = "data{number}"')
-                text = text.replace('path = "out"', f'path = "out{number}"')
-                with open(self.path("job.toml"), "w", encoding="utf-8") as file:
-                    file.write(text)
+                self.configure_apart(number, **settings)
                 self.run_job()
                 self.assertEqual(self.results(self.lines(f"out{number}")), wanted)
                 self.assertEqual(self.queried(), {})
