@@ -5,7 +5,8 @@ stay as large as they were, the store holds at most three times the live state, 
 its window once. --data adds what was seen to a file of lines that scripts/bench-plot draws."""
 
 import argparse
-import collections
+import calendar
+import functools
 import json
 import os
 import select
@@ -186,44 +187,49 @@ def check_flat(samples, seconds):
         {"live": live_bytes}
 
 
-def wanted(producers):
-    """{(key, start of the window): (rows, sum)}."""
-    found = collections.defaultdict(lambda: [0, 0])
-    for producer in producers:
-        for n in range(1, producer.sent + 1):
-            second = n // RATE
-            for start in range(second - WINDOW_S + 1, second + 1):
-                cell = found[producer.key(n), start]
-                cell[0] += 1
-                cell[1] += n
-    return found
+def wanted(producers, key, start):
+    """(rows, sum) of a key in the window that starts then."""
+    producer = producers[key // KEYS]
+    first = max(1, start * RATE)
+    end = min(producer.sent + 1, (start + WINDOW_S) * RATE)
+    first += (key - first) % KEYS  # the first one of the key; every KEYS-th is
+    rows = len(range(first, end, KEYS))
+    return [rows, rows * first + KEYS * (rows * (rows - 1) // 2)]
 
 
+@functools.cache
 def seconds_of(text):
-    """A window's start, in seconds behind the first."""
+    """A window's start, in seconds behind the first row's."""
     parsed = time.strptime(text.partition(".")[0], "%Y-%m-%dT%H:%M:%S")
-    return int(time.mktime(parsed) - time.timezone) - EVENT_US // 1_000_000
+    return calendar.timegm(parsed) - EVENT_US // 1_000_000
+
+
+def take(producers, seen, line, what):
+    """A line, or a row of a window that is open, which nobody has had before."""
+    text, key = line["window_start"], line["key"]
+    start = seconds_of(text)
+    keys = seen.setdefault(start, bytearray(PRODUCERS * KEYS))
+    if keys[key] or wanted(producers, key, start) != [line["rows"], line["sum"]]:
+        raise soak.Failure(f"{what}: {line} is wrong, or there twice")
+    keys[key] = 1
 
 
 def check_windows(job, producers):
     """Every line is right and there once; windows that have none yet are open."""
-    expected, seen = wanted(producers), 0
-    starts = {}
+    seen, lines = {}, 0
     for name in sorted(os.listdir(job.path("out"))):
         with open(job.path("out", name), encoding="utf-8") as file:
-            for line in map(json.loads, file):
-                text = line["window_start"]
-                start = starts.setdefault(text, seconds_of(text))
-                if expected.pop((line["key"], start), None) != [line["rows"], line["sum"]]:
-                    raise soak.Failure(f"{name}: {line} is wrong, or there twice")
-                seen += 1
-    for row in (row for row in job.call("query", job.path("job.toml")) if "key" in row):
-        if expected.pop((row["key"], seconds_of(row["window_start"])), None) != \
-                [row["rows"], row["sum"]]:
-            raise soak.Failure(f"open: {row} is wrong, or has gone out")
-    if expected:
-        raise soak.Failure(f"{len(expected)} keys of windows are missing: {min(expected)}")
-    return seen
+            for line in file:
+                take(producers, seen, json.loads(line), name)
+                lines += 1
+    for row in job.call("query", job.path("job.toml")):
+        if "key" in row:
+            take(producers, seen, row, "open")
+    for start in range(1 - WINDOW_S, max(p.sent for p in producers) // RATE + 1):
+        for key in range(PRODUCERS * KEYS):
+            if wanted(producers, key, start)[0] > 0 and not seen.get(start, {key: 0})[key]:
+                raise soak.Failure(f"key {key} of the window at {start} s is missing")
+    return lines
 
 
 def keep(name, samples, seconds, live_bytes):
