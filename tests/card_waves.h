@@ -1,5 +1,6 @@
 // card_waves.h: waves of the simulated card of a test. CST_WAVES=FILE and CST_WAVES_FROM=CLOCK ask
-// for them, as scripts/waves does; a case that fails says the line that draws those of its end.
+// for them, as scripts/waves does; a case that fails, or that the card's model ends, says the line
+// that draws those of its end.
 //
 //   cst_device_open(card_waves_uri("sim:"), &device, &err);
 //   card_waves_watch(clocks_of, device);        ... card_waves_watch(NULL, NULL) when it is closed
@@ -7,6 +8,8 @@
 #define TESTS_CARD_WAVES_H
 
 #include "test.h"
+
+#include <signal.h>
 
 enum { CARD_WAVES_CLOCKS = 20000 }; // are drawn before the one that failed
 
@@ -44,10 +47,20 @@ static void card_waves_tell(void) {
             CST_TEST_NAME, test_case_now);
 }
 
+// The model ends the program where a rule of AXI or an assertion is broken: in this thread, between
+// two clocks.
+static void card_waves_abort(int number) {
+    (void)number;
+    card_waves_tell();
+}
+
 static inline void card_waves_watch(card_waves_clocks clocks_of, void *card) {
     static bool told;
 
-    if (!told) atexit(card_waves_tell);
+    if (!told) {
+        atexit(card_waves_tell);
+        (void)signal(SIGABRT, card_waves_abort);
+    }
     told = true;
     card_waves_clocks_of = clocks_of;
     card_waves_card = card;

@@ -102,6 +102,7 @@ class Waves { // of a model without tracing
         return cst_fail(err, CST_UNSUPPORTED, "waves=%s: the model has no tracing", path);
     }
     void draw(uint64_t, uint64_t) {}
+    void close() {}
 };
 #endif
 
@@ -114,6 +115,7 @@ constexpr uint32_t ALL_PORTS = (UINT32_C(1) << PORTS) - 1;
 constexpr uint32_t RESET_CLOCKS = 8;
 constexpr uint32_t ACCESS_CLOCKS_MAX = 64; // a register's; it answers within 8
 constexpr uint32_t BURST_BEATS_MAX = 16;   // of a kernel's master
+constexpr uint64_t WAVES_CLOCKS = 20000;   // before what ends the program
 constexpr bool CHECKS_RULES = CST_RTL_CARD_ASSERT;
 
 #define CHANNEL_PINS(NUMBER)                                                                       \
@@ -162,6 +164,7 @@ struct csti_sim_card {
         if (pcie_code != CST_OK) return pcie_code;
         pcie_.reset(pcie);
         context_.threads(1); // no threads of its own
+        context_.fatalOnError(false);
         context_.randReset(2);
         context_.randSeed(int(config_.seed & 0x7fffffff) | 1);
         const std::string mistake = "+mistake=" + std::to_string(unsigned(config_.mistake));
@@ -295,8 +298,17 @@ struct csti_sim_card {
     }
 
     // Of the circuit, or of the memory beside it: nothing that comes after it means anything.
-    [[noreturn]] void broken(const std::string &port, const char *rule) {
-        fprintf(stderr, "simulated card, clock %" PRIu64 ", %s: %s\n", clocks_, port.c_str(), rule);
+    [[noreturn]] void broken(const std::string &where, const char *rule) {
+        fprintf(stderr, "simulated card, clock %" PRIu64 ", %s: %s\n", clocks_, where.c_str(),
+                rule);
+        if (waves_)
+            waves_->close(); // whole, as nothing destroys it
+        else
+            fprintf(stderr,
+                    "simulated card: with seed=%" PRIu64 "&waves=FILE&waves_from=%" PRIu64
+                    " behind sim:? it draws what led to that, in a build that can: cmake --preset "
+                    "waves && cmake --build --preset waves\n",
+                    config_.seed, clocks_ < WAVES_CLOCKS ? 0 : clocks_ - WAVES_CLOCKS);
         abort();
     }
 
@@ -334,6 +346,8 @@ struct csti_sim_card {
         top_->ap_clk = 1;
         top_->eval();
         if (waves_) waves_->draw(clocks_, 2 * clocks_ + 1);
+        if (CHECKS_RULES && context_.gotError())
+            broken("the circuit", "an assertion does not hold (see above)");
         cst_sim_memory_tick(memory_.get());
         clocks_++;
     }

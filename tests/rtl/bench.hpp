@@ -38,6 +38,7 @@
 #include <verilated_fst_c.h>
 #endif
 
+#include <csignal>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -91,6 +92,7 @@ struct BenchReport {
     static BenchReport &get() {
         static BenchReport *report = [] {
             std::atexit([] { get().tell(); });
+            (void)std::signal(SIGABRT, [](int) { get().tell(); }); // an assert of the bench itself
             return new BenchReport; // never destroyed: exit() runs destructors before tell()
         }();
         return *report;

@@ -55,7 +55,8 @@ typedef enum csti_sim_error {
     X(TIME, 9, "time")                                                                             \
     X(SCAN, 10, "scan")                                                                            \
     X(RESTORE, 11, "restore")                                                                      \
-    X(BURST, 12, "burst")
+    X(BURST, 12, "burst")                                                                          \
+    X(CLAIM, 13, "claim")
 
 typedef enum csti_sim_mistake {
     CSTI_SIM_MISTAKE_NONE,

@@ -18,6 +18,7 @@ package cst_mistake_pkg;
   localparam logic [3:0] Scan = 4'd10;     // a scan says that it stands a slot before where it does
   localparam logic [3:0] Restore = 4'd11;  // a restored row keeps the record it had
   localparam logic [3:0] Burst = 4'd12;    // channels are asked for bursts of one address
+  localparam logic [3:0] Claim = 4'd13;    // an assertion does not hold
   /* verilator lint_on UNUSEDPARAM */
 
 `ifdef VERILATOR

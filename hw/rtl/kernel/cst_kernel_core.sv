@@ -330,5 +330,11 @@ module cst_kernel_core #(
 
   logic unused_bits;
   assign unused_bits = ^args;
+
+`ifdef CST_ASSERT
+  always_ff @(posedge clk_i) if (rst_n) begin
+    nothing_is_claimed: assert (!cst_mistake_pkg::planted(cst_mistake_pkg::Claim));
+  end
+`endif
 endmodule
 `default_nettype wire
