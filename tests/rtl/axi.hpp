@@ -46,7 +46,14 @@ template <class Data, class Strobe> using AxiWires = cst_sim::AxiPins<Data, Stro
 
 enum : uint8_t { AxiOkay = 0, AxiSlverr = 2, AxiDecerr = 3 };
 // Handshakes of a memory that never come.
-enum : uint32_t { SilentAr = 1, SilentR = 2, SilentAw = 4, SilentW = 8, SilentB = 16 };
+enum : uint32_t {
+    SilentAr = 1,
+    SilentR = 2,
+    SilentAw = 4,
+    SilentW = 8,
+    SilentB = 16,
+    SilentAll = 31
+};
 
 template <class Data, class Strobe = QData> class AxiChecker : public Part {
   public:

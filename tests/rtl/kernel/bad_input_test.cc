@@ -344,12 +344,15 @@ TEST(an_error_of_any_port_loses_the_run_until_a_soft_reset) {
 // Nobody answers any more, at one port, from some clock on: an address, a beat or an answer.
 TEST(a_port_that_falls_silent_loses_the_run_until_it_speaks_again) {
     repeat(1, [] {
-        const uint32_t ports[] = {BATCH_PORT, uint32_t(test_random_below(CHANNELS))};
+        // rtl.state.state has each channel; here one of them, and the batch's port each way.
+        const uint32_t ports[] = {BATCH_PORT, BATCH_PORT, uint32_t(test_random_below(CHANNELS))};
         const uint32_t handshakes[] = {SilentAr, SilentR, SilentAw, SilentW, SilentB};
 
-        for (uint32_t i = 0; i < 2; i++) {
+        for (uint32_t i = 0; i < 3; i++) {
             Kernel kernel;
-            const uint32_t silent = handshakes[test_random_below(5)];
+            const uint32_t silent = i == 0   ? handshakes[test_random_below(2)]
+                                    : i == 1 ? handshakes[2 + test_random_below(3)]
+                                             : handshakes[test_random_below(5)];
 
             kernel.check_works();
             kernel.silence(ports[i], silent);

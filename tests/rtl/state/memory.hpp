@@ -42,7 +42,8 @@ struct MemoryKnobs {
     bool late = false;                            // reads and writes happen at any moment allowed
     uint32_t read_errors = 0;  // of 1024 answers; the bytes are right all the same
     uint32_t write_errors = 0; // of 1024; half of them have not written
-    uint32_t silent = 0;       // a bit a channel: it answers nothing and takes nothing
+    uint32_t silent = 0;       // a bit a channel: these of its handshakes never come
+    uint32_t handshakes = SilentAll;
 };
 
 // Fields of a packed vector of ports.
@@ -195,8 +196,8 @@ template <class Model> class Memory : public Part {
         }
     }
 
-    bool stalls(uint32_t channel) {
-        return (knobs.silent >> channel & 1) != 0 ||
+    bool stalls(uint32_t channel, uint32_t handshake) {
+        return ((knobs.silent >> channel & 1) != 0 && (knobs.handshakes & handshake) != 0) ||
                (knobs.stall_eighths > 0 && test_random_below(8) < knobs.stall_eighths);
     }
 
@@ -218,11 +219,11 @@ template <class Model> class Memory : public Part {
         for (uint32_t c = 0; c < CHANNELS; c++) {
             Channel &channel = channels_[c];
 
-            channel.arready = !reset && channel.reads.size() < 64 && !stalls(c);
-            channel.awready = !reset && channel.writes.size() < 64 && !stalls(c);
-            channel.wready = !reset && unfinished(channel) && !stalls(c);
-            offer_read(channel, reset || stalls(c));
-            offer_answer(channel, reset || stalls(c));
+            channel.arready = !reset && channel.reads.size() < 64 && !stalls(c, SilentAr);
+            channel.awready = !reset && channel.writes.size() < 64 && !stalls(c, SilentAw);
+            channel.wready = !reset && unfinished(channel) && !stalls(c, SilentW);
+            offer_read(channel, reset || stalls(c, SilentR));
+            offer_answer(channel, reset || stalls(c, SilentB));
             ar_ready |= uint32_t(channel.arready) << c;
             aw_ready |= uint32_t(channel.awready) << c;
             w_ready |= uint32_t(channel.wready) << c;

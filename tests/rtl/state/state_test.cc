@@ -262,29 +262,40 @@ TEST(an_error_of_memory_ends_all_until_a_soft_reset) {
     });
 }
 
+// One channel after the other, in one of its handshakes or in all, and at last all channels.
 TEST(a_memory_that_falls_silent_is_told_and_may_come_back) {
-    repeat(4, [] {
+    const uint32_t handshakes[] = {SilentAr, SilentR, SilentAw, SilentW, SilentB, SilentAll};
+
+    repeat(1, [&] {
         StreamKnobs knobs;
         Seen seen;
 
-        // Keys for every channel.
+        // Keys for every channel, and nothing that stops the unit before it writes.
         knobs.keys = 300;
         knobs.tags = 4096;
         knobs.buckets = 64;
         knobs.rows_hint = 2000;
+        knobs.budget_bytes = 8u << 20;
+        knobs.program = program_of(CST_LAST, CST_U64, 8, false);
+        knobs.barriers = 100;
+        knobs.too_long = 0;
         Stream<Vstate_small> stream(knobs, &seen);
 
-        stream.round(50);
-        stream.unit->memory.knobs.silent =
-            test_random_below(2) == 0 ? 0xffff : 1u << test_random_below(CHANNELS);
-        CHECK_EQ(stream.fault(), FAULT_SILENT);
-        // What is owed may still come and land on a new image: the unit waits for it.
-        stream.unit->begin_soft_reset();
-        stream.unit->bench.run(6000);
-        CHECK(!stream.unit->bench->ready_o);
-        CHECK_EQ(stream.unit->bench->fault_o, FAULT_SILENT);
-        stream.unit->memory.knobs.silent = 0;
-        stream.unit->soft_reset();
+        for (uint32_t c = 0; c <= CHANNELS; c++) {
+            MemoryKnobs &memory = stream.unit->memory.knobs;
+
+            stream.round(50);
+            memory.silent = c < CHANNELS ? 1u << c : 0xffff;
+            memory.handshakes = handshakes[test_random_below(6)];
+            CHECK_EQ(stream.fault(), FAULT_SILENT);
+            // What is owed may still come and land on a new image: the unit waits for it.
+            stream.unit->begin_soft_reset();
+            stream.unit->bench.run(c < CHANNELS ? 300 : 6000);
+            CHECK(!stream.unit->bench->ready_o);
+            CHECK_EQ(stream.unit->bench->fault_o, FAULT_SILENT);
+            memory.silent = 0;
+            stream.unit->soft_reset();
+        }
         stream.round(50);
     });
 }
