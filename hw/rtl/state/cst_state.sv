@@ -490,55 +490,47 @@ module cst_state #(
     logic [2:0] ack_valid;
     logic [TagBits-1:0] out_tag;
     logic [767:0] out_data;
-    logic ar_valid, ar_ready, r_valid, r_ready, aw_valid, aw_ready, w_valid, w_ready;
-    logic b_valid, b_ready;
-    logic [AddressBits-1:0] ar_address, aw_address;
-    logic [7:0] ar_len, aw_len;
-    logic [511:0] w_data;
-    logic [63:0] w_strb;
 
-    cst_axi_read_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_read_guard (
-      .clk_i, .rst_ni, .stop_i(stop),
+    cst_state_channel #(.SilenceBits(SilenceBits)) u_channel (
+      .clk_i, .rst_ni, .unit_rst_ni(unit_rst_n), .stop_i(stop),
       .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
-      .in_valid_i(ar_valid), .in_ready_o(ar_ready), .in_address_i(ar_address), .in_len_i(ar_len),
-      .beat_valid_o(r_valid), .beat_ready_i(r_ready),
+      .entry_units_i(config_i.entry_units),
+      .read_valid_i({walk_read_valid && walk_read.channel == 4'(c),
+                     entry_read_valid && entry_read.channel == 4'(c),
+                     line_read_valid[H] &&
+                         ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
+                     row_read_valid && row_read.channel == 4'(c)}),
+      .read_ready_o(read_in_ready[c*4 +: 4]),
+      .read_row_i(row_ask), .read_line_i((H == 0) ? even_ask : odd_ask), .read_entry_i(entry_ask),
+      .read_walk_i(walk_ask),
+      .out_valid_o(out_valid),
+      .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
+      .out_tag_o(out_tag), .out_data_o(out_data),
+      .write_valid_i({line_out_valid[H] && line_out_channel[H*4 +: 4] == 4'(c),
+                      record_out_valid && record_out_channel == 4'(c),
+                      entry_out_valid && entry_out_channel == 4'(c)}),
+      .write_ready_o(write_in_ready[c*3 +: 3]),
+      .write_entry_i(entry_out), .write_record_i(record_out),
+      .write_line_i(line_out[H*WriteStride +: WriteBits]),
+      .ack_valid_o(ack_valid),
+      .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
+      .ack_o(acks[c*AckBits +: AckBits]),
       .ar_valid_o(ar_valid_o[c]), .ar_ready_i(ar_ready_i[c]),
       .ar_address_o(ar_address_o[c*AddressBits +: AddressBits]), .ar_len_o(ar_len_o[c*8 +: 8]),
-      .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_resp_i(r_resp_i[c*2 +: 2]),
-      .r_last_i(r_last_i[c]), .quiet_o(read_quiet[c]), .error_o(read_error[c]),
-      .outside_o(read_outside[c]), .silent_o(read_silent[c])
-    );
-    cst_axi_write_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_write_guard (
-      .clk_i, .rst_ni, .stop_i(stop),
-      .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
-      .in_valid_i(aw_valid), .in_ready_o(aw_ready), .in_address_i(aw_address), .in_len_i(aw_len),
-      .beat_valid_i(w_valid), .beat_ready_o(w_ready), .beat_data_i(w_data), .beat_strb_i(w_strb),
-      .answer_valid_o(b_valid), .answer_ready_i(b_ready),
+      .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_data_i(r_data_i[c*512 +: 512]),
+      .r_resp_i(r_resp_i[c*2 +: 2]), .r_last_i(r_last_i[c]),
       .aw_valid_o(aw_valid_o[c]), .aw_ready_i(aw_ready_i[c]),
       .aw_address_o(aw_address_o[c*AddressBits +: AddressBits]), .aw_len_o(aw_len_o[c*8 +: 8]),
       .w_valid_o(w_valid_o[c]), .w_ready_i(w_ready_i[c]), .w_data_o(w_data_o[c*512 +: 512]),
       .w_strb_o(w_strb_o[c*64 +: 64]), .w_last_o(w_last_o[c]),
       .b_valid_i(b_valid_i[c]), .b_ready_o(b_ready_o[c]), .b_resp_i(b_resp_i[c*2 +: 2]),
-      .quiet_o(write_quiet[c]), .error_o(write_error[c]), .outside_o(write_outside[c]),
-      .silent_o(write_silent[c])
-    );
-
-    cst_state_read_port u_read (
-      .clk_i, .rst_ni(unit_rst_n), .entry_units_i(config_i.entry_units),
-      .in_valid_i({walk_read_valid && walk_read.channel == 4'(c),
-                   entry_read_valid && entry_read.channel == 4'(c),
-                   line_read_valid[H] &&
-                       ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
-                   row_read_valid && row_read.channel == 4'(c)}),
-      .in_ready_o(read_in_ready[c*4 +: 4]),
-      .in_row_i(row_ask), .in_line_i((H == 0) ? even_ask : odd_ask), .in_entry_i(entry_ask),
-      .in_walk_i(walk_ask),
-      .out_valid_o(out_valid),
-      .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
-      .out_tag_o(out_tag), .out_data_o(out_data),
-      .ar_valid_o(ar_valid), .ar_ready_i(ar_ready), .ar_address_o(ar_address), .ar_len_o(ar_len),
-      .r_valid_i(r_valid), .r_ready_o(r_ready), .r_data_i(r_data_i[c*512 +: 512]),
-      .asked_o(asked_read[c]), .busy_o(busy_read[c])
+      .read_quiet_o(read_quiet[c]), .read_error_o(read_error[c]),
+      .read_outside_o(read_outside[c]), .read_silent_o(read_silent[c]),
+      .write_quiet_o(write_quiet[c]), .write_error_o(write_error[c]),
+      .write_outside_o(write_outside[c]), .write_silent_o(write_silent[c]),
+      .read_asked_o(asked_read[c]), .read_busy_o(busy_read[c]),
+      .write_asked_o(asked_write[c]), .write_busy_o(busy_write[c]),
+      .answered_o(answered_now[c*2 +: 2])
     );
     assign {walk_valids[c], entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
     // A condition, because of an assignment Verilator 5.006 makes a concatenation of all channels,
@@ -550,24 +542,6 @@ module cst_state #(
         answers[c*AnswerStride+TagStride +: 768] = out_data;
       end
     end
-
-    cst_state_write_port u_write (
-      .clk_i, .rst_ni(unit_rst_n),
-      .in_valid_i({line_out_valid[H] && line_out_channel[H*4 +: 4] == 4'(c),
-                   record_out_valid && record_out_channel == 4'(c),
-                   entry_out_valid && entry_out_channel == 4'(c)}),
-      .in_ready_o(write_in_ready[c*3 +: 3]),
-      .in_entry_i(entry_out), .in_record_i(record_out),
-      .in_line_i(line_out[H*WriteStride +: WriteBits]),
-      .ack_valid_o(ack_valid),
-      .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
-      .ack_o(acks[c*AckBits +: AckBits]),
-      .aw_valid_o(aw_valid), .aw_ready_i(aw_ready), .aw_address_o(aw_address), .aw_len_o(aw_len),
-      .w_valid_o(w_valid), .w_ready_i(w_ready), .w_data_o(w_data), .w_strb_o(w_strb),
-      .b_valid_i(b_valid), .b_ready_o(b_ready),
-      .asked_o(asked_write[c]), .busy_o(busy_write[c]),
-      .answered_o(answered_now[c*2 +: 2])
-    );
     assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
   end
 

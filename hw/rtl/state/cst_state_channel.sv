@@ -1,0 +1,127 @@
+// cst_state_channel: all that one channel of memory has in the unit: reads and writes, each behind
+// its guard.
+//
+//   read_* ──► cst_state_read_port  ──► cst_axi_read_guard  ──► AR     write alike: AW, W
+//   out_*  ◄──                      ◄──                     ◄── R                   B ─► ack_*
+//
+// Promises   those of its four parts, each of which says its own.
+`default_nettype none
+module cst_state_channel #(
+  parameter int unsigned SilenceBits = 16,
+  localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
+  localparam int unsigned PageBits = AddressBits - 12,
+  localparam int unsigned TagBits = cst_state_pkg::ReadTagBits,
+  localparam int unsigned AskBits = AddressBits + TagBits,
+  localparam int unsigned WriteBits = cst_state_pkg::WriteBits
+) (
+  input  wire logic                   clk_i,
+  input  wire logic                   rst_ni,
+  input  wire logic                   unit_rst_ni,   // of the ports; the guards go on
+  input  wire logic                   stop_i,
+  input  wire logic [PageBits-1:0]    first_page_i,
+  input  wire logic [PageBits:0]      end_page_i,
+  input  wire logic [1:0]             entry_units_i,
+  // row, line, entry, walk
+  input  wire logic [3:0]             read_valid_i,
+  output      logic [3:0]             read_ready_o,
+  input  wire logic [AskBits-1:0]     read_row_i,
+  input  wire logic [AskBits-1:0]     read_line_i,
+  input  wire logic [AskBits-1:0]     read_entry_i,
+  input  wire logic [AskBits-1:0]     read_walk_i,
+  output      logic [3:0]             out_valid_o,
+  input  wire logic [3:0]             out_ready_i,
+  output      logic [TagBits-1:0]     out_tag_o,
+  output      logic [767:0]           out_data_o,
+  // entry, record, line
+  input  wire logic [2:0]             write_valid_i,
+  output      logic [2:0]             write_ready_o,
+  input  wire logic [WriteBits-1:0]   write_entry_i,
+  input  wire logic [WriteBits-1:0]   write_record_i,
+  input  wire logic [WriteBits-1:0]   write_line_i,
+  output      logic [2:0]             ack_valid_o,
+  input  wire logic [2:0]             ack_ready_i,
+  output      cst_state_pkg::ack_t    ack_o,
+  // AXI
+  output      logic                   ar_valid_o,
+  input  wire logic                   ar_ready_i,
+  output      logic [AddressBits-1:0] ar_address_o,
+  output      logic [7:0]             ar_len_o,
+  input  wire logic                   r_valid_i,
+  output      logic                   r_ready_o,
+  input  wire logic [511:0]           r_data_i,
+  input  wire logic [1:0]             r_resp_i,
+  input  wire logic                   r_last_i,
+  output      logic                   aw_valid_o,
+  input  wire logic                   aw_ready_i,
+  output      logic [AddressBits-1:0] aw_address_o,
+  output      logic [7:0]             aw_len_o,
+  output      logic                   w_valid_o,
+  input  wire logic                   w_ready_i,
+  output      logic [511:0]           w_data_o,
+  output      logic [63:0]            w_strb_o,
+  output      logic                   w_last_o,
+  input  wire logic                   b_valid_i,
+  output      logic                   b_ready_o,
+  input  wire logic [1:0]             b_resp_i,
+  // of the guards
+  output      logic                   read_quiet_o,
+  output      logic                   read_error_o,
+  output      logic                   read_outside_o,
+  output      logic                   read_silent_o,
+  output      logic                   write_quiet_o,
+  output      logic                   write_error_o,
+  output      logic                   write_outside_o,
+  output      logic                   write_silent_o,
+  output      logic                   read_asked_o,
+  output      logic                   read_busy_o,
+  output      logic                   write_asked_o,
+  output      logic                   write_busy_o,
+  output      logic [1:0]             answered_o  // a write, by its epoch's parity
+);
+  logic ar_valid, ar_ready, r_valid, r_ready, aw_valid, aw_ready, w_valid, w_ready;
+  logic b_valid, b_ready;
+  logic [AddressBits-1:0] ar_address, aw_address;
+  logic [7:0] ar_len, aw_len;
+  logic [511:0] w_data;
+  logic [63:0] w_strb;
+
+  cst_axi_read_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_read_guard (
+    .clk_i, .rst_ni, .stop_i, .first_page_i, .end_page_i,
+    .in_valid_i(ar_valid), .in_ready_o(ar_ready), .in_address_i(ar_address), .in_len_i(ar_len),
+    .beat_valid_o(r_valid), .beat_ready_i(r_ready),
+    .ar_valid_o, .ar_ready_i, .ar_address_o, .ar_len_o,
+    .r_valid_i, .r_ready_o, .r_resp_i, .r_last_i,
+    .quiet_o(read_quiet_o), .error_o(read_error_o), .outside_o(read_outside_o),
+    .silent_o(read_silent_o)
+  );
+  cst_axi_write_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_write_guard (
+    .clk_i, .rst_ni, .stop_i, .first_page_i, .end_page_i,
+    .in_valid_i(aw_valid), .in_ready_o(aw_ready), .in_address_i(aw_address), .in_len_i(aw_len),
+    .beat_valid_i(w_valid), .beat_ready_o(w_ready), .beat_data_i(w_data), .beat_strb_i(w_strb),
+    .answer_valid_o(b_valid), .answer_ready_i(b_ready),
+    .aw_valid_o, .aw_ready_i, .aw_address_o, .aw_len_o,
+    .w_valid_o, .w_ready_i, .w_data_o, .w_strb_o, .w_last_o, .b_valid_i, .b_ready_o, .b_resp_i,
+    .quiet_o(write_quiet_o), .error_o(write_error_o), .outside_o(write_outside_o),
+    .silent_o(write_silent_o)
+  );
+  cst_state_read_port u_read (
+    .clk_i, .rst_ni(unit_rst_ni), .entry_units_i,
+    .in_valid_i(read_valid_i), .in_ready_o(read_ready_o), .in_row_i(read_row_i),
+    .in_line_i(read_line_i), .in_entry_i(read_entry_i), .in_walk_i(read_walk_i),
+    .out_valid_o, .out_ready_i, .out_tag_o, .out_data_o,
+    .ar_valid_o(ar_valid), .ar_ready_i(ar_ready), .ar_address_o(ar_address), .ar_len_o(ar_len),
+    .r_valid_i(r_valid), .r_ready_o(r_ready), .r_data_i,
+    .asked_o(read_asked_o), .busy_o(read_busy_o)
+  );
+  cst_state_write_port u_write (
+    .clk_i, .rst_ni(unit_rst_ni),
+    .in_valid_i(write_valid_i), .in_ready_o(write_ready_o), .in_entry_i(write_entry_i),
+    .in_record_i(write_record_i), .in_line_i(write_line_i),
+    .ack_valid_o, .ack_ready_i, .ack_o,
+    .aw_valid_o(aw_valid), .aw_ready_i(aw_ready), .aw_address_o(aw_address), .aw_len_o(aw_len),
+    .w_valid_o(w_valid), .w_ready_i(w_ready), .w_data_o(w_data), .w_strb_o(w_strb),
+    .b_valid_i(b_valid), .b_ready_o(b_ready),
+    .asked_o(write_asked_o), .busy_o(write_busy_o), .answered_o
+  );
+endmodule
+`default_nettype wire
