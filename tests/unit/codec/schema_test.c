@@ -99,6 +99,18 @@ TEST(errors_name_the_column_and_the_word) {
     check_refused("u8)", "schema failed: column 0: ')' is not expected here");
 }
 
+TEST(a_guess_may_be_as_far_off_as_the_word_is_long) {
+    check_refused("ux", "schema failed: column 0: 'ux' is not a type. Did you mean 'u8'?");
+    check_refused("xx", "schema failed: column 0: 'xx' is not a type");
+    check_refused("bxxl", "schema failed: column 0: 'bxxl' is not a type. Did you mean 'bool'?");
+    check_refused("bxxx", "schema failed: column 0: 'bxxx' is not a type");
+    check_refused("binxyz",
+                  "schema failed: column 0: 'binxyz' is not a type. Did you mean 'binary'?");
+    check_refused("timestxyz",
+                  "schema failed: column 0: 'timestxyz' is not a type. Did you mean 'timestamp'?");
+    check_refused("timesxxxx", "schema failed: column 0: 'timesxxxx' is not a type");
+}
+
 TEST(numbers_are_checked) {
     check_refused("fixed", "schema failed: column 0: fixed needs a number, as in fixed(12)");
     check_refused("decimal128 u8",
