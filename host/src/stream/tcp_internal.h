@@ -129,6 +129,9 @@ void csti_tcp_tls_fail(tcp_connection *c, csti_tls_failure failure, const char *
 
 // ---- tcp_server.c
 void csti_tcp_count_refusal(csti_tcp_server *server, cst_code code);
+// One more in a counter that has a line for each value of its label.
+void csti_tcp_count(csti_tcp_server *server, const char *name, const char *help, const char *label,
+                    const char *value);
 void csti_tcp_events(tcp_connection *c, uint32_t events);
 void csti_tcp_slot_free(tcp_connection *c);
 // Room for one more producer with rows: the oldest whom nobody holds is forgotten. LIMIT: all are

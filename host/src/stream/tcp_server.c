@@ -166,16 +166,20 @@ static cst_code metrics_open(csti_tcp_server *server, cst_err *err) {
                                       err);
 }
 
-void csti_tcp_count_refusal(csti_tcp_server *server, cst_code code) {
+void csti_tcp_count(csti_tcp_server *server, const char *name, const char *help, const char *label,
+                    const char *value) {
     csti_metric *metric = NULL;
     char labels[64];
 
-    (void)snprintf(labels, sizeof labels, "code=\"%s\"", cst_code_name(code));
-    if (csti_metrics_register(server->options.metrics, CSTI_METRIC_COUNTER,
-                              "constellation_push_refusals_total",
-                              "Connections that ended with an error, by code.", labels, &metric,
-                              NULL) == CST_OK)
+    (void)snprintf(labels, sizeof labels, "%s=\"%s\"", label, value);
+    if (csti_metrics_register(server->options.metrics, CSTI_METRIC_COUNTER, name, help, labels,
+                              &metric, NULL) == CST_OK)
         csti_metric_add(metric, 1);
+}
+
+void csti_tcp_count_refusal(csti_tcp_server *server, cst_code code) {
+    csti_tcp_count(server, "constellation_push_refusals_total",
+                   "Connections that ended with an error, by code.", "code", cst_code_name(code));
 }
 
 static cst_code slots_open(csti_tcp_server *server, uint32_t count, cst_err *err) {

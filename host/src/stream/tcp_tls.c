@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -11,15 +10,9 @@ enum { HANDSHAKE_RECORD = 0x16 };
 // ---- Failures -----------------------------------------------------------------------------------
 
 static void failure_count(csti_tcp_server *server, csti_tls_failure failure) {
-    csti_metric *metric = NULL;
-    char labels[64];
-
-    (void)snprintf(labels, sizeof labels, "reason=\"%s\"", csti_tls_failure_name(failure));
-    if (csti_metrics_register(server->options.metrics, CSTI_METRIC_COUNTER,
-                              "constellation_push_tls_failures_total",
-                              "Connections that TLS did not secure, by reason.", labels, &metric,
-                              NULL) == CST_OK)
-        csti_metric_add(metric, 1);
+    csti_tcp_count(server, "constellation_push_tls_failures_total",
+                   "Connections that TLS did not secure, by reason.", "reason",
+                   csti_tls_failure_name(failure));
 }
 
 static void failure_log(const tcp_connection *c, csti_tls_failure failure, const char *why) {

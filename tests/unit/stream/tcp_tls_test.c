@@ -162,6 +162,24 @@ static void producer_say(fixture *f, client *c, const char *line, const char *ne
     CHECK_TEXT(secret_told(f, c), next);
 }
 
+// A server, and a producer that has said who it is.
+static client begin(fixture *f, world *w, csti_push_ack ack, int version) {
+    client c;
+
+    *w = world_make();
+    fixture_open_tls(f, ack, (log_bounds){0}, w->plain);
+    c = client_make(f, w, version, NULL);
+    CHECK(shake(f, &c));
+    producer_say(f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
+    return c;
+}
+
+static void end(fixture *f, world *w, client *c) {
+    client_end(c);
+    fixture_close(f);
+    world_end(w);
+}
+
 // A producer that goes on beside whatever happens to others.
 static client other_make(fixture *f, const world *w) {
     client c = client_make(f, w, 0, NULL);
@@ -212,32 +230,20 @@ TEST(rows_come_over_both_versions_of_tls_in_pieces_of_any_size) {
 }
 
 TEST(many_rows_in_whole_records_leave_none_behind) {
-    world w = world_make();
     fixture f;
-    client c;
-
-    fixture_open_tls(&f, CSTI_ACK_WAL, (log_bounds){0}, w.plain);
-    c = client_make(&f, &w, 0, NULL);
-    CHECK(shake(&f, &c));
-    producer_say(&f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
+    world w;
+    client c = begin(&f, &w, CSTI_ACK_WAL, 0);
     for (uint64_t seq = 1; seq <= MANY_ROWS; seq++) row_say(&c, seq);
     while (BIO_pending(c.out) > 0) CHECK(pump(&c)); // all of it waits at the server
     while (strcmp(secret_told(&f, &c), "{\"ack\":4000}\n") != 0) CHECK(f.ended == CST_OK);
     CHECK_EQ(csti_tcp_server_rows(f.server, 0), MANY_ROWS);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(who_says_that_it_has_sent_all_is_answered_and_closed_in_the_same_way) {
-    world w = world_make();
     fixture f;
-    client c;
-
-    fixture_open_tls(&f, CSTI_ACK_CHECKPOINT, (log_bounds){0}, w.plain);
-    c = client_make(&f, &w, 0, NULL);
-    CHECK(shake(&f, &c));
-    producer_say(&f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
+    world w;
+    client c = begin(&f, &w, CSTI_ACK_CHECKPOINT, 0);
     row_say(&c, 1);
     CHECK_EQ(SSL_shutdown(c.ssl), 0);
     TEST_WAIT_UNTIL((step(&f, &c), csti_wal_safe(f.wal) == 1));
@@ -246,20 +252,13 @@ TEST(who_says_that_it_has_sent_all_is_answered_and_closed_in_the_same_way) {
     CHECK_TEXT(secret_told(&f, &c), "");
     CHECK(SSL_get_shutdown(c.ssl) & SSL_RECEIVED_SHUTDOWN); // it was not cut off
     CHECK_EQ(REFUSED("CST_TLS"), 0);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(an_end_of_the_socket_alone_loses_no_row_that_came_before) {
-    world w = world_make();
     fixture f;
-    client c;
-
-    fixture_open_tls(&f, CSTI_ACK_WAL, (log_bounds){0}, w.plain);
-    c = client_make(&f, &w, 0, NULL);
-    CHECK(shake(&f, &c));
-    producer_say(&f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
+    world w;
+    client c = begin(&f, &w, CSTI_ACK_WAL, 0);
     row_say(&c, 1);
     secret_say(&c, "{\"seq\":2,");
     CHECK(pump(&c));
@@ -267,9 +266,7 @@ TEST(an_end_of_the_socket_alone_loses_no_row_that_came_before) {
     CHECK_TEXT(secret_told(&f, &c), "{\"ack\":1}\n");
     CHECK_TEXT(secret_told(&f, &c), "");
     CHECK_EQ(csti_tcp_server_rows(f.server, 0), 1);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(a_bad_line_is_told_as_without_tls) {
@@ -284,9 +281,7 @@ TEST(a_bad_line_is_told_as_without_tls) {
     CHECK(strstr(secret_told(&f, &c), "{\"error\":\"CST_SOURCE_RECORD\""));
     CHECK_TEXT(secret_told(&f, &c), "");
     CHECK(SSL_get_shutdown(c.ssl) & SSL_RECEIVED_SHUTDOWN);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(lines_that_wait_for_room_in_the_log_are_taken_before_the_end_behind_them) {
@@ -312,28 +307,19 @@ TEST(lines_that_wait_for_room_in_the_log_are_taken_before_the_end_behind_them) {
     CHECK_OK(csti_wal_truncate(f.wal, csti_wal_durable(f.wal), NULL));
     CHECK_TEXT(secret_told(&f, &c), "{\"ack\":3}\n");
     CHECK_TEXT(secret_told(&f, &c), "");
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(requests_for_new_keys_are_answered_and_rows_go_on) {
-    world w = world_make();
     fixture f;
-    client c;
-
-    fixture_open_tls(&f, CSTI_ACK_WAL, (log_bounds){0}, w.plain);
-    c = client_make(&f, &w, TLS1_3_VERSION, NULL);
-    CHECK(shake(&f, &c));
-    producer_say(&f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
+    world w;
+    client c = begin(&f, &w, CSTI_ACK_WAL, TLS1_3_VERSION);
     for (uint64_t seq = 1; seq <= UPDATES; seq++) {
         CHECK_EQ(SSL_key_update(c.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
         row_say(&c, seq);
     }
     while (strcmp(secret_told(&f, &c), "{\"ack\":40}\n") != 0) CHECK(f.ended == CST_OK);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 // ---- Clients that do not ------------------------------------------------------------------------
@@ -413,9 +399,7 @@ TEST(who_goes_in_the_handshake_is_counted) {
     closed_wait(&f, &c);
     CHECK_EQ(FAILED("ended"), 1);
     CHECK_EQ(REFUSED("CST_TLS"), 1);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 // Bytes that are no record of TLS, as they come.
@@ -453,14 +437,9 @@ TEST(nonsense_in_and_behind_the_handshake_ends_that_connection_alone) {
 }
 
 TEST(who_asks_for_another_handshake_is_closed) {
-    world w = world_make();
     fixture f;
-    client c;
-
-    fixture_open_tls(&f, CSTI_ACK_WAL, (log_bounds){0}, w.plain);
-    c = client_make(&f, &w, TLS1_2_VERSION, NULL);
-    CHECK(shake(&f, &c));
-    producer_say(&f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
+    world w;
+    client c = begin(&f, &w, CSTI_ACK_WAL, TLS1_2_VERSION);
     row_say(&c, 1);
     CHECK_TEXT(secret_told(&f, &c), "{\"ack\":1}\n");
     CHECK_EQ(SSL_renegotiate(c.ssl), 1);
@@ -468,9 +447,7 @@ TEST(who_asks_for_another_handshake_is_closed) {
     closed_wait(&f, &c);
     CHECK_EQ(FAILED("renegotiation"), 1);
     CHECK_EQ(REFUSED("CST_TLS"), 1);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(versions_before_1_2_are_refused) {
@@ -483,9 +460,7 @@ TEST(versions_before_1_2_are_refused) {
     CHECK(!shake(&f, &c));
     closed_wait(&f, &c);
     CHECK_EQ(FAILED("protocol"), 1);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(a_client_that_does_not_trust_the_server_is_counted_as_such) {
@@ -498,9 +473,7 @@ TEST(a_client_that_does_not_trust_the_server_is_counted_as_such) {
     CHECK(!shake(&f, &c));
     closed_wait(&f, &c);
     CHECK_EQ(FAILED("alert"), 1);
-    client_end(&c);
-    fixture_close(&f);
-    world_end(&w);
+    end(&f, &w, &c);
 }
 
 TEST(where_clients_have_to_show_a_certificate_only_those_that_are_signed_come_in) {
@@ -607,14 +580,10 @@ TEST(who_reads_no_answer_over_tls_is_closed_and_what_it_sent_counts) {
 }
 
 TEST(a_fenced_server_says_so_over_tls_and_closes_handshakes) {
-    world w = world_make();
-    client c, half;
     fixture f;
+    world w;
+    client c = begin(&f, &w, CSTI_ACK_WAL, 0), half;
 
-    fixture_open_tls(&f, CSTI_ACK_WAL, (log_bounds){0}, w.plain);
-    c = client_make(&f, &w, 0, NULL);
-    CHECK(shake(&f, &c));
-    producer_say(&f, &c, "{\"producer\":\"a\"}\n", "{\"next\":1}\n");
     half = client_make(&f, &w, 0, NULL);
     CHECK(step(&f, &half));
     f.place = CST_FENCED;
