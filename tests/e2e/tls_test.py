@@ -15,8 +15,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
 import certificates
-import tcp_test
-from tcp_test import PATIENCE_S, ROOT, total
+import tcp_jobs
+from tcp_jobs import PATIENCE_S, ROOT, total
 
 CONFIG = 3
 SERVER = 'tls_cert = "server.pem"\ntls_key = "server.key"'
@@ -37,7 +37,7 @@ def tearDownModule():
     shutil.rmtree(FILES)
 
 
-class Secret(tcp_test.Client):
+class Secret(tcp_jobs.Client):
     """A client over TLS."""
 
     def __init__(self, address, trust):
@@ -57,7 +57,7 @@ class Secret(tcp_test.Client):
         return True
 
 
-class Jobs(tcp_test.Jobs):
+class Jobs(tcp_jobs.Jobs):
     def setUp(self):
         super().setUp()
         for name in os.listdir(FILES):
@@ -133,7 +133,7 @@ class Rows(Jobs):
 class Check(Jobs):
     def check(self, source):
         self.job(source)
-        done = subprocess.run([tcp_test.PROGRAM, "check", "job.toml"], cwd=self.folder, text=True,
+        done = subprocess.run([tcp_jobs.PROGRAM, "check", "job.toml"], cwd=self.folder, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -185,7 +185,7 @@ class Check(Jobs):
 class Producers(Jobs):
     def c(self, address, *files, rows=500):
         paths = [os.path.join(self.folder, name) for name in files]
-        return subprocess.run([tcp_test.PRODUCER, address, "shop-1", str(rows), *paths], text=True,
+        return subprocess.run([tcp_jobs.PRODUCER, address, "shop-1", str(rows), *paths], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
                               timeout=PATIENCE_S)
 
@@ -228,7 +228,7 @@ class Producers(Jobs):
 
     def test_the_producer_in_python_over_tls(self):
         self.example(CLIENTS)
-        rows = subprocess.run([tcp_test.PROGRAM, "generate", "bids", "--rows", "2000", "--format",
+        rows = subprocess.run([tcp_jobs.PROGRAM, "generate", "bids", "--rows", "2000", "--format",
                                "ndjson"], check=True, stdout=subprocess.PIPE).stdout
         process, address = self.serve()
         for _ in range(2):
@@ -241,6 +241,4 @@ class Producers(Jobs):
 
 
 if __name__ == "__main__":
-    tcp_test.PROGRAM = os.path.abspath(sys.argv[1])
-    tcp_test.PRODUCER = os.path.abspath(sys.argv[2])
-    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
+    tcp_jobs.main()
