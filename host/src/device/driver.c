@@ -139,7 +139,10 @@ cst_code cst_device_run(cst_queue *queue, const cst_command *command, cst_comple
         code = stop_cure(queue, work.command.table, &stop, err);
         if (code == CST_DEVICE_LOST) return code;
         if (cst_queue_resume(queue, err) != CST_OK) return CST_INTERNAL;
-        if (code != CST_OK) break;
+        if (code != CST_OK) {
+            out->code = code; // why there is no room for it
+            break;
+        }
         (void)work_advance(&work, &stop, 0);
     }
     out->stopped = false;

@@ -17,6 +17,8 @@ enum {
     READ_ROWS_MIN = 64,
     BLOCKS = 8,           // of a channel
     EMIT_ROWS_MAX = 256,  // of closed windows, together
+    RESTORES_MAX = 8,     // of windows, into ever larger tables
+    RESTORE_STEP = 4,     // so much larger each
     BLOCKS_MANY = 4,      // and of each of many
     PARTITIONS_MANY = 32, // from here on
     SLOTS_A_ROW_MAX = 4,  // a segment grows from a quarter full on (docs/formats.md)
@@ -392,10 +394,19 @@ static void placement_say(const job_worker *worker) {
 }
 
 // A chain has the rows of all windows: they are restored into one table, and parted from there.
+// What is left of one that was closed in part shares bits, and finds its places in a table as large
+// as its own was: the first that has them all is taken.
 static cst_code panes_restore(job_worker *worker, const cst_table_options *options, cst_err *err) {
-    cst_code code = cst_device_table_open(worker->queue, options, NULL, &worker->table, err);
+    cst_table_options sized = *options;
+    cst_code code = CST_TABLE_SKEW;
 
-    if (code == CST_OK) code = table_restore(worker, err);
+    for (int turn = 0; turn < RESTORES_MAX && code == CST_TABLE_SKEW; turn++) {
+        cst_device_table_close(worker->table);
+        worker->table = NULL;
+        code = cst_device_table_open(worker->queue, &sized, NULL, &worker->table, err);
+        if (code == CST_OK) code = table_restore(worker, err);
+        sized.rows_hint = (sized.rows_hint + 1) * RESTORE_STEP;
+    }
     if (code == CST_OK)
         code = csti_panes_fill(worker->panes, cst_device_table_image(worker->table), err);
     cst_device_table_close(worker->table);

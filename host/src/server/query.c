@@ -21,6 +21,9 @@ enum {
     CHAIN_ARENA_BYTES = 512 << 20,
     LINES_BYTES = 1 << 20, // lines go out when there are so many
     SCAN_ROWS = 256,
+    RESTORES_MAX = 8, // into ever larger tables
+    RESTORE_ROWS = 4096,
+    RESTORE_STEP = 4,
 };
 
 // A row that is answered: behind it stand key_bytes of key and value_bytes of value.
@@ -132,7 +135,8 @@ static cst_code manifest_open(query *at) {
 // ---- One partition ------------------------------------------------------------------------------
 
 // The table that the chain's rows fit, as they were written.
-static cst_code table_open(const query *at, const csti_chain *chain, cst_table **out) {
+static cst_code table_open(const query *at, const csti_chain *chain, uint64_t rows_hint,
+                           cst_table **out) {
     cst_table_options table = at->shape->table;
     cst_segment_info info;
 
@@ -148,7 +152,28 @@ static cst_code table_open(const query *at, const csti_chain *chain, cst_table *
         for (uint32_t s = 0; s < chain->segments_count; s++)
             table.budget_bytes += 5 * chain->segments[s]->footer.body_bytes;
     table.background = false;
+    table.rows_hint = rows_hint;
     return cst_table_open(&table, out, at->err);
+}
+
+// Rows of a window that was closed in part share bits: a table of as many as it had has places for
+// them. The first that has is taken; *out is to be closed, whatever comes of it.
+static cst_code chain_restore(const query *at, const csti_chain *chain,
+                              const cst_restore_options *groups, cst_restore_report *report_out,
+                              cst_table **out) {
+    uint64_t rows_hint = 0;
+    cst_code code = CST_TABLE_SKEW;
+
+    for (int turn = 0; turn < RESTORES_MAX && code == CST_TABLE_SKEW; turn++) {
+        cst_table_close(*out);
+        *out = NULL;
+        code = table_open(at, chain, rows_hint, out);
+        if (code == CST_OK)
+            code = cst_segment_restore(chain->segments, chain->segments_count, *out, NULL, groups,
+                                       report_out, at->err);
+        rows_hint = rows_hint ? rows_hint * RESTORE_STEP : RESTORE_ROWS;
+    }
+    return code;
 }
 
 static cst_code row_keep(query *at, const cst_row_ref *row) {
@@ -226,10 +251,7 @@ static cst_code partition_read(query *at, uint32_t partition, cst_restore_option
     code = csti_chain_open(options->store, manifest, partition, 0, segments_count, &at->chain_arena,
                            NULL, &chain, at->err);
     if (code != CST_OK) return code;
-    code = table_open(at, &chain, &table);
-    if (code == CST_OK)
-        code = cst_segment_restore(chain.segments, segments_count, table, NULL, &groups, &report,
-                                   at->err);
+    code = chain_restore(at, &chain, &groups, &report, &table);
     if (code == CST_OK)
         code = options->key ? row_get(at, table, now_us) : rows_scan(at, table, now_us);
     if (code == CST_OK) code = pin_hold(at);

@@ -138,6 +138,11 @@ cst_code csti_pane_tables_take_large(csti_pane_tables *tables, cst_device_table 
     return *out ? CST_OK : table_open(tables, true, 0, out, err);
 }
 
+cst_code csti_pane_tables_take_sized(csti_pane_tables *tables, uint64_t rows,
+                                     cst_device_table **out, cst_err *err) {
+    return table_open(tables, true, rows, out, err);
+}
+
 cst_code csti_pane_tables_take_small(csti_pane_tables *tables, cst_device_table **out,
                                      cst_err *err) {
     return table_open(tables, false, 0, out, err);

@@ -33,6 +33,9 @@ void csti_pane_tables_close(csti_pane_tables *tables);
 // One of the few that get huge pages and a helper.
 CST_CHECK_RESULT cst_code csti_pane_tables_take_large(csti_pane_tables *tables,
                                                       cst_device_table **out, cst_err *err);
+// As large as so many rows ask for.
+CST_CHECK_RESULT cst_code csti_pane_tables_take_sized(csti_pane_tables *tables, uint64_t rows,
+                                                      cst_device_table **out, cst_err *err);
 CST_CHECK_RESULT cst_code csti_pane_tables_take_small(csti_pane_tables *tables,
                                                       cst_device_table **out, cst_err *err);
 // The next large one has room for so many rows; 0: none is kept ready.

@@ -17,6 +17,8 @@ enum {
     PIECE_ROWS = 4096,
     PIECE_SESSIONS = 512,
     PANES_FEW = 4, // so many get huge pages and a helper, the others are small
+    FILLS_MAX = 8, // into ever larger tables, see csti_panes_fill
+    FILL_STEP = 4, // so much larger each
 };
 _Static_assert((int)CSTI_PANES_MAX < (int)CSTI_PART_NONE,
                "slots of a block are numbers of 16 bits");
@@ -52,6 +54,7 @@ struct csti_panes {
     csti_panes_options options;
     csti_block_shape shape;
     int64_t closed_us;
+    uint64_t fill_rows;         // tables of closed windows are for so many; 0: as ever
     pane *list[CSTI_PANES_MAX]; // by start
     uint32_t count, hint;
     pane *gone; // closed; their tables wait for cuts
@@ -183,6 +186,14 @@ static uint32_t place_of(const csti_panes *panes, int64_t start_us) {
     return from;
 }
 
+static cst_code table_take(const csti_panes *panes, int64_t start_us, cst_device_table **out,
+                           cst_err *err) {
+    if (panes->fill_rows > 0 && is_closed(panes, start_us))
+        return csti_pane_tables_take_sized(panes->tables, panes->fill_rows, out, err);
+    return panes->count < PANES_FEW ? csti_pane_tables_take_large(panes->tables, out, err)
+                                    : csti_pane_tables_take_small(panes->tables, out, err);
+}
+
 static cst_code pane_open(csti_panes *panes, int64_t start_us, uint32_t at, cst_err *err) {
     pane *opened;
     cst_code code;
@@ -197,9 +208,7 @@ static cst_code pane_open(csti_panes *panes, int64_t start_us, uint32_t at, cst_
     opened = calloc(1, sizeof *opened);
     if (!opened) return cst_fail(err, CST_NO_MEMORY, "a window");
     opened->start_us = start_us;
-    code = panes->count < PANES_FEW
-               ? csti_pane_tables_take_large(panes->tables, &opened->of.table, err)
-               : csti_pane_tables_take_small(panes->tables, &opened->of.table, err);
+    code = table_take(panes, start_us, &opened->of.table, err);
     if (code != CST_OK) {
         pane_close(opened);
         return code;
@@ -627,6 +636,8 @@ static cst_code fill_find(void *context, int64_t start_us, cst_device_table **ou
     return code;
 }
 
+// A window that was closed in part has what is left in the last buckets of a table that was large:
+// rows that share bits, for which a small table has no place. Of the size that it had, it has.
 cst_code csti_panes_fill(csti_panes *panes, cst_table *from, cst_err *err) {
     const csti_pane_fill fill = {.queue = panes->options.queue,
                                  .record_bytes = panes->outbox.record_bytes,
@@ -634,6 +645,16 @@ cst_code csti_panes_fill(csti_panes *panes, cst_table *from, cst_err *err) {
                                  .find = fill_find,
                                  .context = panes};
 
+    cst_table_stats stats;
+    cst_code code = CST_TABLE_SKEW;
+
     if (panes->sessions) return csti_sessions_fill(panes->sessions, from, err);
-    return csti_pane_fill_from(&fill, from, err);
+    cst_table_stats_read(from, &stats);
+    for (int turn = 0; turn < FILLS_MAX && code == CST_TABLE_SKEW; turn++) {
+        while (panes->count > 0) pane_close(panes->list[--panes->count]);
+        code = csti_pane_fill_from(&fill, from, err);
+        panes->fill_rows = panes->fill_rows ? panes->fill_rows * FILL_STEP : stats.rows_count;
+    }
+    panes->fill_rows = 0;
+    return code;
 }

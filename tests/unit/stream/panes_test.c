@@ -255,6 +255,58 @@ TEST(rows_that_were_restored_are_parted_by_window) {
     fixture_close(f);
 }
 
+static void apply_all(fixture *f, cst_table *to) {
+    const cst_rows rows = {.rows_count = f->block.rows_count,
+                           .key_stride = KEY_BYTES,
+                           .key_bytes = KEY_BYTES,
+                           .hashes = f->hashes,
+                           .keys = f->keys,
+                           .sources = &f->source};
+    uint32_t applied = 0;
+
+    CHECK_OK(cst_table_apply_all(to, &rows, &applied));
+    f->block.rows_count = 0;
+}
+
+// Its rows went out bucket by bucket: those that are left have bits in common.
+TEST(a_large_window_that_was_closed_in_part_is_restored) {
+    enum { ALL = 60000, LEFT = 3000 };
+    fixture *f = fixture_open(false, false);
+    const csti_block_shape shape = {.rows_capacity = ROWS, .key_bytes = KEY_BYTES};
+    cst_table_options table = options_of(f, &shape, false).table;
+    cst_table *whole = NULL, *from = NULL;
+    cst_scan scan = {0};
+    uint32_t count = 1;
+
+    CHECK_OK(cst_table_open(&table, &whole, NULL));
+    table.rows_hint = ALL;
+    CHECK_OK(cst_table_open(&table, &from, NULL));
+    for (uint64_t key = 0; key < ALL; key++) {
+        row_add(f, key, 0, 1);
+        if (f->block.rows_count == ROWS || key + 1 == ALL) apply_all(f, whole);
+    }
+    for (uint32_t seen = 0; count > 0; seen += count) {
+        cst_row_ref rows[8];
+
+        CHECK_OK(cst_table_scan(whole, &scan, rows, 8, &count));
+        for (uint32_t r = 0; r < count && seen >= ALL - LEFT; r++) {
+            uint64_t key;
+
+            memcpy(&key, rows[r].key, sizeof key);
+            row_add(f, __builtin_bswap64(key), 0, 1);
+            if (f->block.rows_count == ROWS) apply_all(f, from);
+        }
+    }
+    apply_all(f, from);
+    csti_panes_watermark(f->panes, SIZE);
+    CHECK_OK(csti_panes_fill(f->panes, from, NULL));
+    close_all(f);
+    CHECK_EQ(csti_panes_lines(f->panes), LEFT);
+    cst_table_close(from);
+    cst_table_close(whole);
+    fixture_close(f);
+}
+
 TEST(an_earlier_window_finds_its_place_and_a_closed_one_never_opens) {
     fixture *f = fixture_open(false, false);
     cst_code code = CST_OK;
