@@ -100,7 +100,10 @@ def scenario(options, points, tally, index):
             step = points[(index + kill) % len(points)] if kill % 2 else None
             if kill % 3 == 2:
                 job.configure(partitions=draw.choice((1, 2, 3)))
-            kills_test.one_kill(job, draw, tally, step, f"{step}:{draw.randint(1, 4)}:kill" if step else None)
+            fault = f"{step}:{draw.randint(1, 4)}:kill" if step else None
+            if step and draw.random() < 0.5:  # behind a checkpoint that was aborted
+                fault = f"upload_middle:{draw.randint(1, 4)}:fail,{fault}"
+            kills_test.one_kill(job, draw, tally, step, fault)
         job.append(1000)
         job.configure(follow=False, at_end="close")
         job.finish()

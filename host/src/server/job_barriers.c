@@ -232,20 +232,20 @@ static bool barrier_is_due(const csti_job *job, const job_readers *readers,
 }
 
 // Whether the last final barrier was sealed with windows to be closed, for want of memory in the
-// second stage, and what it has released since lets them be closed. *wait_out: not yet.
-static bool windows_left(const csti_job *job, bool *wait_out) {
-    const uint32_t paused = atomic_load_explicit(&job->paused_then, memory_order_relaxed);
-    bool any = false, starved = false;
+// second stage.
+static bool windows_left(const csti_job *job) {
+    for (uint32_t w = 0; job->final_id > 0 && w < job->workers_count; w++)
+        if (atomic_load_explicit(&job->workers[w].closing_id, memory_order_relaxed) ==
+            job->final_id)
+            return true;
+    return false;
+}
 
-    for (uint32_t w = 0; w < job->workers_count; w++) {
-        const job_worker *worker = &job->workers[w];
-
-        any =
-            any || atomic_load_explicit(&worker->closing_id, memory_order_relaxed) == job->final_id;
-        starved = starved || csti_partition_is_starved(worker->partition);
-    }
-    *wait_out = any && !starved && paused > 0;
-    return any && !starved;
+// What a commit frees will not do: only a larger budget helps.
+static bool is_starved(const csti_job *job) {
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        if (csti_partition_is_starved(job->workers[w].partition)) return true;
+    return false;
 }
 
 // All is read, or the job was asked to stop: one more checkpoint, then the end. True: it is over.
@@ -259,11 +259,12 @@ static bool finish(csti_job *job, const job_readers *readers,
         if (stats->begun > stats->aborted) return false; // it is under way
     }
     if (job->final_id > 0 && stats->last_committed_id >= job->final_id) {
-        bool wait = false;
-
         if (stats->released < stats->committed) return false;
-        if (!windows_left(job, &wait)) return true;
-        if (wait) return false;
+        if (!windows_left(job)) return true;
+        // Whoever stops it finds them in the state of the next run.
+        if (atomic_load_explicit(&job->stops_count, memory_order_relaxed) > 0 && is_starved(job))
+            return true;
+        if (atomic_load_explicit(&job->paused_then, memory_order_relaxed) > 0) return false;
         job->final_id = 0;
     }
     // It was given up, and its changes wait for another.
@@ -330,7 +331,7 @@ void csti_job_coordinate(csti_job *job) {
         }
         if (stops > 0 || readers.all_ended || is_settled(job, &readers)) {
             if (finish(job, &readers, &stats)) {
-                job->caught_up = readers.all_ended;
+                job->caught_up = readers.all_ended && !windows_left(job);
                 job->finished = true;
                 return;
             }
