@@ -102,7 +102,7 @@ static size_t copy_bytes(const struct ArrowArray *array, uint32_t index, const c
 static void variable_import(const struct ArrowArray *child, int64_t first, uint32_t rows,
                             cst_column_data *out) {
     const uint8_t *offsets = (const uint8_t *)child->buffers[1] + 4 * first;
-    int32_t end = 0;
+    int32_t end;
 
     memcpy(&end, offsets + 4 * (size_t)rows, sizeof end);
     out->offsets = (cst_buffer){offsets, 4 * ((size_t)rows + 1)};

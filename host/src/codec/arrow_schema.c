@@ -89,7 +89,7 @@ static bool decimal_read(const char *at, uint32_t *scale_out) {
 
 // The extension's name, or "" without one; false for metadata that is no metadata.
 static bool extension_read(const char *metadata, char out[EXTENSION_BYTES_MAX]) {
-    int32_t pairs = 0;
+    int32_t pairs;
 
     out[0] = '\0';
     if (!metadata) return true;

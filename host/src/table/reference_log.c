@@ -144,7 +144,6 @@ cst_code csti_reference_release(cst_table *table, const cst_delta *delta) {
 
     for (uint64_t n = control->log_floor / segment_bytes(table);
          (n + 1) * segment_bytes(table) <= delta->to; n++) {
-        if ((n + 1) * segment_bytes(table) <= control->log_floor) continue;
         table->log_free[(control->log_free_first + control->log_free_count) & mask] =
             table->log_map[n & mask];
         control->log_free_count++;
