@@ -26,7 +26,7 @@ _Static_assert(sizeof(held) == 32, "two a line");
 typedef struct input {
     int64_t watermark_us;
     uint32_t first, last; // of its held messages; valid while its bit is in `queued`
-    uint32_t rows_held;   // messages
+    uint32_t rows_held;   // messages, and those that say LIVE
 } input;
 
 struct csti_aligner {
@@ -40,7 +40,7 @@ struct csti_aligner {
     csti_u128 live;      // has not ended
     csti_u128 passed;    // the barrier being aligned; what comes on it is held
     csti_u128 queued;    // has held messages
-    csti_u128 rows_held; // has held rows
+    csti_u128 rows_held; // has held rows, or LIVE: it is not idle
     csti_u128 idle;
     csti_u128 late; // have not passed what was forced last
 
@@ -131,6 +131,7 @@ static void pack(held *to, const csti_message *from) {
         to->code = from->code;
         break;
     case CSTI_MESSAGE_IDLE:
+    case CSTI_MESSAGE_LIVE:
     case CSTI_MESSAGE_END:
         break;
     }
@@ -157,11 +158,12 @@ static void hold(csti_aligner *a, uint32_t index, const csti_message *message) {
     own->last = at;
     a->queued |= bit(index);
     a->stats.held_messages++;
+    if (message->kind != CSTI_MESSAGE_ROWS && message->kind != CSTI_MESSAGE_LIVE) return;
+    own->rows_held++;
+    a->rows_held |= bit(index);
     if (message->kind != CSTI_MESSAGE_ROWS) return;
     a->stats.held_rows += message->block->rows_count;
     a->stats.held_bytes += message->block->bytes;
-    own->rows_held++;
-    a->rows_held |= bit(index);
 }
 
 // The first held message leaves its place, which stays as it is until the next hold.
@@ -178,10 +180,11 @@ static const held *unhold(csti_aligner *a, uint32_t index) {
     first->after = a->free_first;
     a->free_first = at;
     a->stats.held_messages--;
+    if (first->kind != CSTI_MESSAGE_ROWS && first->kind != CSTI_MESSAGE_LIVE) return first;
+    if (--own->rows_held == 0) a->rows_held &= ~bit(index);
     if (first->kind != CSTI_MESSAGE_ROWS) return first;
     a->stats.held_rows -= first->block->rows_count;
     a->stats.held_bytes -= first->block->bytes;
-    if (--own->rows_held == 0) a->rows_held &= ~bit(index);
     return first;
 }
 
@@ -401,6 +404,9 @@ static csti_aligned_kind take(csti_aligner *a, uint32_t index, const held *messa
     case CSTI_MESSAGE_IDLE:
         a->idle |= bit(index);
         a->due |= DUE_WATERMARK;
+        return CSTI_ALIGNED_NOTHING;
+    case CSTI_MESSAGE_LIVE:
+        a->idle &= ~bit(index);
         return CSTI_ALIGNED_NOTHING;
     case CSTI_MESSAGE_END:
         a->live &= ~bit(index);

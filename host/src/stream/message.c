@@ -259,6 +259,12 @@ void csti_channel_send_idle(csti_channel *channel) {
     write_cell(channel);
 }
 
+void csti_channel_send_live(csti_channel *channel) {
+    if (!channel->idle) return;
+    channel->idle = false;
+    write_cell(channel);
+}
+
 cst_code csti_channel_send_barrier(csti_channel *channel, csti_barrier barrier) {
     assert(barrier.id != 0);
     // Acquire pairs with the release in csti_channel_receive: the slot is free again.
@@ -285,12 +291,10 @@ static bool say(csti_channel *channel, int64_t watermark_us, bool idle, csti_mes
         *out = (csti_message){.kind = CSTI_MESSAGE_WATERMARK, .watermark_us = watermark_us};
         return true;
     }
-    if (idle && !channel->idle_seen) {
-        channel->idle_seen = true;
-        *out = (csti_message){.kind = CSTI_MESSAGE_IDLE};
-        return true;
-    }
-    return false;
+    if (idle == channel->idle_seen) return false;
+    channel->idle_seen = idle;
+    *out = (csti_message){.kind = idle ? CSTI_MESSAGE_IDLE : CSTI_MESSAGE_LIVE};
+    return true;
 }
 
 // With no item left: what was said behind the last one. A cell that is being written, or stands
@@ -313,13 +317,13 @@ bool csti_channel_receive(csti_channel *channel, csti_message *out) {
     // Relaxed: nothing goes with it.
     if (atomic_load_explicit(&channel->stalled, memory_order_relaxed)) return false;
     if (!front) return read_cell(channel, out);
+    if (front->kind == CSTI_MESSAGE_ROWS) channel->idle_seen = false; // they say it themselves
     if (say(channel, front->watermark_us, front->idle, out)) return true;
     *out = (csti_message){.kind = (csti_message_kind)front->kind,
                           .code = front->code,
                           .block = front->block,
                           .barrier = front->barrier};
     csti_spsc_ring_consume(&channel->items);
-    if (out->kind == CSTI_MESSAGE_ROWS) channel->idle_seen = false;
     // Release pairs with the acquire in csti_channel_send_barrier.
     if (out->kind == CSTI_MESSAGE_BARRIER)
         atomic_store_explicit(&channel->barriers_received,

@@ -76,7 +76,8 @@ typedef enum csti_message_kind {
     CSTI_MESSAGE_ROWS = 1,
     CSTI_MESSAGE_WATERMARK, // no row with an earlier time follows on this channel
     CSTI_MESSAGE_BARRIER,
-    CSTI_MESSAGE_IDLE,   // this input holds no watermark back until its next rows
+    CSTI_MESSAGE_IDLE,   // this input holds no watermark back until its next rows, or
+    CSTI_MESSAGE_LIVE,   // it does again: it has rows, for others so far
     CSTI_MESSAGE_END,    // nothing follows
     CSTI_MESSAGE_FAILED, // nothing follows: `code` says why
 } csti_message_kind;
@@ -116,6 +117,7 @@ void csti_channel_send_rows(csti_channel *channel, csti_block *block);
 void csti_channel_send_watermark(csti_channel *channel, int64_t watermark_us);
 // Until the next rows. A watermark may follow.
 void csti_channel_send_idle(csti_channel *channel);
+void csti_channel_send_live(csti_channel *channel);
 // CST_AGAIN: the last barrier has not been received yet; nothing happened.
 CST_CHECK_RESULT cst_code csti_channel_send_barrier(csti_channel *channel, csti_barrier barrier);
 // Nothing is sent after it. CST_OK: END, else FAILED.

@@ -272,8 +272,8 @@ static int64_t watermark_of(const csti_reader *reader, uint64_t now_ns, bool *li
     return idle || reader->splits_count == 0 ? CSTI_WATERMARK_NONE : ended_us;
 }
 
-// Sends what is due: rows that wait in open blocks, then the watermark that they raised, or that
-// nobody has to wait for this reader.
+// Sends what is due: rows that wait in open blocks, then the watermark that they raised, and
+// whether anybody has to wait for this reader.
 static void flush(csti_reader *reader, uint64_t now_ns) {
     bool live = false;
     const int64_t watermark_us = watermark_of(reader, now_ns, &live);
@@ -286,6 +286,7 @@ static void flush(csti_reader *reader, uint64_t now_ns) {
         csti_router_send_watermark(reader->router, watermark_us);
     }
     if (!live && !reader->idle_sent) csti_router_send_idle(reader->router);
+    if (live && reader->idle_sent) csti_router_send_live(reader->router);
     reader->idle_sent = !live;
 }
 

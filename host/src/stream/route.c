@@ -351,6 +351,12 @@ void csti_router_send_idle(csti_router *router) {
     receivers_wake(router);
 }
 
+void csti_router_send_live(csti_router *router) {
+    for (uint32_t p = 0; p < router->partitions_count; p++)
+        csti_channel_send_live(router->partitions[p].channel);
+    receivers_wake(router);
+}
+
 bool csti_router_send_barrier(csti_router *router, csti_barrier barrier) {
     bool everywhere = true;
 

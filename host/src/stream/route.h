@@ -68,6 +68,7 @@ void csti_router_flush(csti_router *router);
 // To every channel. A barrier: false, if one channel still holds the one before; call it again.
 void csti_router_send_watermark(csti_router *router, int64_t watermark_us);
 void csti_router_send_idle(csti_router *router);
+void csti_router_send_live(csti_router *router);
 bool csti_router_send_barrier(csti_router *router, csti_barrier barrier);
 void csti_router_send_end(csti_router *router, cst_code code);
 

@@ -53,7 +53,9 @@ static void model_give_up(cst_code code, uint64_t *counter) {
 
 static bool model_holds_rows(const model_input *input) {
     for (uint32_t i = input->taken; i < input->pushed; i++)
-        if (input->entries[i]->kind == CSTI_MESSAGE_ROWS) return true;
+        if (input->entries[i]->kind == CSTI_MESSAGE_ROWS ||
+            input->entries[i]->kind == CSTI_MESSAGE_LIVE)
+            return true;
     return false;
 }
 
@@ -130,6 +132,9 @@ static void model_take(uint32_t index) {
         break;
     case CSTI_MESSAGE_IDLE:
         input->idle = true;
+        break;
+    case CSTI_MESSAGE_LIVE:
+        input->idle = false;
         break;
     case CSTI_MESSAGE_END:
         input->ended = true;
@@ -280,7 +285,7 @@ static void random_step(bool failures) {
         if (us > d.times[input]) d.times[input] = us;
         push_both(input, (csti_message){.kind = CSTI_MESSAGE_WATERMARK, .watermark_us = us});
     } else if (draw < 79) {
-        push_both(input, (csti_message){.kind = CSTI_MESSAGE_IDLE});
+        push_both(input, (csti_message){.kind = draw % 2 ? CSTI_MESSAGE_IDLE : CSTI_MESSAGE_LIVE});
     } else if (draw < 96) {
         push_barrier(input);
     } else if (draw < 98) {

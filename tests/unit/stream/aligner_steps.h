@@ -48,6 +48,9 @@ static inline void barrier(uint32_t input, uint64_t id) {
 static inline void idle(uint32_t input) {
     push(input, (csti_message){.kind = CSTI_MESSAGE_IDLE});
 }
+static inline void live(uint32_t input) {
+    push(input, (csti_message){.kind = CSTI_MESSAGE_LIVE});
+}
 static inline void end(uint32_t input) {
     push(input, (csti_message){.kind = CSTI_MESSAGE_END});
 }

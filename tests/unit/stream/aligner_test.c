@@ -204,6 +204,18 @@ TEST(idle_inputs_hold_no_watermark_back_until_their_next_rows) {
     gives_watermark(45);
 }
 
+TEST(an_input_that_has_rows_for_others_is_idle_no_more) {
+    open_inputs(2);
+    silent_watermark(0, 10);
+    idle(1);
+    gives_watermark(10);
+    live(1);
+    gives_nothing();
+    silent_watermark(0, 30);
+    watermark(1, 25);
+    gives_watermark(25);
+}
+
 TEST(an_idle_input_with_held_rows_is_not_idle) {
     open_inputs(2);
     silent_watermark(0, 10);

@@ -214,6 +214,31 @@ TEST(idleness_lasts_until_the_next_rows) {
     csti_channel_close(channel);
 }
 
+TEST(idleness_ends_without_rows_where_others_have_them) {
+    csti_channel *channel = open_channel(4);
+
+    csti_channel_send_live(channel);
+    check_nothing(channel); // nobody thought otherwise
+    csti_channel_send_idle(channel);
+    csti_channel_send_live(channel);
+    check_nothing(channel); // of no length
+    csti_channel_send_idle(channel);
+    check_kind(channel, CSTI_MESSAGE_IDLE);
+    csti_channel_send_live(channel);
+    csti_channel_send_watermark(channel, 3);
+    CHECK_OK(csti_channel_send_barrier(channel, barrier_of(1)));
+    check_watermark(channel, 3);
+    check_kind(channel, CSTI_MESSAGE_LIVE);
+    check_barrier(channel, 1);
+    csti_channel_send_idle(channel);
+    check_kind(channel, CSTI_MESSAGE_IDLE);
+    csti_channel_send_live(channel);
+    CHECK(send_rows(channel, 1)); // they say so themselves
+    check_rows(channel, 1);
+    check_nothing(channel);
+    csti_channel_close(channel);
+}
+
 TEST(a_failure_comes_behind_what_was_sent_and_says_its_code) {
     csti_channel *channel = open_channel(2);
     csti_message message;
@@ -552,8 +577,9 @@ TEST(two_threads_keep_the_order_of_rows_watermarks_and_barriers) {
             CHECK_EQ(row % 5, 0);
             idle_count++;
             break;
+        case CSTI_MESSAGE_LIVE:
         case CSTI_MESSAGE_FAILED:
-            TEST_FAIL("nothing fails here");
+            TEST_FAIL("nothing fails here, and rows end idleness");
         case CSTI_MESSAGE_END:
             ended = true;
         }

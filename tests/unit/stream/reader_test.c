@@ -1,5 +1,6 @@
 // Readers: what reaches the channels, and where cuts stand, whatever the size of batches.
 #include "stream/reader.h"
+#include "stream/source_kind.h"
 
 #include "test.h"
 
@@ -31,7 +32,7 @@ typedef struct fixture {
     csti_reader *reader;
     _Atomic uint32_t paused;
     // what came
-    uint64_t rows, values_sum, barriers, idles, ends;
+    uint64_t rows, values_sum, barriers, idles, lives, ends;
     cst_code end_code;
     uint64_t rows_at_barrier[SEEN_MAX];
     uint64_t barrier_ids[PARTITIONS];
@@ -183,6 +184,9 @@ static void message_take(fixture *f, uint32_t p, const csti_message *message) {
     case CSTI_MESSAGE_IDLE:
         f->idles++;
         break;
+    case CSTI_MESSAGE_LIVE:
+        f->lives++;
+        break;
     case CSTI_MESSAGE_END:
     case CSTI_MESSAGE_FAILED:
         f->ends++;
@@ -283,6 +287,40 @@ TEST(rows_that_a_filter_drops_are_counted_and_not_sent) {
     CHECK_EQ(f.rows, count);
     CHECK_EQ(f.values_sum, sum);
     CHECK_EQ(stats_of(&f).dropped, ROWS - count);
+    fixture_close(&f);
+}
+
+// ---- A source that has nothing for a while, and then a row at a time ----
+
+static const csti_source_ops *without_gate;
+static bool gate_is_shut;
+
+static cst_code gate_next(csti_split *split, uint32_t rows_max, cst_batch *out, bool *ended_out,
+                          cst_err *err) {
+    (void)rows_max;
+    return gate_is_shut ? CST_AGAIN : without_gate->split_next(split, 1, out, ended_out, err);
+}
+
+TEST(rows_for_one_partition_end_idleness_for_all) {
+    csti_source_ops gate;
+    fixture f;
+
+    fixture_open(&f, (wanted){.rows = ROWS, .stripes = 1});
+    without_gate = f.source->ops;
+    gate = *without_gate;
+    gate.split_next = gate_next;
+    f.source->ops = &gate;
+    gate_is_shut = true;
+    (void)step(&f);
+    csti_clock_sim_advance(&f.clock, (uint64_t)IDLE_US * 1000);
+    (void)step(&f);
+    CHECK_EQ(f.idles, PARTITIONS);
+    gate_is_shut = false;
+    csti_clock_sim_advance(&f.clock, CSTI_READER_FLUSH_NS);
+    CHECK_OK(step(&f));
+    CHECK_EQ(f.rows, 1);
+    CHECK_EQ(f.lives, PARTITIONS - 1);
+    f.source->ops = without_gate;
     fixture_close(&f);
 }
 
