@@ -62,8 +62,8 @@ static uint32_t threads_of(const csti_job *job) {
 
 // What was closed, or over, by one partition's watermark would be open again by another's.
 static bool closes_by_watermark(const csti_job *job) {
-    return job->config->window.size_us > 0 ||
-           (job->config->ttl_us != CST_TTL_NONE && job->stages[0].shape.clock_source == CST_NO_COLUMN);
+    return job->config->window.size_us > 0 || (job->config->ttl_us != CST_TTL_NONE &&
+                                               job->stages[0].shape.clock_source == CST_NO_COLUMN);
 }
 
 static int64_t watermark_highest(const csti_manifest *manifest, uint32_t stage) {
