@@ -494,7 +494,7 @@ module cst_state #(
     cst_state_channel #(.SilenceBits(SilenceBits)) u_channel (
       .clk_i, .rst_ni, .unit_rst_ni(unit_rst_n), .stop_i(stop),
       .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
-      .entry_units_i(config_i.entry_units),
+      .entry_units_i(config_i.entry_units), .few_i(few_q),
       .read_valid_i({walk_read_valid && walk_read.channel == 4'(c),
                      entry_read_valid && entry_read.channel == 4'(c),
                      line_read_valid[H] &&
@@ -648,6 +648,33 @@ module cst_state #(
   end
   assign older_pending = (control_o.epoch[0] ? owed_q[15:0] : owed_q[31:16]) != '0;
   assign durable_epoch_o = control_o.epoch - 64'd1 - 64'(older_pending);
+
+  // ---- Reads make way for writes while a barrier is under way -----------------------------------
+  // A memory controller keeps writes behind reads as long as it can, so that a barrier would find
+  // hundreds of them before it. From when it comes until its epoch is in memory reads are few.
+  localparam int unsigned BarrierBits = 12;  // of all operations that may be under way
+  logic few_q, barrier_in, barrier_done;
+  logic [BarrierBits-1:0] barriers_q;
+
+  assign barrier_in = op_valid_i && op_ready_o && fault_q == '0 &&
+                      op_i.kind == cst_state_pkg::KindBarrier;
+  assign barrier_done = result_valid && result.kind == cst_state_pkg::KindBarrier;
+  always_ff @(posedge clk_i) begin
+    if (!unit_rst_n) begin
+      barriers_q <= '0;
+      few_q <= 1'b0;
+    end else begin
+      if (barrier_in != barrier_done)
+        barriers_q <= barrier_in ? barriers_q + 1'b1 : barriers_q - 1'b1;
+      few_q <= barriers_q != '0 || older_pending;
+    end
+  end
+
+`ifdef CST_ASSERT
+  always_ff @(posedge clk_i) if (unit_rst_n) begin
+    a_barrier_came: assert (!barrier_done || barriers_q != '0);
+  end
+`endif
 
   // ---- What is under way, counts ----------------------------------------------------------------
   logic [15:0] ops_q, keys_q, even_q, odd_q;

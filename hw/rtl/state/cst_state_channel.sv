@@ -21,6 +21,7 @@ module cst_state_channel #(
   input  wire logic [PageBits-1:0]    first_page_i,
   input  wire logic [PageBits:0]      end_page_i,
   input  wire logic [1:0]             entry_units_i,
+  input  wire logic                   few_i,         // reads
   // row, line, entry, walk
   input  wire logic [3:0]             read_valid_i,
   output      logic [3:0]             read_ready_o,
@@ -105,7 +106,7 @@ module cst_state_channel #(
     .silent_o(write_silent_o)
   );
   cst_state_read_port u_read (
-    .clk_i, .rst_ni(unit_rst_ni), .entry_units_i,
+    .clk_i, .rst_ni(unit_rst_ni), .entry_units_i, .few_i,
     .in_valid_i(read_valid_i), .in_ready_o(read_ready_o), .in_row_i(read_row_i),
     .in_line_i(read_line_i), .in_entry_i(read_entry_i), .in_walk_i(read_walk_i),
     .out_valid_o, .out_ready_i, .out_tag_o, .out_data_o,

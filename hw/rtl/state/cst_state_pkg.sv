@@ -23,6 +23,7 @@ package cst_state_pkg;
   localparam int unsigned FloorBits = UnitBits + 5;  // bytes of the log
   localparam int unsigned PlaceBits = 12;    // log segments in card memory, at most 4096
   localparam int unsigned LineUnits = 32;    // a kibibyte of the log
+  localparam int unsigned FewReads = 8;      // of a channel, while a barrier is under way
   localparam int unsigned ReadTagBits = 47;
   localparam int unsigned WalkTagBits = 8;   // a line or a beat, one of four buckets, which beat
   localparam int unsigned Counters = 19;

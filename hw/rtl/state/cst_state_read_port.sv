@@ -2,8 +2,9 @@
 // beats of 64 bytes of a walk.
 // Promises   answers in order of the requests; entries are asked for first, then lines, then rows,
 //            a walk's beats last.
-//            At most 64 requests out. No burst crosses 4 KiB. Data is where the request's address
-//            says: bit 0 of data_o is its first byte's.
+//            At most 64 requests out; while few_i, none is added to FewReads or more. No burst
+//            crosses 4 KiB. Data is where the request's address says: bit 0 of data_o is its first
+//            byte's.
 `default_nettype none
 module cst_state_read_port #(
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
@@ -13,6 +14,7 @@ module cst_state_read_port #(
   input  wire logic                     clk_i,
   input  wire logic                     rst_ni,
   input  wire logic [1:0]               entry_units_i,
+  input  wire logic                     few_i,
   // row, line, entry, walk
   input  wire logic [3:0]               in_valid_i,
   output      logic [3:0]               in_ready_o,
@@ -40,7 +42,8 @@ module cst_state_read_port #(
   logic [AskBits-1:0] want_row, want_line, want_entry, want_walk;
   logic [AddressBits-1:0] address;
   logic [TagBits-1:0] tag;
-  logic idle, take, out_room;
+  logic idle, take, out_room, out_free;
+  logic [6:0] out_fill;
 
   cst_fifo #(.Width(AskBits), .Depth(4)) u_row (
     .clk_i, .rst_ni, .in_valid_i(in_valid_i[0]), .in_ready_o(in_ready_o[0]), .in_data_i(in_row_i),
@@ -126,10 +129,11 @@ module cst_state_read_port #(
 
   cst_fifo #(.Width(TagBits + 5), .Depth(64)) u_out (
     .clk_i, .rst_ni,
-    .in_valid_i(take), .in_ready_o(out_room), .in_data_i({address[5], grant, tag}),
+    .in_valid_i(take), .in_ready_o(out_free), .in_data_i({address[5], grant, tag}),
     .out_valid_o(head_valid), .out_ready_i(r_valid_i && r_ready_o && last),
-    .out_data_o({head_high, head_kind, head_tag}), .fill_o()
+    .out_data_o({head_high, head_kind, head_tag}), .fill_o(out_fill)
   );
+  assign out_room = out_free && !(few_i && out_fill >= 7'(cst_state_pkg::FewReads));
   assign last = !head_kind[2] || !three || second_q;
   assign r_ready_o = answer_ready;
   assign joins = head_kind[2] && three;
