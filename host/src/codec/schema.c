@@ -294,9 +294,8 @@ static cst_code column_parse(const char **at, uint32_t index, cst_column *out, c
             column.scale = (uint8_t)(number > UINT8_MAX ? UINT8_MAX : number);
     }
     code = nulls_parse(at, index, &column, err);
-    if (code == CST_OK) code = column_check(&column, index, err);
-    if (code == CST_OK) *out = column;
-    return code;
+    *out = column;
+    return code == CST_OK ? column_check(&column, index, err) : code;
 }
 
 cst_code cst_schema_parse(const char *text, cst_schema *out, cst_err *err) {

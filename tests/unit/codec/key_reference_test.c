@@ -141,6 +141,27 @@ TEST(decode_names_the_offset) {
     CHECK_CODE(cst_key_decode(&schema, key, 5, values, scratch, NULL), CST_KEY_CORRUPT);
 }
 
+TEST(a_key_that_is_cut_ends_inside_a_value_wherever_that_is) {
+    const cst_schema schema = parsed("u16,uuid,f32,fixed(5),i64");
+    static uint8_t bytes[] = "sixteen bytes or more";
+    const cst_value given[] = {{.u128 = 7},
+                               {.bytes = bytes, .bytes_count = 16},
+                               {.f64 = 0.5},
+                               {.bytes = bytes, .bytes_count = 5},
+                               {.u128 = 8}};
+    uint32_t count = 0;
+    cst_value values[5];
+    cst_err err = {.text = ""};
+
+    CHECK_OK(cst_key_encode(&schema, given, key_bytes, sizeof key_bytes, &count, NULL));
+    CHECK_EQ(count, 2 + 16 + 4 + 5 + 8);
+    for (uint32_t cut = 0; cut < count; cut++) {
+        CHECK_CODE(cst_key_decode(&schema, key_bytes, cut, values, scratch, &err), CST_KEY_CORRUPT);
+        CHECK(strstr(err.text, "the key ends inside a value"));
+    }
+    CHECK_OK(cst_key_decode(&schema, key_bytes, count, values, scratch, &err));
+}
+
 // Whatever decode accepts, encode gives back: no two keys stand for one row.
 TEST(what_decode_accepts_encodes_to_the_same_bytes) {
     int accepted_count = 0;

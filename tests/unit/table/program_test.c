@@ -143,4 +143,33 @@ TEST(a_merge_of_decimals_takes_both_words_and_says_where_it_overflows) {
                CST_SUM_OVERFLOW);
 }
 
+TEST(a_rows_operand_is_its_value_and_of_a_count_that_there_is_one) {
+    static const int64_t numbers[] = {-5, 7};
+    static const double doubles[] = {0, -2.5};
+    static const uint64_t units[][2] = {{0, 0}, {3, UINT64_MAX}}; // the low words first
+    static const uint8_t second_alone = 2;
+    const cst_accumulator sum_i64 = {.op = CST_SUM, .number = CST_I64};
+    const cst_accumulator sum_f64 = {.op = CST_SUM, .number = CST_F64};
+    const cst_accumulator sum_decimal = {.op = CST_SUM, .number = CST_DECIMAL128};
+    const cst_accumulator count = {.op = CST_COUNT, .number = CST_U64};
+    const cst_source some_i64 = {.values = numbers,
+                                 .validity = &second_alone,
+                                 .type = CST_TYPE_I64};
+    const cst_source all_f64 = {.values = doubles, .type = CST_TYPE_F64};
+    const cst_source all_decimal = {.values = units, .type = CST_TYPE_DECIMAL128};
+    uint64_t words[2] = {1, 1};
+
+    CHECK(!csti_program_operand(&sum_i64, &some_i64, 0, words));
+    CHECK_EQ(words[0], 0);
+    CHECK(csti_program_operand(&sum_i64, &some_i64, 1, words));
+    CHECK_EQ(words[0], 7);
+    CHECK(!csti_program_operand(&count, &some_i64, 0, words));
+    CHECK(csti_program_operand(&count, &some_i64, 1, words));
+    CHECK_EQ(words[0], 0); // not the value
+    CHECK(csti_program_operand(&sum_f64, &all_f64, 1, words));
+    CHECK_BYTES(words, &doubles[1], sizeof doubles[1]);
+    CHECK(csti_program_operand(&sum_decimal, &all_decimal, 1, words));
+    CHECK_BYTES(words, &units[1], sizeof units[1]);
+}
+
 TEST_MAIN
