@@ -7,7 +7,6 @@
 """Kill -9 between two stages: nothing lost, nothing repeated."""
 
 import argparse
-import concurrent.futures
 import json
 import os
 import random
@@ -16,7 +15,7 @@ import sys
 import jobs
 import kills_test
 import windows_test
-from windows_test import SECOND, add, moment
+from windows_test import SECOND, add, moment, run_scenarios
 
 KILLS_A_SCENARIO = 8
 THEN_SIZE = 4 * SECOND
@@ -120,19 +119,11 @@ def main():
     parser.add_argument("program", type=os.path.abspath)
     parser.add_argument("--kills", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parallel", type=int, default=2)
     options = parser.parse_args()
-    points = [name for name in kills_test.fault_points(options.program)
-              if name.startswith(("then_", "commit_", "upload_after", "release_part", "rescale_full"))]
-    kills_test.NAMED_SECONDS_MAX = 0.5  # or the kill is at another moment
-    tally = kills_test.Tally()
-    print(f"stages: seed {options.seed}", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        count = -(-options.kills // KILLS_A_SCENARIO)
-        failures = [said for said in pool.map(
-            lambda index: scenario(options, points, tally, index), range(count)) if said]
-    print(f"stages: {tally.kills} kills, {sum(tally.steps.values())} at named steps")
-    print("\n".join(failures) or "stages: nothing lost, nothing repeated")
-    return 1 if failures else 0
+    steps = ("then_", "commit_", "upload_after", "release_part", "rescale_full")
+    return run_scenarios("stages", options, scenario, KILLS_A_SCENARIO, steps,
+                         "nothing lost, nothing repeated")
 
 
 if __name__ == "__main__":

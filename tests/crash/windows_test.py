@@ -226,6 +226,22 @@ def scenario(options, points, tally, index):
     return said
 
 
+def run_scenarios(name, options, one, kills_each, steps, good):
+    """`one` for every kills_each kills, at the fault points whose names begin so; 1: something was lost."""
+    points = [point for point in kills_test.fault_points(options.program)
+              if point.startswith(steps)]
+    kills_test.NAMED_SECONDS_MAX = 0.5  # or the kill is at another moment
+    tally = kills_test.Tally()
+    print(f"{name}: seed {options.seed}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(options.parallel) as pool:
+        count = -(-options.kills // kills_each)
+        failures = [said for said in pool.map(
+            lambda index: one(options, points, tally, index), range(count)) if said]
+    print(f"{name}: {tally.kills} kills, {sum(tally.steps.values())} at named steps")
+    print("\n".join(failures) or f"{name}: {good}")
+    return 1 if failures else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("program", type=os.path.abspath)
@@ -234,19 +250,8 @@ def main():
     parser.add_argument("--parallel", type=int, default=4)
     options = parser.parse_args()
     # Those that every run passes, soon.
-    points = [name for name in kills_test.fault_points(options.program)
-              if name.startswith(("commit_", "upload_", "release_", "recovery_restore",
-                                  "recovery_manifest", "sink_"))]
-    kills_test.NAMED_SECONDS_MAX = 0.5  # or the kill is at another moment
-    tally = kills_test.Tally()
-    print(f"windows: seed {options.seed}", flush=True)
-    with concurrent.futures.ThreadPoolExecutor(options.parallel) as pool:
-        count = -(-options.kills // KILLS_A_SCENARIO)
-        failures = [said for said in pool.map(
-            lambda index: scenario(options, points, tally, index), range(count)) if said]
-    print(f"windows: {tally.kills} kills, {sum(tally.steps.values())} at named steps")
-    print("\n".join(failures) or "windows: each line once")
-    return 1 if failures else 0
+    steps = ("commit_", "upload_", "release_", "recovery_restore", "recovery_manifest", "sink_")
+    return run_scenarios("windows", options, scenario, KILLS_A_SCENARIO, steps, "each line once")
 
 
 if __name__ == "__main__":
