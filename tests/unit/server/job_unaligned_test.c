@@ -164,8 +164,11 @@ static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
     if (standing.stage == STALL_NOW && csti_job_is_stalled(f->job) && ++standing.commits == 3) {
         standing.flowed = rows_of(f, 1 - standing.partition) > standing.rows;
         standing.stage = STALL_OVER;
-        if (f->stop_at_rows) csti_job_stop(f->job); // at once: twice
-        if (f->stop_at_rows) csti_job_stop(f->job);
+        if (f->stop_at_rows) { // at once: twice
+            csti_job_stop(f->job);
+            csti_job_stop(f->job);
+            return; // if rows came through, the next checkpoint could be aligned
+        }
         csti_job_stall_channel(f->job, 0, standing.partition, false);
     } else if (standing.stage == STALL_OVER && !csti_job_is_stalled(f->job)) {
         standing.aligned_again = true;
