@@ -15,7 +15,7 @@ import sys
 import jobs
 import kills_test
 import windows_test
-from windows_test import SECOND, add, moment, run_scenarios
+from windows_test import SECOND, add, judged, moment, run_scenarios
 
 KILLS_A_SCENARIO = 8
 THEN_SIZE = 4 * SECOND
@@ -93,8 +93,7 @@ def scenario(options, points, tally, index):
         "files": draw.choice((1, 2)), "keys": draw.choice((20, 2000)), "budget": "512MiB",
         "window": window, "size": size, "hop": hop, "at_end": "keep",
         "then": (BY_START, WINDOWS)[index % 2]})
-    said = None
-    try:
+    def kill_all():
         for kill in range(KILLS_A_SCENARIO):
             step = points[(index + kill) % len(points)] if kill % 2 else None
             if kill % 3 == 2:
@@ -103,15 +102,8 @@ def scenario(options, points, tally, index):
             if step and draw.random() < 0.5:  # behind a checkpoint that was aborted
                 fault = f"upload_middle:{draw.randint(1, 4)}:fail,{fault}"
             kills_test.one_kill(job, draw, tally, step, fault)
-        job.append(1000)
-        job.configure(follow=False, at_end="close")
-        job.finish()
-        job.check()
-    except jobs.Failure as failure:
-        said = f"scenario {index}: {failure}\n  job    {job.folder}"
-    if not said:
-        job.remove()
-    return said
+
+    return judged(job, index, kill_all, 1000)
 
 
 def main():

@@ -209,25 +209,32 @@ def scenario(options, points, tally, index):
         "every": every, "unaligned": unaligned, "fold": draw.choice((1, 2, 3)),
         "keep": draw.choice((1, 2)), "files": draw.choice((1, 2)), "keys": draw.choice((20, 2000)),
         "budget": "256MiB", "window": window, "size": size, "hop": hop, "at_end": "keep"})
-    said = None
-    try:
+    def kill_all():
         for kill in range(KILLS_A_SCENARIO):
             step = draw.choice(points) if kill % 2 else None
             fault = f"{step}:{draw.randint(1, 4)}:kill" if step else None
             kills_test.one_kill(job, draw, tally, step, fault)
-        job.append(2000)
+
+    return judged(job, index, kill_all, 2000)
+
+
+def judged(job, index, kill_all, rows_more):
+    """What is wrong with the results behind all kills, some more rows and the end; None: nothing."""
+    try:
+        kill_all()
+        job.append(rows_more)
         job.configure(follow=False, at_end="close")
         job.finish()
         job.check()
     except jobs.Failure as failure:
-        said = f"scenario {index}: {failure}\n  job    {job.folder}"
-    if not said:
-        job.remove()
-    return said
+        return f"scenario {index}: {failure}\n  job    {job.folder}"
+    job.remove()
+    return None
 
 
 def run_scenarios(name, options, one, kills_each, steps, good):
-    """`one` for every kills_each kills, at the fault points whose names begin so; 1: something was lost."""
+    """`one` for every kills_each kills, at the fault points whose names begin so. 1: something was
+    lost."""
     points = [point for point in kills_test.fault_points(options.program)
               if point.startswith(steps)]
     kills_test.NAMED_SECONDS_MAX = 0.5  # or the kill is at another moment
