@@ -13,42 +13,22 @@ from windows_test import SECOND, folded, microseconds
 
 MISMATCH = 3  # another job's state
 
-BY_WINDOW = """
-[then.key]
-columns = ["window_start desc"]
-[[then.aggregate]]
-as = "keys"
-op = "count"
-[[then.aggregate]]
-as = "rows"
-op = "sum"
-column = "rows"
-[[then.aggregate]]
-as = "total"
-op = "sum"
-column = "total"
-[[then.aggregate]]
-as = "ends"
-op = "max"
-column = "window_end"
-"""
-BY_KEY_AND_WINDOW = """
-[then.key]
-columns = ["key"]
-[then.window]
-{window}
-[[then.aggregate]]
-as = "windows"
-op = "count"
-[[then.aggregate]]
-as = "rows"
-op = "sum"
-column = "rows"
-[[then.aggregate]]
-as = "least"
-op = "min"
-column = "least"
-"""
+
+def then(column, *aggregates, window=None):
+    """A second stage by that column; an aggregate is its name, and what it is made of."""
+    text = f'[then.key]\ncolumns = ["{column}"]\n'
+    if window:
+        text += f"[then.window]\n{window}\n"
+    for name, op, *source in aggregates:
+        text += f'[[then.aggregate]]\nas = "{name}"\nop = "{op}"\n'
+        text += "".join(f'column = "{of}"\n' for of in source)
+    return text
+
+
+BY_WINDOW = then("window_start desc", ("keys", "count"), ("rows", "sum", "rows"),
+                 ("total", "sum", "total"), ("ends", "max", "window_end"))
+BY_KEY_AND_WINDOW = then("key", ("windows", "count"), ("rows", "sum", "rows"),
+                         ("least", "min", "least"), window="{window}")
 
 
 def plus(a, b):
@@ -154,21 +134,8 @@ class Stages(windows_test.Case):
             spans = [mine[a:b] for a, b in zip(starts, starts[1:] + [len(mine)])]
             wanted[key] = (len(spans), sum(len(span) for span in spans), max(len(span) for span in spans))
         self.write("a", rows)
-        self.then = """
-[then.key]
-columns = ["key"]
-[[then.aggregate]]
-as = "sessions"
-op = "count"
-[[then.aggregate]]
-as = "all"
-op = "sum"
-column = "rows"
-[[then.aggregate]]
-as = "longest"
-op = "max"
-column = "rows"
-"""
+        self.then = then("key", ("sessions", "count"), ("all", "sum", "rows"),
+                         ("longest", "max", "rows"))
         self.configure(window='session = "10s"\nat_end = "close"', latest="max")
         self.run_job()
         got = [json.loads(line) for line in self.call("query", "job.toml").splitlines()]
