@@ -4,7 +4,8 @@
 //   job_lock.c        the lock files that say that an owner lives
 //   job_claim.c       store, metadata, tenure, recovery, sink
 //   job_rescale.c     another number of partitions than the checkpoint's
-//   job_tasks.c       source, shape, channels, and a worker's reader and partition
+//   job_tasks.c       shape, channels, and a worker's partition
+//   job_reader.c      the source, and a worker's reader
 //   job_state.c       rows on disk: whose folder, which state, the keeper
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
@@ -296,13 +297,25 @@ CST_CHECK_RESULT cst_code csti_job_rows_open(csti_job *job, cst_err *err);
 // As many readers as the splits of the checkpoint, which is recovered, ask for. SOURCE_CHANGED.
 CST_CHECK_RESULT cst_code csti_job_readers_settle(csti_job *job, cst_err *err);
 CST_CHECK_RESULT cst_code csti_job_channels_open(csti_job *job, cst_err *err);
-// A source that rows are pushed to has what was pushed before; and then takes more.
-CST_CHECK_RESULT cst_code csti_job_source_begin(csti_job *job, cst_err *err);
-CST_CHECK_RESULT cst_code csti_job_source_serve(csti_job *job, cst_err *err);
 // On the worker's own thread: table, restore, reader.
 CST_CHECK_RESULT cst_code csti_job_tasks_open(job_worker *worker, cst_err *err);
 void csti_job_tasks_close(job_worker *worker);
 void csti_job_rows_close(csti_job *job);
+// Of a batch: from the source; and at the key of a stage.
+uint32_t csti_job_rows_read(const csti_job *job);
+uint32_t csti_job_rows_keyed(const csti_job *job, uint32_t stage);
+// Filters, projection and operators, which are the caller's to close, after the steps, also if this
+// fails.
+CST_CHECK_RESULT cst_code csti_job_steps_open(const csti_job *job, csti_operator **operators,
+                                              csti_steps **out, cst_err *err);
+
+// ---- job_reader.c
+// A source that rows are pushed to has what was pushed before; and then takes more.
+CST_CHECK_RESULT cst_code csti_job_source_begin(csti_job *job, cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_source_serve(csti_job *job, cst_err *err);
+// Where the split stood at the checkpoint that the job goes on from; NULL: it is new.
+const csti_manifest_split *csti_job_split_before(const csti_job *job, const char *name);
+CST_CHECK_RESULT cst_code csti_job_reader_open(job_worker *worker, cst_err *err);
 
 // ---- job_state.c
 // Makes the folder of [state] store, and leaves the job's name in it. JOB_MISMATCH: it has another.

@@ -41,7 +41,7 @@ static uint32_t rows_sent(const csti_job *job, csti_window window) {
     return rows > READ_ROWS_MIN ? rows : (uint32_t)READ_ROWS_MIN;
 }
 
-static uint32_t rows_read(const csti_job *job) {
+uint32_t csti_job_rows_read(const csti_job *job) {
     return rows_sent(job, job->config->window);
 }
 
@@ -53,8 +53,8 @@ static uint32_t rows_emitted(const csti_job *job) {
 }
 
 // Of a batch at the key of a stage.
-static uint32_t rows_keyed(const csti_job *job, uint32_t stage) {
-    const uint32_t rows = stage == 0 ? rows_read(job) : rows_emitted(job);
+uint32_t csti_job_rows_keyed(const csti_job *job, uint32_t stage) {
+    const uint32_t rows = stage == 0 ? csti_job_rows_read(job) : rows_emitted(job);
 
     return rows * overlap_of(job->stages[stage].window);
 }
@@ -63,7 +63,7 @@ static uint32_t rows_keyed(const csti_job *job, uint32_t stage) {
 static cst_code source_open(csti_job *job, uint32_t stripes, cst_err *err) {
     csti_source_options options = job->config->source;
 
-    options.batch_rows = rows_read(job);
+    options.batch_rows = csti_job_rows_read(job);
     if (stripes > 0) options.stripes = stripes;
     if (options.stripes == 0) options.stripes = job->partitions;
     options.until_end = job->options.until == CSTI_UNTIL_CAUGHT_UP || job->settling;
@@ -119,9 +119,8 @@ static void operators_close(csti_operator **operators) {
     }
 }
 
-// The operators are the caller's to close, after the steps, also if this fails.
-static cst_code steps_open(const csti_job *job, csti_operator **operators, csti_steps **out,
-                           cst_err *err) {
+cst_code csti_job_steps_open(const csti_job *job, csti_operator **operators, csti_steps **out,
+                             cst_err *err) {
     csti_step steps[CSTI_CONFIG_OPERATORS_MAX];
     const cst_code code = operators_open(job, operators, steps, err);
     const csti_steps_options options = {
@@ -134,7 +133,7 @@ static cst_code steps_open(const csti_job *job, csti_operator **operators, csti_
         .operators_count = job->config->operators_count,
         .window = job->config->window,
         .window_time = job->config->event_time,
-        .rows_max = rows_read(job),
+        .rows_max = csti_job_rows_read(job),
     };
 
     return code == CST_OK ? csti_steps_open(&options, out, err) : code;
@@ -209,7 +208,7 @@ static uint64_t under_way_bytes(const job_worker *worker) {
     const job_stage *stage = &job->stages[worker->stage];
     const uint64_t rows = (uint64_t)senders_count(worker) *
                           ((uint64_t)blocks_of_a_channel(job) * stage->block.rows_capacity +
-                           rows_keyed(job, worker->stage));
+                           csti_job_rows_keyed(job, worker->stage));
     const uint64_t row_bytes =
         ENTRY_HEAD_BYTES + stage->key.key_bytes_max + stage->shape.program.value_bytes;
 
@@ -241,7 +240,7 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
 
     if (code == CST_OK) code = source_open(job, 0, err);
     if (code == CST_OK) code = filters_make(job, err);
-    if (code == CST_OK) code = steps_open(job, operators, &steps, err);
+    if (code == CST_OK) code = csti_job_steps_open(job, operators, &steps, err);
     job->stages_count = csti_job_stages_count(job->config);
     job->stages[0].window = job->config->window;
     job->stages[1].window = job->config->then.window;
@@ -578,8 +577,6 @@ static void applied(void *context, uint32_t rows_count, uint64_t read_ns, uint64
         observer->applied(observer->context, worker->number, rows_count, read_ns, applied_ns);
 }
 
-static const csti_manifest_split *split_before(const csti_job *job, const char *name);
-
 // Rows of each split that the partition has of those that are read again; NULL: none.
 static cst_code applied_before(const job_worker *worker, uint64_t **out, cst_err *err) {
     const csti_job *job = worker->job;
@@ -592,7 +589,7 @@ static cst_code applied_before(const job_worker *worker, uint64_t **out, cst_err
     if (!*out) return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " splits", splits_count);
     for (uint32_t s = 0; s < splits_count; s++) {
         const csti_manifest_split *before =
-            split_before(job, csti_source_split_name(job->source, s));
+            csti_job_split_before(job, csti_source_split_name(job->source, s));
 
         if (before && before->skips) (*out)[s] = before->skips[worker->number];
     }
@@ -668,165 +665,7 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
     return code;
 }
 
-// ---- A reader -----------------------------------------------------------------------------------
-
-static cst_code cut(void *context, csti_barrier barrier, const csti_reader_position *position,
-                    cst_err *err) {
-    job_worker *worker = context;
-    const csti_manifest_split split = {.split = position->split,
-                                       .offset = position->offset,
-                                       .watermark_us = position->watermark_us,
-                                       .ended = position->ended,
-                                       .skips = position->skips};
-    cst_code code = csti_job_unaligned_note(worker->job, position, err);
-
-    if (code != CST_OK || barrier.id == 0) return code;
-    code = csti_checkpointer_source(worker->job->checkpointer, barrier.id, &split, err);
-    return code == CST_CHECKPOINT_ABORTED ? CST_OK : code;
-}
-
-// Where the split stood at the checkpoint that the job goes on from; NULL: it is new.
-static const csti_manifest_split *split_before(const csti_job *job, const char *name) {
-    const csti_manifest *manifest = &job->plan.manifest;
-
-    for (uint32_t s = 0; manifest->id > 0 && s < manifest->splits_count; s++)
-        if (strcmp(manifest->splits[s].split, name) == 0) return &manifest->splits[s];
-    return NULL;
-}
-
-static const char *offset_of(void *context, const char *split) {
-    const csti_manifest_split *before = split_before(context, split);
-
-    return before ? before->offset : NULL;
-}
-
-static cst_code place_check(void *context, cst_err *err) {
-    return csti_job_place_check(context, err);
-}
-
-static void source_failed(void *context, cst_code code, const cst_err *err) {
-    csti_job_fail(context, code, err);
-}
-
-cst_code csti_job_source_begin(csti_job *job, cst_err *err) {
-    csti_source_life life = {
-        .job = job->config->name,
-        .tenure = job->tenure,
-        .patient = job->options.takeover,
-        .checkpoints_kept = job->config->keep,
-        .clock = job->clock,
-        .logger = job->options.logger,
-        .metrics = job->metrics,
-        .offset_of = offset_of,
-        .place_check = place_check,
-        .failed = source_failed,
-        .context = job,
-    };
-    csti_meta_view view;
-    csti_arena arena;
-    cst_code code;
-
-    csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
-    code = csti_meta_read(job->meta, &arena, &view, err);
-    if (code == CST_OK) life.incarnation = view.incarnation;
-    csti_arena_release(&arena);
-    return code == CST_OK ? csti_source_begin(job->source, &life, err) : code;
-}
-
-cst_code csti_job_source_serve(csti_job *job, cst_err *err) {
-    const cst_code code = csti_source_serve(job->source, err);
-    const char *address = code == CST_OK ? csti_source_address(job->source) : NULL;
-
-    if (address && job->options.listening)
-        job->options.listening(job->options.listening_context, address);
-    return code;
-}
-
-static uint64_t rows_every(const csti_job *job) {
-    const uint32_t splits_count = csti_source_splits_count(job->source);
-    const uint64_t splits = splits_count ? splits_count : 1;
-
-    if (job->config->every_kind != CSTI_EVERY_ROWS) return 0;
-    return (job->config->every + splits - 1) / splits;
-}
-
-// Every readers_count-th split, from its own number on.
-static uint32_t splits_take(const job_worker *worker, csti_reader_split *splits) {
-    const csti_job *job = worker->job;
-    uint32_t count = 0;
-
-    for (uint32_t i = worker->number; i < csti_source_splits_count(job->source);
-         i += job->readers_count) {
-        const char *name = csti_source_split_name(job->source, i);
-        const csti_manifest_split *before = split_before(job, name);
-
-        splits[count++] =
-            (csti_reader_split){.name = name,
-                                .offset = before ? before->offset : NULL,
-                                .watermark_us = before ? before->watermark_us : CSTI_WATERMARK_NONE,
-                                .number = i,
-                                .skips = before ? before->skips : NULL};
-    }
-    return count;
-}
-
-static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
-                            uint32_t splits_count, cst_err *err) {
-    csti_job *job = worker->job;
-    csti_parker *receivers[CSTI_JOB_PARTITIONS_MAX];
-    csti_steps *steps = NULL;
-    cst_code code;
-
-    for (uint32_t p = 0; p < job->partitions; p++)
-        receivers[p] = p == worker->number ? NULL : &job->workers[p].parker;
-    code = steps_open(job, worker->operators, &steps, err);
-    if (code != CST_OK) return code;
-    const csti_router_options route = {
-        .partitions_count = job->partitions,
-        .groups_first = job->groups_first,
-        .channels = &job->channels[(size_t)worker->number * job->partitions],
-        .receivers = receivers,
-        .shape = &job->stages[0].block,
-        .rows_max = rows_keyed(job, 0),
-    };
-    const csti_reader_options options = {
-        .reader = worker->number,
-        .clock = job->clock,
-        .source = job->source,
-        .splits = splits,
-        .splits_count = splits_count,
-        .steps = steps,
-        .key = &job->stages[0].key,
-        .source_columns = job->stages[0].shape.source_columns,
-        .event_time_column = job->stages[0].shape.event_time_column,
-        .lateness_us = job->config->watermark_us,
-        .idle_us = job->config->idle_us,
-        // What is settled has not been read to its end, though nothing more is read of it now.
-        .end_closes = job->config->at_end == CSTI_AT_END_CLOSE && !job->settling,
-        .rows_max = rows_read(job),
-        .queue = worker->reader_queue,
-        .route = &route,
-        .rows_every = rows_every(job),
-        .barriers = &worker->barriers,
-        .paused = &job->paused,
-        .cut = cut,
-        .context = worker,
-    };
-    return csti_reader_open(&options, &worker->reader, err);
-}
-
-static cst_code reader_make(job_worker *worker, cst_err *err) {
-    const uint32_t splits_count = csti_source_splits_count(worker->job->source);
-    csti_reader_split *splits = malloc((splits_count + 1) * sizeof *splits);
-    cst_code code;
-
-    if (!splits) return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " splits", splits_count);
-    code = cst_queue_open(worker->job->device, NULL, &worker->reader_queue, err);
-    if (code == CST_OK) code = reader_open(worker, splits, splits_take(worker, splits), err);
-    free(splits);
-    if (code == CST_OK && worker->job->unaligned) code = csti_reader_tell(worker->reader, err);
-    return code;
-}
+// ---- Both ---------------------------------------------------------------------------------------
 
 // From a partition of the first stage to those of the second.
 static cst_code emitter_open(job_worker *worker, cst_err *err) {
@@ -867,7 +706,7 @@ cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
     if (code == CST_OK) code = keeper_open(worker, err);
     if (code == CST_OK) code = partition_open(worker, err);
     if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, worker->number);
-    return worker->number < job->readers_count ? reader_make(worker, err) : CST_OK;
+    return worker->number < job->readers_count ? csti_job_reader_open(worker, err) : CST_OK;
 }
 
 void csti_job_tasks_close(job_worker *worker) {
