@@ -168,6 +168,11 @@ static bool has_memory(csti_wal *wal, uint64_t bytes) {
     return wal->appended - atomic_load(&wal->taken) <= room;
 }
 
+// Release pairs with the acquire in group_write: the frames' bytes.
+static void offer(csti_wal *wal) {
+    atomic_store_explicit(&wal->offered, wal->appended, memory_order_release);
+}
+
 cst_code csti_wal_append(csti_wal *wal, uint16_t kind, const void *payload, uint32_t payload_bytes,
                          uint64_t *position_out, cst_err *err) {
     const uint64_t bytes = csti_wal_frame_bytes(payload_bytes);
@@ -203,12 +208,18 @@ cst_code csti_wal_append(csti_wal *wal, uint16_t kind, const void *payload, uint
                           atomic_load_explicit(&wal->charged, memory_order_relaxed) + charge,
                           memory_order_relaxed);
     *position_out = wal->next++;
+    if (wal->appended - atomic_load_explicit(&wal->offered, memory_order_relaxed) >=
+        CSTI_WAL_EARLY_BYTES) {
+        offer(wal);
+        csti_unpark(&wal->writer);
+    }
     return CST_OK;
 }
 
 void csti_wal_submit(csti_wal *wal) {
     if (atomic_load_explicit(&wal->submitted, memory_order_relaxed) == wal->appended) return;
-    // Release pairs with the acquire in the writer: the frames' bytes.
+    offer(wal);
+    // Release pairs with the acquire in sync_is_due: what is submitted has been offered.
     atomic_store_explicit(&wal->submitted, wal->appended, memory_order_release);
     csti_unpark(&wal->writer);
 }
@@ -248,6 +259,8 @@ cst_code csti_wal_failure(const csti_wal *wal, cst_err *err) {
 
 void csti_wal_stats_read(const csti_wal *wal, csti_wal_stats *out) {
     csti_wal *self = (csti_wal *)(uintptr_t)wal; // the lock's
+    // Acquire: what is offered is looked at behind it, and so is no less.
+    const uint64_t taken = atomic_load_explicit(&wal->taken, memory_order_acquire);
 
     (void)pthread_mutex_lock(&self->files_lock);
     out->files = wal->parts_count;
@@ -255,8 +268,7 @@ void csti_wal_stats_read(const csti_wal *wal, csti_wal_stats *out) {
     out->used_bytes = disk_used(wal);
     out->disk_bytes_max = wal->options.disk_bytes_max;
     out->memory_bytes = wal->options.memory_bytes;
-    out->memory_used_bytes = atomic_load_explicit(&wal->submitted, memory_order_relaxed) -
-                             atomic_load_explicit(&wal->taken, memory_order_relaxed);
+    out->memory_used_bytes = atomic_load_explicit(&wal->offered, memory_order_relaxed) - taken;
     out->syncs = atomic_load_explicit(&wal->syncs, memory_order_relaxed);
     out->rolls = atomic_load_explicit(&wal->rolls, memory_order_relaxed);
 }

@@ -5,8 +5,11 @@
 //   wal_writer.c     the thread: groups, syncs, rolls, marks
 //   wal_reader.c     records from the files
 //
-//   ring      taken                submitted        appended
+//   ring      taken             offered          appended
 //             | frames to write ... | frames, no one's yet |          each counts bytes, for ever
+//
+// A long group is written while it is appended: each EARLY_BYTES are offered to the writer. It syncs
+// when all that was submitted is written.
 //
 // Thread     fields say whose they are; what two threads use is atomic, or under files_lock.
 // Ring       1.
@@ -25,6 +28,7 @@ enum {
     CSTI_WAL_MEMORY_BYTES_MIN = 4096,
     // Beside the records, at most: headers and marks that no record brings.
     CSTI_WAL_DISK_SPARE_BYTES = 4096,
+    CSTI_WAL_EARLY_BYTES = 64 << 10,
 };
 
 // A file of the log: records [base, end) of it count.
@@ -67,8 +71,9 @@ struct csti_wal {
     uint64_t next; // position
     uint64_t appended;
 
-    // Written by the loop, read by the writer: what may be written.
-    _Alignas(64) _Atomic uint64_t submitted;
+    // Written by the loop, read by the writer: what may be written, and what is waited for.
+    _Alignas(64) _Atomic uint64_t offered;
+    _Atomic uint64_t submitted;
     _Atomic uint64_t charged; // disk bytes that all appended records may take
     _Atomic bool starved;     // an append was refused: memory
     _Atomic bool stop;
@@ -76,7 +81,7 @@ struct csti_wal {
 
     // Written by the writer. Release, as each pairs with an acquire of the loop, readers,
     // observers.
-    _Alignas(64) _Atomic uint64_t taken; // of `submitted`: written, its memory is free
+    _Alignas(64) _Atomic uint64_t taken; // of `offered`: written, its memory is free
     _Atomic uint64_t charges_taken;      // of `charged`
     _Atomic uint64_t written, durable;
     _Atomic uint64_t syncs, rolls;
@@ -90,6 +95,7 @@ struct csti_wal {
     uint64_t marked;         // what the newest mark says
     uint64_t unsynced_since_ns;
     bool is_unsynced;
+    uint64_t synced_bytes; // of `taken`
     csti_parker writer, flusher;
     pthread_t thread;
 

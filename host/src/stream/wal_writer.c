@@ -115,16 +115,16 @@ static bool is_full(const csti_wal *wal, uint64_t more_bytes) {
            wal->file.name.base != wal->group_position;
 }
 
-// All that was submitted: a mark and the records, in one write.
+// All that was offered: a mark and the records, in one write.
 static cst_code group_write(csti_wal *wal, cst_err *err) {
     const uint64_t capacity = wal->options.memory_bytes;
-    // Acquire pairs with the release in csti_wal_submit: the frames' bytes.
+    // Acquire pairs with the release in offer: the frames' bytes.
     group all = {.from = atomic_load_explicit(&wal->taken, memory_order_relaxed),
-                 .to = atomic_load_explicit(&wal->submitted, memory_order_acquire)};
+                 .to = atomic_load_explicit(&wal->offered, memory_order_acquire)};
     const uint64_t bytes = all.to - all.from;
     const uint64_t place = all.from % capacity;
     const size_t first = bytes < capacity - place ? bytes : (size_t)(capacity - place);
-    const uint64_t durable = atomic_load_explicit(&wal->durable, memory_order_relaxed);
+    uint64_t durable;
     uint8_t mark[CSTI_WAL_MARK_BYTES];
     const struct iovec pieces[3] = {{mark, sizeof mark},
                                     {wal->ring + place, first},
@@ -134,6 +134,7 @@ static cst_code group_write(csti_wal *wal, cst_err *err) {
     if (code != CST_OK) return code;
     if (CSTI_FAULT_FAILS(wal_group))
         return cst_fail(err, CST_IO, "%s/%s: writing: injected", wal->folder.path, wal->file.text);
+    durable = atomic_load_explicit(&wal->durable, memory_order_relaxed); // a roll syncs
     group_seal(wal, &all);
     csti_wal_mark_make(wal->group_position, durable, wal->file.seed, mark);
     code = pieces_write(wal, pieces, err);
@@ -164,6 +165,7 @@ static cst_code sync_now(csti_wal *wal, cst_err *err) {
 
     if (code != CST_OK) return code;
     wal->is_unsynced = false;
+    wal->synced_bytes = atomic_load_explicit(&wal->taken, memory_order_relaxed);
     atomic_store_explicit(&wal->durable, wal->group_position, memory_order_release);
     atomic_fetch_add_explicit(&wal->syncs, 1, memory_order_relaxed);
     metric_add(wal->metrics.syncs, 1);
@@ -171,9 +173,18 @@ static cst_code sync_now(csti_wal *wal, cst_err *err) {
     return CST_OK;
 }
 
+// Whether somebody waits for more than is durable, and all that he waits for is written.
+static bool submitted_is_written(const csti_wal *wal) {
+    const uint64_t submitted = atomic_load_explicit(&wal->submitted, memory_order_acquire);
+
+    return submitted > wal->synced_bytes &&
+           submitted <= atomic_load_explicit(&wal->taken, memory_order_relaxed);
+}
+
 static bool sync_is_due(const csti_wal *wal, bool stop) {
     if (!wal->is_unsynced) return false;
-    if (wal->options.interval_ns == 0 || stop) return true;
+    if (stop) return true;
+    if (wal->options.interval_ns == 0) return submitted_is_written(wal);
     if (atomic_load_explicit(&wal->sync_wanted, memory_order_relaxed) >
         atomic_load_explicit(&wal->durable, memory_order_relaxed))
         return true;
@@ -193,11 +204,11 @@ static cst_code rest(csti_wal *wal, cst_err *err) {
     const uint64_t durable = atomic_load_explicit(&wal->durable, memory_order_relaxed);
 
     used_show(wal);
-    if (wal->is_unsynced) {
+    if (wal->is_unsynced && wal->options.interval_ns > 0) {
         (void)csti_park_until(&wal->writer, wal->unsynced_since_ns + wal->options.interval_ns);
         return CST_OK;
     }
-    if (wal->marked == durable) {
+    if (wal->is_unsynced || wal->marked == durable) {
         csti_park(&wal->writer);
         return CST_OK;
     }
@@ -208,7 +219,7 @@ static cst_code rest(csti_wal *wal, cst_err *err) {
 // One look at what there is to do.
 static cst_code turn(csti_wal *wal, bool stop, bool *worked_out, cst_err *err) {
     const uint64_t taken = atomic_load_explicit(&wal->taken, memory_order_relaxed);
-    const bool has_group = atomic_load_explicit(&wal->submitted, memory_order_acquire) != taken;
+    const bool has_group = atomic_load_explicit(&wal->offered, memory_order_acquire) != taken;
     cst_code code = has_group ? group_write(wal, err) : CST_OK;
 
     *worked_out = has_group;

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-enum { CHOSEN_RECORDS = 20, CHOSEN_BYTES = 60 << 10 };
+enum { CHOSEN_RECORDS = 20, CHOSEN_BYTES = 60 << 10, LONG_GROUP_RECORDS = 500 };
 
 // ---- One owner ----------------------------------------------------------------------------------
 
@@ -321,6 +321,33 @@ TEST(readers_follow_while_rows_come_and_files_go) {
 
 // ---- Sync policies ------------------------------------------------------------------------------
 
+// While it is made; who makes it waits for one sync, of all of it.
+TEST(a_long_group_is_written_before_it_is_submitted_and_synced_once) {
+    const wal_folder folder = wal_folder_make();
+    csti_wal_options options = wal_options_of(&folder, 1, 0, NULL);
+    static const uint8_t payload[1000];
+    csti_wal *wal = NULL;
+    csti_wal_stats stats;
+    uint64_t position = 0;
+
+    options.memory_bytes = options.file_bytes = options.disk_bytes_max = 0; // as in jobs
+    CHECK_OK(csti_wal_open(&options, &wal, NULL, NULL));
+    while (position + 1 < LONG_GROUP_RECORDS)
+        CHECK_OK(csti_wal_append(wal, 1, payload, sizeof payload, &position, NULL));
+    TEST_WAIT_UNTIL(csti_wal_written(wal) > LONG_GROUP_RECORDS / 2);
+    CHECK(csti_wal_written(wal) < LONG_GROUP_RECORDS); // the last of it is nobody's yet
+    csti_wal_stats_read(wal, &stats);
+    CHECK_EQ(stats.syncs, 0);
+    CHECK_EQ(csti_wal_durable(wal), 0);
+    csti_wal_submit(wal);
+    TEST_WAIT_UNTIL(csti_wal_durable(wal) == LONG_GROUP_RECORDS);
+    csti_wal_stats_read(wal, &stats);
+    CHECK_EQ(stats.syncs, 1);
+    CHECK_EQ(stats.memory_used_bytes, 0);
+    csti_wal_close(wal);
+    wal_folder_remove(&folder);
+}
+
 TEST(with_an_interval_what_is_written_is_synced_when_nothing_more_comes) {
     const wal_folder folder = wal_folder_make();
     csti_wal_options options = wal_options_of(&folder, 1, 0, NULL);
@@ -381,6 +408,28 @@ static uint64_t mark_of(const wal_folder *folder) {
     for (size_t at = sizeof header; at + CSTI_WAL_MARK_BYTES <= sizeof bytes; at += 8)
         (void)csti_wal_mark_read(bytes + at, header.crc32c, &position, &durable);
     return durable;
+}
+
+// A new file's first mark says no less than its header: all before it is durable.
+TEST(with_an_interval_a_file_that_is_full_unsynced_is_followed_by_a_good_one) {
+    const wal_folder folder = wal_folder_make();
+    csti_wal_options options = wal_options_of(&folder, 1, 0, NULL);
+    wal_seen seen = {0};
+    csti_wal *wal = NULL;
+    csti_wal_stats stats;
+    uint64_t next = 0;
+
+    options.interval_ns = UINT64_C(3600000000000);
+    CHECK_OK(csti_wal_open(&options, &wal, NULL, NULL));
+    for (csti_wal_stats_read(wal, &stats); stats.rolls < 2; csti_wal_stats_read(wal, &stats)) {
+        (void)wal_put(wal, next++);
+        csti_wal_submit(wal);
+        TEST_WAIT_UNTIL(csti_wal_written(wal) == next);
+    }
+    csti_wal_close(wal);
+    CHECK_OK(wal_look(&folder, 2, 0, &seen, NULL, NULL));
+    CHECK_EQ(seen.next, next);
+    wal_folder_remove(&folder);
 }
 
 TEST(an_owner_at_rest_says_in_the_file_what_is_durable) {
