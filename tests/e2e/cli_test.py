@@ -363,6 +363,13 @@ class Device(unittest.TestCase):
         self.assertEqual(len(lines), len(devices))
         self.assertRegex(lines[0], r"^cpu: +available +processor, ")
 
+    def test_it_finds_the_same_devices_when_the_shell_found_it(self):
+        by_path = run("device", "list")[0]
+        folder, name = os.path.split(os.path.realpath(PROGRAM))
+        found = subprocess.run(["env", f"PATH={folder}:{os.environ['PATH']}", name, "device", "list"],
+                               stdout=subprocess.PIPE, cwd="/", check=True)
+        self.assertEqual(found.stdout.decode(), by_path)
+
     def test_probe_says_what_a_device_can_do(self):
         probe = json.loads(run("device", "probe", "cpu:", "--json")[0])
         self.assertEqual(probe["operations"],

@@ -7,28 +7,40 @@
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static const char library_name[] = "libconstellation-sim.so";
 enum { PATH_BYTES = 768, CLOCK_MHZ_MIN = 50, CLOCK_MHZ_MAX = 1000, CLOCK_MHZ_DEFAULT = 300 };
 
 // ---- The library --------------------------------------------------------------------------------
 
+// What this code is in: the library or, linked statically, the program, of which the loader knows no
+// more than how it was called. NULL: unknown.
+static const char *own_path(char *program, size_t program_bytes) {
+    Dl_info info = {0};
+    ssize_t length;
+
+    if (dladdr(library_name, &info) && info.dli_fname && strchr(info.dli_fname, '/'))
+        return info.dli_fname;
+    length = readlink("/proc/self/exe", program, program_bytes - 1);
+    if (length <= 0) return NULL;
+    program[length] = 0;
+    return program;
+}
+
 // build/release/{bin,lib}/... -> build/release/lib/libconstellation-sim.so; installed: beside the
 // library, or where the loader looks.
 static void *library_open(char *why, size_t why_bytes) {
-    char path[PATH_BYTES];
-    Dl_info info = {0};
+    char path[PATH_BYTES], program[PATH_BYTES / 2];
+    const char *own = own_path(program, sizeof program);
     void *library = NULL;
-    const char *slash;
 
-    if (dladdr(library_name, &info) && info.dli_fname) {
-        slash = strrchr(info.dli_fname, '/');
-        const int folder = slash ? (int)(slash - info.dli_fname) : 1;
-        const char *from = slash ? info.dli_fname : ".";
+    if (own) {
+        const int folder = (int)(strrchr(own, '/') - own);
 
-        (void)snprintf(path, sizeof path, "%.*s/../lib/%s", folder, from, library_name);
+        (void)snprintf(path, sizeof path, "%.*s/../lib/%s", folder, own, library_name);
         library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (!library) (void)snprintf(path, sizeof path, "%.*s/%s", folder, from, library_name);
+        if (!library) (void)snprintf(path, sizeof path, "%.*s/%s", folder, own, library_name);
         if (!library) library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     }
     if (!library) library = dlopen(library_name, RTLD_NOW | RTLD_LOCAL);
