@@ -20,6 +20,7 @@ ROWS, KEYS = 1500, 2000
 KILL_SECONDS_MAX = 2.0  # a named step comes within, or the time decides
 STEPS = ("upload_middle:3", "commit_after_manifest:2", "commit_after_command:3", "release_part:2",
          "recovery_restore:1", "fold_registered:1", "gc_deleting:1", None)
+STORES = ("hash:", "lmdb:rows-on-disk")  # by turns: each run goes on from the other's checkpoint
 
 
 def killed_run(job, draw, step):
@@ -50,7 +51,8 @@ def main():
         job = expiring.Expiring(os.path.abspath(options.program), folder, options.seed,
                                 follow="true", every="200 rows")
         reached = 0
-        for step in steps:
+        for number, step in enumerate(steps):
+            job.configure(store=STORES[(options.seed + number // 2) % len(STORES)])
             job.add_round(ROWS, KEYS)
             reached += killed_run(job, draw, step)
             job.finish()

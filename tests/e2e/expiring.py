@@ -34,7 +34,8 @@ column = "id"
 kind = "file"
 path = "out"
 [state]
-budget = "256MiB"
+store  = "{store}"
+budget = "{budget}"
 ttl    = "{ttl}s"
 [device]
 uri = "{device}"
@@ -58,6 +59,7 @@ class Expiring:
         self.program, self.folder = program, folder
         self.draw = random.Random(seed)
         self.settings = dict({"partitions": 2, "ttl": TTL_S, "device": "cpu:", "batch_rows": 64,
+                              "store": "hash:", "budget": "256MiB",
                               "every": "10ms", "follow": "false"}, **settings)
         self.now = self.watermark = 0.0
         self.keys = {}

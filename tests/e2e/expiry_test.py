@@ -36,6 +36,7 @@ op = "count"
 kind = "file"
 path = "out"
 [state]
+store  = "{store}"
 budget = "64MiB"
 ttl    = "{ttl}"
 [checkpoint]
@@ -117,8 +118,7 @@ class EventTime(Folders):
 
 
 class Killed(Folders):
-    def test_runs_that_are_killed_leave_the_same_keys(self):
-        job = self.job()
+    def kill(self, job):
         draw = random.Random(SEED)
         for _ in range(3):
             job.add_round(rows=6000, keys=4000)
@@ -129,6 +129,32 @@ class Killed(Folders):
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGKILL)
                 process.wait()
+            job.finish()
+            self.check(job)
+
+    def test_runs_that_are_killed_leave_the_same_keys(self):
+        self.kill(self.job())
+
+    def test_so_they_do_on_disk(self):
+        self.kill(self.job(store="lmdb:rows-on-disk", budget="32MiB"))
+
+
+class OnDisk(Folders):
+    def test_keys_on_disk_go_like_those_in_memory(self):
+        job = self.job(store="lmdb:rows-on-disk", budget="32MiB")
+        deletes = 0
+        for _ in range(4):
+            job.add_round(rows=3000, keys=4000)
+            job.finish()
+            deletes = self.check(job)
+        self.assertGreater(deletes, 0)
+        self.assertLess(len(job.alive()), len(job.keys))
+
+    def test_they_do_where_each_run_has_another_store_and_number_of_partitions(self):
+        job = self.job()
+        for store, partitions in (("lmdb:a", 2), ("hash:", 4), ("lmdb:a", 3), ("lmdb:b", 3)):
+            job.configure(store=store, partitions=partitions)
+            job.add_round(rows=1500, keys=2000)
             job.finish()
             self.check(job)
 
@@ -143,16 +169,15 @@ class Simulated(Folders):
 
 
 class Clock(Folders):
-    def setUp(self):
-        super().setUp()
-        self.write(0)
-
     def path(self, *names):
         return os.path.join(self.folder, *names)
 
-    def write(self, count, ttl="300ms"):
+    def configure(self, ttl="300ms", store="hash:"):
         with open(self.path("job.toml"), "w", encoding="utf-8") as file:
-            file.write(CLOCK.format(ttl=ttl))
+            file.write(CLOCK.format(ttl=ttl, store=store))
+        self.write(0)
+
+    def write(self, count):
         with open(self.path("rows.csv"), "a", encoding="utf-8") as file:
             file.writelines(f"{key}\n" for key in range(count))
 
@@ -182,7 +207,8 @@ class Clock(Folders):
             self.assertLess(time.monotonic(), end, what)
             time.sleep(0.02)
 
-    def test_keys_go_though_no_row_comes(self):
+    def go_without_rows(self, store):
+        self.configure(store=store)
         process = self.start()
         self.write(100)
         self.wait_for("delete lines", lambda: {row["key"] for row in self.lines()
@@ -191,8 +217,15 @@ class Clock(Folders):
         self.assertEqual(process.wait(60), 0)
         self.assertEqual(self.queried(), [])
 
+    def test_keys_go_though_no_row_comes(self):
+        self.go_without_rows("hash:")
+
+    def test_so_do_keys_on_disk(self):
+        self.go_without_rows("lmdb:rows-on-disk")
+
     def test_the_time_between_two_runs_counts(self):
-        self.write(100, ttl="1s")
+        self.configure(ttl="1s")
+        self.write(100)
         self.assertEqual(self.start("--until-caught-up").wait(60), 0)
         self.assertEqual(len(self.queried()), 100)
         time.sleep(1.1)

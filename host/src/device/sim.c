@@ -14,8 +14,8 @@ enum { PATH_BYTES = 768, CLOCK_MHZ_MIN = 50, CLOCK_MHZ_MAX = 1000, CLOCK_MHZ_DEF
 
 // ---- The library --------------------------------------------------------------------------------
 
-// What this code is in: the library or, linked statically, the program, of which the loader knows no
-// more than how it was called. NULL: unknown.
+// What this code is in: the library or, linked statically, the program, of which the loader knows
+// no more than how it was called. NULL: unknown.
 static const char *own_path(char *program, size_t program_bytes) {
     Dl_info info = {0};
     ssize_t length;

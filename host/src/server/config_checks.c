@@ -408,10 +408,6 @@ static void state_store_check(const checker *c) {
     if (is_lmdb(c->config) && c->config->window_at.line > 0)
         csti_problem_add(c->problems, at,
                          "[state] store: windows are kept in memory in this version: use hash:");
-    if (is_lmdb(c->config) && c->config->ttl_us != CST_TTL_NONE)
-        csti_problem_add(c->problems, at,
-                         "[state] store: keys on disk do not expire in this version: use hash:, or "
-                         "leave ttl out");
     if (c->config->state_folder) return;
     if (is_lmdb(c->config))
         csti_problem_add(c->problems, at, "[state] store: a folder is missing behind 'lmdb:'");

@@ -238,6 +238,7 @@ cst_code csti_job_state_open(job_worker *worker, const cst_restore_options *rest
     const csti_keeper_lmdb_options options = {.rows = rows,
                                               .part = job->stages[0].shape.identity.parts[0],
                                               .program = job->stages[0].shape.program,
+                                              .hash_key = job->stages[0].shape.identity.hash_key,
                                               .epoch = worker->epoch_next,
                                               .budget_bytes = changes_bytes,
                                               .settle_rows =

@@ -93,6 +93,10 @@ const uint8_t *csti_changes_record(const csti_changes *changes, uint64_t number)
     return record_at(changes, number);
 }
 
+uint64_t csti_changes_end(const csti_changes *changes) {
+    return changes->tail;
+}
+
 // Where the key's entry is, or would be.
 static uint64_t index_at(const csti_changes *changes, uint64_t hash, const uint8_t *key,
                          uint32_t key_bytes) {

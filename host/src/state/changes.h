@@ -64,6 +64,7 @@ static inline uint64_t csti_changes_number(const csti_changes *changes, uint64_t
     return offset / csti_changes_shape(changes)->record_bytes;
 }
 const uint8_t *csti_changes_record(const csti_changes *changes, uint64_t number);
+uint64_t csti_changes_end(const csti_changes *changes); // number of the next one
 // The key is looked for elsewhere, unless it has a newer record.
 void csti_changes_forget(csti_changes *changes, uint64_t number);
 // All records below the number are forgotten: their memory is free.

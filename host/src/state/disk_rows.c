@@ -423,17 +423,31 @@ cst_code csti_disk_rows_get(csti_disk_rows *rows, const uint8_t *key, uint32_t k
     return CST_OK;
 }
 
-cst_code csti_disk_rows_scan(csti_disk_rows *rows,
-                             cst_code (*visit)(void *context, const cst_row_ref *row, cst_err *err),
-                             void *context, cst_err *err) {
-    MDB_cursor_op step = MDB_FIRST;
+// The first row behind the key.
+static int cursor_pass(const csti_disk_rows *rows, cst_bytes after, MDB_val *key, MDB_val *value) {
+    int error;
+
+    if (after.count == 0) return mdb_cursor_get(rows->cursor, key, value, MDB_FIRST);
+    *key = (MDB_val){after.count, (void *)(uintptr_t)after.data}; // LMDB only reads it
+    error = mdb_cursor_get(rows->cursor, key, value, MDB_SET_RANGE);
+    if (error == 0 && key->mv_size == after.count &&
+        memcmp(key->mv_data, after.data, after.count) == 0)
+        error = mdb_cursor_get(rows->cursor, key, value, MDB_NEXT);
+    return error;
+}
+
+cst_code csti_disk_rows_scan_on(csti_disk_rows *rows, cst_bytes after, uint64_t rows_max,
+                                csti_disk_visit *visit, void *context, bool *end_out,
+                                cst_err *err) {
     MDB_val key, value;
     int error = read_begin(rows);
 
-    while (error == 0) {
-        error = mdb_cursor_get(rows->cursor, &key, &value, step);
-        if (error == 0 && !is_whole(rows, &key, &value)) error = MDB_CORRUPTED;
-        if (error != 0) break;
+    if (error == 0) error = cursor_pass(rows, after, &key, &value);
+    while (error == 0 && rows_max-- > 0) {
+        if (!is_whole(rows, &key, &value)) {
+            error = MDB_CORRUPTED;
+            break;
+        }
         const cst_row_ref row = {.key = key.mv_data,
                                  .value = value.mv_data,
                                  .key_bytes = (uint32_t)key.mv_size,
@@ -441,9 +455,17 @@ cst_code csti_disk_rows_scan(csti_disk_rows *rows,
         const cst_code code = visit(context, &row, err);
 
         if (code != CST_OK) return code;
-        step = MDB_NEXT;
+        error = mdb_cursor_get(rows->cursor, &key, &value, MDB_NEXT);
     }
-    return error == MDB_NOTFOUND ? CST_OK : fail_lmdb(rows, error, "reading all rows", err);
+    *end_out = error == MDB_NOTFOUND;
+    return error == 0 || *end_out ? CST_OK : fail_lmdb(rows, error, "reading all rows", err);
+}
+
+cst_code csti_disk_rows_scan(csti_disk_rows *rows, csti_disk_visit *visit, void *context,
+                             cst_err *err) {
+    bool end = false;
+
+    return csti_disk_rows_scan_on(rows, (cst_bytes){0}, UINT64_MAX, visit, context, &end, err);
 }
 
 // ---- Writing ------------------------------------------------------------------------------------

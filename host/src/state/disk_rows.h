@@ -91,10 +91,16 @@ CST_CHECK_RESULT cst_code csti_disk_rows_write(csti_disk_rows *rows, csti_disk_c
                                                size_t changes_count, const csti_disk_mark *mark,
                                                cst_err *err);
 
+typedef cst_code csti_disk_visit(void *context, const cst_row_ref *row, cst_err *err);
+
 // Every row, in key order. An error of `visit` ends it.
-CST_CHECK_RESULT cst_code csti_disk_rows_scan(
-    csti_disk_rows *rows, cst_code (*visit)(void *context, const cst_row_ref *row, cst_err *err),
-    void *context, cst_err *err);
+CST_CHECK_RESULT cst_code csti_disk_rows_scan(csti_disk_rows *rows, csti_disk_visit *visit,
+                                              void *context, cst_err *err);
+// Up to rows_max of the rows behind this key, which need not be there; of none: from the first on.
+// *end_out: there are no more.
+CST_CHECK_RESULT cst_code csti_disk_rows_scan_on(csti_disk_rows *rows, cst_bytes after,
+                                                 uint64_t rows_max, csti_disk_visit *visit,
+                                                 void *context, bool *end_out, cst_err *err);
 
 // Brings rows to the end of the chain: with the segments behind what they hold, or with all of
 // them, if they hold a state that is not on the chain (why_out says so then; it is empty else).

@@ -11,6 +11,7 @@
 enum {
     WORK_MAX = 16,     // commands that wait for a retry, and completions
     RELEASES_MAX = 64, // as many epochs may be under way
+    KEY_BYTES_MAX = CST_INLINE_ENTRY_BYTES_MAX,
 };
 
 // A row whose key did not change lately: what the disk has of it.
@@ -24,11 +25,20 @@ typedef struct released {
     uint32_t checksum;
 } released;
 
+// Where EXPIRE is.
+typedef struct walk {
+    uint64_t number, end; // of changes: below it they are done, up to here they are looked at
+    uint32_t key_bytes;   // of the disk: rows up to this key are done
+    uint8_t key[KEY_BYTES_MAX];
+    uint64_t steps;
+} walk;
+
 typedef struct lmdb_keeper {
     csti_keeper base;
     csti_disk_rows *rows;
     csti_changes *changes;
     cst_program program;
+    cst_hash_key hash_key;
     uint32_t key_bytes_max;
     uint64_t rows_count;
     bool halted;
@@ -45,6 +55,10 @@ typedef struct lmdb_keeper {
     fetch *fetches; // of a block
     const uint8_t **values;
     uint32_t rows_capacity;
+
+    cst_command expire;
+    bool expires; // `expire` is to be run
+    walk walk;
 } lmdb_keeper;
 
 static lmdb_keeper *self(csti_keeper *keeper) {
@@ -109,13 +123,15 @@ static cst_code values_fetch(lmdb_keeper *keeper, const cst_rows *rows, cst_err 
     return CST_OK;
 }
 
-static cst_code row_delete(lmdb_keeper *keeper, uint64_t hash, cst_bytes key, uint8_t *record,
-                           bool open, bool on_disk) {
-    const bool live =
-        record ? (csti_record_head(record).value_flags & CSTI_RECORD_PRESENT) != 0 : on_disk;
+static uint32_t value_offset(const lmdb_keeper *keeper) {
+    return csti_record_value_offset(csti_changes_shape(keeper->changes), (csti_record){0});
+}
+
+// A row that is there goes.
+static cst_code row_bury(lmdb_keeper *keeper, uint64_t hash, cst_bytes key, uint8_t *record,
+                         bool open) {
     cst_code code = CST_OK;
 
-    if (!live) return CST_OK; // it leaves nothing
     if (record && open)
         csti_changes_bury(keeper->changes, record);
     else
@@ -125,23 +141,37 @@ static cst_code row_delete(lmdb_keeper *keeper, uint64_t hash, cst_bytes key, ui
     return code;
 }
 
+// What the row is folded into; its time may be over. NULL: there is no row.
+static const uint8_t *value_before(const lmdb_keeper *keeper, const uint8_t *record, uint32_t row) {
+    if (!record) return keeper->values[row];
+    if (!(csti_record_head(record).value_flags & CSTI_RECORD_PRESENT)) return NULL;
+    return record + value_offset(keeper);
+}
+
+static cst_code row_delete(lmdb_keeper *keeper, const cst_rows *rows, uint32_t row, cst_bytes key,
+                           uint8_t *record, bool open) {
+    const uint8_t *before = value_before(keeper, record, row);
+
+    if (!before || csti_program_expired(&keeper->program, before, rows->now_us))
+        return CST_OK; // it leaves nothing
+    return row_bury(keeper, rows->hashes[row], key, record, open);
+}
+
 static cst_code row_fold(lmdb_keeper *keeper, const cst_rows *rows, uint32_t row, cst_bytes key,
                          uint8_t *record, bool open) {
-    const csti_record_shape *shape = csti_changes_shape(keeper->changes);
-    const bool live = record && (csti_record_head(record).value_flags & CSTI_RECORD_PRESENT) != 0;
-    const uint32_t offset = csti_record_value_offset(shape, (csti_record){.key_bytes = 0});
-    const uint8_t *before = live ? record + offset : record ? NULL : keeper->values[row];
+    const uint8_t *before = value_before(keeper, record, row);
+    const bool fresh = !before || csti_program_expired(&keeper->program, before, rows->now_us);
+    const bool rewrites = before && record && open;
     uint8_t value[CST_INLINE_ENTRY_BYTES_MAX] = {0};
     cst_code code;
 
-    if (before) memcpy(value, before, keeper->program.value_bytes);
-    code = csti_program_fold(&keeper->program, rows, row, !before, value);
-    if (code != CST_OK) return code;
-    if (!live || !open)
+    if (!fresh) memcpy(value, before, keeper->program.value_bytes);
+    code = csti_program_fold(&keeper->program, rows, row, fresh, value);
+    if (code == CST_OK && !rewrites)
         code = csti_changes_append(keeper->changes, rows->hashes[row], key.data,
                                    (uint32_t)key.count, false, &record);
     if (code != CST_OK) return code;
-    memcpy(record + offset, value, keeper->program.value_bytes);
+    memcpy(record + value_offset(keeper), value, keeper->program.value_bytes);
     keeper->rows_count += !before;
     return CST_OK;
 }
@@ -165,8 +195,7 @@ static cst_code rows_apply(lmdb_keeper *keeper, const cst_rows *rows, uint32_t *
         }
         record = csti_changes_find(keeper->changes, rows->hashes[row], key.data,
                                    (uint32_t)key.count, &open);
-        code = csti_rows_is_delete(rows, row) ? row_delete(keeper, rows->hashes[row], key, record,
-                                                           open, keeper->values[row] != NULL)
+        code = csti_rows_is_delete(rows, row) ? row_delete(keeper, rows, row, key, record, open)
                                               : row_fold(keeper, rows, row, key, record, open);
         if (code != CST_OK) break;
     }
@@ -174,13 +203,92 @@ static cst_code rows_apply(lmdb_keeper *keeper, const cst_rows *rows, uint32_t *
     return code;
 }
 
+// ---- Keys whose time is over --------------------------------------------------------------------
+
+// Changes first: what settles meanwhile was looked at, or is seen on the disk.
+static cst_code changes_expire(lmdb_keeper *keeper, uint64_t *rows_left, uint64_t *expired_out) {
+    walk *at = &keeper->walk;
+
+    if (at->number < keeper->settled) at->number = keeper->settled;
+    for (; at->number<at->end && * rows_left> 0; at->number++, --*rows_left) {
+        const uint8_t *record = csti_changes_record(keeper->changes, at->number);
+        const csti_record head = csti_record_head(record);
+        const cst_bytes key = {record + sizeof head, head.key_bytes};
+        uint8_t *newest;
+        bool open = false;
+        cst_code code;
+
+        if (!(head.value_flags & CSTI_RECORD_PRESENT) ||
+            !csti_program_expired(&keeper->program, record + value_offset(keeper),
+                                  keeper->expire.rows.now_us))
+            continue;
+        newest = csti_changes_find(keeper->changes, head.hash, key.data, head.key_bytes, &open);
+        if (newest != record) continue;
+        code = row_bury(keeper, head.hash, key, newest, open);
+        if (code != CST_OK) return code;
+        ++*expired_out;
+    }
+    return CST_OK;
+}
+
+typedef struct expiring {
+    lmdb_keeper *keeper;
+    uint64_t expired;
+} expiring;
+
+static cst_code disk_row_expire(void *context, const cst_row_ref *row, cst_err *err) {
+    expiring *under_way = context;
+    lmdb_keeper *keeper = under_way->keeper;
+    const cst_bytes key = {row->key, row->key_bytes};
+    bool open = false;
+
+    (void)err; // a completion has no text
+    if (csti_program_expired(&keeper->program, row->value, keeper->expire.rows.now_us)) {
+        const uint64_t hash = cst_hash(&keeper->hash_key, row->key, row->key_bytes);
+
+        if (!csti_changes_find(keeper->changes, hash, row->key, row->key_bytes, &open)) {
+            const cst_code code = row_bury(keeper, hash, key, NULL, false);
+
+            if (code != CST_OK) return code;
+            under_way->expired++;
+        }
+    }
+    assert(row->key_bytes <= KEY_BYTES_MAX);
+    memcpy(keeper->walk.key, row->key, row->key_bytes);
+    keeper->walk.key_bytes = row->key_bytes;
+    return CST_OK;
+}
+
+// A step of the walk. A tombstone that finds no room ends it there.
+static cst_code expire_run(lmdb_keeper *keeper, cst_completion *out, cst_err *err) {
+    walk *at = &keeper->walk;
+    uint64_t rows_left = (uint64_t)keeper->expire.expire_buckets_count * CSTI_BUCKET_SLOTS;
+    expiring under_way = {keeper, 0};
+    bool end = false;
+    cst_code code;
+
+    if (keeper->expire.expire_bucket == 0)
+        *at = (walk){.number = keeper->settled, .end = csti_changes_end(keeper->changes)};
+    keeper->expires = false;
+    code = changes_expire(keeper, &rows_left, &under_way.expired);
+    if (code == CST_OK && rows_left > 0)
+        code = csti_disk_rows_scan_on(keeper->rows, (cst_bytes){at->key, at->key_bytes}, rows_left,
+                                      disk_row_expire, &under_way, &end, err);
+    if (code == CST_STORE_CORRUPT || code == CST_IO) return code; // the disk's, no row's
+    *out = (cst_completion){.tag = keeper->expire.tag,
+                            .code = code,
+                            .rows_done = end ? UINT32_MAX : 0,
+                            .count = under_way.expired,
+                            .position = end ? 0 : ++at->steps};
+    return CST_OK;
+}
+
 // ---- What is committed goes to the disk ---------------------------------------------------------
 
 // The next batch of the oldest delta that was released.
 static cst_code settle(lmdb_keeper *keeper, cst_err *err) {
     const released *first = &keeper->releases[0];
-    const csti_record_shape *shape = csti_changes_shape(keeper->changes);
-    const uint32_t offset = csti_record_value_offset(shape, (csti_record){.key_bytes = 0});
+    const uint32_t offset = value_offset(keeper);
     const uint64_t to = csti_changes_number(keeper->changes, first->delta.to);
     const uint64_t left = to - keeper->settled;
     const uint32_t count = left < keeper->settle_rows ? (uint32_t)left : keeper->settle_rows;
@@ -229,6 +337,12 @@ static cst_code lmdb_submit(csti_keeper *base, const cst_command *command, cst_e
             (released){command->release, command->tag, keeper->checksum_next};
         return CST_OK;
     }
+    if (command->ops == CST_OP_EXPIRE && keeper->program.ttl_us != CST_TTL_NONE) {
+        if (keeper->expires) return CST_AGAIN;
+        keeper->expire = *command;
+        keeper->expires = true;
+        return CST_OK;
+    }
     if (command->ops != CST_OP_APPLY && command->ops != CST_OP_BARRIER)
         return cst_fail(err, CST_UNSUPPORTED, "lmdb: command %u", command->ops);
     if (keeper->work_count == WORK_MAX) return CST_AGAIN;
@@ -266,6 +380,10 @@ static cst_code lmdb_poll(csti_keeper *base, cst_completion *out, uint32_t count
     cst_code code = CST_OK;
 
     *count_out = 0;
+    if (keeper->expires) {
+        code = expire_run(keeper, &out[count], err);
+        if (code == CST_OK) *count_out = ++count;
+    }
     while (code == CST_OK && !keeper->halted && keeper->work_count > 0 && count < count_max - 1) {
         code = work_run(keeper, &out[count], err);
         if (code == CST_OK) *count_out = ++count;
@@ -291,17 +409,22 @@ static cst_code lmdb_retry(csti_keeper *base, cst_err *err) {
 static bool lmdb_is_idle(const csti_keeper *base) {
     const lmdb_keeper *keeper = (const lmdb_keeper *)base;
 
-    return keeper->halted || keeper->work_count == 0;
+    return (keeper->halted || keeper->work_count == 0) && !keeper->expires;
 }
 
 static bool lmdb_stats(const csti_keeper *base, csti_keeper_stats *out) {
     const lmdb_keeper *keeper = (const lmdb_keeper *)base;
+    const bool expires = keeper->program.ttl_us != CST_TTL_NONE;
+    // What a walk looks at.
+    const uint64_t rows =
+        csti_changes_end(keeper->changes) - keeper->settled + csti_disk_rows_count(keeper->rows);
     csti_changes_stats stats;
 
     csti_changes_stats_read(keeper->changes, &stats);
     *out = (csti_keeper_stats){.rows_count = keeper->rows_count,
                                .log_bytes = stats.index_bytes + stats.log_bytes,
-                               .used_bytes = stats.index_bytes + stats.log_bytes};
+                               .used_bytes = stats.index_bytes + stats.log_bytes,
+                               .chunks_count = expires ? rows / CSTI_CHUNK_SLOTS + 1 : 0};
     return true;
 }
 
@@ -353,14 +476,13 @@ cst_code csti_keeper_lmdb_open(const csti_keeper_lmdb_options *options, csti_kee
 
     if (options->program.accumulators_count == 0)
         return cst_fail(err, CST_UNSUPPORTED, "lmdb: a program that replaces values");
-    if (options->program.ttl_us != CST_TTL_NONE)
-        return cst_fail(err, CST_UNSUPPORTED, "lmdb: keys do not expire there; hash: has that");
     code = csti_program_check(&options->program, err);
     if (code != CST_OK) return code;
     keeper = calloc(1, sizeof *keeper);
     if (!keeper) return cst_fail(err, CST_NO_MEMORY, "keeper");
     *keeper = (lmdb_keeper){.base = {&lmdb_ops},
                             .program = options->program,
+                            .hash_key = options->hash_key,
                             .key_bytes_max = options->part.key_bytes,
                             .settle_rows = options->settle_rows,
                             .rows_count = csti_disk_rows_count(options->rows)};

@@ -12,7 +12,13 @@
 // between two of them, and the segments behind that bring it to the one that the job goes on from.
 // Memory is what one change log of the epochs under way takes, however many keys there are.
 //
-// Promises   deltas hold what a table's hold: the same records in the same order.
+// EXPIRE walks over the changes, then over the disk in the order of keys, and at expire_bucket 0
+// begins anew; a bucket stands for sixteen rows. Its completion has done all buckets when the walk
+// has ended, and none before.
+//
+// Promises   deltas hold what a table's hold: the same records in the same order, but for the order
+// of
+//            an EXPIRE's. A key that is over when a walk begins is gone at its end.
 // Thread     its partition's.
 // Ring       1.
 // Errors     of rows: SUM_OVERFLOW, KEY_TOO_LONG, TABLE_BUDGET (a release makes room), NO_MEMORY;
@@ -50,13 +56,13 @@ typedef struct csti_keeper_lmdb_options {
     csti_disk_rows *rows; // closed with the keeper
     cst_segment_part part;
     cst_program program;
+    cst_hash_key hash_key; // of the rows' hashes
     uint64_t epoch;        // the open one
     uint64_t budget_bytes; // of changes
     uint32_t settle_rows;  // of a batch
 } csti_keeper_lmdb_options;
 
-// UNSUPPORTED: a program that replaces values, or whose keys expire. After an error the rows are
-// the caller's.
+// UNSUPPORTED: a program that replaces values. After an error the rows are the caller's.
 CST_CHECK_RESULT cst_code csti_keeper_lmdb_open(const csti_keeper_lmdb_options *options,
                                                 csti_keeper **out, cst_err *err);
 

@@ -44,6 +44,7 @@ bool csti_expiry_is_due(const csti_expiry *expiry, bool wanted) {
 
 void csti_expiry_restart(csti_expiry *expiry) {
     expiry->walk_us = INT64_MIN;
+    expiry->bucket = 0;
     expiry->buckets_left = 0;
 }
 

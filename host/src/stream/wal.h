@@ -119,8 +119,8 @@ void csti_wal_close(csti_wal *wal);
 CST_CHECK_RESULT cst_code csti_wal_append(csti_wal *wal, uint16_t kind, const void *payload,
                                           uint32_t payload_bytes, uint64_t *position_out,
                                           cst_err *err);
-// What was appended is waited for: all of it is written, and synced by the policy. Once a turn of the
-// loop is enough, and what makes groups; the first of a long one is written before.
+// What was appended is waited for: all of it is written, and synced by the policy. Once a turn of
+// the loop is enough, and what makes groups; the first of a long one is written before.
 void csti_wal_submit(csti_wal *wal);
 // Submits, and waits until everything appended is durable. What the writer failed with.
 CST_CHECK_RESULT cst_code csti_wal_flush(csti_wal *wal, cst_err *err);

@@ -8,8 +8,8 @@
 //   ring      taken             offered          appended
 //             | frames to write ... | frames, no one's yet |          each counts bytes, for ever
 //
-// A long group is written while it is appended: each EARLY_BYTES are offered to the writer. It syncs
-// when all that was submitted is written.
+// A long group is written while it is appended: each EARLY_BYTES are offered to the writer. It
+// syncs when all that was submitted is written.
 //
 // Thread     fields say whose they are; what two threads use is atomic, or under files_lock.
 // Ring       1.

@@ -15,23 +15,28 @@ enum {
     DISK_ROWS_MAX = 512, // of a block
     DISK_EPOCHS_MAX = 64,
     DISK_RANGES_MAX = 256,
-    DISK_VALUE_BYTES = 48,
+    DISK_VALUE_BYTES = 56,
+    DISK_TIMES = 500, // rows of a block differ by
     DISK_SETTLE_ROWS = 100,
 };
 #define DISK_BUDGET ((uint64_t)64 << 20)
 
 static const cst_segment_part disk_part = {CST_TABLE_INLINE, 8, DISK_VALUE_BYTES};
 
+static uint64_t disk_ttl_us = CST_TTL_NONE; // a test's own
+
 static inline cst_program disk_program(void) {
     return (cst_program){.value_bytes = DISK_VALUE_BYTES,
-                         .accumulators_count = 5,
+                         .accumulators_count = 6,
                          .presence_offset = 40,
-                         .time_offset = CST_NO_OFFSET,
+                         .ttl_us = disk_ttl_us,
+                         .time_offset = disk_ttl_us ? 48 : CST_NO_OFFSET,
                          .accumulators = {{CST_COUNT, CST_U64, 0, CST_NO_COLUMN, 0},
                                           {CST_SUM, CST_U64, 8, 0, 0},
                                           {CST_MIN, CST_U64, 16, 0, 0},
                                           {CST_MAX, CST_U64, 24, 0, 0},
-                                          {CST_LAST, CST_U64, 32, 0, 0}}};
+                                          {CST_LAST, CST_U64, 32, 0, 0},
+                                          {CST_MAX, CST_I64, 48, 1, 0}}};
 }
 
 static inline csti_disk_options disk_options(void) {
@@ -62,7 +67,8 @@ typedef struct disk_pair {
     // A block
     uint64_t keys[DISK_ROWS_MAX], hashes[DISK_ROWS_MAX], values[DISK_ROWS_MAX];
     uint8_t ops[DISK_ROWS_MAX], validity[DISK_ROWS_MAX / 8];
-    cst_source source;
+    int64_t times[DISK_ROWS_MAX], now_us; // now_us: a test's
+    cst_source sources[2];
     cst_rows rows;
 } disk_pair;
 
@@ -70,6 +76,7 @@ static inline cst_code disk_keeper_open(disk_pair *pair, csti_disk_rows *rows, c
     const csti_keeper_lmdb_options options = {.rows = rows,
                                               .part = disk_part,
                                               .program = disk_program(),
+                                              .hash_key = TEST_HASH_KEY,
                                               .epoch = pair->chain_count + 1,
                                               .budget_bytes = pair->budget_bytes,
                                               .settle_rows = DISK_SETTLE_ROWS};
@@ -136,19 +143,22 @@ static inline void block_draw(disk_pair *pair, uint32_t count, uint64_t keys_max
 
         cst_key_encode_u64(number, (uint8_t *)&pair->keys[r]);
         pair->values[r] = test_random_below(1000);
+        pair->times[r] = pair->now_us + (int64_t)test_random_below(DISK_TIMES);
         pair->ops[r] =
             deletes_of && test_random_below(deletes_of) == 0 ? CST_ROW_DELETE : CST_ROW_UPSERT;
         if (test_random_below(10) > 0) pair->validity[r / 8] |= (uint8_t)(1u << r % 8);
     }
     cst_hash_fixed(&TEST_HASH_KEY, (const uint8_t *)pair->keys, 8, 8, count, pair->hashes);
-    pair->source = (cst_source){pair->values, pair->validity, CST_TYPE_U64};
+    pair->sources[0] = (cst_source){pair->values, pair->validity, CST_TYPE_U64};
+    pair->sources[1] = (cst_source){pair->times, NULL, CST_TYPE_TIMESTAMP};
     pair->rows = (cst_rows){.rows_count = count,
                             .key_stride = 8,
                             .key_bytes = 8,
                             .ops = pair->ops,
                             .hashes = pair->hashes,
                             .keys = (const uint8_t *)pair->keys,
-                            .sources = &pair->source};
+                            .now_us = pair->now_us,
+                            .sources = pair->sources};
 }
 
 // One command to its end.
@@ -235,7 +245,22 @@ static inline void chain_add(disk_pair *pair, const cst_delta *delta) {
     pair->chain_count++;
 }
 
-// Seals both: equal deltas. The table's is released, the disk's is the caller's to.
+static inline int records_compare(const void *a, const void *b) {
+    const csti_record_shape shape = csti_record_shape_of(&disk_part);
+
+    return memcmp(a, b, shape.record_bytes);
+}
+
+static inline void records_sort(bytes_sink *records) {
+    const csti_record_shape shape = csti_record_shape_of(&disk_part);
+
+    if (records->count > 0)
+        qsort(records->bytes, records->count / shape.record_bytes, shape.record_bytes,
+              records_compare);
+}
+
+// Seals both: equal deltas, but for the order of what expired. The table's is released, the disk's
+// is the caller's to.
 static inline cst_delta pair_seal(disk_pair *pair) {
     const cst_command barrier = {.ops = CST_OP_BARRIER, .table = pair->table};
     cst_delta deltas[2];
@@ -245,6 +270,7 @@ static inline cst_delta pair_seal(disk_pair *pair) {
     for (int i = 0; i < 2; i++) {
         deltas[i] = keeper_run(pair->keepers[i], &barrier).delta;
         records[i] = records_of(pair->keepers[i], &deltas[i]);
+        if (disk_ttl_us != CST_TTL_NONE) records_sort(&records[i]);
     }
     CHECK_EQ(records[0].count, records[1].count);
     CHECK_BYTES(records[0].bytes, records[1].bytes, records[0].count);
