@@ -76,5 +76,18 @@ module cst_fifo #(
     never_under: assert (!(give && fill_q == '0));
   end
 `endif
+`ifdef FORMAL
+  // What induction begins with; and what stands at a place that a harness names.
+  logic [PlaceBits-1:0] looked;
+  logic [Width-1:0] looked_data;
+  assign looked_data = memory_q[looked];
+  always_comb if (rst_ni) begin
+    valid_is_fill: assert (valid_q == (fill_q != '0));
+    ready_is_room: assert (!ready_q || fill_q != FillBits'(Depth));
+    fill_is_legal: assert (fill_q <= FillBits'(Depth) && 32'(read_q) < Depth);
+    places_apart: assert ({1'b0, write_q} == (PlaceBits+1)'(read_q) + (PlaceBits+1)'(fill_q) -
+        (32'(read_q) + 32'(fill_q) >= Depth ? (PlaceBits+1)'(Depth) : '0));
+  end
+`endif
 endmodule
 `default_nettype wire
