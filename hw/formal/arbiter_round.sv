@@ -1,5 +1,5 @@
-// arbiter_round: cst_arbiter_round grants one of those who ask, and passes nobody by: who goes on
-// asking is granted after at most Ports - 1 others were taken.
+// arbiter_round: cst_arbiter_round grants one of those who ask, and passes nobody by.
+// Shows      who goes on asking is granted after at most Ports - 1 others were taken.
 // How        `passed_q` counts the others taken while one port, any, asks without a break.
 //: prove induction 2 Ports=4
 //: prove induction 2 Ports=5
@@ -27,7 +27,7 @@ module arbiter_round #(
   initial assume (!rst_ni);
   always_comb assume (!taken_i || request_i != '0);
 
-  // ---- One port, any, that may ask without a break ----------------------------------------------
+  // ---- One port, any, that may ask without a break ---------------------------------------------
   (* anyconst *) logic [PortBits-1:0] port;
   (* hierconn *) wire [Ports-1:0] \u_arbiter.behind_q ;
   logic [7:0] passed_q;

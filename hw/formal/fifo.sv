@@ -1,5 +1,4 @@
-// fifo: cst_fifo keeps the order of its items, loses none, makes none up, and is neither over-
-// nor underrun.
+// fifo: cst_fifo keeps the order of its items, loses none, makes none up, is not over- or underrun.
 // How        an item, marked when it enters, is followed: `ahead_q` items leave before it.
 // Induction  cst_fifo's own invariants (`ifdef FORMAL) tie its counters to each other.
 //: prove induction 3 Depth=4
@@ -38,7 +37,7 @@ module fifo #(
   assign give = out_valid && out_ready_i;
   initial assume (!rst_ni);
 
-  // ---- The items inside, counted from outside; the marked one among them ------------------------
+  // ---- The items inside, counted from outside; the marked one among them -----------------------
   logic [FillBits-1:0] count_q, ahead_q;
   logic marked_q, held_q, emptied_q;
   logic [Width-1:0] data_q, seen_q;
@@ -63,7 +62,7 @@ module fifo #(
     end
   end
 
-  // ---- The marked item's place in the memory ----------------------------------------------------
+  // ---- The marked item's place in the memory ---------------------------------------------------
   (* hierconn *) wire [PlaceBits-1:0] \u_fifo.read_q ;
   (* hierconn *) wire [PlaceBits-1:0] \u_fifo.looked ;
   (* hierconn *) wire [Width-1:0] \u_fifo.looked_data ;

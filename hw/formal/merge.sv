@@ -1,5 +1,6 @@
-// merge: cst_merge keeps the order of each port's items, loses none, makes none up, says whose each
-// is; an offer stands still; no port waits for more than Ports - 1 items of others.
+// merge: cst_merge keeps the order of each port's items, loses none, says whose each is, is fair.
+// Shows      also that it makes none up, that an offer stands still, and that no port waits for more
+//            than Ports - 1 items of others.
 // How        an item of one port, any, marked when it is taken, is followed through the output.
 //: prove induction 3 Ports=3 Stride=3
 //: prove induction 3 Ports=4 Stride=2
@@ -35,7 +36,7 @@ module merge #(
   );
   assign give = out_valid && out_ready_i;
 
-  // ---- What is inside, counted from outside; a marked item of one port among it -----------------
+  // ---- What is inside, counted from outside; a marked item of one port among it ----------------
   (* anyconst *) logic [PortBits-1:0] port;
   logic [1:0] count_q, taken;
   logic marked_q, ahead_q, held_q, take;
@@ -75,7 +76,7 @@ module merge #(
   initial assume (!rst_ni);
   always_comb assume (32'(port) < Ports);
 
-  // ---- The marked item's place in the output's queue; how far the turn is from the port ---------
+  // ---- The marked item's place in the output's queue; how far the turn is from the port --------
   (* hierconn *) wire [0:0] \u_merge.u_out.read_q ;
   (* hierconn *) wire [0:0] \u_merge.u_out.looked ;
   (* hierconn *) wire [PortBits+Width-1:0] \u_merge.u_out.looked_data ;

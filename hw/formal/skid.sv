@@ -27,7 +27,7 @@ module skid #(
   assign take = in_valid_i && in_ready;
   assign give = out_valid && out_ready_i;
 
-  // ---- The items inside, counted from outside; the marked one among them ------------------------
+  // ---- The items inside, counted from outside; the marked one among them -----------------------
   logic [1:0] count_q;
   logic ahead_q, marked_q, held_q, offered_q, emptied_q;
   logic [Width-1:0] data_q, seen_q, offer_q;
