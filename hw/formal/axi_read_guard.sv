@@ -1,4 +1,4 @@
-// axi_read_guard: cst_axi_read_guard asks for nothing that it may not, lets no error in, ends hangs.
+// axi_read_guard: cst_axi_read_guard asks for nothing it may not, lets no error in, ends hangs.
 // Shows      AXI's rules are kept, nothing outside of the pages is asked for, nothing new while
 //            stopped; silence is said when it is 2^SilenceBits clocks long, not before.
 // Memory     free: any response, any delay, silence for ever, RLAST anywhere; but no beat when

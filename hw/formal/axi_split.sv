@@ -1,6 +1,6 @@
 // axi_split: cst_axi_split cuts commands into bursts that cross no 4 KiB line.
-// Shows      in order, all of it, nothing twice, none longer than BurstBeats, each as long as it can
-//            be, the last one marked.
+// Shows      in order, all of it, nothing twice, none longer than BurstBeats, each as long as it
+//            can be, the last one marked.
 // How        what is left of the oldest command is kept outside, and of the one behind it.
 //: prove induction 2 DataBytes=64 BurstBeats=16
 //: prove induction 2 DataBytes=64 BurstBeats=64
@@ -11,6 +11,7 @@
 //: mistake a_beat_short in cst_axi_split: left_d = left_q - burst; ==> left_d = left_q - burst + 1'b1;
 //: mistake final_early in cst_axi_split: assign final_burst = burst == left_q; ==> assign final_burst = burst + 1'b1 >= left_q;
 //: mistake does_not_stand in cst_axi_split: assign free = !valid_q || burst_ready_i; ==> assign free = 1'b1;
+//: mistake idle_early in cst_axi_split: assign idle_o = !busy_q && !valid_q; ==> assign idle_o = command_ready_o && !valid_q;
 //: mistake overtaken in cst_axi_split: assign command_ready_o = !busy_q || (free && final_burst); ==> assign command_ready_o = !busy_q || free;
 `default_nettype none
 module axi_split #(
@@ -26,14 +27,15 @@ module axi_split #(
   input wire logic [BeatsBits-1:0] command_beats_i,
   input wire logic                 burst_ready_i
 );
-  logic command_ready, burst_valid, burst_final, take, give;
+  logic command_ready, burst_valid, burst_final, idle, take, give;
   logic [63:0] burst_address;
   logic [7:0] burst_length;
 
   cst_axi_split #(.DataBytes(DataBytes), .BurstBeats(BurstBeats), .BeatsBits(BeatsBits)) u_split (
     .clk_i, .rst_ni, .command_valid_i, .command_ready_o(command_ready), .command_address_i,
     .command_beats_i, .burst_valid_o(burst_valid), .burst_ready_i,
-    .burst_address_o(burst_address), .burst_length_o(burst_length), .burst_final_o(burst_final)
+    .burst_address_o(burst_address), .burst_length_o(burst_length), .burst_final_o(burst_final),
+    .idle_o(idle)
   );
   assign take = command_valid_i && command_ready;
   assign give = burst_valid && burst_ready_i;
@@ -85,6 +87,7 @@ module axi_split #(
   assign end_in_page = 13'(burst_address[11:0]) + (13'(beats) << Shift);
   always_comb if (rst_ni) begin
     two_at_most: assert (count_q == 2'(burst_valid && burst_final) + 2'(\u_split.busy_q ));
+    idle_is_idle: assert (idle == (count_q == '0));
     stands_still: assert (!held_q || (burst_valid && burst_address == seen_address_q &&
                                       {burst_final, burst_length} == seen_q));
     inside: assert (!\u_split.busy_q || (\u_split.address_q == next_address &&

@@ -1,6 +1,6 @@
 // merge: cst_merge keeps the order of each port's items, loses none, says whose each is, is fair.
-// Shows      also that it makes none up, that an offer stands still, and that no port waits for more
-//            than Ports - 1 items of others.
+// Shows      also that it makes none up, that an offer stands still, and that no port waits for
+//            more than Ports - 1 items of others.
 // How        an item of one port, any, marked when it is taken, is followed through the output.
 //: prove induction 3 Ports=3 Stride=3
 //: prove induction 3 Ports=4 Stride=2

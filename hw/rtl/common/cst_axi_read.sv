@@ -53,7 +53,7 @@ module cst_axi_read #(
   logic [63:0] burst_address;
   logic [7:0] burst_length, list_length, count_d, count_q;
   logic [PlaceBits-1:0] places_d, places_q;
-  logic ends, room, ar_valid_q, give;
+  logic ends, room, ar_valid_q, give, split_idle;
   logic [1:0] response;
 
   cst_axi_split #(
@@ -71,7 +71,8 @@ module cst_axi_read #(
     .burst_ready_i  (burst_ready),
     .burst_address_o(burst_address),
     .burst_length_o (burst_length),
-    .burst_final_o  (burst_final)
+    .burst_final_o  (burst_final),
+    .idle_o         (split_idle)
   );
 
   assign room = places_q > PlaceBits'(burst_length);
@@ -130,7 +131,7 @@ module cst_axi_read #(
   assign m_arvalid_o = ar_valid_q;
   assign m_arsize_o = 3'($clog2(DataBytes));
   assign m_arburst_o = cst_pkg::AxiIncr;
-  assign idle_o = command_ready_o && !burst_valid && places_q == PlaceBits'(BufferBeats);
+  assign idle_o = split_idle && places_q == PlaceBits'(BufferBeats);
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin

@@ -1,7 +1,8 @@
 // cst_axi_split: a command of any length becomes AXI bursts.
 // Promises   bursts in order of addresses, none over a line of 4 KiB, none over BurstBeats; a burst
 //            a clock; latency 2; outputs and command_ready_o: registers and what follows from
-//            burst_ready_i. burst_final_o marks a command's last burst.
+//            burst_ready_i. burst_final_o marks a command's last burst. idle_o: no command and no
+//            burst is inside (command_ready_o is 1, too, while a command's last burst moves on).
 // Needs      addresses aligned to DataBytes, at least one beat (checked).
 `default_nettype none
 module cst_axi_split #(
@@ -19,7 +20,8 @@ module cst_axi_split #(
   input  wire logic                 burst_ready_i,
   output      logic [63:0]          burst_address_o,
   output      logic [7:0]           burst_length_o,  // beats - 1, as AxLEN
-  output      logic                 burst_final_o
+  output      logic                 burst_final_o,
+  output      logic                 idle_o
 );
   localparam int unsigned Shift = $clog2(DataBytes);
   localparam int unsigned PageBeats = cst_pkg::AxiPageBytes / DataBytes;
@@ -83,6 +85,7 @@ module cst_axi_split #(
     end
   end
   assign burst_valid_o = valid_q;
+  assign idle_o = !busy_q && !valid_q;
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni && command_valid_i) begin

@@ -50,7 +50,7 @@ module cst_axi_write #(
     $error("cst_axi_write: Outstanding %0d, must be 2 to 256", Outstanding);
   end
 
-  logic burst_valid, burst_final, go, aw_valid_q;
+  logic burst_valid, burst_final, split_idle, go, aw_valid_q;
   logic [63:0] burst_address;
   logic [7:0] burst_length, length, count_d, count_q;
   logic length_valid, beat, ends, skid_ready, finals_ready;
@@ -73,7 +73,8 @@ module cst_axi_write #(
     .burst_ready_i  (go),
     .burst_address_o(burst_address),
     .burst_length_o (burst_length),
-    .burst_final_o  (burst_final)
+    .burst_final_o  (burst_final),
+    .idle_o         (split_idle)
   );
 
   assign go = burst_valid && places_q != '0 && finals_ready && (!aw_valid_q || m_awready_i);
@@ -156,7 +157,7 @@ module cst_axi_write #(
   assign m_awvalid_o = aw_valid_q;
   assign m_awsize_o = 3'($clog2(DataBytes));
   assign m_awburst_o = cst_pkg::AxiIncr;
-  assign idle_o = command_ready_o && !burst_valid && places_q == PlaceBits'(Outstanding);
+  assign idle_o = split_idle && places_q == PlaceBits'(Outstanding);
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin

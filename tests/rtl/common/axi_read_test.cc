@@ -132,6 +132,24 @@ TEST(no_more_is_asked_for_than_has_a_place) {
     run.compare();
 }
 
+TEST(a_port_with_a_command_under_way_is_not_idle) {
+    Bench<Vaxi_read_8> bench;
+
+    bench->m_rvalid_i = bench->command_valid_i = 0;
+    bench->m_arready_i = bench->out_ready_i = 1;
+    bench.reset();
+    CHECK_EQ(bench->idle_o, 1);
+    bench->command_valid_i = 1;
+    bench->command_address_i = 64;
+    bench->command_beats_i = 1;
+    bench.run(1);
+    bench->command_valid_i = 0;
+    for (int clock = 0; clock < 8; clock++) {
+        CHECK_EQ(bench->idle_o, 0);
+        bench.run(1);
+    }
+}
+
 TEST(a_last_at_the_wrong_beat_is_an_error) {
     Bench<Vaxi_read_8> bench;
 

@@ -140,4 +140,22 @@ TEST(no_result_before_the_last_answer) {
     run.compare();
 }
 
+TEST(a_port_with_a_command_under_way_is_not_idle) {
+    Bench<Vaxi_write_8> bench;
+
+    bench->m_bvalid_i = bench->command_valid_i = bench->in_valid_i = 0;
+    bench->m_awready_i = bench->m_wready_i = bench->result_ready_i = 1;
+    bench.reset();
+    CHECK_EQ(bench->idle_o, 1);
+    bench->command_valid_i = 1;
+    bench->command_address_i = 64;
+    bench->command_beats_i = 1;
+    bench.run(1);
+    bench->command_valid_i = 0;
+    for (int clock = 0; clock < 8; clock++) {
+        CHECK_EQ(bench->idle_o, 0);
+        bench.run(1);
+    }
+}
+
 TEST_MAIN
