@@ -125,6 +125,7 @@ constexpr bool CHECKS_RULES = CST_RTL_CARD_ASSERT;
         CST_SIM_AXI_KERNEL_WRITE_PINS(pins, top_.get(), m_axi_c##NUMBER##_);                       \
         ports_.emplace_back(memory_.get(), uint32_t(ports_.size()), pins);                         \
         rules_.emplace_back(pins, BURST_BEATS_MAX);                                                \
+        offers_.emplace_back(pins);                                                                \
     } while (0)
 
 } // namespace
@@ -271,6 +272,7 @@ struct csti_sim_card {
     void connect() {
         ports_.reserve(PORTS);
         rules_.reserve(PORTS);
+        offers_.reserve(PORTS);
         CHANNEL_PINS(00);
         CHANNEL_PINS(01);
         CHANNEL_PINS(02);
@@ -292,6 +294,7 @@ struct csti_sim_card {
         CST_SIM_AXI_KERNEL_WRITE_PINS(pins, top_.get(), m_axi_batch_);
         ports_.emplace_back(memory_.get(), CSTI_SIM_BATCH_CHANNEL, pins);
         rules_.emplace_back(pins, BURST_BEATS_MAX);
+        offers_.emplace_back(pins);
         cst_sim::AxilPins control;
         CST_SIM_AXIL_KERNEL_PINS(control, top_.get(), s_axi_control_);
         control_rules_ = std::make_unique<cst_sim::AxilRules>(control);
@@ -316,13 +319,25 @@ struct csti_sim_card {
         return (channel < 10 ? "m_axi_c0" : "m_axi_c") + std::to_string(channel);
     }
 
-    void check_rules() {
-        for (uint32_t p = 0; p < PORTS; p++) {
+    void check_rules(uint32_t offering) {
+        for (uint32_t left = offering | holding_; left != 0; left &= left - 1) {
+            const uint32_t p = uint32_t(__builtin_ctz(left));
+            const uint32_t bit = UINT32_C(1) << p;
             const char *rule = rules_[p].sample();
+
             if (rule) broken(p == CSTI_SIM_CHANNELS ? "m_axi_batch" : channel_name(p), rule);
+            holding_ = rules_[p].holds() ? holding_ | bit : holding_ & ~bit;
         }
         const char *rule = control_rules_->sample();
         if (rule) broken("s_axi_control", rule);
+    }
+
+    // A bit a port: a VALID of either side.
+    uint32_t offering() const {
+        uint32_t ports = 0;
+
+        for (uint32_t p = 0; p < PORTS; p++) ports |= offers_[p].any() << p;
+        return ports;
     }
 
     void tick() {
@@ -340,9 +355,13 @@ struct csti_sim_card {
             top_->eval();
         }
         if (waves_) waves_->draw(clocks_, 2 * clocks_);
-        if (CHECKS_RULES && !resets) check_rules();
-        if (!resets)
-            for (Port &port : ports_) port.sample();
+        if (!resets) {
+            const uint32_t offers = offering();
+
+            if (CHECKS_RULES) check_rules(offers);
+            for (uint32_t left = offers; left != 0; left &= left - 1)
+                ports_[uint32_t(__builtin_ctz(left))].sample();
+        }
         top_->ap_clk = 1;
         top_->eval();
         if (waves_) waves_->draw(clocks_, 2 * clocks_ + 1);
@@ -362,6 +381,8 @@ struct csti_sim_card {
     std::vector<Port> ports_;
     std::vector<Rules> rules_;
     std::unique_ptr<cst_sim::AxilRules> control_rules_;
+    std::vector<cst_sim::AxiOffers> offers_;
+    uint32_t holding_ = 0;          // a bit a port: rules_ has something that was not taken
     uint32_t undriven_ = ALL_PORTS; // a bit a port: what the memory shows is not at its pins
     uint64_t clocks_ = 0;
 };

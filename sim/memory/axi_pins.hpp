@@ -32,6 +32,17 @@ template <class Data, class Strobe, class Id = uint8_t> struct AxiPins {
     Id *arid = nullptr, *rid = nullptr, *awid = nullptr, *bid = nullptr;
 };
 
+// The five VALIDs of a master's port, side by side: most ports are at rest in most clocks, and to
+// see that is all that they cost.
+struct AxiOffers {
+    const uint8_t *ar, *r, *aw, *w, *b;
+
+    template <class Pins>
+    explicit AxiOffers(const Pins &pins)
+        : ar(pins.arvalid), r(pins.rvalid), aw(pins.awvalid), w(pins.wvalid), b(pins.bvalid) {}
+    uint32_t any() const { return uint32_t(*ar | *r | *aw | *w | *b); } // 0 or 1
+};
+
 // Of a slave of AXI4-Lite with 32 bits of data, what its answers hang on.
 struct AxilPins {
     const uint8_t *awvalid, *awready, *wvalid, *wready;

@@ -93,6 +93,8 @@ template <class Data, class Strobe> class AxiRules {
             broken = sample_writes();
         return broken;
     }
+    // Something was offered and not taken: the next clock has to be looked at, whatever is offered.
+    bool holds() const { return ar_.held() | r_.held() | aw_.held() | w_.held() | b_.held(); }
     // NULL, or what is outstanding.
     const char *idle() {
         if (!reads_.empty()) return tell("%zu reads are outstanding", reads_.size());

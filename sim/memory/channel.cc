@@ -75,7 +75,6 @@ void Channel::push(uint32_t index) {
     else
         lines_->append(&queue.backlog, index);
     next_ps_ = std::min(next_ps_, line.arrive_ps);
-    if (!locate_) __builtin_prefetch(bytes_ + line.address);
 }
 
 uint32_t Channel::take_done(uint64_t now_ps) {
@@ -211,7 +210,12 @@ void Channel::move_data(Line *line, uint32_t index) {
 
     if (!stored) return; // it is there no more: what moves is nothing
     if (!line->write) {
-        memcpy(moved, stored, beat_bytes);
+        if (beat_bytes == 64)
+            memcpy(moved, stored, 64); // the size of nearly all is one that the compiler knows
+        else
+            memcpy(moved, stored, beat_bytes);
+    } else if (line->strobe == UINT64_MAX) {
+        memcpy(stored, moved, 64);
     } else if (!line->masked) {
         for (uint32_t at = 0; at < beat_bytes; at += (uint32_t)dram_.burst_bytes)
             if (line->strobe >> at & 1) memcpy(stored + at, moved + at, dram_.burst_bytes);

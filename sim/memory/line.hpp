@@ -19,7 +19,7 @@ constexpr uint32_t NONE = UINT32_MAX;
 constexpr uint64_t NEVER = UINT64_MAX;
 constexpr uint8_t NO_CHANNEL = UINT8_MAX; // answered without memory: an error
 
-struct Line {
+struct alignas(64) Line { // of the processor's cache too
     uint64_t address;
     uint64_t strobe;
     uint64_t arrive_ps, done_ps;

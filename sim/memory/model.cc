@@ -84,6 +84,7 @@ void Model::check_burst(uint64_t address, uint32_t beats) const {
 uint32_t Model::new_line(uint32_t port, uint32_t burst, uint64_t address, bool write) {
     const uint32_t index = lines_.take();
     Line &line = lines_[index];
+    const uint8_t *stored;
     uint64_t offset;
 
     line = Line();
@@ -95,11 +96,12 @@ uint32_t Model::new_line(uint32_t port, uint32_t burst, uint64_t address, bool w
     line.bursts = (uint8_t)(config_.beat_bytes / config_.dram.burst_bytes);
     if (line.bursts == 0) line.bursts = 1;
     flips_[index] = 0;
-    if (address >= backing_.size() ||
-        (config_.locate && !config_.locate(config_.locate_context, address))) {
+    if (address >= backing_.size() || !(stored = at(address))) {
         line.channel = NO_CHANNEL;
         line.response = CST_SIM_DECERR;
     } else {
+        // It moves a hundred clocks and more from now: by then it is in the cache.
+        __builtin_prefetch(stored);
         line.channel = (uint8_t)channel_of(address, &offset);
         channels_[line.channel].place(&line, offset);
     }
@@ -197,7 +199,10 @@ void Model::w(uint32_t number, const uint8_t *data, uint64_t strobe, bool last) 
     (void)last;
     if (--burst.unsent == 0) (void)port.unsent.pop();
     port.write_beats++;
-    memcpy(lines_.data(number_of_line), data, config_.beat_bytes);
+    if (config_.beat_bytes == 64)
+        memcpy(lines_.data(number_of_line), data, 64);
+    else
+        memcpy(lines_.data(number_of_line), data, config_.beat_bytes);
     if (config_.beat_bytes < 64) strobe &= (UINT64_C(1) << config_.beat_bytes) - 1;
     line.strobe = strobe;
     line.bursts = 0;

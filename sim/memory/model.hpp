@@ -68,6 +68,11 @@ class Model {
     cst_sim_counters counters(uint32_t channel) const;
 
   private:
+    // Where the host has them now, NULL: nowhere.
+    const uint8_t *at(uint64_t address) const {
+        return config_.locate ? config_.locate(config_.locate_context, address)
+                              : backing_.bytes() + address;
+    }
     uint32_t new_line(uint32_t port, uint32_t burst, uint64_t address, bool write);
     void flip(uint32_t line, uint32_t bit) {
         lines_.data(line)[bit / 8] ^= (uint8_t)(1 << bit % 8);
