@@ -37,7 +37,8 @@ static inline unaligned_job *unaligned_job_make(csti_checkpointer *checkpointer,
     made->job.config = &made->config;
     made->job.source = &made->source;
     made->job.checkpointer = checkpointer;
-    made->job.workers_count = partitions_count;
+    made->job.workers_count = made->job.partitions = partitions_count;
+    made->job.stages_count = 1;
     return made;
 }
 

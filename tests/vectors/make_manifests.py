@@ -9,9 +9,10 @@ import sys
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "manifests")
 SCHEMA = os.path.join(HERE, "..", "..", "..", "docs", "manifest.schema.json")
-UNALIGNED_FIELD = "steps_hash"  # of version 2 alone
-STAGES_FIELD = "then"  # of version 3 alone
-ROWS = ("names", "owners", "partitions", "splits")
+UNALIGNED_FIELD = "steps_hash"  # of versions 2 and 4
+STAGES_FIELD = "then"  # of versions 3 and 4
+ROWS_FIELD = "rows"  # of version 4 alone
+ROWS = ("names", "owners", "partitions", "rows", "splits")
 NONCE = "0123456789abcdef"
 
 
@@ -40,6 +41,11 @@ def head(**fields):
         at = list(manifest).index("key_groups_count")
         manifest = dict(before[:at] + [(STAGES_FIELD, {})] + before[at:])
         manifest["version"] = 3
+    if ROWS_FIELD in fields:
+        before = list(manifest.items())
+        at = list(manifest).index("splits")
+        manifest = dict(before[:at] + [(ROWS_FIELD, [])] + before[at:])
+        manifest["version"] = 4
     assert set(fields) <= set(manifest)
     return manifest | fields
 
@@ -112,6 +118,15 @@ STAGES = head(
                 [2048, 0, 1, 250000, 0, [0, 2, 1, 256, "0000002d"]]],
     splits=[["generator-0", "{\"row\":1330,\"stripes\":1}", 1700000000000000, False]])
 
+# The same two stages, not aligned: of what the first stage gave away, partition 3 had 7 rows under way when
+# it was cut; of the source's rows behind row 1330 partition 0 has 12.
+ROWS_UNDER_WAY = STAGES | {"id": 42, "base_id": 41}
+ROWS_UNDER_WAY = head(**{key: value for key, value in ROWS_UNDER_WAY.items() if key != "version"} | {
+    "steps_hash": "00c0ffee00c0ffee",
+    "names": [delta(42), f"checkpoints/{42:020}/{{partition}}-1-{NONCE}/rows-{{epoch}}"],
+    "rows": [[3, 1, 7, 408, "0000003a"]],
+    "splits": [["generator-0", "{\"row\":1330,\"stripes\":1}", 1700000000000000, False, [12, 0, 0, 0]]]})
+
 
 def text(manifest):
     def dump(value):
@@ -127,7 +142,7 @@ def text(manifest):
 
 
 GOLDEN = (("minimal", MINIMAL), ("several", SEVERAL), ("rescaled", RESCALED),
-          ("unaligned", UNALIGNED), ("stages", STAGES))
+          ("unaligned", UNALIGNED), ("stages", STAGES), ("rows", ROWS_UNDER_WAY))
 
 
 def main():

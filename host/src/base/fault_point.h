@@ -39,6 +39,8 @@
     X(adopt_after_command)                                                                         \
     X(claim_after)                                                                                 \
     X(then_emitted)    /* rows of closed windows are with the second stage, nothing is sealed */   \
+    X(then_stored)     /* rows that were under way are up, their checkpoint is not committed */    \
+    X(then_replayed)   /* stored rows are in the second stage again, nothing is committed */       \
     X(then_barrier)    /* the first stage is sealed, its barrier has not gone on */                \
     X(rescale_command) /* another number of partitions is decided, nothing else */                 \
     X(rescale_full)    /* one of the new partitions' fulls is there */                             \

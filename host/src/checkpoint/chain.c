@@ -156,7 +156,45 @@ cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
     return CST_OK;
 }
 
+static cst_code rows_open(const csti_manifest *manifest, const csti_manifest_partition *of,
+                          const cst_object_body *body, csti_stored_reader *out, cst_err *err) {
+    const csti_manifest_stage stage = csti_manifest_stage_of(manifest, of);
+    const csti_stored_expect expect = {
+        .table_id = stage.table_id,
+        .epoch = of->rows->epoch,
+        .schema_hash = cst_segment_schema_hash(stage.key_schema),
+        .program_hash = cst_segment_program_hash(&stage.program),
+        .hash_key = &stage.hash_key,
+        .group_from = of->group_from,
+        .group_to = of->group_to,
+        .checksum = of->rows->checksum,
+        .rows_count = of->rows->rows_count,
+        .bytes = of->rows->bytes,
+    };
+
+    return csti_stored_open(of->rows->name, body->bytes, body->count, &expect, out, err);
+}
+
+cst_code csti_chain_open_rows(cst_object_store *store, const csti_manifest *manifest,
+                              uint32_t partition, csti_chain *chain, cst_err *err) {
+    const csti_manifest_partition *of = &manifest->partitions[partition];
+    cst_object_body body = {.bytes = NULL};
+    cst_code code;
+
+    assert(!chain->rows_body.bytes);
+    if (!of->rows) return CST_OK;
+    code = cst_object_get(store, of->rows->name, 0, UINT64_MAX, &body, err);
+    if (code != CST_OK) return cst_fail_at(err, code, "stored rows %s", of->rows->name);
+    code = rows_open(manifest, of, &body, &chain->rows, err);
+    if (code == CST_OK)
+        chain->rows_body = body;
+    else
+        cst_object_body_release(store, &body);
+    return code;
+}
+
 void csti_chain_close(cst_object_store *store, csti_chain *chain) {
+    if (chain->rows_body.bytes) cst_object_body_release(store, &chain->rows_body);
     for (uint32_t i = 0; i < chain->segments_count; i++) {
         cst_segment_close(chain->segments[i]);
         cst_object_body_release(store, &chain->bodies[i]);

@@ -3,6 +3,7 @@
 //   metadata: {id, manifest name, crc} ──► csti_manifest_fetch ──► csti_manifest
 //   manifest.partitions[p].segments    ──► csti_chain_open     ──► segments, each one standing on
 //                                                                  the one before
+//   manifest.partitions[p].rows        ──► csti_chain_open_rows ─► rows stored behind them, whole
 //
 // Promises   a segment that was opened is the one that the manifest means: epochs, checksum,
 //            schema, program, hash key; header, footer and tables were checked. Blocks are checked
@@ -17,6 +18,7 @@
 
 #include "checkpoint/manifest.h"
 #include "state/segment.h"
+#include "stream/stored_rows.h"
 
 #include <constellation/object.h>
 
@@ -47,6 +49,8 @@ typedef struct csti_chain {
     cst_segment **segments;
     cst_object_body *bodies;
     uint32_t segments_count;
+    cst_object_body rows_body; // of rows stored behind them; bytes NULL: they are not open
+    csti_stored_reader rows;
 } csti_chain;
 
 // Opens segments [from, to) of a partition's chain. `step` (may be NULL) hears behind each of them
@@ -55,6 +59,10 @@ CST_CHECK_RESULT cst_code csti_chain_open(cst_object_store *store, const csti_ma
                                           uint32_t partition, uint32_t from, uint32_t to,
                                           csti_arena *arena, const csti_read_step *step,
                                           csti_chain *out, cst_err *err);
+// Opens the rows that are stored behind the partition's segments, if there are any.
+CST_CHECK_RESULT cst_code csti_chain_open_rows(cst_object_store *store,
+                                               const csti_manifest *manifest, uint32_t partition,
+                                               csti_chain *chain, cst_err *err);
 // All zeros is allowed.
 void csti_chain_close(cst_object_store *store, csti_chain *chain);
 

@@ -80,6 +80,14 @@ static void options_take(csti_checkpointer *c, const csti_checkpointer_options *
     if (options->base && options->base->id > c->last_id) c->last_id = options->base->id;
 }
 
+// Nobody uploads them.
+static void rows_free(csti_checkpointer *c, csti_checkpoint *checkpoint) {
+    for (uint32_t p = 0; p < c->options.partitions_count; p++) {
+        c->stats.staged_bytes -= checkpoint->parts[p].rows.bytes.used_bytes;
+        csti_stored_end(&checkpoint->parts[p].rows);
+    }
+}
+
 static cst_code checkpoints_open(csti_checkpointer *c, cst_err *err) {
     const size_t texts_max =
         (size_t)c->options.splits_count * 2 * (CSTI_MANIFEST_TEXT_BYTES_MAX + 1) +
@@ -154,6 +162,7 @@ void csti_checkpointer_close(csti_checkpointer *checkpointer) {
     if (!c) return;
     for (uint32_t i = 0; c->checkpoints && i < c->options.epochs_max; i++) {
         assert(c->checkpoints[i].uploads_running == 0);
+        if (c->checkpoints[i].parts) rows_free(c, &c->checkpoints[i]);
         csti_arena_release(&c->checkpoints[i].texts);
         free(c->checkpoints[i].splits);
         free(c->checkpoints[i].parts);
@@ -184,15 +193,19 @@ csti_checkpoint *csti_checkpoint_find_locked(const csti_checkpointer *c, uint64_
 bool csti_checkpoint_is_complete_locked(const csti_checkpointer *c,
                                         const csti_checkpoint *checkpoint) {
     return checkpoint->splits_seen == c->options.splits_count &&
-           checkpoint->parts_seen == c->options.partitions_count;
+           checkpoint->parts_seen == c->options.partitions_count && checkpoint->rows_awaited == 0;
 }
 
 bool csti_checkpoint_is_up_locked(const csti_checkpointer *c, const csti_checkpoint *checkpoint) {
     if (!csti_checkpoint_is_complete_locked(c, checkpoint)) return false;
-    for (uint32_t p = 0; p < c->options.partitions_count; p++)
+    for (uint32_t p = 0; p < c->options.partitions_count; p++) {
+        const csti_checkpoint_part *part = &checkpoint->parts[p];
+
+        if (part->rows.rows_count > 0 && !part->rows_uploaded) return false;
         for (uint32_t i = 0; i < c->queues[p].count; i++)
             if (c->queues[p].cuts[i].id == checkpoint->id && !c->queues[p].cuts[i].is_uploaded)
                 return false;
+    }
     return true;
 }
 
@@ -262,7 +275,7 @@ void csti_checkpoint_carry_locked(csti_checkpointer *c, const csti_checkpoint *c
     }
 }
 
-// What came for the aborted one is the heir's: offsets and cuts, none of which is uploaded.
+// What came for the aborted one is the heir's: offsets, cuts and rows, none of which is uploaded.
 static void inherit_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
     checkpoint->id = checkpoint->heir;
     checkpoint->nonce = checkpoint->heir_nonce;
@@ -270,8 +283,12 @@ static void inherit_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
     checkpoint->state = CSTI_CHECKPOINT_OPEN;
     checkpoint->begun_ns = checkpoint->progress_ns = csti_checkpointer_now(c);
     checkpoint->manifest_tried = checkpoint->commit_tried = false;
-    for (uint32_t p = 0; p < c->options.partitions_count; p++)
-        checkpoint->parts[p].tried_from = checkpoint->parts[p].tried_to = 0;
+    for (uint32_t p = 0; p < c->options.partitions_count; p++) {
+        csti_checkpoint_part *part = &checkpoint->parts[p];
+
+        part->tried_from = part->tried_to = 0;
+        part->rows_tried = part->rows_uploaded = false;
+    }
 }
 
 void csti_checkpoint_end_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {
@@ -282,6 +299,7 @@ void csti_checkpoint_end_locked(csti_checkpointer *c, csti_checkpoint *checkpoin
         inherit_locked(c, checkpoint);
         return;
     }
+    rows_free(c, checkpoint);
     while (c->order[at] != checkpoint) at++;
     assert(at < c->order_count);
     c->order_count--;
@@ -494,13 +512,16 @@ static cst_code queue_reserve(csti_checkpoint_queue *queue, cst_err *err) {
 
 // All cuts of the partition that waited for an id go with this one.
 static void partition_comes_locked(csti_checkpointer *c, csti_checkpoint *checkpoint,
-                                   uint32_t partition) {
+                                   uint32_t partition, bool rows_follow) {
     csti_checkpoint_queue *queue = &c->queues[partition];
 
     for (uint32_t i = 0; i < queue->count; i++)
         if (queue->cuts[i].id == 0) queue->cuts[i].id = checkpoint->id;
     checkpoint->parts[partition].has_come = true;
+    checkpoint->parts[partition].awaits_rows = rows_follow;
+    checkpoint->parts[partition].object.epoch = queue->last_epoch;
     checkpoint->parts_seen++;
+    checkpoint->rows_awaited += rows_follow;
     checkpoint->progress_ns = csti_checkpointer_now(c);
 }
 
@@ -525,7 +546,7 @@ static cst_code partition_locked(csti_checkpointer *c, uint64_t id, uint32_t par
     c->stats.staged_epochs++;
     c->stats.staged_bytes += cut->delta_bytes;
     if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN) return gone(id, err);
-    partition_comes_locked(c, checkpoint, partition);
+    partition_comes_locked(c, checkpoint, partition, cut->rows_follow);
     return CST_OK;
 }
 
@@ -539,6 +560,42 @@ cst_code csti_checkpointer_partition(csti_checkpointer *checkpointer, uint64_t i
     csti_checkpointer_lock(c);
     code = partition_locked(c, id, partition, cut, err);
     csti_checkpointer_unlock(c);
+    return code;
+}
+
+static cst_code rows_locked(csti_checkpointer *c, csti_checkpoint *checkpoint, uint64_t id,
+                            uint32_t partition, csti_stored_rows *rows, cst_err *err) {
+    csti_checkpoint_part *part;
+
+    if (id == 0 || id > c->last_id)
+        return cst_fail(err, CST_USAGE, "checkpoint %" PRIu64 " was not begun", id);
+    if (!checkpoint || checkpoint->state != CSTI_CHECKPOINT_OPEN) return gone(id, err);
+    part = &checkpoint->parts[partition];
+    if (!part->awaits_rows)
+        return cst_fail(err, CST_USAGE, "checkpoint %" PRIu64 ": partition %u awaits no rows", id,
+                        partition);
+    part->awaits_rows = false;
+    checkpoint->rows_awaited--;
+    checkpoint->progress_ns = csti_checkpointer_now(c);
+    if (rows->rows_count == 0) return CST_OK;
+    part->rows = *rows;
+    c->stats.staged_bytes += rows->bytes.used_bytes;
+    *rows = (csti_stored_rows){.rows_count = 0}; // the checkpoint's now
+    return CST_OK;
+}
+
+cst_code csti_checkpointer_rows(csti_checkpointer *checkpointer, uint64_t id, uint32_t partition,
+                                csti_stored_rows *rows, cst_err *err) {
+    csti_checkpointer *c = checkpointer;
+    csti_checkpoint *checkpoint = NULL;
+    cst_code code = enter(c, id, &checkpoint, err);
+
+    assert(partition < c->options.partitions_count);
+    if (code == CST_OK) {
+        code = rows_locked(c, checkpoint, id, partition, rows, err);
+        csti_checkpointer_unlock(c);
+    }
+    csti_stored_end(rows);
     return code;
 }
 

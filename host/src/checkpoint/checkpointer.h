@@ -3,6 +3,7 @@
 //   begin(id) ─► source(id) × splits ─┐
 //                partition(id) × P ───┤ all there: complete
 //                                     ▼
+//                rows(id), of partitions whose cut said that they follow
 //   upload(p)   segments of partition p, id after id        (a thread a partition, or fewer)
 //                                     ▼ all parts of the oldest id are up
 //   commit      guard (owner, tenure) ─► manifest ─► CommitCheckpoint ─► release ─► _latest
@@ -44,6 +45,7 @@
 #include "base/log.h"
 #include "checkpoint/manifest.h"
 #include "meta/meta.h"
+#include "stream/stored_rows.h"
 
 typedef struct csti_checkpointer csti_checkpointer;
 
@@ -55,6 +57,7 @@ typedef struct csti_cut {
     uint64_t delta_bytes;
     int64_t watermark_us;
     uint64_t rows_count;
+    bool rows_follow;  // csti_checkpointer_rows, of the same id
     void *token;       // the partition's own; comes back with the release
     uint32_t checksum; // with the release: of the segment that it is now
 } csti_cut;
@@ -111,12 +114,18 @@ CST_CHECK_RESULT cst_code csti_checkpointer_sources(csti_checkpointer *checkpoin
 CST_CHECK_RESULT cst_code csti_checkpointer_partition(csti_checkpointer *checkpointer, uint64_t id,
                                                       uint32_t partition, const csti_cut *cut,
                                                       cst_err *err);
+// What was on its way to a partition that was cut, and is not in the cut, up to the last barrier
+// that came late: none, or some. Taken over, also on errors. CHECKPOINT_ABORTED: not kept, the rows
+// are in the partition's next cut.
+CST_CHECK_RESULT cst_code csti_checkpointer_rows(csti_checkpointer *checkpointer, uint64_t id,
+                                                 uint32_t partition, csti_stored_rows *rows,
+                                                 cst_err *err);
 // A partition's oldest released cut: true, and its token; false: none. That partition's thread.
 bool csti_checkpointer_released(csti_checkpointer *checkpointer, uint32_t partition,
                                 csti_cut *cut_out);
 
-// Uploads one epoch of partition `partition`, the oldest that is not up; CST_AGAIN: nothing to do
-// now. Any other error dooms the id it goes with.
+// Uploads one epoch of partition `partition`, the oldest that is not up, or its rows; CST_AGAIN:
+// nothing to do now. Any other error dooms the id it goes with.
 CST_CHECK_RESULT cst_code csti_checkpointer_upload(csti_checkpointer *checkpointer,
                                                    uint32_t partition, cst_err *err);
 // One step: aborts a doomed id (CHECKPOINT_ABORTED says why it was), or commits the oldest id, if

@@ -63,6 +63,11 @@ static cst_code make_partition_locked(csti_checkpointer *c, const csti_checkpoin
         out->watermark_us = cut->given.watermark_us;
         out->rows_count = cut->given.rows_count;
     }
+    if (checkpoint->parts[p].rows.rows_count > 0) {
+        assert(checkpoint->parts[p].rows_uploaded);
+        assert(checkpoint->parts[p].object.epoch == out->epoch_to);
+        out->rows = &checkpoint->parts[p].object;
+    }
     return CST_OK;
 }
 

@@ -312,23 +312,28 @@ static void delete_object(csti_checkpointer *c, const char *name) {
     csti_checkpointer_unlock(c);
 }
 
-// The checkpoint is aborted and nobody uploads for it: it changes no more.
-static void clean(csti_checkpointer *c, csti_checkpoint *checkpoint) {
+static void delete_part(csti_checkpointer *c, const csti_checkpoint *checkpoint, uint32_t p,
+                        csti_checkpoint_name_kind kind, uint64_t epoch) {
     char name[CSTI_CHECKPOINT_NAME_BYTES];
 
+    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = kind,
+                                                        .id = checkpoint->id,
+                                                        .partition = p,
+                                                        .tenure = c->options.tenure,
+                                                        .nonce = checkpoint->nonce,
+                                                        .epoch = epoch},
+                                name);
+    delete_object(c, name);
+}
+
+// The checkpoint is aborted and nobody uploads for it: it changes no more.
+static void clean(csti_checkpointer *c, csti_checkpoint *checkpoint) {
     for (uint32_t p = 0; p < c->options.partitions_count; p++) {
         const csti_checkpoint_part *part = &checkpoint->parts[p];
 
-        for (uint64_t epoch = part->tried_from; epoch != 0 && epoch <= part->tried_to; epoch++) {
-            csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_DELTA,
-                                                                .id = checkpoint->id,
-                                                                .partition = p,
-                                                                .tenure = c->options.tenure,
-                                                                .nonce = checkpoint->nonce,
-                                                                .epoch = epoch},
-                                        name);
-            delete_object(c, name);
-        }
+        for (uint64_t epoch = part->tried_from; epoch != 0 && epoch <= part->tried_to; epoch++)
+            delete_part(c, checkpoint, p, CSTI_NAME_DELTA, epoch);
+        if (part->rows_tried) delete_part(c, checkpoint, p, CSTI_NAME_ROWS, part->object.epoch);
     }
     if (checkpoint->manifest_tried) delete_object(c, checkpoint->manifest);
     csti_checkpointer_lock(c);
@@ -395,9 +400,10 @@ static void doom_late_locked(csti_checkpointer *c, csti_checkpoint *checkpoint, 
     if (!csti_checkpoint_is_complete_locked(c, checkpoint)) {
         if (now - checkpoint->begun_ns <= c->options.align_deadline_us * 1000) return;
         (void)snprintf(why, sizeof why,
-                       "%u of %u splits, %u of %u partitions came within %" PRIu64 " us",
+                       "%u of %u splits, %u of %u partitions came within %" PRIu64 " us%s",
                        checkpoint->splits_seen, c->options.splits_count, checkpoint->parts_seen,
-                       c->options.partitions_count, c->options.align_deadline_us);
+                       c->options.partitions_count, c->options.align_deadline_us,
+                       checkpoint->rows_awaited > 0 ? "; rows are still under way" : "");
     } else {
         if (!is_oldest || now - checkpoint->progress_ns <= c->options.step_deadline_us * 1000 ||
             csti_checkpoint_is_up_locked(c, checkpoint))

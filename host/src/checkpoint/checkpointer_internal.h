@@ -61,6 +61,11 @@ typedef enum csti_checkpoint_state {
 typedef struct csti_checkpoint_part {
     bool has_come;                 // this partition's cut
     uint64_t tried_from, tried_to; // epochs whose upload was begun, and all between; 0: none
+    bool awaits_rows;
+    csti_stored_rows rows; // rows_count 0: there are none
+    bool rows_tried, rows_uploaded;
+    csti_manifest_rows object; // of the rows: its name is the array below
+    char rows_name[CSTI_CHECKPOINT_NAME_BYTES];
 } csti_checkpoint_part;
 
 typedef struct csti_checkpoint {
@@ -68,6 +73,7 @@ typedef struct csti_checkpoint {
     csti_checkpoint_state state;
     uint64_t begun_ns, progress_ns; // progress: the last step of it that was done
     uint32_t splits_seen, parts_seen;
+    uint32_t rows_awaited; // parts that wait for theirs
     uint32_t uploads_running;
     bool is_unaligned;           // its splits come all at once, behind its partitions
     csti_manifest_split *splits; // ascending; texts in `texts`

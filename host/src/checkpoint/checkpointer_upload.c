@@ -1,4 +1,5 @@
-// checkpointer_upload.c: a sealed epoch becomes a segment in the store, its ranges as they lie.
+// checkpointer_upload.c: a sealed epoch becomes a segment in the store, its ranges as they lie;
+// rows that were under way become an object of their own.
 #include "base/fault_point.h"
 #include "base/mistake.h"
 #include "checkpoint/checkpointer_internal.h"
@@ -6,6 +7,8 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
+
+enum { WRITE_BYTES = 1 << 20 }; // of rows, at once
 
 // One upload, as it was when it began.
 typedef struct upload_task {
@@ -15,6 +18,7 @@ typedef struct upload_task {
     uint64_t id, nonce, deadline_ns;
     csti_cut given;
     cst_segment_info info;
+    const csti_stored_rows *rows; // the checkpoint's; NULL: `given` is uploaded
     cst_object_upload *upload;
     bool is_begun; // some bytes are written
     char name[CSTI_CHECKPOINT_NAME_BYTES];
@@ -62,36 +66,57 @@ static void info_fill_locked(upload_task *task) {
     memcpy(task->info.parts, identity->parts, sizeof identity->parts);
 }
 
-static bool task_take_locked(csti_checkpointer *c, uint32_t partition, upload_task *task) {
-    csti_checkpoint *checkpoint = NULL;
-    csti_checkpoint_cut *cut = NULL;
-    const uint64_t now = csti_checkpointer_now(c);
-
-    if (now < c->retry_at_ns) return false;
-    cut = next_cut_locked(c, partition, &checkpoint);
-    if (!cut) return false;
+static void task_fill_locked(csti_checkpointer *c, csti_checkpoint *checkpoint, uint32_t partition,
+                             csti_checkpoint_name_kind kind, uint64_t epoch, upload_task *task) {
     *task = (upload_task){
         .c = c,
         .checkpoint = checkpoint,
         .partition = partition,
         .id = checkpoint->id,
         .nonce = checkpoint->nonce,
-        .deadline_ns = now + c->options.step_deadline_us * 1000,
-        .given = cut->given,
+        .deadline_ns = csti_checkpointer_now(c) + c->options.step_deadline_us * 1000,
     };
-    info_fill_locked(task);
-    csti_checkpoint_part *part = &checkpoint->parts[partition];
-    const uint64_t epoch = cut->given.epoch;
-    if (part->tried_from == 0 || epoch < part->tried_from) part->tried_from = epoch;
-    if (epoch > part->tried_to) part->tried_to = epoch;
-    checkpoint->uploads_running++;
-    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = CSTI_NAME_DELTA,
+    csti_checkpoint_name_format(&(csti_checkpoint_name){.kind = kind,
                                                         .id = task->id,
                                                         .partition = partition,
                                                         .tenure = c->options.tenure,
                                                         .nonce = task->nonce,
                                                         .epoch = epoch},
                                 task->name);
+    checkpoint->uploads_running++;
+}
+
+// Rows of the oldest checkpoint whose are not up.
+static bool rows_take_locked(csti_checkpointer *c, uint32_t partition, upload_task *task) {
+    for (uint32_t i = 0; i < c->order_count; i++) {
+        csti_checkpoint *checkpoint = c->order[i];
+        csti_checkpoint_part *part = &checkpoint->parts[partition];
+
+        if (checkpoint->state != CSTI_CHECKPOINT_OPEN || part->rows.rows_count == 0 ||
+            part->rows_uploaded)
+            continue;
+        task_fill_locked(c, checkpoint, partition, CSTI_NAME_ROWS, part->object.epoch, task);
+        task->rows = &part->rows;
+        part->rows_tried = true;
+        return true;
+    }
+    return false;
+}
+
+static bool task_take_locked(csti_checkpointer *c, uint32_t partition, upload_task *task) {
+    csti_checkpoint *checkpoint = NULL;
+    csti_checkpoint_cut *cut = NULL;
+
+    if (csti_checkpointer_now(c) < c->retry_at_ns) return false;
+    cut = next_cut_locked(c, partition, &checkpoint);
+    if (!cut) return rows_take_locked(c, partition, task);
+    task_fill_locked(c, checkpoint, partition, CSTI_NAME_DELTA, cut->given.epoch, task);
+    task->given = cut->given;
+    info_fill_locked(task);
+    csti_checkpoint_part *part = &checkpoint->parts[partition];
+    const uint64_t epoch = cut->given.epoch;
+    if (part->tried_from == 0 || epoch < part->tried_from) part->tried_from = epoch;
+    if (epoch > part->tried_to) part->tried_to = epoch;
     return true;
 }
 
@@ -132,6 +157,16 @@ cst_code csti_checkpointer_settle(csti_checkpointer *c, const char *name, uint64
     return CST_OK;
 }
 
+static cst_code upload_end(upload_task *task, uint64_t bytes, cst_code code, cst_err *err) {
+    if (code != CST_OK) {
+        cst_object_upload_abort(task->upload);
+        return code;
+    }
+    code = cst_object_upload_finish(task->upload, NULL, err);
+    if (!csti_code_is_ambiguous(code)) return code;
+    return csti_checkpointer_settle(task->c, task->name, task->nonce, bytes, err);
+}
+
 // The writer is closed last: what it wrote by reference stays until the upload is finished.
 static cst_code upload_segment(upload_task *task, cst_segment_summary *summary_out, cst_err *err) {
     cst_segment_writer *writer = NULL;
@@ -142,20 +177,55 @@ static cst_code upload_segment(upload_task *task, cst_segment_summary *summary_o
     code = cst_segment_writer_open(&task->info, write_some, task, &writer, err);
     if (code == CST_OK) code = append_ranges(task, writer, err);
     if (code == CST_OK) code = cst_segment_writer_finish(writer, summary_out, err);
-    if (code == CST_OK) {
-        code = cst_object_upload_finish(task->upload, NULL, err);
-        if (csti_code_is_ambiguous(code))
-            code = csti_checkpointer_settle(task->c, task->name, task->nonce,
-                                            summary_out->segment_bytes, err);
-    } else {
-        cst_object_upload_abort(task->upload);
-    }
+    code = upload_end(task, summary_out->segment_bytes, code, err);
     cst_segment_writer_close(writer);
     return code;
 }
 
+// segment_bytes and checksum of the summary are the object's.
+static cst_code upload_rows(upload_task *task, cst_segment_summary *summary_out, cst_err *err) {
+    const csti_checkpointer *c = task->c;
+    const uint32_t count = c->options.partitions_count;
+    const csti_job_identity *identity =
+        csti_job_identity_of(&c->options.identity, task->partition, count);
+    const cst_segment_expect *expect =
+        &c->expect[csti_job_stage_of(&c->options.identity, task->partition, count)];
+    const csti_stored_expect of = {.table_id = expect->table_id,
+                                   .epoch = task->checkpoint->parts[task->partition].object.epoch,
+                                   .schema_hash = expect->schema_hash,
+                                   .program_hash = expect->program_hash,
+                                   .hash_key = &identity->hash_key};
+    const csti_buffer *bytes = &task->rows->bytes;
+    uint8_t head[CSTI_STORED_HEADER_BYTES];
+    cst_code code =
+        cst_object_upload_open(c->options.store, task->name, task->nonce, &task->upload, err);
+
+    if (code != CST_OK) return code;
+    summary_out->checksum = csti_stored_head(task->rows, &of, head);
+    summary_out->segment_bytes = sizeof head + bytes->used_bytes;
+    code = write_some(task, head, sizeof head, err);
+    for (size_t at = 0; code == CST_OK && at < bytes->used_bytes; at += WRITE_BYTES) {
+        const size_t left = bytes->used_bytes - at;
+
+        code = write_some(task, bytes->bytes + at, left < WRITE_BYTES ? left : WRITE_BYTES, err);
+    }
+    return upload_end(task, summary_out->segment_bytes, code, err);
+}
+
+static void rows_done_locked(const upload_task *task, const cst_segment_summary *summary) {
+    csti_checkpoint_part *part = &task->checkpoint->parts[task->partition];
+
+    memcpy(part->rows_name, task->name, sizeof part->rows_name);
+    part->object = (csti_manifest_rows){.name = part->rows_name,
+                                        .bytes = summary->segment_bytes,
+                                        .rows_count = part->rows.rows_count,
+                                        .checksum = summary->checksum,
+                                        .epoch = part->object.epoch};
+    part->rows_uploaded = true;
+}
+
 // It may belong to another checkpoint by now: then it is uploaded again, with the same bytes.
-static void task_done_locked(const upload_task *task, const cst_segment_summary *summary) {
+static void cut_done_locked(const upload_task *task, const cst_segment_summary *summary) {
     csti_checkpoint_queue *queue = &task->c->queues[task->partition];
     csti_checkpoint_cut *cut = NULL;
 
@@ -174,6 +244,13 @@ static void task_done_locked(const upload_task *task, const cst_segment_summary 
     memcpy(cut->name, task->name, sizeof cut->name);
     cut->is_uploaded = cut->id == task->id;
     if (CSTI_MISTAKE(pins_end_at_upload)) cut->is_released = true;
+}
+
+static void task_done_locked(const upload_task *task, const cst_segment_summary *summary) {
+    if (task->rows)
+        rows_done_locked(task, summary);
+    else
+        cut_done_locked(task, summary);
     task->checkpoint->progress_ns = csti_checkpointer_now(task->c);
     task->c->stats.uploaded_bytes += summary->segment_bytes;
 }
@@ -195,7 +272,9 @@ cst_code csti_checkpointer_upload(csti_checkpointer *checkpointer, uint32_t part
 
     const uint64_t begun_ns = csti_checkpointer_now(c);
     CSTI_FAULT_POINT(upload_before);
-    const cst_code code = upload_segment(&task, &summary, &why);
+    const cst_code code =
+        task.rows ? upload_rows(&task, &summary, &why) : upload_segment(&task, &summary, &why);
+    if (code == CST_OK && task.rows) CSTI_FAULT_POINT(then_stored);
     if (code == CST_OK) CSTI_FAULT_POINT(upload_after);
 
     csti_checkpointer_lock(c);

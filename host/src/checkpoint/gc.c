@@ -94,6 +94,8 @@ static cst_code manifest_names(gc *at, const csti_manifest *manifest, csti_name_
         for (uint32_t s = 0; code == CST_OK && s < partition->segments_count; s++)
             code = csti_name_list_add(to, partition->segments[s].name, partition->segments[s].bytes,
                                       at->err);
+        if (code == CST_OK && partition->rows)
+            code = csti_name_list_add(to, partition->rows->name, partition->rows->bytes, at->err);
     }
     return code;
 }
@@ -200,7 +202,7 @@ static cst_code doom_copy(gc *at, const char *name, uint64_t bytes) {
 static bool is_below_newest(const csti_manifest *newest, const csti_checkpoint_name *name) {
     uint64_t tenure = newest->tenure;
 
-    if (name->kind == CSTI_NAME_DELTA && name->partition < newest->partitions_count)
+    if (name->kind != CSTI_NAME_MANIFEST && name->partition < newest->partitions_count)
         tenure = newest->partitions[name->partition].tenure;
     return name->tenure < tenure || (name->tenure == tenure && name->id < newest->id) ||
            CSTI_MISTAKE(gc_by_age);

@@ -59,7 +59,7 @@ static bool name_see(void *context, const char *text, const cst_object_info *inf
     if (name.id > listing->id_max) listing->id_max = name.id;
     if (name.epoch > listing->epoch_max) listing->epoch_max = name.epoch;
     if (name.tenure > listing->tenure_max) listing->tenure_max = name.tenure;
-    if (name.kind == CSTI_NAME_DELTA && name.partition < CSTI_MANIFEST_PARTITIONS_MAX &&
+    if (name.kind != CSTI_NAME_MANIFEST && name.partition < CSTI_MANIFEST_PARTITIONS_MAX &&
         name.partition >= listing->partitions_count)
         listing->partitions_count = name.partition + 1;
     if (name.kind == CSTI_NAME_MANIFEST) at->code = manifest_add(at, &name, text);

@@ -14,7 +14,9 @@ enum {
     SEGMENT_COLUMNS = 5,
     SPLIT_COLUMNS = 4,
     SPLIT_COLUMNS_MAX = 5,
-    ACCUMULATOR_COLUMNS = 4
+    ROWS_COLUMNS = 5,
+    ACCUMULATOR_COLUMNS = 4,
+    FIELDS_MORE_MAX = 3, // of a version
 };
 // More than these make no sense of 16 MiB; jansson is not asked to hold them.
 enum { NAMES_MAX = CSTI_MANIFEST_BYTES_MAX / 4 };
@@ -36,8 +38,10 @@ static const char *const FIELDS[] = {
     "program", "table_id",    "hash_key",     "key_groups_count", "sink",
     "names",   "owners",      "watermark_us", "partitions",       "splits"};
 // What a version has beside those; NULL: nothing.
-static const char *const FIELD_OF_VERSION[] = {
-    [CSTI_MANIFEST_VERSION_UNALIGNED] = "steps_hash", [CSTI_MANIFEST_VERSION_STAGES] = "then"};
+static const char *const FIELDS_OF_VERSION[][FIELDS_MORE_MAX] = {
+    [CSTI_MANIFEST_VERSION_UNALIGNED] = {"steps_hash"},
+    [CSTI_MANIFEST_VERSION_STAGES] = {"then"},
+    [CSTI_MANIFEST_VERSION_ROWS] = {"steps_hash", "then", "rows"}};
 static const char *const STAGE_FIELDS[] = {"key_schema", "value", "program", "table_id",
                                            "hash_key"};
 static const char *const PROGRAM_FIELDS[] = {"value_bytes", "presence_offset", "ttl_us",
@@ -95,9 +99,9 @@ static void put_watermark(writer *w, int64_t watermark_us) {
 }
 
 // The name with its partition and epoch left out, so that all partitions of a checkpoint share one.
-static void pattern_of(const csti_manifest_segment *segment, uint32_t partition,
+static void pattern_of(const char *name, uint32_t partition, uint64_t epoch,
                        char out[PATTERN_BYTES]) {
-    const char *from = segment->name;
+    const char *from = name;
     const char *part = from;
     char number[NUMBER_BYTES];
     size_t used = 0;
@@ -113,7 +117,7 @@ static void pattern_of(const csti_manifest_segment *segment, uint32_t partition,
             (size_t)snprintf(out, PATTERN_BYTES, "%.*s" PARTITION_TOKEN, (int)(part - from), from);
         from = part + number_count - 1;
     }
-    snprintf(number, sizeof number, "-%" PRIu64, segment->epoch_to);
+    snprintf(number, sizeof number, "-%" PRIu64, epoch);
     const char *last = strrchr(from, '-');
     if (last && strcmp(last, number) == 0)
         snprintf(out + used, PATTERN_BYTES - used, "%.*s-" EPOCH_TOKEN, (int)(last - from), from);
@@ -121,21 +125,35 @@ static void pattern_of(const csti_manifest_segment *segment, uint32_t partition,
         snprintf(out + used, PATTERN_BYTES - used, "%s", from);
 }
 
-static void put_names(writer *w, const csti_manifest *manifest) {
+static void put_name(writer *w, const char *name, uint32_t partition, uint64_t epoch) {
+    const size_t index = json_object_size(w->names);
     char pattern[PATTERN_BYTES];
 
-    PUT(w, "\"names\":[");
-    for (uint32_t p = 0; p < manifest->partitions_count; p++)
-        for (uint32_t s = 0; s < manifest->partitions[p].segments_count; s++) {
-            const size_t index = json_object_size(w->names);
+    pattern_of(name, partition, epoch, pattern);
+    if (w->code != CST_OK || json_object_get(w->names, pattern)) return;
+    if (json_object_set_new(w->names, pattern, json_integer((json_int_t)index)) != 0)
+        w->code = cst_fail(w->err, CST_NO_MEMORY, "manifest: names");
+    PUT(w, "%s\"%s\"", index ? ",\n" : "\n", pattern);
+}
 
-            pattern_of(&manifest->partitions[p].segments[s], p, pattern);
-            if (w->code != CST_OK || json_object_get(w->names, pattern)) continue;
-            if (json_object_set_new(w->names, pattern, json_integer((json_int_t)index)) != 0)
-                w->code = cst_fail(w->err, CST_NO_MEMORY, "manifest: names");
-            PUT(w, "%s\"%s\"", index ? ",\n" : "\n", pattern);
-        }
+static void put_names(writer *w, const csti_manifest *manifest) {
+    PUT(w, "\"names\":[");
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const csti_manifest_partition *partition = &manifest->partitions[p];
+
+        for (uint32_t s = 0; s < partition->segments_count; s++)
+            put_name(w, partition->segments[s].name, p, partition->segments[s].epoch_to);
+        if (partition->rows) put_name(w, partition->rows->name, p, partition->rows->epoch);
+    }
     PUT(w, "],\n");
+}
+
+static json_int_t name_index(const writer *w, const char *name, uint32_t partition,
+                             uint64_t epoch) {
+    char pattern[PATTERN_BYTES];
+
+    pattern_of(name, partition, epoch, pattern);
+    return json_integer_value(json_object_get(w->names, pattern));
 }
 
 // The {owner, tenure} pairs that occur, in order; owner_of is where a partition's stands.
@@ -151,16 +169,29 @@ static uint32_t owner_of(const csti_manifest *manifest, uint32_t partition, uint
 }
 
 static void put_chain(writer *w, uint32_t p, const csti_manifest_partition *partition) {
-    char pattern[PATTERN_BYTES];
-
     for (uint32_t s = 0; s < partition->segments_count; s++) {
         const csti_manifest_segment *segment = &partition->segments[s];
 
-        pattern_of(segment, p, pattern);
         PUT(w, ",[%" JSON_INTEGER_FORMAT ",%d,%" PRIu64 ",%" PRIu64 ",\"%08x\"]",
-            json_integer_value(json_object_get(w->names, pattern)), (int)segment->kind,
+            name_index(w, segment->name, p, segment->epoch_to), (int)segment->kind,
             segment->epoch_to - segment->epoch_from + 1, segment->bytes, segment->checksum);
     }
+}
+
+static void put_rows(writer *w, const csti_manifest *manifest) {
+    bool any = false;
+
+    PUT(w, "\"rows\":[");
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const csti_manifest_rows *rows = manifest->partitions[p].rows;
+
+        if (!rows) continue;
+        PUT(w, "%s[%u,%" JSON_INTEGER_FORMAT ",%" PRIu64 ",%" PRIu64 ",\"%08x\"]",
+            any ? ",\n" : "\n", p, name_index(w, rows->name, p, rows->epoch), rows->rows_count,
+            rows->bytes, rows->checksum);
+        any = true;
+    }
+    PUT(w, "],\n");
 }
 
 static void put_partitions(writer *w, const csti_manifest *manifest) {
@@ -225,6 +256,10 @@ static void put_stage(writer *w, const csti_manifest_stage *stage) {
 }
 
 static int version_of(const csti_manifest *manifest) {
+    const bool has_rows = csti_manifest_has_rows(manifest);
+
+    if (has_rows || (manifest->then && csti_manifest_is_unaligned(manifest)))
+        return CSTI_MANIFEST_VERSION_ROWS;
     if (manifest->then) return CSTI_MANIFEST_VERSION_STAGES;
     return csti_manifest_is_unaligned(manifest) ? CSTI_MANIFEST_VERSION_UNALIGNED
                                                 : CSTI_MANIFEST_VERSION_ALIGNED;
@@ -251,7 +286,7 @@ static void put_head(writer *w, const csti_manifest *manifest) {
     }
     PUT(w, ",\n\"key_groups_count\":%u,\n", manifest->key_groups_count);
     put_field(w, "sink", manifest->sink);
-    if (csti_manifest_is_unaligned(manifest))
+    if (csti_manifest_is_unaligned(manifest) || csti_manifest_has_rows(manifest))
         PUT(w, "\"steps_hash\":\"%016" PRIx64 "\",\n", manifest->steps_hash);
 }
 
@@ -285,6 +320,7 @@ cst_code csti_manifest_write(const csti_manifest *manifest, csti_buffer *out, cs
     put_head(&w, manifest);
     put_names(&w, manifest);
     put_partitions(&w, manifest);
+    if (version_of(manifest) == CSTI_MANIFEST_VERSION_ROWS) put_rows(&w, manifest);
     put_splits(&w, manifest);
     json_decref(w.names);
     if (w.code == CST_OK && out->used_bytes - used_bytes > CSTI_MANIFEST_BYTES_MAX)
@@ -303,6 +339,18 @@ typedef struct reader {
     int version;
     char where[64]; // the row read now: "partitions[3]"
 } reader;
+
+// Whether a manifest of that version can have `skips`.
+static bool may_be_unaligned(const reader *r) {
+    return r->version == CSTI_MANIFEST_VERSION_UNALIGNED ||
+           r->version == CSTI_MANIFEST_VERSION_ROWS;
+}
+
+static bool is_one_of(const char *text, const char *const *more) {
+    for (int i = 0; more && i < FIELDS_MORE_MAX && more[i]; i++)
+        if (strcmp(more[i], text) == 0) return true;
+    return false;
+}
 
 static void wrong_at(reader *r, const char *field) {
     r->code = cst_fail_at(r->err, CST_MANIFEST, "manifest %s: %s%s%s", r->name, r->where,
@@ -415,9 +463,9 @@ static json_t *get_member(reader *r, json_t *object, const char *field) {
     return json;
 }
 
-// `one_more`: of the version; may be NULL.
+// `more`: FIELDS_MORE_MAX of the version; may be NULL.
 static void refuse_unknown(reader *r, json_t *object, const char *const *fields, size_t count,
-                           const char *one_more) {
+                           const char *const *more) {
     const char *key = NULL;
     json_t *value = NULL;
 
@@ -425,7 +473,7 @@ static void refuse_unknown(reader *r, json_t *object, const char *const *fields,
         size_t i = 0;
 
         while (i < count && strcmp(fields[i], key) != 0) i++;
-        if (i == count && (!one_more || strcmp(one_more, key) != 0))
+        if (i == count && !is_one_of(key, more))
             WRONG(r, key, "is not a field of version %d", r->version);
     }
 }
@@ -533,6 +581,41 @@ static void read_partition(reader *r, json_t *row, json_t *names, json_t *owners
     read_chain(r, row, names, out, new_epochs);
 }
 
+// Behind the partitions.
+static void read_rows(reader *r, json_t *root, csti_manifest_partition *partitions,
+                      uint32_t partitions_count) {
+    json_t *names = json_object_get(root, "names");
+    uint32_t count = 0;
+    json_t *list = get_array(r, "rows", get_member(r, root, "rows"), 0, partitions_count, &count);
+    csti_manifest_rows *rows = take_memory(r, count, sizeof *rows);
+
+    for (uint32_t i = 0; i < count && r->code == CST_OK; i++) {
+        json_t *row = json_array_get(list, i);
+        uint32_t columns = 0;
+
+        snprintf(r->where, sizeof r->where, "rows[%u]", i);
+        if (!get_array(r, "", row, ROWS_COLUMNS, ROWS_COLUMNS, &columns)) return;
+        const uint64_t p = get_number(r, "partition", json_array_get(row, 0), partitions_count - 1);
+        const uint64_t index =
+            get_number(r, "name", json_array_get(row, 1), json_array_size(names));
+        rows[i].rows_count =
+            get_number(r, "rows_count", json_array_get(row, 2), CSTI_MANIFEST_NUMBER_MAX);
+        rows[i].bytes = get_number(r, "bytes", json_array_get(row, 3), CSTI_MANIFEST_NUMBER_MAX);
+        rows[i].checksum = (uint32_t)get_hex(r, "checksum", json_array_get(row, 4), 0, 8, 8);
+        rows[i].epoch = partitions[p].epoch_to;
+        if (i > 0 && json_integer_value(json_array_get(json_array_get(list, i - 1), 0)) >=
+                         json_integer_value(json_array_get(row, 0)))
+            WRONG(r, "partition", "does not come behind the one before it");
+        if (index >= json_array_size(names))
+            WRONG(r, "name", "%" PRIu64 " of %zu names", index, json_array_size(names));
+        else if (r->code == CST_OK)
+            rows[i].name = expand(r, json_string_value(json_array_get(names, index)), (uint32_t)p,
+                                  rows[i].epoch);
+        partitions[p].rows = &rows[i];
+    }
+    if (r->code == CST_OK) r->where[0] = '\0';
+}
+
 static void read_partitions(reader *r, json_t *root, csti_manifest *out) {
     uint32_t names_count = 0;
     uint32_t owners_count = 0;
@@ -558,6 +641,8 @@ static void read_partitions(reader *r, json_t *root, csti_manifest *out) {
     }
     if (r->code != CST_OK) return;
     r->where[0] = '\0';
+    if (r->version == CSTI_MANIFEST_VERSION_ROWS)
+        read_rows(r, root, partitions, out->partitions_count);
     out->partitions = partitions;
     if (highest_watermark(out) != highest) WRONG(r, "watermark_us", "is no partition's");
 }
@@ -574,8 +659,7 @@ static const uint64_t *get_skips(reader *r, json_t *json, uint32_t partitions_co
 }
 
 static void read_splits(reader *r, json_t *root, csti_manifest *out) {
-    const size_t columns_max =
-        r->version == CSTI_MANIFEST_VERSION_UNALIGNED ? SPLIT_COLUMNS_MAX : SPLIT_COLUMNS;
+    const size_t columns_max = may_be_unaligned(r) ? SPLIT_COLUMNS_MAX : SPLIT_COLUMNS;
     json_t *rows = get_array(r, "splits", get_member(r, root, "splits"), 0,
                              CSTI_MANIFEST_SPLITS_MAX, &out->splits_count);
     csti_manifest_split *splits = take_memory(r, out->splits_count, sizeof(csti_manifest_split));
@@ -690,12 +774,12 @@ static void read_head(reader *r, json_t *root, csti_manifest *out) {
     out->program = first.program;
     out->table_id = first.table_id;
     out->hash_key = first.hash_key;
-    if (r->version == CSTI_MANIFEST_VERSION_STAGES) read_then(r, get_member(r, root, "then"), out);
+    if (r->version >= CSTI_MANIFEST_VERSION_STAGES) read_then(r, get_member(r, root, "then"), out);
     out->key_groups_count =
         (uint32_t)get_number(r, "key_groups_count", get_member(r, root, "key_groups_count"),
                              UINT32_MAX);
     out->sink = member_text(r, root, "sink");
-    if (r->version == CSTI_MANIFEST_VERSION_UNALIGNED)
+    if (may_be_unaligned(r))
         out->steps_hash = get_hex(r, "steps_hash", get_member(r, root, "steps_hash"), 0, 16, 16);
 }
 
@@ -734,11 +818,14 @@ cst_code csti_manifest_read(const char *name, const void *bytes, size_t count, c
     read_version(&r, root);
     if (r.code == CST_OK)
         refuse_unknown(&r, root, FIELDS, sizeof FIELDS / sizeof FIELDS[0],
-                       FIELD_OF_VERSION[r.version]);
+                       FIELDS_OF_VERSION[r.version]);
     if (r.code == CST_OK) read_head(&r, root, &manifest);
     if (r.code == CST_OK) read_partitions(&r, root, &manifest);
     if (r.code == CST_OK) read_splits(&r, root, &manifest);
     json_decref(root);
+    if (r.code == CST_OK && r.version == CSTI_MANIFEST_VERSION_ROWS &&
+        version_of(&manifest) != r.version)
+        WRONG(&r, "version", "is %d, and it has neither skips nor rows", r.version);
     if (r.code == CST_OK) r.code = csti_manifest_check(name, &manifest, CST_MANIFEST, err);
     if (r.code == CST_OK) *out = manifest;
     return r.code;

@@ -25,10 +25,11 @@
 #include <constellation/segment.h>
 
 enum {
-    CSTI_MANIFEST_VERSION = 3,
+    CSTI_MANIFEST_VERSION = 4,
     CSTI_MANIFEST_VERSION_ALIGNED = 1,   // of one whose splits have no `skips`
     CSTI_MANIFEST_VERSION_UNALIGNED = 2, // and of one where some have
     CSTI_MANIFEST_VERSION_STAGES = 3,    // of a job with two stages, aligned
+    CSTI_MANIFEST_VERSION_ROWS = 4,      // and of one where splits have `skips`, or partitions rows
     CSTI_MANIFEST_BYTES_MAX = 16 << 20,
     CSTI_MANIFEST_PARTITIONS_MAX = 4096,
     CSTI_MANIFEST_SPLITS_MAX = 4096,
@@ -45,6 +46,16 @@ typedef struct csti_manifest_segment {
     uint64_t epoch_from, epoch_to;
 } csti_manifest_segment;
 
+// Rows that were on their way to a partition of the second stage when it was cut: they come behind
+// its segments.
+typedef struct csti_manifest_rows {
+    const char *name;
+    uint64_t bytes;
+    uint64_t rows_count; // at least 1
+    uint32_t checksum;   // its header's
+    uint64_t epoch;      // the partition's last one
+} csti_manifest_rows;
+
 typedef struct csti_manifest_partition {
     uint32_t partition;
     uint32_t group_from, group_to; // its key groups, [from, to)
@@ -56,6 +67,7 @@ typedef struct csti_manifest_partition {
     uint32_t outbox_first; // segments from here on are this checkpoint's output: [epoch_from, to]
     const csti_manifest_segment *segments; // a chain: a full first
     uint32_t stage;                        // 1: of the second stage
+    const csti_manifest_rows *rows;        // NULL: none
 } csti_manifest_partition;
 
 // What the partitions of a keyed stage keep.
@@ -103,6 +115,12 @@ typedef struct csti_manifest {
 
 static inline bool csti_manifest_is_unaligned(const csti_manifest *manifest) {
     return manifest->steps_hash != 0;
+}
+
+static inline bool csti_manifest_has_rows(const csti_manifest *manifest) {
+    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+        if (manifest->partitions[p].rows) return true;
+    return false;
 }
 
 static inline uint32_t csti_manifest_stages_count(const csti_manifest *manifest) {

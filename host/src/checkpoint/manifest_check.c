@@ -3,6 +3,7 @@
 #include "codec/types.h"
 #include "object/backend.h"
 #include "state/segment_format.h"
+#include "stream/stored_rows.h"
 #include "table/program.h"
 
 #include <assert.h>
@@ -81,8 +82,6 @@ static cst_code check_then(const checker *c, const csti_manifest *manifest) {
     cst_code code;
 
     if (!then) return CST_OK;
-    if (csti_manifest_is_unaligned(manifest))
-        return WRONG(c, "steps_hash: is not 0, and the job has two stages");
     if (manifest->partitions_count % 2 != 0)
         return WRONG(c, "partitions: %u are not as many of each stage", manifest->partitions_count);
     code = check_schema(c, "then.key_schema", then->key_schema);
@@ -178,6 +177,23 @@ static cst_code check_chain(const checker *c, uint32_t p,
     return CST_OK;
 }
 
+static cst_code check_rows(const checker *c, uint32_t p, const csti_manifest_partition *partition) {
+    const csti_manifest_rows *rows = partition->rows;
+    char path[PATH_BYTES];
+
+    if (!rows) return CST_OK;
+    if (partition->stage == 0) return WRONG(c, "partitions[%u].rows: it is of the first stage", p);
+    if (!rows->name || !csti_object_name_is_good(rows->name))
+        return WRONG(c, "partitions[%u].rows.name: is no name of an object", p);
+    if (rows->epoch != partition->epoch_to)
+        return WRONG(c, "partitions[%u].rows.epoch: is %" PRIu64 ", wants %" PRIu64, p, rows->epoch,
+                     partition->epoch_to);
+    if (rows->bytes <= CSTI_STORED_HEADER_BYTES || rows->bytes > CSTI_MANIFEST_NUMBER_MAX)
+        return WRONG(c, "partitions[%u].rows.bytes: %" PRIu64 " are no rows", p, rows->bytes);
+    snprintf(path, sizeof path, "partitions[%u].rows.rows_count", p);
+    return check_number(c, path, rows->rows_count, 1);
+}
+
 static cst_code check_partition(const checker *c, uint32_t p,
                                 const csti_manifest_partition *partition, uint32_t group) {
     char path[PATH_BYTES];
@@ -194,7 +210,9 @@ static cst_code check_partition(const checker *c, uint32_t p,
     if (partition->rows_count > CSTI_MANIFEST_NUMBER_MAX)
         return WRONG(c, "partitions[%u].rows_count: is above 2^63 - 1", p);
     const cst_code code = check_number(c, path, partition->tenure, 1);
-    return code == CST_OK ? check_chain(c, p, partition) : code;
+    if (code != CST_OK) return code;
+    const cst_code chain = check_chain(c, p, partition);
+    return chain == CST_OK ? check_rows(c, p, partition) : chain;
 }
 
 static int by_text(const void *a, const void *b) {
@@ -208,9 +226,11 @@ static cst_code check_names(const checker *c, const csti_manifest *manifest, siz
     size_t count = 0;
 
     if (!names) return cst_fail(c->err, CST_NO_MEMORY, "manifest %s: names", c->name);
-    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
         for (uint32_t s = 0; s < manifest->partitions[p].segments_count; s++)
             names[count++] = manifest->partitions[p].segments[s].name;
+        if (manifest->partitions[p].rows) names[count++] = manifest->partitions[p].rows->name;
+    }
     assert(count == names_count);
     qsort(names, count, sizeof *names, by_text);
     for (size_t i = 1; i < count && code == CST_OK; i++)
@@ -250,6 +270,7 @@ static cst_code check_partitions(const checker *c, const csti_manifest *manifest
         if (code != CST_OK) return code;
         group = manifest->partitions[p].group_to;
         names_count += manifest->partitions[p].segments_count;
+        names_count += manifest->partitions[p].rows != NULL;
     }
     const cst_code code = check_groups(c, group);
     return code == CST_OK ? check_names(c, manifest, names_count) : code;
@@ -276,6 +297,8 @@ static cst_code check_skips(const checker *c, const csti_manifest *manifest, uin
     for (uint32_t p = 0; p < manifest->partitions_count; p++) {
         if (skips[p] > CSTI_MANIFEST_NUMBER_MAX)
             return WRONG(c, "splits[%u].skips[%u]: is above 2^63 - 1", index, p);
+        if (skips[p] > 0 && manifest->partitions[p].stage > 0)
+            return WRONG(c, "splits[%u].skips[%u]: it is of the second stage", index, p);
         any = any || skips[p] > 0;
     }
     return any ? CST_OK : WRONG(c, "splits[%u].skips: are all 0", index);

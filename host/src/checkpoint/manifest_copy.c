@@ -31,6 +31,15 @@ cst_code csti_manifest_copy_skips(const uint64_t *skips, uint32_t partitions_cou
     return copy_array(skips, partitions_count, sizeof *skips, arena, (void **)(uintptr_t)out, err);
 }
 
+static cst_code copy_rows(csti_manifest_partition *partition, csti_arena *arena, cst_err *err) {
+    csti_manifest_rows *rows = NULL;
+    cst_code code = copy_array(partition->rows, 1, sizeof *rows, arena, (void **)&rows, err);
+
+    if (code == CST_OK) code = csti_manifest_copy_text(rows->name, arena, &rows->name, err);
+    partition->rows = rows;
+    return code;
+}
+
 static cst_code copy_partition(csti_manifest_partition *partition, csti_arena *arena,
                                cst_err *err) {
     csti_manifest_segment *segments = NULL;
@@ -40,7 +49,7 @@ static cst_code copy_partition(csti_manifest_partition *partition, csti_arena *a
     for (uint32_t s = 0; s < partition->segments_count && code == CST_OK; s++)
         code = csti_manifest_copy_text(segments[s].name, arena, &segments[s].name, err);
     partition->segments = segments;
-    return code;
+    return code == CST_OK && partition->rows ? copy_rows(partition, arena, err) : code;
 }
 
 static cst_code copy_stage(const csti_manifest_stage *from, csti_arena *arena,

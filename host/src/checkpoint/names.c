@@ -18,10 +18,12 @@ void csti_checkpoint_name_format(const csti_checkpoint_name *name,
                      name->id, name->tenure, name->nonce);
         break;
     case CSTI_NAME_DELTA:
+    case CSTI_NAME_ROWS:
         written = snprintf(out, CSTI_CHECKPOINT_NAME_BYTES,
                            CSTI_CHECKPOINTS_PREFIX "%020" PRIu64 "/%u-%" PRIu64 "-%016" PRIx64
-                                                   "/delta-%" PRIu64,
-                           name->id, name->partition, name->tenure, name->nonce, name->epoch);
+                                                   "/%s-%" PRIu64,
+                           name->id, name->partition, name->tenure, name->nonce,
+                           name->kind == CSTI_NAME_ROWS ? "rows" : "delta", name->epoch);
         break;
     case CSTI_NAME_FOLD:
         written = snprintf(out, CSTI_CHECKPOINT_NAME_BYTES,
@@ -71,10 +73,13 @@ static bool parse_fields(const char *text, csti_checkpoint_name *out) {
         }
         out->kind = CSTI_NAME_DELTA;
         if (!take_number(&text, 10, '-', &partition) ||
-            !take_number(&text, 10, '-', &out->tenure) ||
-            !take_number(&text, 16, '/', &out->nonce) || !take_word(&text, "delta-") ||
-            !take_number(&text, 10, '\0', &out->epoch))
+            !take_number(&text, 10, '-', &out->tenure) || !take_number(&text, 16, '/', &out->nonce))
             return false;
+        if (take_word(&text, "rows-"))
+            out->kind = CSTI_NAME_ROWS;
+        else if (!take_word(&text, "delta-"))
+            return false;
+        if (!take_number(&text, 10, '\0', &out->epoch)) return false;
     }
     out->partition = (uint32_t)partition;
     return partition <= UINT32_MAX;

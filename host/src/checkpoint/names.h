@@ -2,6 +2,7 @@
 //
 //   checkpoints/{id:020}/manifest-{tenure}-{nonce:016x}                     a manifest
 //   checkpoints/{id:020}/{partition}-{tenure}-{nonce:016x}/delta-{epoch}    a partition's epoch
+//   checkpoints/{id:020}/{partition}-{tenure}-{nonce:016x}/rows-{epoch}     rows stored behind it
 //   folds/{token}-{nonce:016x}/{partition}-{epoch}                          a full up to `epoch`
 //   _latest                                                                 a hint
 //
@@ -25,6 +26,7 @@ typedef enum csti_checkpoint_name_kind {
     CSTI_NAME_MANIFEST = 1, // id, tenure, nonce
     CSTI_NAME_DELTA = 2,    // id, partition, tenure, nonce, epoch
     CSTI_NAME_FOLD = 3,     // token, nonce, partition, epoch
+    CSTI_NAME_ROWS = 4,     // as CSTI_NAME_DELTA
 } csti_checkpoint_name_kind;
 
 // Fields that a kind does not have are 0.

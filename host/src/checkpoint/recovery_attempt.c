@@ -105,6 +105,14 @@ static cst_code chain_open(csti_attempt *attempt, uint32_t p, cst_err *err) {
 
     if (code != CST_OK) return code;
     attempt->chains_count = p + 1;
+    if (partition->rows) {
+        const cst_code rows =
+            csti_chain_open_rows(attempt->options->store, manifest, p, &attempt->chains[p], err);
+
+        if (rows != CST_OK) return rows;
+        attempt->report->objects_read++;
+        attempt->report->bytes_read += partition->rows->bytes;
+    }
     for (uint32_t i = 0; i < partition->segments_count; i++) {
         attempt->report->objects_read++;
         attempt->report->bytes_read += partition->segments[i].bytes;

@@ -34,6 +34,9 @@ static cst_code chain_replace(csti_attempt *attempt, uint32_t p,
         manifest->partitions = before;
         return code;
     }
+    chain.rows_body = attempt->chains[p].rows_body; // they stay behind whatever is in front
+    chain.rows = attempt->chains[p].rows;
+    attempt->chains[p].rows_body.bytes = NULL;
     csti_chain_close(attempt->options->store, &attempt->chains[p]);
     attempt->chains[p] = chain;
     return CST_OK;

@@ -361,6 +361,7 @@ cst_code csti_rescale(const csti_rescale_options *options, const csti_recovery_p
     cst_code code;
 
     assert(from->manifest.id > 0);
+    assert(!csti_manifest_has_rows(&from->manifest)); // it was settled first
     assert(options->owner != 0 && options->tenure != 0);
     assert(options->partitions_count > 0);
     assert(at.partitions_count <= CSTI_MANIFEST_PARTITIONS_MAX);

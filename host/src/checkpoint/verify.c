@@ -59,6 +59,20 @@ static cst_code segment_verify(verifier *at, const cst_hash_key *hash_key,
     return done_add(at, wanted->name);
 }
 
+static cst_code rows_verify(verifier *at, const csti_manifest *manifest, uint32_t p,
+                            csti_chain *chain) {
+    const csti_manifest_rows *rows = manifest->partitions[p].rows;
+    cst_code code;
+
+    if (csti_name_list_find(&at->done, rows->name)) return CST_OK;
+    code = csti_chain_open_rows(at->options->store, manifest, p, chain, at->err);
+    if (code != CST_OK) return code;
+    at->report.objects_count++;
+    at->report.bytes += rows->bytes;
+    code = done_add(at, rows->name);
+    return code == CST_OK ? hold(at) : code;
+}
+
 static cst_code chain_verify(verifier *at, const csti_manifest *manifest, uint32_t p) {
     const csti_manifest_partition *partition = &manifest->partitions[p];
     const csti_manifest_stage stage = csti_manifest_stage_of(manifest, partition);
@@ -70,6 +84,7 @@ static cst_code chain_verify(verifier *at, const csti_manifest *manifest, uint32
         code = segment_verify(at, &stage.hash_key, &partition->segments[i], chain.segments[i]);
         if (code == CST_OK) code = hold(at);
     }
+    if (code == CST_OK && partition->rows) code = rows_verify(at, manifest, p, &chain);
     csti_chain_close(at->options->store, &chain);
     return code;
 }
@@ -81,6 +96,11 @@ static uint64_t bytes_left(const verifier *at, const csti_manifest *manifest) {
         for (uint32_t i = 0; i < manifest->partitions[p].segments_count; i++)
             if (!csti_name_list_find(&at->done, manifest->partitions[p].segments[i].name))
                 bytes += manifest->partitions[p].segments[i].bytes;
+    for (uint32_t p = 0; p < manifest->partitions_count; p++) {
+        const csti_manifest_rows *rows = manifest->partitions[p].rows;
+
+        if (rows && !csti_name_list_find(&at->done, rows->name)) bytes += rows->bytes;
+    }
     return bytes;
 }
 
@@ -113,6 +133,10 @@ static cst_code checkpoint_read(verifier *at, const csti_meta_checkpoint *checkp
         for (uint32_t i = 0; i < partition->segments_count; i++) {
             at->checkpoint.objects_count++;
             at->checkpoint.bytes += partition->segments[i].bytes;
+        }
+        if (partition->rows) {
+            at->checkpoint.objects_count++;
+            at->checkpoint.bytes += partition->rows->bytes;
         }
         code = chain_verify(at, &object.manifest, p);
         if (code != CST_OK) code = damage_settle(at, code);

@@ -21,6 +21,10 @@ static uint32_t partitions_of(const csti_manifest *manifest) {
     return manifest->partitions_count / csti_manifest_stages_count(manifest);
 }
 
+static bool is_unaligned(const csti_manifest *manifest) {
+    return csti_manifest_is_unaligned(manifest) || csti_manifest_has_rows(manifest);
+}
+
 static chains_size chains_measure(const csti_manifest *manifest) {
     chains_size size = {0};
 
@@ -31,6 +35,10 @@ static chains_size chains_measure(const csti_manifest *manifest) {
         for (uint32_t s = 0; s < partition->segments_count; s++) {
             size.bytes += partition->segments[s].bytes;
             if (s >= partition->outbox_first) size.new_bytes += partition->segments[s].bytes;
+        }
+        if (partition->rows) {
+            size.bytes += partition->rows->bytes;
+            size.new_bytes += partition->rows->bytes;
         }
     }
     return size;
@@ -62,7 +70,7 @@ static void list_print_json(const csti_meta_view *view, const csti_meta_checkpoi
         printf(",\"partitions\":%u,\"segments\":%" PRIu64 ",\"bytes\":%" PRIu64
                ",\"new_bytes\":%" PRIu64 ",\"unaligned\":%s",
                partitions_of(manifest), size.segments_count, size.bytes, size.new_bytes,
-               csti_manifest_is_unaligned(manifest) ? "true" : "false");
+               is_unaligned(manifest) ? "true" : "false");
     }
     if (damage) {
         printf(",\"error\":\"%s\",\"text\":", cst_code_name(damage->code));
@@ -87,7 +95,7 @@ static void list_print(const csti_meta_view *view, const csti_meta_checkpoint *c
         printf("  %10s  %8s  %10s  %10s", "-", "-", "-", "-");
     }
     printf("  %s", damage ? "damaged" : state_name(view, checkpoint));
-    if (manifest && csti_manifest_is_unaligned(manifest)) fputs(", unaligned", stdout);
+    if (manifest && is_unaligned(manifest)) fputs(", unaligned", stdout);
     if (pins > 0) printf(", read by %" PRIu64, pins);
     putchar('\n');
 }
@@ -170,6 +178,10 @@ static void show_partition(const csti_manifest_partition *partition) {
                cli_bytes_text(segment->bytes, text), segment->checksum, segment->name,
                s >= partition->outbox_first ? "  new" : "");
     }
+    if (partition->rows)
+        printf("  rows  %6" PRIu64 " under way  %10s  %08" PRIx32 "  %s  new\n",
+               partition->rows->rows_count, cli_bytes_text(partition->rows->bytes, text),
+               partition->rows->checksum, partition->rows->name);
 }
 
 // What partitions have of the rows behind the offset.
@@ -188,8 +200,7 @@ static void show_print(const csti_meta_checkpoint *checkpoint, const csti_manife
     printf("made        %s\n", cli_time_text(manifest->created_us, time));
     printf("committed   %s\n", cli_time_text(checkpoint->committed_us, time));
     printf("manifest    %s\n", checkpoint->manifest);
-    if (csti_manifest_is_unaligned(manifest))
-        puts("unaligned   partitions stand at rows of their own");
+    if (is_unaligned(manifest)) puts("unaligned   partitions stand at rows of their own");
     printf("key         %s\n", manifest->key_schema);
     printf("value       %s\n", manifest->value);
     if (manifest->then) {

@@ -121,6 +121,13 @@ void csti_job_stall_channel(csti_job *job, uint32_t reader, uint32_t partition, 
     csti_channel_stall(job->channels[(size_t)reader * job->partitions + partition], stalled);
 }
 
+void csti_job_stall_then_channel(csti_job *job, uint32_t from, uint32_t to, bool stalled) {
+    assert(job->then_channels);
+    assert(from < job->partitions);
+    assert(to < job->partitions);
+    csti_channel_stall(job->then_channels[(size_t)from * job->partitions + to], stalled);
+}
+
 bool csti_job_is_stalled(const csti_job *job) {
     return atomic_load_explicit(&job->stalled, memory_order_relaxed);
 }

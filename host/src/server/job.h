@@ -113,6 +113,8 @@ void csti_job_hold_checkpoints(csti_job *job, bool held);
 // For tests and benchmarks: what a reader has sent to a partition does not arrive. While rows flow;
 // any thread.
 void csti_job_stall_channel(csti_job *job, uint32_t reader, uint32_t partition, bool stalled);
+// The same between two stages, of each of which these are partitions.
+void csti_job_stall_then_channel(csti_job *job, uint32_t from, uint32_t to, bool stalled);
 // Whether barriers have not come through of late, so that checkpoints do not wait for them. Any
 // thread.
 bool csti_job_is_stalled(const csti_job *job);

@@ -72,6 +72,13 @@ static bool has_flowed(const csti_job *job, const job_readers *readers) {
     return readers->all_passed;
 }
 
+// Whether what was on its way to the second stage in front of the last barrier is there.
+static bool then_has_flowed(const csti_job *job) {
+    for (uint32_t w = job->partitions; w < job->workers_count; w++)
+        if (csti_partition_flowed_id(job->workers[w].partition) < job->barrier_id) return false;
+    return true;
+}
+
 static csti_barrier_mode next_mode(csti_job *job, const job_readers *readers) {
     if (!job->unaligned) return CSTI_BARRIER_ALIGNED;
     if (job->config->unaligned_after_us == 0) return CSTI_BARRIER_UNALIGNED;
@@ -144,13 +151,15 @@ static void barriers_withdraw(csti_job *job) {
 }
 
 // Whether another may follow the last one. Where not all are aligned, partitions have at most one
-// to seal, and readers that stand still hold up none.
+// to seal, and one whose rows they keep; readers that stand still hold up none.
 static bool has_way(csti_job *job, const job_readers *readers, csti_barrier_mode mode) {
     csti_checkpointer_stats stats;
 
     if (!job->unaligned) return readers->all_passed;
     csti_checkpointer_stats_read(job->checkpointer, &stats);
-    if (!sealed_everywhere(job) && stats.begun != stats.committed + stats.aborted) return false;
+    if (stats.begun != stats.committed + stats.aborted &&
+        !(sealed_everywhere(job) && then_has_flowed(job)))
+        return false;
     return readers->all_passed || mode == CSTI_BARRIER_UNALIGNED;
 }
 

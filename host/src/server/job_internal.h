@@ -81,6 +81,9 @@ typedef struct job_worker {
     csti_panes *panes;       // with windows; else NULL
     csti_emitter *emitter;   // to a second stage; NULL: there is none behind it
     csti_partition *partition;
+    csti_stored_reader replay; // rows that its checkpoint has stored
+    uint8_t *replay_bytes;     // NULL: none
+    csti_channel *replay_blocks;
     uint64_t epoch_next;
     job_cut *cuts; // oldest first
     uint64_t released_seen;

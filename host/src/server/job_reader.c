@@ -8,15 +8,18 @@
 static cst_code cut(void *context, csti_barrier barrier, const csti_reader_position *position,
                     cst_err *err) {
     job_worker *worker = context;
+    const csti_job *job = worker->job;
+    uint64_t skips[2 * CSTI_JOB_PARTITIONS_MAX] = {0}; // those of a second stage stay 0
     const csti_manifest_split split = {.split = position->split,
                                        .offset = position->offset,
                                        .watermark_us = position->watermark_us,
                                        .ended = position->ended,
-                                       .skips = position->skips};
+                                       .skips = position->skips ? skips : NULL};
     cst_code code = csti_job_unaligned_note(worker->job, position, err);
 
+    if (position->skips) memcpy(skips, position->skips, job->partitions * sizeof *skips);
     if (code != CST_OK || barrier.id == 0) return code;
-    code = csti_checkpointer_source(worker->job->checkpointer, barrier.id, &split, err);
+    code = csti_checkpointer_source(job->checkpointer, barrier.id, &split, err);
     return code == CST_CHECKPOINT_ABORTED ? CST_OK : code;
 }
 

@@ -89,7 +89,7 @@ static bool watermarks_differ(const csti_manifest *manifest) {
 static bool is_to_be_settled(const csti_job *job) {
     const csti_manifest *manifest = &job->plan.manifest;
 
-    return csti_manifest_is_unaligned(manifest) ||
+    return csti_manifest_is_unaligned(manifest) || csti_manifest_has_rows(manifest) ||
            (job->runs_count == 0 && closes_by_watermark(job) && watermarks_differ(manifest));
 }
 

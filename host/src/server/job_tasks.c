@@ -510,6 +510,7 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
                             .delta_bytes = panes ? panes->bytes : cut->bytes,
                             .watermark_us = sealed->watermark_us,
                             .rows_count = sealed->rows_count,
+                            .rows_follow = sealed->rows_follow,
                             .token = cut};
     code = csti_checkpointer_partition(job->checkpointer, sealed->barrier.id, worker->number,
                                        &given, err);
@@ -521,6 +522,21 @@ static cst_code sealed(void *context, const csti_sealed *sealed, cst_err *err) {
         atomic_store_explicit(&worker->closing_id, sealed->barrier.id, memory_order_relaxed);
     atomic_store_explicit(&worker->sealed_id, sealed->barrier.id, memory_order_relaxed);
     csti_unpark(&job->uploaders[worker->number % job->uploaders_count].parker);
+    return code;
+}
+
+static cst_code stored(void *context, uint64_t id, csti_stored_rows *rows, cst_err *err) {
+    job_worker *worker = context;
+    csti_job *job = worker->job;
+    const uint64_t rows_count = rows->rows_count;
+    cst_code code = csti_checkpointer_rows(job->checkpointer, id, worker->number, rows, err);
+
+    if (code == CST_CHECKPOINT_ABORTED) code = CST_OK; // they are in the next cut
+    if (code == CST_OK && rows_count > 0)
+        CSTI_LOG(job->options.logger, CSTI_LOG_DEBUG, "rows_stored", csti_log_u64("checkpoint", id),
+                 csti_log_u64("partition", worker->number), csti_log_u64("rows", rows_count));
+    csti_unpark(&job->uploaders[worker->number % job->uploaders_count].parker);
+    csti_unpark(&job->committer.parker);
     return code;
 }
 
@@ -607,6 +623,50 @@ static void inputs_take(const job_worker *worker, csti_channel **inputs, csti_pa
     }
 }
 
+// A copy: the plan ends before rows flow.
+static cst_code replay_open(job_worker *worker, cst_err *err) {
+    const csti_job *job = worker->job;
+    const csti_chain *chain = job->plan.manifest.id > 0 ? &job->plan.chains[worker->number] : NULL;
+    const csti_block_shape *shape = &job->stages[worker->stage].block;
+    cst_code code;
+
+    if (!chain || !chain->rows_body.bytes) return CST_OK;
+    worker->replay = chain->rows;
+    code = csti_stored_fits(&worker->replay, shape, err);
+    if (code != CST_OK) return code;
+    worker->replay_bytes = malloc(worker->replay.count);
+    if (!worker->replay_bytes)
+        return cst_fail(err, CST_NO_MEMORY, "%" PRIu64 " bytes of stored rows",
+                        worker->replay.count);
+    memcpy(worker->replay_bytes, chain->rows.bytes, worker->replay.count);
+    worker->replay.bytes = worker->replay_bytes;
+    CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "rows_replayed",
+             csti_log_u64("partition", worker->number),
+             csti_log_u64("rows", worker->replay.rows_count));
+    return csti_channel_open(shape, BLOCKS_MANY, worker->node, &worker->replay_blocks, err);
+}
+
+// A partition's share of what may wait for its checkpoint, or what may be held of late inputs.
+static uint64_t stored_bytes_max(const csti_job *job) {
+    const uint64_t share = job->config->staged_bytes_max / job->partitions;
+    const uint64_t held = job->config->align_bytes_max;
+
+    return held > 0 && held < share ? held : share;
+}
+
+static uint64_t state_bytes_max(const csti_job *job) {
+    if (job->config->state_folder) return 0; // on disk it takes no memory
+    return job->partition_budget_bytes - job->partition_budget_bytes / LOG_SHARE;
+}
+
+// The segment in which it comes to its bound is within the budget.
+static uint64_t log_bytes_max(const job_worker *worker) {
+    const csti_job *job = worker->job;
+
+    if (job->config->state_folder) return csti_job_state_changes_max(job, under_way_bytes(worker));
+    return job->partition_budget_bytes / LOG_SHARE - LOG_SEGMENT_BYTES;
+}
+
 static cst_code partition_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
     const job_stage *stage = &job->stages[worker->stage];
@@ -622,8 +682,6 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
     uint64_t *has_before = NULL;
     cst_code code = applied_before(worker, &has_before, err);
     if (code != CST_OK) return code;
-    const bool on_disk = job->config->state_folder != NULL; // then it takes no memory
-    const uint64_t log_share = job->partition_budget_bytes / LOG_SHARE;
     const csti_partition_options options = {
         .partition = worker->number,
         .clock = job->clock,
@@ -637,10 +695,8 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .inputs = inputs,
         .senders = senders,
         .align = &align,
-        .state_bytes_max = on_disk ? 0 : job->partition_budget_bytes - log_share,
-        // The segment in which it comes to its bound is within the budget.
-        .log_bytes_max = on_disk ? csti_job_state_changes_max(job, under_way_bytes(worker))
-                                 : log_share - LOG_SEGMENT_BYTES,
+        .state_bytes_max = state_bytes_max(job),
+        .log_bytes_max = log_bytes_max(worker),
         .paused = &job->paused,
         .paused_then = worker->stage > 0 ? &job->paused_then : NULL,
         .aborted_id = &job->aborted_id,
@@ -653,9 +709,15 @@ static cst_code partition_open(job_worker *worker, cst_err *err) {
         .ttl_us = stage->shape.program.ttl_us,
         .clock_source = stage->shape.clock_source,
         .block_rows_max = stage->block.rows_capacity,
+        .shape = &stage->block,
+        .stored_rows_max = job->config->align_rows_max,
+        .stored_bytes_max = stored_bytes_max(job),
+        .replay = worker->replay_bytes ? &worker->replay : NULL,
+        .replay_blocks = worker->replay_blocks,
         .events = {.sealed = sealed,
                    .released = released,
                    .given_up = given_up,
+                   .stored = worker->stage > 0 && job->unaligned ? stored : NULL,
                    .applied = worker->stage == 0 ? applied : NULL,
                    .context = worker},
         .metrics = job->metrics,
@@ -704,6 +766,7 @@ cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
 
     if (code == CST_OK) code = emitter_open(worker, err);
     if (code == CST_OK) code = keeper_open(worker, err);
+    if (code == CST_OK) code = replay_open(worker, err);
     if (code == CST_OK) code = partition_open(worker, err);
     if (code != CST_OK) return cst_fail_at(err, code, "partition %" PRIu32, worker->number);
     return worker->number < job->readers_count ? csti_job_reader_open(worker, err) : CST_OK;
@@ -714,6 +777,8 @@ void csti_job_tasks_close(job_worker *worker) {
     operators_close(worker->operators);
     cst_queue_close(worker->reader_queue);
     csti_partition_close(worker->partition);
+    csti_channel_close(worker->replay_blocks);
+    free(worker->replay_bytes);
     csti_keeper_close(worker->keeper);
     csti_panes_close(worker->panes);
     csti_emitter_close(worker->emitter);

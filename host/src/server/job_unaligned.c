@@ -5,6 +5,9 @@
 //   partition 1      ──────────────────────────────── has 8 rows behind 18
 //   checkpoint 20:   s goes on at note 18, with skips [3, 8]
 //
+// With a second stage these are the first one's partitions. Those of the second have no rows of a
+// split: what is on its way to them is stored (stored_rows.h).
+//
 // A note is where a split stood at a barrier, and how many of its rows had gone to each partition
 // until then. Of those that no partition is behind of the newest one is taken; older ones are
 // needed no more, since partitions only advance.
@@ -45,9 +48,11 @@ struct job_seals {
 
 struct job_unaligned {
     pthread_mutex_t lock;
-    uint32_t splits_count, partitions_count;
+    uint32_t splits_count;
+    uint32_t partitions_count; // of the first stage
     job_split *splits;
-    job_seals *seals; // oldest first
+    job_seals *seals;  // oldest first
+    uint64_t ended_id; // the last that all of these have sealed
 };
 
 cst_code csti_job_unaligned_open(csti_job *job, cst_err *err) {
@@ -63,7 +68,7 @@ cst_code csti_job_unaligned_open(csti_job *job, cst_err *err) {
     }
     (void)pthread_mutex_init(&u->lock, NULL); // cannot fail without attributes
     u->splits_count = splits_count;
-    u->partitions_count = job->workers_count;
+    u->partitions_count = job->partitions;
     job->unaligned = u;
     return CST_OK;
 }
@@ -166,14 +171,15 @@ static csti_manifest_split split_of(const csti_job *job, const job_seals *seals,
 
 static cst_code sources_give(csti_job *job, const job_seals *seals, cst_err *err) {
     const job_unaligned *u = job->unaligned;
-    const size_t skips_count = (size_t)u->splits_count * u->partitions_count;
+    // Of a second stage's partitions they are 0.
+    const size_t skips_count = (size_t)u->splits_count * job->workers_count;
     csti_manifest_split *splits = calloc((size_t)u->splits_count + 1, sizeof *splits);
     uint64_t *skips = calloc(skips_count + 1, sizeof *skips);
     cst_code code = CST_OK;
 
     if (!splits || !skips) code = cst_fail(err, CST_NO_MEMORY, "where splits go on");
     for (uint32_t s = 0; code == CST_OK && s < u->splits_count; s++)
-        splits[s] = split_of(job, seals, s, skips + (size_t)s * u->partitions_count);
+        splits[s] = split_of(job, seals, s, skips + (size_t)s * job->workers_count);
     if (code == CST_OK)
         code =
             csti_checkpointer_sources(job->checkpointer, seals->id, splits, u->splits_count, err);
@@ -201,6 +207,7 @@ static cst_code seals_end(csti_job *job, job_seals *seals, cst_err *err) {
     job_unaligned *u = job->unaligned;
     cst_code code = CST_OK;
 
+    u->ended_id = seals->id;
     for (uint32_t s = 0; s < u->splits_count; s++) old_notes_drop(u, seals, s);
     if (seals->is_unaligned) code = sources_give(job, seals, err);
     while (u->seals && u->seals->id <= seals->id) {
@@ -220,7 +227,7 @@ cst_code csti_job_unaligned_sealed(job_worker *worker, const csti_sealed *sealed
     job_seals *seals;
     cst_code code = CST_OK;
 
-    if (!u) return CST_OK;
+    if (!u || worker->stage > 0) return CST_OK;
     (void)pthread_mutex_lock(&u->lock);
     seals = seals_at(u, sealed->barrier.id);
     if (seals) {
@@ -235,16 +242,35 @@ cst_code csti_job_unaligned_sealed(job_worker *worker, const csti_sealed *sealed
     return code;
 }
 
-cst_code csti_job_unalign(csti_job *job, uint64_t id, cst_err *err) {
+static bool stage_is_sealed(const csti_job *job, uint32_t stage, uint64_t id) {
+    for (uint32_t w = 0; w < job->workers_count; w++)
+        if (job->workers[w].stage == stage &&
+            atomic_load_explicit(&job->workers[w].sealed_id, memory_order_relaxed) < id)
+            return false;
+    return true;
+}
+
+// The first stage's partitions are cut where they stand.
+static cst_code first_unalign(csti_job *job, uint64_t id, cst_err *err) {
     job_unaligned *u = job->unaligned;
-    job_seals *seals;
+    job_seals *seals = seals_at(u, id);
     cst_code code;
 
-    (void)pthread_mutex_lock(&u->lock);
-    seals = seals_at(u, id);
-    code = seals ? csti_checkpointer_unalign(job->checkpointer, id, err)
-                 : cst_fail(err, CST_NO_MEMORY, "an unaligned checkpoint");
+    if (!seals) return cst_fail(err, CST_NO_MEMORY, "an unaligned checkpoint");
+    code = csti_checkpointer_unalign(job->checkpointer, id, err);
     if (code == CST_OK) seals->is_unaligned = !CSTI_MISTAKE(cut_as_aligned);
+    return code;
+}
+
+cst_code csti_job_unalign(csti_job *job, uint64_t id, cst_err *err) {
+    job_unaligned *u = job->unaligned;
+    cst_code code = CST_OK;
+
+    (void)pthread_mutex_lock(&u->lock);
+    if (u->ended_id < id) // else it is known where splits go on
+        code = first_unalign(job, id, err);
+    else if (job->stages_count == 1 || stage_is_sealed(job, 1, id))
+        code = cst_fail(err, CST_NOT_FOUND, "checkpoint %" PRIu64 " is sealed everywhere", id);
     (void)pthread_mutex_unlock(&u->lock);
     if (code != CST_OK) return code;
     // Relaxed: partitions look at the number alone.

@@ -373,6 +373,7 @@ static csti_aligned_kind say_due(csti_aligner *a, uint64_t now_ns, csti_aligned 
         const uint64_t align_ns = now_ns > a->started_ns ? now_ns - a->started_ns : 0;
 
         out->barrier = a->barrier;
+        out->late = a->barrier.id == a->forced_id && a->late != 0;
         a->stats.aligned++;
         if (a->barrier.id != a->forced_id || a->late == 0) a->stats.flowed_id = a->barrier.id;
         a->stats.align_ns += align_ns;
@@ -391,6 +392,7 @@ static csti_aligned_kind take(csti_aligner *a, uint32_t index, const held *messa
     switch ((csti_message_kind)message->kind) {
     case CSTI_MESSAGE_ROWS:
         if (a->idle) a->idle &= ~bit(index);
+        out->late = has(a->late, index);
         out->input = index;
         out->message.kind = CSTI_MESSAGE_ROWS;
         out->message.block = message->block;
@@ -455,6 +457,7 @@ csti_aligned_kind csti_aligner_next(csti_aligner *a, uint64_t now_ns, csti_align
     // By the shortest way what comes most often: rows that nothing holds back, then nothing.
     if (quiet && a->arrived_there && a->arrived.kind == CSTI_MESSAGE_ROWS && a->idle == 0) {
         a->arrived_there = false;
+        out->late = has(a->late, a->arrived_input);
         out->input = a->arrived_input;
         out->message.kind = CSTI_MESSAGE_ROWS;
         out->message.block = a->arrived.block;

@@ -54,9 +54,9 @@ typedef struct csti_aligner_options {
 
 typedef enum csti_aligned_kind {
     CSTI_ALIGNED_NOTHING = 0,
-    CSTI_ALIGNED_ROWS,      // .message.block of .input: the taker recycles it
+    CSTI_ALIGNED_ROWS,      // .message.block of .input, .late: the taker recycles it
     CSTI_ALIGNED_WATERMARK, // .watermark_us: the output's, risen
-    CSTI_ALIGNED_BARRIER,   // .barrier: every live input has passed it
+    CSTI_ALIGNED_BARRIER,   // .barrier: every live input has passed it, or is .late
     CSTI_ALIGNED_ABORTED,   // .barrier was given up, .code says why, .input was waited for
     CSTI_ALIGNED_FAILED,    // .input failed with .code
     CSTI_ALIGNED_END,       // every input has ended
@@ -69,6 +69,8 @@ typedef struct csti_aligned {
     csti_message message;
     csti_barrier barrier;
     int64_t watermark_us;
+    // ROWS: in front of the last forced barrier, which has come out. BARRIER: such rows may follow.
+    bool late;
 } csti_aligned;
 
 typedef struct csti_aligner csti_aligner;

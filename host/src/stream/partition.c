@@ -1,5 +1,6 @@
 #include "stream/partition.h"
 
+#include "base/fault_point.h"
 #include "base/spsc_ring.h"
 #include "stream/expiry.h"
 #include "stream/value_text.h"
@@ -29,7 +30,15 @@ enum {
 typedef struct partition_barrier {
     csti_barrier barrier;
     int64_t watermark_us;
+    bool rows_follow;
 } partition_barrier;
+
+// Rows that came in front of a barrier that was not waited for.
+typedef struct partition_store {
+    csti_barrier barrier; // id 0: none are kept
+    bool is_sealed;       // `sealed` was told
+    csti_stored_rows rows;
+} partition_store;
 
 struct csti_partition {
     csti_partition_options options;
@@ -61,6 +70,8 @@ struct csti_partition {
     int64_t watermark_us;
     csti_released release; // with has_release: waits for the keeper
     bool has_release;
+    partition_store store;
+    uint64_t stored_limit_count; // given up for their number
     csti_expiry expiry;
     int64_t final_us; // the time of the final barrier that waits; CSTI_WATERMARK_NONE: none does
     uint64_t state_bytes; // when its memory was last looked at
@@ -221,6 +232,14 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
          "Barriers that came twice, late, or after they were given up."},
         {&m->failed, CSTI_METRIC_COUNTER, "constellation_inputs_failed_total",
          "Inputs that ended with an error."},
+        {&m->stored_rows, CSTI_METRIC_GAUGE, "constellation_stored_rows",
+         "Rows under way that are kept for a checkpoint that did not wait for them."},
+        {&m->stored_bytes, CSTI_METRIC_GAUGE, "constellation_stored_row_bytes",
+         "Bytes of these rows."},
+        {&m->stored_total, CSTI_METRIC_COUNTER, "constellation_stored_rows_total",
+         "Rows under way that a checkpoint took along."},
+        {&m->replayed, CSTI_METRIC_COUNTER, "constellation_replayed_rows_total",
+         "Rows that the checkpoint had taken along, applied at the start."},
     };
     char labels[32];
     cst_code code;
@@ -311,6 +330,7 @@ cst_code csti_partition_open(const csti_partition_options *options, csti_partiti
     partition->options.senders = NULL;
     partition->options.align = NULL;
     partition->options.applied_before = NULL;
+    if (options->events.stored) assert(options->shape && options->stored_bytes_max > 0);
     room_look(partition);
     if (csti_expiry_by_clock(&partition->expiry)) clock_look(partition);
     *out = partition;
@@ -322,6 +342,7 @@ void csti_partition_close(csti_partition *partition) {
     if (partition->keeper_is_own) csti_keeper_close(partition->keeper);
     csti_aligner_close(partition->aligner);
     csti_expiry_close(&partition->expiry);
+    csti_stored_end(&partition->store.rows);
     free(partition->applied);
     free(partition);
 }
@@ -430,6 +451,7 @@ static cst_code sealed_give(csti_partition *partition, const csti_sealed *sealed
                             cst_err *err) {
     partition->sealed_count++;
     partition->rows_since_seal = 0;
+    if (sealed->barrier.id == partition->store.barrier.id) partition->store.is_sealed = true;
     csti_metric_add(partition->metrics.barriers, 1);
     csti_metric_set(partition->metrics.delta_bytes, (int64_t)bytes);
     return partition->options.events.sealed(partition->options.events.context, sealed, err);
@@ -440,6 +462,7 @@ static cst_code barrier_end(csti_partition *partition, const cst_completion *don
     const csti_sealed sealed = {.barrier = first->barrier,
                                 .delta = done->delta,
                                 .watermark_us = first->watermark_us,
+                                .rows_follow = first->rows_follow,
                                 .rows_count = partition->rows_count,
                                 .applied = partition->applied}; // completions come in order
 
@@ -525,7 +548,7 @@ static void align_set(csti_partition *partition) {
     csti_metric_set(m->failed, (int64_t)align.inputs_failed);
     csti_metric_set(m->superseded, (int64_t)align.superseded);
     csti_metric_set(m->aborted, (int64_t)align.aborted);
-    csti_metric_set(m->limit, (int64_t)align.limit_reached);
+    csti_metric_set(m->limit, (int64_t)(align.limit_reached + partition->stored_limit_count));
     csti_metric_set(m->timeout, (int64_t)align.timed_out);
     csti_metric_set(m->input_failed, (int64_t)align.given_up_for_failure);
 }
@@ -579,10 +602,30 @@ static cst_code releases_take(csti_partition *partition, bool *worked, cst_err *
 
 // ---- Messages -----------------------------------------------------------------------------------
 
+// The next block of stored rows, which come in front of everything. False: none is free now.
+static bool replay_next(csti_partition *partition) {
+    csti_block *block = csti_channel_block(partition->options.replay_blocks);
+
+    if (!block) return false;
+    block->created_ns = csti_clock_now_ns(partition->options.clock);
+    if (!csti_stored_fill(partition->options.replay, block)) {
+        csti_channel_recycle(block->home, block);
+        partition->options.replay = NULL;
+        CSTI_FAULT_POINT(then_replayed);
+        return false;
+    }
+    csti_metric_add(partition->metrics.replayed, block->rows_count);
+    partition->aligned = (csti_aligned){.kind = CSTI_ALIGNED_ROWS,
+                                        .input = CSTI_ALIGNER_NO_INPUT,
+                                        .message = {.kind = CSTI_MESSAGE_ROWS, .block = block}};
+    return true;
+}
+
 // What comes out of the aligner next, fed from the inputs in turn. False: nothing now.
 static bool aligned_next(csti_partition *partition, uint64_t now_ns) {
     const uint32_t inputs_count = partition->inputs_count;
 
+    if (partition->options.replay) return replay_next(partition);
     if (csti_aligner_next(partition->aligner, now_ns, &partition->aligned)) return true;
     for (uint32_t i = 0; i < inputs_count; i++) {
         const uint32_t input = partition->next_input;
@@ -595,6 +638,71 @@ static bool aligned_next(csti_partition *partition, uint64_t now_ns) {
         if (csti_aligner_next(partition->aligner, now_ns, &partition->aligned)) return true;
     }
     return false;
+}
+
+// ---- Rows under way -----------------------------------------------------------------------------
+
+// Whether rows of the barrier that is being sealed may come behind it.
+static bool rows_follow(const csti_partition *partition) {
+    return partition->options.events.stored && partition->aligned.late;
+}
+
+static void store_end(csti_partition *partition) {
+    csti_stored_end(&partition->store.rows);
+    partition->store = (partition_store){.is_sealed = false};
+    csti_metric_set(partition->metrics.stored_rows, 0);
+    csti_metric_set(partition->metrics.stored_bytes, 0);
+}
+
+// What was kept for an older one was given up: another barrier comes when the last one is over.
+static void store_begin(csti_partition *partition, csti_barrier barrier) {
+    if (!rows_follow(partition)) return;
+    store_end(partition);
+    partition->store.barrier = barrier;
+    csti_stored_begin(&partition->store.rows, partition->options.shape,
+                      partition->options.stored_rows_max, partition->options.stored_bytes_max);
+}
+
+// A row of an input whose barrier is late; once, however often its block is offered to the keeper.
+static void rows_store(csti_partition *partition) {
+    const csti_aligned *aligned = &partition->aligned;
+    partition_store *store = &partition->store;
+    const csti_barrier barrier = store->barrier;
+    cst_err err = {.code = CST_OK};
+    cst_code code;
+
+    if (barrier.id == 0 || !aligned->late) return;
+    code = csti_stored_put(&store->rows, aligned->message.block, &err);
+    partition->aligned.late = false;
+    if (code == CST_OK) {
+        csti_metric_set(partition->metrics.stored_rows, (int64_t)store->rows.rows_count);
+        csti_metric_set(partition->metrics.stored_bytes, (int64_t)store->rows.bytes.used_bytes);
+        return;
+    }
+    partition->stored_limit_count++;
+    store_end(partition);
+    align_set(partition);
+    partition->options.events.given_up(partition->options.events.context, barrier, code,
+                                       aligned->input);
+}
+
+// Complete, when the last late barrier has come.
+static cst_code store_look(csti_partition *partition, bool *worked, cst_err *err) {
+    partition_store *store = &partition->store;
+    csti_aligner_stats align;
+    uint64_t rows_count;
+    cst_code code;
+
+    if (store->barrier.id == 0 || !store->is_sealed) return CST_OK;
+    csti_aligner_stats_read(partition->aligner, &align);
+    if (align.flowed_id < store->barrier.id) return CST_OK;
+    rows_count = store->rows.rows_count;
+    code = partition->options.events.stored(partition->options.events.context, store->barrier.id,
+                                            &store->rows, err);
+    csti_metric_add(partition->metrics.stored_total, rows_count);
+    store_end(partition);
+    *worked = true;
+    return code;
 }
 
 // Behind the columns of the block, where the program looks for it.
@@ -698,6 +806,7 @@ static cst_code panes_seal(csti_partition *partition, csti_barrier barrier, cst_
     csti_emitter *emitter = partition->options.emitter;
     csti_sealed sealed = {.barrier = barrier,
                           .watermark_us = partition->watermark_us,
+                          .rows_follow = rows_follow(partition),
                           .closing = csti_panes_is_closing(panes),
                           .rows_count = partition->rows_count,
                           .applied = partition->applied};
@@ -730,7 +839,9 @@ static cst_code barrier_submit(csti_partition *partition, csti_barrier barrier, 
     if (code != CST_OK) return code;
     align_observe(partition);
     partition->barriers[at % CSTI_PARTITION_BARRIERS_MAX] =
-        (partition_barrier){.barrier = barrier, .watermark_us = partition->watermark_us};
+        (partition_barrier){.barrier = barrier,
+                            .watermark_us = partition->watermark_us,
+                            .rows_follow = rows_follow(partition)};
     partition->barriers_count++;
     partition->final_us = CSTI_WATERMARK_NONE;
     return CST_OK;
@@ -742,8 +853,10 @@ static cst_code aligned_take(csti_partition *partition, cst_err *err) {
 
     switch (aligned->kind) {
     case CSTI_ALIGNED_ROWS:
+        rows_store(partition);
         return rows_submit(partition, aligned->message.block, err);
     case CSTI_ALIGNED_BARRIER:
+        store_begin(partition, aligned->barrier);
         return barrier_submit(partition, aligned->barrier, err);
     case CSTI_ALIGNED_WATERMARK:
         if (aligned->watermark_us <= partition->watermark_us) break;
@@ -835,6 +948,7 @@ static void abort_look(csti_partition *partition) {
     if (id == partition->aborted_seen) return;
     partition->aborted_seen = id;
     csti_aligner_abort(partition->aligner, id);
+    if (id != 0 && id == partition->store.barrier.id) store_end(partition);
 }
 
 static void unaligned_look(csti_partition *partition, uint64_t now_ns) {
@@ -874,6 +988,7 @@ cst_code csti_partition_poll(csti_partition *partition, cst_err *err) {
     if (code == CST_OK && takes_messages(partition))
         code = messages_take(partition, now_ns, &worked, err);
     if (code == CST_OK) code = completions_take(partition, &worked, err);
+    if (code == CST_OK) code = store_look(partition, &worked, err);
     if (code == CST_OK && csti_keeper_is_idle(partition->keeper)) {
         if (worked || partition->paused) room_look(partition);
         code = expiry_turn(partition, &worked, err);

@@ -30,11 +30,18 @@
 // for the windows that its rows have closed, but not while the second stage has no room for theirs:
 // then sealed.closing says that some are left.
 //
+// Between two stages: what is on its way to a partition when it is cut so comes from no source
+// again. A copy of the rows that come in front of a barrier that is late is kept, up to the last of
+// these barriers (stored_rows.h), and `stored` has them; they are in the state as well, behind the
+// cut. With more than stored_bytes_max of them the checkpoint is given up, ALIGN_LIMIT. Rows that a
+// checkpoint has stored, `replay`, are applied before any message is taken.
+//
 // Promises   a delta that is sealed at a barrier holds exactly the rows in front of it; at one that
 //            is not aligned, exactly the first applied[s] rows of each split s that are for the
-//            partition. A row that cannot be applied (SUM_OVERFLOW, TABLE_SKEW ...) stops the
-//            partition with nothing of it or behind it in the table. poll never waits; it does a
-//            bounded piece of work.
+//            partition, or, with `replay` and `stored`, exactly the rows that were taken before it:
+//            what was sent in front of the barrier is there or stored. A row that cannot be applied
+//            (SUM_OVERFLOW, TABLE_SKEW ...) stops the partition with nothing of it or behind it in
+//            the table. poll never waits; it does a bounded piece of work.
 // Thread     poll: one. Metrics: any.
 // Ring       1: the row path inside it is ring 0.
 // Owner      borrows keeper, table, panes, queue, channels, parkers, guard and metrics; arrays
@@ -51,6 +58,7 @@
 #include "stream/aligner.h"
 #include "stream/guard.h"
 #include "stream/panes.h"
+#include "stream/stored_rows.h"
 #include "stream/totals.h"
 
 enum {
@@ -70,6 +78,7 @@ typedef struct csti_sealed {
     bool closing;            // of closed windows rows are left
     uint64_t rows_count;     // applied to the partition so far, `rows_before` included
     const uint64_t *applied; // splits_count of them, until `sealed` returns
+    bool rows_follow;        // `stored` will be called for it, unless it is given up
 } csti_sealed;
 
 // What `sealed` gave.
@@ -86,6 +95,9 @@ typedef struct csti_partition_events {
     bool (*released)(void *context, csti_released *out);
     // A barrier was given up while it was aligned; `input` was waited for (aligner.h).
     void (*given_up)(void *context, csti_barrier barrier, cst_code code, uint32_t input);
+    // Behind `sealed`: the rows of that barrier that were late, all of them; taken over. An error
+    // stops the partition. NULL: they are not kept.
+    cst_code (*stored)(void *context, uint64_t id, csti_stored_rows *rows, cst_err *err);
     // A block whose first row was read at read_ns is in the table; may be NULL.
     void (*applied)(void *context, uint32_t rows_count, uint64_t read_ns, uint64_t applied_ns);
     void *context;
@@ -115,10 +127,15 @@ typedef struct csti_partition_options {
     const uint64_t *applied_before; // rows of each, of earlier lives; NULL: none
     csti_totals *totals;            // every row applied is added to them; NULL: none
     uint64_t rows_before;           // of earlier lives
-    int64_t watermark_us;           // of an earlier life; CSTI_WATERMARK_NONE
-    uint64_t ttl_us;                // of the table's program
-    uint16_t clock_source;          // with a TTL: as csti_expiry_open
-    uint32_t block_rows_max;        // with a clock_source
+    const csti_block_shape *shape;  // of its blocks, with `stored`
+    uint64_t stored_rows_max;       // 0: no bound but bytes
+    uint64_t stored_bytes_max;
+    csti_stored_reader *replay;  // rows that come first; NULL: none
+    csti_channel *replay_blocks; // to carry them
+    int64_t watermark_us;        // of an earlier life; CSTI_WATERMARK_NONE
+    uint64_t ttl_us;             // of the table's program
+    uint16_t clock_source;       // with a TTL: as csti_expiry_open
+    uint32_t block_rows_max;     // with a clock_source
     csti_partition_events events;
     csti_metrics *metrics;
 } csti_partition_options;
@@ -145,6 +162,10 @@ typedef struct csti_partition_metrics {
     csti_metric *held;         // constellation_align_held_rows
     csti_metric *ignored;      // constellation_barriers_ignored_total: twice, old or given up
     csti_metric *failed;       // constellation_inputs_failed_total
+    csti_metric *stored_rows;  // constellation_stored_rows: kept now
+    csti_metric *stored_bytes; // constellation_stored_row_bytes: the same
+    csti_metric *stored_total; // constellation_stored_rows_total: that a checkpoint was given
+    csti_metric *replayed;     // constellation_replayed_rows_total
     // constellation_barriers_given_up_total, with the label `why`
     csti_metric *superseded, *aborted, *limit, *timeout, *input_failed;
 } csti_partition_metrics;

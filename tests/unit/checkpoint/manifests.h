@@ -36,10 +36,11 @@ static const csti_manifest_segment SAMPLE_SEGMENTS[2][3] = {
 static inline void sample_init(sample *s) {
     memset(s, 0, sizeof *s);
     memcpy(s->segments, SAMPLE_SEGMENTS, sizeof SAMPLE_SEGMENTS);
-    s->partitions[0] =
-        (csti_manifest_partition){0, 0, 2048, 0xa1, 2, 14, 14, 170, 1000, 3, 2, s->segments[0], 0};
-    s->partitions[1] = (csti_manifest_partition){1,  2048, 4096, 0xa1,           2, 5, 6, INT64_MIN,
-                                                 50, 3,    1,    s->segments[1], 0};
+    s->partitions[0] = (csti_manifest_partition){0,    0, 2048, 0xa1,           2, 14,  14, 170,
+                                                 1000, 3, 2,    s->segments[0], 0, NULL};
+    s->partitions[1] =
+        (csti_manifest_partition){1,  2048, 4096, 0xa1,           2, 5,   6, INT64_MIN,
+                                  50, 3,    1,    s->segments[1], 0, NULL};
     s->splits[0] = (csti_manifest_split){"a", "{\"row\":1}", 170, false, NULL};
     s->splits[1] = (csti_manifest_split){"b", "{\"row\":2}", INT64_MIN, true, NULL};
     s->manifest = (csti_manifest){

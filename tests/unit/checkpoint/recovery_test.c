@@ -125,7 +125,7 @@ TEST(another_job_schema_program_hash_key_or_width_ends_recovery) {
 
 TEST(a_committed_manifest_of_a_newer_version_is_not_gone_back_behind) {
     world *w = world_owned();
-    const char *text = "{\"version\":4}";
+    const char *text = "{\"version\":5}";
 
     world_checkpoint(w, 50, COMMITTED);
     world_checkpoint(w, 50, UPLOADED);

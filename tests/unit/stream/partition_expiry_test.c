@@ -93,7 +93,10 @@ static void fixture_open(fixture *f, const char *uri, bool by_clock, uint64_t st
         .ttl_us = TTL_US,
         .clock_source = by_clock ? 0 : CST_NO_COLUMN,
         .block_rows_max = BLOCK_ROWS,
-        .events = {sealed_take, released_give, given_up_take, NULL, f},
+        .events = {.sealed = sealed_take,
+                   .released = released_give,
+                   .given_up = given_up_take,
+                   .context = f},
         .metrics = f->metrics,
     };
     CHECK_OK(csti_partition_open(&wanted, &f->partition, NULL));

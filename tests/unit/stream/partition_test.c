@@ -120,7 +120,11 @@ static void fixture_open_bounded(fixture *f, const char *uri, uint64_t state_byt
         .aborted_id = &f->aborted_id,
         .rows_before = 100,
         .watermark_us = CSTI_WATERMARK_NONE,
-        .events = {sealed_take, released_give, given_up_take, applied_count, f},
+        .events = {.sealed = sealed_take,
+                   .released = released_give,
+                   .given_up = given_up_take,
+                   .applied = applied_count,
+                   .context = f},
         .metrics = f->metrics,
     };
     CHECK_OK(csti_partition_open(&wanted, &f->partition, NULL));
