@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # usage: tests/crash/stages_test.py PROGRAM [--kills N] [--seed S]
-# Jobs with a second stage of keyed state, killed with -9 at named steps and at random moments, between runs
-# of other numbers of partitions; a few rows of each far too late. PROGRAM has fault points (the debug preset).
+# Jobs with a second stage of keyed state, with checkpoints that are aligned and that are not, killed with -9 at
+# named steps and at random moments, between runs of other numbers of partitions; a few rows of each far too late. PROGRAM has fault points (the debug preset).
 # What the second stage has, with the late rows that were set aside, is what the rows make by other means, each
 # of them once.
 """Kill -9 between two stages: nothing lost, nothing repeated."""
@@ -87,9 +87,11 @@ def scenario(options, points, tally, index):
     draw = random.Random(f"{options.seed}:stages:{index}")
     size, hop, window = ((SECOND, SECOND, 'tumbling = "1s"'),
                          (2 * SECOND, SECOND, 'hopping = ["2s", "1s"]'))[index % 2]
+    unaligned = ("0s", None, "2ms")[index % 3]
     job = StagesJob(options.program, f"rows:{options.seed}:{index}", {
         "partitions": draw.choice((1, 2, 3)), "batch_rows": draw.choice((64, 512)),
-        "every": draw.choice(("10ms", "500 rows")), "fold": draw.choice((1, 2, 3)), "keep": 1,
+        "every": "10ms" if unaligned else draw.choice(("10ms", "500 rows")), "unaligned": unaligned,
+        "fold": draw.choice((1, 2, 3)), "keep": 1,
         "files": draw.choice((1, 2)), "keys": draw.choice((20, 2000)), "budget": "512MiB",
         "window": window, "size": size, "hop": hop, "at_end": "keep",
         "then": (BY_START, WINDOWS)[index % 2]})

@@ -3,9 +3,12 @@
 """Jobs with a second stage of keyed state: what it makes of the rows of closed windows equals what a few lines
 of Python make of the same rows; however the job is cut, stopped and started again."""
 
+import glob
 import json
 import random
+import subprocess
 import sys
+import time
 import unittest
 
 import windows_test
@@ -150,7 +153,9 @@ class Stages(windows_test.Case):
         wanted = windowed(folded(both, self.size, self.hop), self.size, 20 * SECOND, 20 * SECOND)
         self.then = BY_KEY_AND_WINDOW.format(window='tumbling = "20s"')
         cuts = ({"every": "1h"}, {"every": "10ms", "fold": 1, "partitions": 1},
-                {"every": "777 rows", "partitions": 3, "batch_rows": 64})
+                {"every": "777 rows", "partitions": 3, "batch_rows": 64},
+                {"every": '10ms"\nunaligned_after = "0s', "partitions": 2},
+                {"every": '10ms"\nunaligned_after = "5ms', "partitions": 3})
         for number, settings in enumerate(cuts):
             with self.subTest(settings):
                 self.configure(window='tumbling = "10s"\nat_end = "close"', **settings)
@@ -179,6 +184,34 @@ class Stages(windows_test.Case):
             lines = self.call("query", "job.toml", "--stage", "1").splitlines()
             self.assertEqual(self.results([json.loads(line) for line in lines]),
                              {at: row for at, row in windows.items() if at not in closed})
+        self.call("checkpoints", "verify", "file:data/checkpoints")
+
+    def kill_behind_commit(self):
+        """Behind the first one of the run, if it comes to one before it ends."""
+        before = set(self.manifests())
+        with subprocess.Popen([windows_test.PROGRAM, "run", "job.toml", "--until-caught-up", "--quiet"],
+                              cwd=self.folder, stdout=subprocess.DEVNULL) as running:
+            end = time.monotonic() + windows_test.PATIENCE_S
+            while running.poll() is None and time.monotonic() < end and not set(self.manifests()) - before:
+                time.sleep(0.001)
+            running.kill()
+
+    def manifests(self):
+        return glob.glob(self.path("data", "checkpoints", "checkpoints", "*", "manifest-*"))
+
+    def test_killed_between_checkpoints_that_are_not_aligned_it_counts_each_row_once(self):
+        rows = self.drawn(8, 30000, keys=200)
+        self.write("a", rows[::2])
+        self.write("b", rows[1::2])
+        self.size = self.hop = SECOND
+        for partitions in (2, 2, 3, 1, 2):
+            self.configure(partitions=partitions, window='tumbling = "1s"\nat_end = "close"', batch_rows=64,
+                           every='10ms"\nunaligned_after = "0s')
+            self.kill_behind_commit()
+        self.run_job()
+        wanted = gathered(folded(rows, self.size, self.hop), self.size)
+        self.assertEqual(self.last_lines(), wanted)
+        self.assertEqual(self.asked(), wanted)
         self.call("checkpoints", "verify", "file:data/checkpoints")
 
     def test_another_second_stage_is_another_job(self):

@@ -32,12 +32,17 @@ static cst_code store_open(const csti_job_config *config, cst_object_store **out
 static void report_print(const cli_common *common, const csti_query_report *report) {
     if (common->json)
         printf("{\"event\":\"done\",\"checkpoint\":%" PRIu64 ",\"rows\":%" PRIu64
-               ",\"bytes_read\":%" PRIu64 "}\n",
-               report->checkpoint_id, report->rows, report->bytes_read);
+               ",\"bytes_read\":%" PRIu64 ",\"rows_under_way\":%" PRIu64 "}\n",
+               report->checkpoint_id, report->rows, report->bytes_read, report->under_way);
     else if (!common->quiet)
         fprintf(stderr, "checkpoint %" PRIu64 ": %" PRIu64 " row%s, %" PRIu64 " bytes read\n",
                 report->checkpoint_id, report->rows, report->rows == 1 ? "" : "s",
                 report->bytes_read);
+    if (report->under_way > 0 && !common->json && !common->quiet)
+        fprintf(stderr,
+                "checkpoint %" PRIu64 ": not aligned: %" PRIu64
+                " rows were on their way to these, and are not in them\n",
+                report->checkpoint_id, report->under_way);
 }
 
 static cst_code ask(const csti_job_config *config, const query_options *options,

@@ -360,10 +360,6 @@ static void then_check(const checker *c) {
                          "[then] takes rows of closed windows, which are final. Without [window] "
                          "each row changes a result that the second stage would have counted: add "
                          "[window], or leave [then] out");
-    if (config->unaligned)
-        csti_problem_add(c->problems, csti_config_place(c->reader, "checkpoint", "unaligned_after"),
-                         "[checkpoint] unaligned_after: with [then] every checkpoint is aligned in "
-                         "this version. Leave one of the two out");
 }
 
 static void unaligned_check(const checker *c) {

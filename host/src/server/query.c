@@ -108,6 +108,17 @@ static const csti_meta_checkpoint *checkpoint_find(const csti_meta_view *view, u
     return NULL;
 }
 
+// To the stage that is asked.
+static uint64_t rows_under_way(const query *at) {
+    const csti_manifest *manifest = &at->object.manifest;
+    uint64_t rows = 0;
+
+    for (uint32_t p = 0; p < manifest->partitions_count; p++)
+        if (manifest->partitions[p].stage == at->stage_index && manifest->partitions[p].rows)
+            rows += manifest->partitions[p].rows->rows_count;
+    return rows;
+}
+
 static cst_code manifest_open(query *at) {
     const csti_query_options *options = at->options;
     const uint64_t id = at->pin.id ? at->pin.id : options->checkpoint_id;
@@ -129,6 +140,7 @@ static cst_code manifest_open(query *at) {
                                            &(csti_manifest_partition){.stage = at->stage_index});
     at->report.checkpoint_id = checkpoint->id;
     at->report.created_us = at->object.manifest.created_us;
+    if (code == CST_OK) at->report.under_way = rows_under_way(at);
     return code;
 }
 

@@ -41,6 +41,7 @@ typedef struct csti_query_report {
     uint64_t checkpoint_id;
     int64_t created_us;
     uint64_t rows;       // that were written
+    uint64_t under_way;  // to the stage that is asked, and stored beside what it has
     uint64_t bytes_read; // of segments' bodies
 } csti_query_report;
 

@@ -394,7 +394,7 @@ BREAKS(stage_of_none, s->manifest.then = NULL)
 BREAKS(groups_of_first_end_early, s->partitions[0].group_to = 2048)
 BREAKS(groups_of_then_begin_late, s->partitions[1].group_from = 2048)
 BREAKS(partitions_odd, s->manifest.partitions_count = 1)
-BREAKS(then_unaligned, s->manifest.steps_hash = 1)
+BREAKS(then_unaligned, s->manifest.steps_hash = 1) // and no split has skips
 BREAKS(then_no_schema, s->then.key_schema = "")
 BREAKS(then_no_value, s->then.value = NULL)
 BREAKS(then_no_table, s->then.table_id = 0)
@@ -426,6 +426,46 @@ TEST(a_manifest_of_two_stages_that_breaks_a_rule_is_not_written_and_the_path_is_
         RULES_OF_STAGES[i].breaks(&s);
         CHECK_CODE(csti_manifest_write(&s.manifest, &out, &err), CST_USAGE);
         CHECK(strstr(err.text, RULES_OF_STAGES[i].path));
+        CHECK_EQ(out.used_bytes, 0);
+    }
+    csti_buffer_release(&out);
+}
+
+// Of two stages, with rows stored behind the second one's partition.
+static const uint64_t SKIPS_OF_THEN[] = {0, 1};
+
+BREAKS(rows_of_first, s->partitions[0].rows = &s->rows)
+BREAKS(rows_unnamed, s->rows.name = "")
+BREAKS(rows_of_old_epoch, s->rows.epoch--)
+BREAKS(rows_none, s->rows.rows_count = 0)
+BREAKS(rows_short, s->rows.bytes = 128)
+BREAKS(rows_twice, s->rows.name = s->segments[1][2].name)
+BREAKS(skips_of_then, s->splits[0].skips = SKIPS_OF_THEN; s->manifest.steps_hash = 1)
+
+static const rule RULES_OF_ROWS[] = {
+    {rows_of_first, "partitions[0].rows: it is of the first stage"},
+    {rows_unnamed, "partitions[1].rows.name"},
+    {rows_of_old_epoch, "partitions[1].rows.epoch: is 5, wants 6"},
+    {rows_none, "partitions[1].rows.rows_count"},
+    {rows_short, "partitions[1].rows.bytes"},
+    {rows_twice, "stands there twice"},
+    {skips_of_then, "splits[0].skips[1]: it is of the second stage"},
+};
+
+TEST(a_manifest_with_stored_rows_that_breaks_a_rule_is_not_written_and_the_path_is_named) {
+    sample s;
+    csti_buffer out;
+
+    csti_buffer_init(&out, CSTI_MANIFEST_BYTES_MAX);
+    for (size_t i = 0; i < sizeof RULES_OF_ROWS / sizeof RULES_OF_ROWS[0]; i++) {
+        cst_err err = {.code = CST_OK};
+
+        sample_init(&s);
+        sample_stages(&s, &s.then);
+        sample_rows(&s);
+        RULES_OF_ROWS[i].breaks(&s);
+        CHECK_CODE(csti_manifest_write(&s.manifest, &out, &err), CST_USAGE);
+        CHECK(strstr(err.text, RULES_OF_ROWS[i].path));
         CHECK_EQ(out.used_bytes, 0);
     }
     csti_buffer_release(&out);
@@ -620,6 +660,66 @@ TEST(fields_of_an_unaligned_manifest_are_unknown_to_version_1_and_wanted_by_2) {
     CHECK(strstr(err.text, "splits[1]: has 5 entries, from 4 to 4"));
     CHECK_CODE(read_changed("\"version\":1", "\"version\":2", &err), CST_MANIFEST);
     CHECK(strstr(err.text, "steps_hash: is missing"));
+}
+
+// The golden text of that name with its first `from` replaced is refused, for this reason.
+static void golden_refused(const char *name, const char *from, const char *to, const char *why) {
+    size_t count = 0;
+    char *text = golden_text(name, &count);
+    char *at = strstr(text, from);
+    char *changed = malloc(count + strlen(to) + 1);
+    cst_err err = {.code = CST_OK};
+    csti_manifest manifest;
+    csti_arena arena;
+
+    CHECK(at && changed);
+    csti_arena_init(&arena, ARENA_BYTES_MAX);
+    snprintf(changed, count + strlen(to) + 1, "%.*s%s%s", (int)(at - text), text, to,
+             at + strlen(from));
+    CHECK_CODE(csti_manifest_read("m", changed, strlen(changed), &arena, &manifest, &err),
+               CST_MANIFEST);
+    if (!strstr(err.text, why)) TEST_FAIL("\"%s\", wanted \"%s\"", err.text, why);
+    csti_arena_release(&arena);
+    free(changed);
+    free(text);
+}
+
+TEST(stored_rows_are_version_4s_and_have_their_rules) {
+    golden_refused("stages", "\"splits\"", "\"rows\":[],\"splits\"",
+                   "rows: is not a field of version 3");
+    golden_refused("rows", "\"version\":4", "\"version\":3", "is not a field of version 3");
+    golden_refused("rows", "[3,1,7,408,\"0000003a\"]", "[1,1,7,408,\"0000003a\"]",
+                   "partitions[1].rows: it is of the first stage");
+    golden_refused("rows", "[3,1,7,408,\"0000003a\"]", "[4,1,7,408,\"0000003a\"]",
+                   "rows[0].partition: is 4, from 0 to 3");
+    golden_refused("rows", "[3,1,7,408,\"0000003a\"]", "[3,2,7,408,\"0000003a\"]", "rows[0].name");
+    golden_refused("rows", "[3,1,7,408,\"0000003a\"]", "[3,1,7,408]", "rows[0]: has 4 entries");
+    golden_refused("rows", "[3,1,7,408,\"0000003a\"]",
+                   "[3,1,7,408,\"0000003a\"],[3,1,7,408,\"0000003a\"]",
+                   "rows[1].partition: does not come behind");
+    golden_refused("stages", "\"version\":3", "\"version\":4", "steps_hash: is missing");
+}
+
+TEST(the_golden_manifest_with_stored_rows_means_what_it_says) {
+    size_t count = 0;
+    char *text = golden_text("rows", &count);
+    csti_manifest manifest;
+    csti_arena arena;
+
+    csti_arena_init(&arena, ARENA_BYTES_MAX);
+    CHECK_OK(csti_manifest_read("rows", text, count, &arena, &manifest, NULL));
+    CHECK(csti_manifest_has_rows(&manifest));
+    CHECK(csti_manifest_is_unaligned(&manifest));
+    CHECK(!manifest.partitions[2].rows);
+    CHECK_TEXT(manifest.partitions[3].rows->name,
+               "checkpoints/00000000000000000042/3-1-0123456789abcdef/rows-1");
+    CHECK_EQ(manifest.partitions[3].rows->rows_count, 7);
+    CHECK_EQ(manifest.partitions[3].rows->bytes, 408);
+    CHECK_EQ(manifest.partitions[3].rows->checksum, 0x3a);
+    CHECK_EQ(manifest.partitions[3].rows->epoch, 1);
+    CHECK_EQ(manifest.splits[0].skips[0], 12);
+    csti_arena_release(&arena);
+    free(text);
 }
 
 TEST(the_golden_unaligned_manifest_means_what_it_says) {

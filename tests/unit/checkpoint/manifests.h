@@ -15,6 +15,7 @@ typedef struct sample {
     csti_manifest_segment segments[2][3];
     csti_manifest_split splits[2];
     csti_manifest_stage then;
+    csti_manifest_rows rows;
 } sample;
 
 // Partition 0: a fold (1 to 12), a delta before this checkpoint, one of it. Partition 1: a first
@@ -79,6 +80,17 @@ static inline void sample_stages(sample *s, csti_manifest_stage *then) {
     s->partitions[0].group_to = CST_KEY_GROUPS_COUNT;
     s->partitions[1].group_from = 0;
     s->partitions[1].stage = 1;
+}
+
+// Of two stages: the second partition has rows stored behind it.
+static inline void sample_rows(sample *s) {
+    s->rows =
+        (csti_manifest_rows){.name = "checkpoints/00000000000000000017/1-2-00000000000000bb/rows-6",
+                             .bytes = 200,
+                             .rows_count = 3,
+                             .checksum = 5,
+                             .epoch = 6};
+    s->partitions[1].rows = &s->rows;
 }
 
 // The whole file, with a zero behind it; freed by the caller.

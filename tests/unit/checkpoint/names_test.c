@@ -12,18 +12,21 @@ static const csti_checkpoint_name NAMES[] = {
      .nonce = UINT64_MAX,
      .epoch = UINT64_MAX},
     {.kind = CSTI_NAME_FOLD, .token = 4, .nonce = 1, .partition = 0, .epoch = 12},
+    {.kind = CSTI_NAME_ROWS, .id = 17, .partition = 3, .tenure = 2, .nonce = 5, .epoch = 40},
 };
+enum { NAMES_COUNT = sizeof NAMES / sizeof NAMES[0] };
 static const char *const TEXTS[] = {
     "checkpoints/00000000000000000017/manifest-3-0000000000000abc",
     ("checkpoints/18446744073709551615/4095-18446744073709551615-ffffffffffffffff/"
      "delta-18446744073709551615"),
     "folds/4-0000000000000001/0-12",
+    "checkpoints/00000000000000000017/3-2-0000000000000005/rows-40",
 };
 
 TEST(names_are_as_the_formats_page_says) {
     char text[CSTI_CHECKPOINT_NAME_BYTES];
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < NAMES_COUNT; i++) {
         csti_checkpoint_name_format(&NAMES[i], text);
         CHECK_TEXT(text, TEXTS[i]);
         CHECK(csti_object_name_is_good(text));
@@ -33,7 +36,7 @@ TEST(names_are_as_the_formats_page_says) {
 TEST(a_name_that_was_formatted_is_parsed_to_itself) {
     csti_checkpoint_name name;
 
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < NAMES_COUNT; i++) {
         CHECK(csti_checkpoint_name_parse(TEXTS[i], &name));
         CHECK(memcmp(&name, &NAMES[i], sizeof name) == 0);
     }
@@ -57,6 +60,7 @@ TEST(a_text_that_format_does_not_give_is_no_name) {
         "checkpoints/99999999999999999999/manifest-3-0000000000000abc", // above 2^64
         "checkpoints/00000000000000000017/4294967296-1-0000000000000001/delta-1",
         "checkpoints/00000000000000000017/0-1-0000000000000001/gamma-1",
+        "checkpoints/00000000000000000017/0-1-0000000000000001/rows-",
         "checkpoints/00000000000000000017/0-1-0x00000000000001/delta-1",
         "folds/4-0000000000000001/0-",
         "folds/4-0000000000000001/0-12x",
