@@ -154,6 +154,7 @@ static void apply(both *b, cst_command command) {
         b->rows_count += done.rows_done - command.rows.first_row;
         if (done.code == CST_OK) return;
         go_on(b, &done, &command.rows);
+        if (command.rows.first_row > command.rows.rows_count) return; // refused as a whole
     }
 }
 
