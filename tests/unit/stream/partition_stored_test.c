@@ -1,22 +1,11 @@
 // A partition of the second stage that is cut without waiting for barriers: what it stores of the
 // rows that come, and what it does with rows that a checkpoint has stored.
-#include "stream/partition.h"
-#include "unit/stream/stored_rows.h"
+#include "unit/stream/stored_partition.h"
 
-enum { INPUTS = 3, ROUNDS = 50, SEALED_MAX = 8, KEPT_MAX = 64 };
+enum { ROUNDS = 50, SEALED_MAX = 8, KEPT_MAX = 64 };
 
 typedef struct fixture {
-    csti_clock_sim clock;
-    csti_guard guard;
-    csti_metrics *metrics;
-    cst_device *device;
-    cst_queue *queue;
-    cst_device_table *table;
-    csti_channel *inputs[INPUTS], *replay_blocks;
-    csti_partition *partition;
-    _Atomic uint32_t paused;
-    _Atomic uint64_t aborted_id, unaligned_id;
-    csti_stored_reader replay;
+    stored_partition of;
     struct {
         uint64_t id, rows_count;
         bool rows_follow;
@@ -68,7 +57,7 @@ static cst_code stored_take(void *context, uint64_t id, csti_stored_rows *rows, 
     f->stored_id = id;
     f->kept_count = 0;
     if (rows->rows_count > 0) {
-        csti_block *block = csti_channel_block(f->replay_blocks);
+        csti_block *block = csti_channel_block(f->of.replay_blocks);
         uint32_t checksum;
         const size_t count = object_make(rows, object, &checksum);
         const csti_stored_expect expect = expected(rows, checksum);
@@ -78,91 +67,37 @@ static cst_code stored_take(void *context, uint64_t id, csti_stored_rows *rows, 
         for (; csti_stored_fill(&reader, block); block->rows_count = 0)
             for (uint32_t r = 0; r < block->rows_count; r++)
                 f->kept[f->kept_count++] = ((const uint64_t *)block->sources[0].values)[r];
-        csti_channel_recycle(f->replay_blocks, block);
+        csti_channel_recycle(f->of.replay_blocks, block);
     }
     csti_stored_end(rows);
     return CST_OK;
 }
 
-static void table_open(fixture *f) {
-    const cst_table_options options = {.layout = CST_TABLE_INLINE,
-                                       .key_bytes = 16,
-                                       .program = {.value_bytes = 8,
-                                                   .accumulators_count = 1,
-                                                   .presence_offset = CST_NO_OFFSET,
-                                                   .time_offset = CST_NO_OFFSET,
-                                                   .accumulators = {{CST_SUM, CST_U64, 0, 0, 0}}},
-                                       .hash_key = HASH_KEY,
-                                       .budget_bytes = 16 << 20,
-                                       .numa_node = -1};
+static void start(fixture *f, uint64_t stored_rows_max) {
+    const csti_partition_events events = {.sealed = sealed_take,
+                                          .released = released_give,
+                                          .given_up = given_up_take,
+                                          .stored = stored_take,
+                                          .context = f};
 
-    CHECK_OK(cst_device_table_open(f->queue, &options, NULL, &f->table, NULL));
-}
-
-static void partition_open(fixture *f, uint64_t stored_rows_max) {
-    const csti_aligner_options align = {.inputs_count = INPUTS};
-    const csti_partition_options options = {
-        .clock = &f->clock.clock,
-        .guard = &f->guard,
-        .queue = f->queue,
-        .table = f->table,
-        .inputs = f->inputs,
-        .align = &align,
-        .state_bytes_max = 16 << 20,
-        .log_bytes_max = 16 << 20,
-        .paused = &f->paused,
-        .aborted_id = &f->aborted_id,
-        .unaligned_id = &f->unaligned_id,
-        .watermark_us = CSTI_WATERMARK_NONE,
-        .clock_source = CST_NO_COLUMN,
-        .shape = &SHAPE,
-        .stored_rows_max = stored_rows_max,
-        .stored_bytes_max = BYTES_MAX,
-        .replay = f->replay.count > 0 ? &f->replay : NULL,
-        .replay_blocks = f->replay_blocks,
-        .events = {.sealed = sealed_take,
-                   .released = released_give,
-                   .given_up = given_up_take,
-                   .stored = stored_take,
-                   .context = f},
-        .metrics = f->metrics,
-    };
-
-    CHECK_OK(csti_partition_open(&options, &f->partition, NULL));
-}
-
-static void parts_open(fixture *f) {
-    memset(f, 0, sizeof *f);
-    csti_clock_sim_init(&f->clock, 0);
-    CHECK_OK(csti_guard_init(&f->guard, 7, 1));
-    CHECK_OK(csti_metrics_open(&f->metrics, NULL));
-    CHECK_OK(cst_device_open("cpu:", &f->device, NULL));
-    CHECK_OK(cst_queue_open(f->device, NULL, &f->queue, NULL));
-    table_open(f);
-    for (int i = 0; i < INPUTS; i++) f->inputs[i] = blocks_open(&SHAPE);
-    f->replay_blocks = blocks_open(&SHAPE);
+    stored_partition_start(&f->of, stored_rows_max, &events, NULL, 0);
 }
 
 static void fixture_open(fixture *f, uint64_t stored_rows_max) {
-    parts_open(f);
-    partition_open(f, stored_rows_max);
+    memset(f, 0, sizeof *f);
+    stored_partition_open(&f->of);
+    start(f, stored_rows_max);
 }
 
 static void fixture_close(fixture *f) {
-    csti_partition_close(f->partition);
-    cst_device_table_close(f->table);
-    cst_queue_close(f->queue);
-    cst_device_close(f->device);
-    for (int i = 0; i < INPUTS; i++) csti_channel_close(f->inputs[i]);
-    csti_channel_close(f->replay_blocks);
-    csti_metrics_close(f->metrics);
+    stored_partition_close(&f->of);
 }
 
 static void run(fixture *f) {
     cst_err err = {.code = CST_OK};
 
     for (int round = 0; round < ROUNDS; round++) {
-        const cst_code code = csti_partition_poll(f->partition, &err);
+        const cst_code code = csti_partition_poll(f->of.partition, &err);
 
         if (code != CST_OK && code != CST_AGAIN) TEST_FAIL("%s", err.text);
     }
@@ -171,27 +106,27 @@ static void run(fixture *f) {
 // A row whose key is the input, and which is told by its value.
 static void send(fixture *f, uint32_t input, uint64_t value) {
     static const char *const keys[INPUTS] = {"a", "b", "c"};
-    csti_block *block = csti_channel_block(f->inputs[input]);
+    csti_block *block = csti_channel_block(f->of.inputs[input]);
 
     CHECK(block);
     block_put(block, &(stored_row){keys[input], 1, value, NULL, false});
-    csti_channel_send_rows(f->inputs[input], block);
+    csti_channel_send_rows(f->of.inputs[input], block);
     run(f);
 }
 
 static void send_barrier(fixture *f, uint32_t input, uint64_t id) {
-    CHECK_OK(csti_channel_send_barrier(f->inputs[input],
+    CHECK_OK(csti_channel_send_barrier(f->of.inputs[input],
                                        (csti_barrier){.id = id, .mode = CSTI_BARRIER_ALIGNED}));
     run(f);
 }
 
 static void force(fixture *f, uint64_t id) {
-    f->unaligned_id = id;
+    f->of.unaligned_id = id;
     run(f);
 }
 
 static uint64_t sum_of(fixture *f, const char *key) {
-    cst_table *image = cst_device_table_image(f->table);
+    cst_table *image = cst_device_table_image(f->of.table);
     uint64_t sum = 0;
     size_t bytes = 0;
 
@@ -221,7 +156,7 @@ TEST(rows_of_a_lagging_input_belong_to_the_checkpoint_until_its_barrier_comes_an
     send(&f, 1, 20);
     send(&f, 2, 100);
     send(&f, 1, 40);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->stored_rows), 3);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->stored_rows), 3);
     send_barrier(&f, 1, 7);
     send(&f, 1, 80);
     CHECK_EQ(f.stored_id, 0); // the last one is not here
@@ -237,8 +172,8 @@ TEST(rows_of_a_lagging_input_belong_to_the_checkpoint_until_its_barrier_comes_an
     CHECK_EQ(sum_of(&f, "a"), 7); // and all of them are in the state
     CHECK_EQ(sum_of(&f, "b"), 150);
     CHECK_EQ(sum_of(&f, "c"), 700);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->stored_rows), 0);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->stored_total), 4);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->stored_rows), 0);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->stored_total), 4);
     fixture_close(&f);
 }
 
@@ -280,7 +215,7 @@ TEST(a_later_checkpoint_has_the_rows_in_front_of_its_own_barriers) {
     fixture_open(&f, 0);
     force(&f, 7);
     send(&f, 1, 1);
-    f.aborted_id = 7;
+    f.of.aborted_id = 7;
     force(&f, 8); // 7 was given up, its barrier is still under way
     CHECK_EQ(f.sealed_count, 2);
     send(&f, 1, 2);
@@ -300,9 +235,9 @@ TEST(a_watermark_of_a_late_input_is_not_in_the_cut) {
     static fixture f;
 
     fixture_open(&f, 0);
-    for (uint32_t i = 0; i < INPUTS; i++) csti_channel_send_watermark(f.inputs[i], 5);
+    for (uint32_t i = 0; i < INPUTS; i++) csti_channel_send_watermark(f.of.inputs[i], 5);
     run(&f);
-    csti_channel_send_watermark(f.inputs[0], 50);
+    csti_channel_send_watermark(f.of.inputs[0], 50);
     send_barrier(&f, 0, 7);
     force(&f, 7);
     CHECK_EQ(f.sealed[0].watermark_us, 5); // rows of the others are at it, or above
@@ -317,8 +252,8 @@ TEST(more_rows_than_may_be_kept_give_the_checkpoint_up_and_stay_in_the_state) {
     for (uint64_t value = 1; value <= 8; value *= 2) send(&f, 1, value);
     CHECK_CODE(f.given_up, CST_ALIGN_LIMIT);
     CHECK_EQ(f.given_up_id, 7);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->limit), 1);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->stored_rows), 0);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->limit), 1);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->stored_rows), 0);
     for (uint32_t i = 0; i < INPUTS; i++) send_barrier(&f, i, 7);
     CHECK_EQ(f.stored_id, 0);
     CHECK_EQ(sum_of(&f, "b"), 15);
@@ -331,10 +266,10 @@ TEST(what_was_given_up_elsewhere_is_not_kept_any_longer) {
     fixture_open(&f, 0);
     force(&f, 7);
     send(&f, 1, 1);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->stored_rows), 1);
-    f.aborted_id = 7;
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->stored_rows), 1);
+    f.of.aborted_id = 7;
     run(&f);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->stored_rows), 0);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->stored_rows), 0);
     for (uint32_t i = 0; i < INPUTS; i++) send_barrier(&f, i, 7);
     CHECK_EQ(f.stored_id, 0);
     fixture_close(&f);
@@ -349,28 +284,29 @@ TEST(stored_rows_are_applied_once_in_front_of_everything_that_comes) {
     csti_block *block;
     uint32_t checksum;
 
-    parts_open(&f);
-    block = csti_channel_block(f.replay_blocks);
+    memset(&f, 0, sizeof f);
+    stored_partition_open(&f.of);
+    block = csti_channel_block(f.of.replay_blocks);
     csti_stored_begin(&rows, &SHAPE, 0, BYTES_MAX);
     for (uint64_t i = 0; i < 30; i++) { // more than its blocks carry at once
         block->rows_count = 0;
         block_put(block, &(stored_row){"b", 1, 1, NULL, false});
         CHECK_OK(csti_stored_put(&rows, block, NULL));
     }
-    csti_channel_recycle(f.replay_blocks, block);
+    csti_channel_recycle(f.of.replay_blocks, block);
     const size_t count = object_make(&rows, object, &checksum);
     const csti_stored_expect expect = expected(&rows, checksum);
-    CHECK_OK(csti_stored_open("replayed", object, count, &expect, &f.replay, NULL));
+    CHECK_OK(csti_stored_open("replayed", object, count, &expect, &f.of.replay, NULL));
     csti_stored_end(&rows);
     for (uint32_t i = 0; i < INPUTS; i++)
-        CHECK_OK(csti_channel_send_barrier(f.inputs[i], (csti_barrier){.id = 7}));
-    partition_open(&f, 0);
+        CHECK_OK(csti_channel_send_barrier(f.of.inputs[i], (csti_barrier){.id = 7}));
+    start(&f, 0);
     run(&f);
     CHECK_EQ(f.sealed_count, 1);
     CHECK_EQ(f.sealed[0].rows_count, 30); // the first cut has them
     send(&f, 1, 100);
     CHECK_EQ(sum_of(&f, "b"), 130);
-    CHECK_EQ(metric(csti_partition_metrics_of(f.partition)->replayed), 30);
+    CHECK_EQ(metric(csti_partition_metrics_of(f.of.partition)->replayed), 30);
     fixture_close(&f);
 }
 
