@@ -200,11 +200,11 @@ class Stages(windows_test.Case):
         return glob.glob(self.path("data", "checkpoints", "checkpoints", "*", "manifest-*"))
 
     def test_killed_between_checkpoints_that_are_not_aligned_it_counts_each_row_once(self):
-        rows = self.drawn(8, 30000, keys=200)
+        rows = self.drawn(8, 20000, keys=200)
         self.write("a", rows[::2])
         self.write("b", rows[1::2])
         self.size = self.hop = SECOND
-        for partitions in (2, 2, 3, 1, 2):
+        for partitions in (2, 3, 1):
             self.configure(partitions=partitions, window='tumbling = "1s"\nat_end = "close"', batch_rows=64,
                            every='10ms"\nunaligned_after = "0s')
             self.kill_behind_commit()

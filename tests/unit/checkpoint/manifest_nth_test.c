@@ -3,16 +3,13 @@
 
 #include "unit/checkpoint/manifests.h"
 
-TEST(a_failed_allocation_writes_nothing) {
-    sample s;
-
-    sample_init(&s);
+static void failed_allocation_writes_nothing(const csti_manifest *manifest) {
     for (uint64_t n = 1;; n++) {
         csti_buffer out;
 
         csti_buffer_init(&out, CSTI_MANIFEST_BYTES_MAX);
         nth_fail_at(n);
-        const cst_code code = csti_manifest_write(&s.manifest, &out, NULL);
+        const cst_code code = csti_manifest_write(manifest, &out, NULL);
         const bool failed = nth_end();
         CHECK_CODE(code, failed ? CST_NO_MEMORY : CST_OK);
         CHECK_EQ(out.used_bytes > 0, !failed);
@@ -21,6 +18,16 @@ TEST(a_failed_allocation_writes_nothing) {
         CHECK(n > 3); // names, owners, the buffer's growth
         return;
     }
+}
+
+TEST(a_failed_allocation_writes_nothing) {
+    sample s;
+
+    sample_init(&s);
+    failed_allocation_writes_nothing(&s.manifest);
+    sample_stages(&s, &s.then);
+    sample_rows(&s);
+    failed_allocation_writes_nothing(&s.manifest);
 }
 
 static void failed_allocation_reads_nothing(const char *name, uint64_t id) {
@@ -48,6 +55,7 @@ static void failed_allocation_reads_nothing(const char *name, uint64_t id) {
 TEST(a_failed_allocation_reads_nothing) {
     failed_allocation_reads_nothing("several", 17);
     failed_allocation_reads_nothing("stages", 41);
+    failed_allocation_reads_nothing("rows", 42);
 }
 
 TEST_MAIN
