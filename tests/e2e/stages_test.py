@@ -155,7 +155,8 @@ class Stages(windows_test.Case):
         cuts = ({"every": "1h"}, {"every": "10ms", "fold": 1, "partitions": 1},
                 {"every": "777 rows", "partitions": 3, "batch_rows": 64},
                 {"every": '10ms"\nunaligned_after = "0s', "partitions": 2},
-                {"every": '10ms"\nunaligned_after = "5ms', "partitions": 3})
+                {"every": '10ms"\nunaligned_after = "5ms', "partitions": 3},
+                {"every": '10ms"\nalign_rows_max = 3\nunaligned_after = "0s', "partitions": 2})
         for number, settings in enumerate(cuts):
             with self.subTest(settings):
                 self.configure(window='tumbling = "10s"\nat_end = "close"', **settings)
