@@ -5,6 +5,7 @@ of Python make of the same rows; however the job is cut, stopped and started aga
 
 import glob
 import json
+import os
 import random
 import subprocess
 import sys
@@ -187,28 +188,33 @@ class Stages(windows_test.Case):
                              {at: row for at, row in windows.items() if at not in closed})
         self.call("checkpoints", "verify", "file:data/checkpoints")
 
-    def kill_behind_commit(self):
-        """Behind the first one of the run, if it comes to one before it ends."""
-        before = set(self.manifests())
+    def kill_behind_rows(self):
+        """Behind the first manifest of the run with stored rows, if it comes to one before it ends."""
+        before = self.with_rows()
         with subprocess.Popen([windows_test.PROGRAM, "run", "job.toml", "--until-caught-up", "--quiet"],
                               cwd=self.folder, stdout=subprocess.DEVNULL) as running:
             end = time.monotonic() + windows_test.PATIENCE_S
-            while running.poll() is None and time.monotonic() < end and not set(self.manifests()) - before:
+            while running.poll() is None and time.monotonic() < end and not self.with_rows() - before:
                 time.sleep(0.001)
             running.kill()
 
-    def manifests(self):
-        return glob.glob(self.path("data", "checkpoints", "checkpoints", "*", "manifest-*"))
+    def with_rows(self):
+        """The ids of checkpoints that have a manifest, and an object of rows."""
+        def ids(*names):
+            found = glob.glob(self.path("data", "checkpoints", "checkpoints", "*", *names))
+            return {name.split(os.sep)[len(self.path("data", "checkpoints", "checkpoints").split(os.sep))]
+                    for name in found}
+        return ids("manifest-*") & ids("*", "rows-*")
 
     def test_killed_between_checkpoints_that_are_not_aligned_it_counts_each_row_once(self):
-        rows = self.drawn(8, 20000, keys=200)
+        rows = self.drawn(8, 40000, keys=2000)
         self.write("a", rows[::2])
         self.write("b", rows[1::2])
         self.size = self.hop = SECOND
         for partitions in (2, 3, 1):
             self.configure(partitions=partitions, window='tumbling = "1s"\nat_end = "close"', batch_rows=64,
                            every='10ms"\nunaligned_after = "0s')
-            self.kill_behind_commit()
+            self.kill_behind_rows()
         self.run_job()
         wanted = gathered(folded(rows, self.size, self.hop), self.size)
         self.assertEqual(self.last_lines(), wanted)
