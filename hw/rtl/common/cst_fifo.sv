@@ -67,14 +67,14 @@ module cst_fifo #(
   end
 
 `ifdef CST_ASSERT
-  always_ff @(posedge clk_i) if (rst_ni && (take || give)) begin
-    // At a Depth of 2^n - 1 the counter cannot show more.
-    /* verilator lint_off CMPCONST */
-    fill_in_range: assert (fill_q <= FillBits'(Depth));
-    /* verilator lint_on CMPCONST */
-    never_over: assert (!(take && fill_q == FillBits'(Depth)));
-    never_under: assert (!(give && fill_q == '0));
-  end
+  // One condition at every clock, which nearly always is the same: a simulator's branches are foreseen.
+  logic over, under;
+  // At a Depth of 2^n - 1 the counter cannot show more.
+  /* verilator lint_off CMPCONST */
+  assign over = fill_q > FillBits'(Depth) || (take && fill_q == FillBits'(Depth));
+  /* verilator lint_on CMPCONST */
+  assign under = give && fill_q == '0;
+  always_ff @(posedge clk_i) never_over_or_under: assert (!rst_ni || !(over || under));
 `endif
 `ifdef FORMAL
   // What induction begins with; and what stands at a place that a harness names.

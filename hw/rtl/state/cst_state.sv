@@ -129,13 +129,10 @@ module cst_state #(
   // The guards at the ports outlive a soft reset: they know what memory owes.
   logic soft_q, stop, unit_rst_n;
   logic [3:0] fault_q, fault;
-  logic [Channels-1:0] read_quiet, write_quiet, read_error, write_error;
-  logic [Channels-1:0] read_outside, write_outside, read_silent, write_silent;
+  logic quiet;
 
   assign stop = soft_q || fault_q != '0;
   assign unit_rst_n = rst_ni && !soft_q;
-  assign fault = {read_silent != '0 || write_silent != '0,
-                  read_outside != '0 || write_outside != '0, write_error != '0, read_error != '0};
   assign fault_o = fault_q;
 
   always_ff @(posedge clk_i) begin
@@ -144,8 +141,8 @@ module cst_state #(
       fault_q <= '0;
     end else begin
       if (soft_reset_i) soft_q <= 1'b1;
-      else if ((&read_quiet) && (&write_quiet)) soft_q <= 1'b0;
-      if (soft_q && !soft_reset_i && (&read_quiet) && (&write_quiet)) fault_q <= '0;
+      else if (quiet) soft_q <= 1'b0;
+      if (soft_q && !soft_reset_i && quiet) fault_q <= '0;
       else fault_q <= fault_q | fault;
     end
   end
@@ -472,8 +469,6 @@ module cst_state #(
   logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
   logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
   logic [Channels*AckBits-1:0] acks;
-  logic [Channels-1:0] asked_read, asked_write, busy_read, busy_write;
-  logic [Channels*2-1:0] answered_now;
 
   // What each kind asks for, the same at every port.
   localparam int unsigned AskBits = AddressBits + TagBits;
@@ -484,8 +479,29 @@ module cst_state #(
   assign entry_ask = {entry_read.address, entry_read_tag};
   assign walk_ask = {walk_read.address, TagBits'(walk_read_tag)};
 
+  // Who asks which channel, a bit a channel.
+  logic [Channels-1:0] row_at, entry_at, walk_at, entry_out_at, record_out_at;
+  logic [2*Channels-1:0] line_at, line_out_at;
+  assign row_at = Channels'(row_read_valid) << row_read.channel;
+  assign entry_at = Channels'(entry_read_valid) << entry_read.channel;
+  assign walk_at = Channels'(walk_read_valid) << walk_read.channel;
+  assign line_at = {Channels'(line_read_valid[1]) << odd_read.channel,
+                    Channels'(line_read_valid[0]) << even_read.channel};
+  assign entry_out_at = Channels'(entry_out_valid) << entry_out_channel;
+  assign record_out_at = Channels'(record_out_valid) << record_out_channel;
+  assign line_out_at = {Channels'(line_out_valid[1]) << line_out_channel[7:4],
+                        Channels'(line_out_valid[0]) << line_out_channel[3:0]};
+
   for (genvar c = 0; c < Channels; c++) begin : g_channel
     localparam int unsigned H = c % 2;
+    // What all channels have together goes from one to the next, each adding its own: of a vector with
+    // a bit a channel Verilator 5.006 makes a shift for each, at every clock.
+    logic [3:0] faults;
+    logic still, busy;
+    logic [4:0] reads, writes, even_answers, odd_answers;
+    logic read_quiet, read_error, read_outside, read_silent, read_asked, read_busy;
+    logic write_quiet, write_error, write_outside, write_silent, write_asked, write_busy;
+    logic [1:0] answered;
     logic [3:0] out_valid;
     logic [2:0] ack_valid;
     logic [TagBits-1:0] out_tag;
@@ -495,20 +511,14 @@ module cst_state #(
       .clk_i, .rst_ni, .unit_rst_ni(unit_rst_n), .stop_i(stop),
       .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
       .entry_units_i(config_i.entry_units), .few_i(few_q),
-      .read_valid_i({walk_read_valid && walk_read.channel == 4'(c),
-                     entry_read_valid && entry_read.channel == 4'(c),
-                     line_read_valid[H] &&
-                         ((H == 0) ? even_read.channel : odd_read.channel) == 4'(c),
-                     row_read_valid && row_read.channel == 4'(c)}),
+      .read_valid_i({walk_at[c], entry_at[c], line_at[H*Channels+c], row_at[c]}),
       .read_ready_o(read_in_ready[c*4 +: 4]),
       .read_row_i(row_ask), .read_line_i((H == 0) ? even_ask : odd_ask), .read_entry_i(entry_ask),
       .read_walk_i(walk_ask),
       .out_valid_o(out_valid),
       .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
       .out_tag_o(out_tag), .out_data_o(out_data),
-      .write_valid_i({line_out_valid[H] && line_out_channel[H*4 +: 4] == 4'(c),
-                      record_out_valid && record_out_channel == 4'(c),
-                      entry_out_valid && entry_out_channel == 4'(c)}),
+      .write_valid_i({line_out_at[H*Channels+c], record_out_at[c], entry_out_at[c]}),
       .write_ready_o(write_in_ready[c*3 +: 3]),
       .write_entry_i(entry_out), .write_record_i(record_out),
       .write_line_i(line_out[H*WriteStride +: WriteBits]),
@@ -524,14 +534,31 @@ module cst_state #(
       .w_valid_o(w_valid_o[c]), .w_ready_i(w_ready_i[c]), .w_data_o(w_data_o[c*512 +: 512]),
       .w_strb_o(w_strb_o[c*64 +: 64]), .w_last_o(w_last_o[c]),
       .b_valid_i(b_valid_i[c]), .b_ready_o(b_ready_o[c]), .b_resp_i(b_resp_i[c*2 +: 2]),
-      .read_quiet_o(read_quiet[c]), .read_error_o(read_error[c]),
-      .read_outside_o(read_outside[c]), .read_silent_o(read_silent[c]),
-      .write_quiet_o(write_quiet[c]), .write_error_o(write_error[c]),
-      .write_outside_o(write_outside[c]), .write_silent_o(write_silent[c]),
-      .read_asked_o(asked_read[c]), .read_busy_o(busy_read[c]),
-      .write_asked_o(asked_write[c]), .write_busy_o(busy_write[c]),
-      .answered_o(answered_now[c*2 +: 2])
+      .read_quiet_o(read_quiet), .read_error_o(read_error), .read_outside_o(read_outside),
+      .read_silent_o(read_silent), .write_quiet_o(write_quiet), .write_error_o(write_error),
+      .write_outside_o(write_outside), .write_silent_o(write_silent),
+      .read_asked_o(read_asked), .read_busy_o(read_busy),
+      .write_asked_o(write_asked), .write_busy_o(write_busy), .answered_o(answered)
     );
+    if (c == 0) begin : g_first
+      assign faults = {read_silent || write_silent, read_outside || write_outside, write_error,
+                      read_error};
+      assign still = read_quiet && write_quiet;
+      assign busy = read_busy || write_busy;
+      assign reads = 5'(read_asked);
+      assign writes = 5'(write_asked);
+      assign even_answers = 5'(answered[0]);
+      assign odd_answers = 5'(answered[1]);
+    end else begin : g_next
+      assign faults = g_channel[c-1].faults | {read_silent || write_silent,
+                                             read_outside || write_outside, write_error, read_error};
+      assign still = g_channel[c-1].still && read_quiet && write_quiet;
+      assign busy = g_channel[c-1].busy || read_busy || write_busy;
+      assign reads = g_channel[c-1].reads + 5'(read_asked);
+      assign writes = g_channel[c-1].writes + 5'(write_asked);
+      assign even_answers = g_channel[c-1].even_answers + 5'(answered[0]);
+      assign odd_answers = g_channel[c-1].odd_answers + 5'(answered[1]);
+    end
     assign {walk_valids[c], entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
     // A condition, because of an assignment Verilator 5.006 makes a concatenation of all channels,
     // which copies for each what it has of those before.
@@ -544,6 +571,8 @@ module cst_state #(
     end
     assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
   end
+  assign fault = g_channel[Channels-1].faults;
+  assign quiet = g_channel[Channels-1].still;
 
   assign row_read_ready = read_in_ready[32'(row_read.channel)*4];
   assign line_read_ready = {read_in_ready[32'(odd_read.channel)*4 + 1],
@@ -628,12 +657,8 @@ module cst_state #(
   logic [31:0] owed_next;
   logic [9:0] answered;
 
+  assign answered = {g_channel[Channels-1].odd_answers, g_channel[Channels-1].even_answers};
   always_comb begin
-    answered = '0;
-    for (int unsigned c = 0; c < Channels; c++) begin
-      answered[4:0] = answered[4:0] + 5'(answered_now[c*2]);
-      answered[9:5] = answered[9:5] + 5'(answered_now[c*2+1]);
-    end
     for (int unsigned p = 0; p < 2; p++) begin
       owed_next[p*16 +: 16] = owed_q[p*16 +: 16] +
           ((32'(parity) == p) ? 16'({key_pushed, 1'b0}) + 16'(gap_valid) + 16'(line_pushed[0]) +
@@ -683,7 +708,7 @@ module cst_state #(
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
                   owed_q == '0 && !issue_busy && !execute_busy && !save_busy && !release_busy &&
                   !walk_busy_o &&
-                  busy_read == '0 && busy_write == '0;
+                  !g_channel[Channels-1].busy;
 
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) begin
@@ -702,14 +727,8 @@ module cst_state #(
 
   logic [Counters-1:0] count;
   logic [4:0] reads_now, writes_now;
-  always_comb begin
-    reads_now = '0;
-    writes_now = '0;
-    for (int unsigned c = 0; c < Channels; c++) begin
-      reads_now = reads_now + 5'(asked_read[c]);
-      writes_now = writes_now + 5'(asked_write[c]);
-    end
-  end
+  assign reads_now = g_channel[Channels-1].reads;
+  assign writes_now = g_channel[Channels-1].writes;
   assign count = {restored, walk_valid_o && walk_ready_i, released_ring, 2'b0, gap_valid,
                   line_pushed[1], line_pushed[0], key_pushed, again_valid,
                   row_read_valid && row_read_ready, wait_record, wait_known && !wait_record,
