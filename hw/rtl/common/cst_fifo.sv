@@ -67,14 +67,12 @@ module cst_fifo #(
   end
 
 `ifdef CST_ASSERT
-  // One condition at every clock, which nearly always is the same: a simulator's branches are foreseen.
-  logic over, under;
-  // At a Depth of 2^n - 1 the counter cannot show more.
-  /* verilator lint_off CMPCONST */
-  assign over = fill_q > FillBits'(Depth) || (take && fill_q == FillBits'(Depth));
-  /* verilator lint_on CMPCONST */
-  assign under = give && fill_q == '0;
-  always_ff @(posedge clk_i) never_over_or_under: assert (!rst_ni || !(over || under));
+  // One condition at every clock, which nearly always is the same: its branch is foreseen.
+  localparam int unsigned WideBits = FillBits + 1;
+  logic never_over, never_under;
+  assign never_over = WideBits'(fill_q) + WideBits'(take) <= WideBits'(Depth);
+  assign never_under = fill_q >= FillBits'(give);
+  always_ff @(posedge clk_i) fill_in_range: assert (!rst_ni || (never_over && never_under));
 `endif
 `ifdef FORMAL
   // What induction begins with; and what stands at a place that a harness names.

@@ -494,8 +494,8 @@ module cst_state #(
 
   for (genvar c = 0; c < Channels; c++) begin : g_channel
     localparam int unsigned H = c % 2;
-    // What all channels have together goes from one to the next, each adding its own: of a vector with
-    // a bit a channel Verilator 5.006 makes a shift for each, at every clock.
+    // What all channels have together goes from one to the next, each adding its own: of a vector
+    // with a bit a channel Verilator 5.006 makes a shift for each, at every clock.
     logic [3:0] faults;
     logic still, busy;
     logic [4:0] reads, writes, even_answers, odd_answers;
@@ -550,8 +550,9 @@ module cst_state #(
       assign even_answers = 5'(answered[0]);
       assign odd_answers = 5'(answered[1]);
     end else begin : g_next
-      assign faults = g_channel[c-1].faults | {read_silent || write_silent,
-                                             read_outside || write_outside, write_error, read_error};
+      assign faults = g_channel[c-1].faults |
+                      {read_silent || write_silent, read_outside || write_outside, write_error,
+                       read_error};
       assign still = g_channel[c-1].still && read_quiet && write_quiet;
       assign busy = g_channel[c-1].busy || read_busy || write_busy;
       assign reads = g_channel[c-1].reads + 5'(read_asked);
