@@ -1,7 +1,7 @@
 // axi_read: cst_axi_read reads what it is told to, all of it, once, in order, by AXI's rules.
 // Shows      requests are the bursts that cst_axi_split cuts (axi_split is about those), beats come
-//            out as they came in, with a command's last marked; a wrong RLAST and a bad response are
-//            seen; m_rready_o never falls while a beat is owed; idle is idle.
+//            out as they came in, with a command's last marked; a wrong RLAST and a bad response
+//            are seen; m_rready_o never falls while a beat is owed; idle is idle.
 // Memory     any delay, any response, RLAST anywhere; no beat when nothing is owed.
 // How        the bursts that were asked for are kept outside, two at most; one beat is followed.
 //: prove induction 2

@@ -1,11 +1,11 @@
 // axi_write: cst_axi_write writes what it is told to, all of it, once, in order, by AXI's rules.
-// Shows      addresses are the bursts that cst_axi_split cuts (axi_split is about those), no beat goes
-//            before its address, the last one of each burst is marked; a result a command, in order,
-//            when all of it was answered: the first error, or none; m_bready_o never falls while an
-//            answer is owed; idle is idle.
+// Shows      addresses are the bursts that cst_axi_split cuts (axi_split is about those), no beat
+//            goes before its address, each burst's last is marked; a result a command, in order,
+//            when all of it was answered: the first error, or none; m_bready_o never falls while
+//            an answer is owed; idle is idle.
 // Memory     any delay, any response; no answer to a burst that it does not have all beats of.
-// How        the bursts that were begun are kept outside, two at most; one beat, and one result, are
-//            followed.
+// How        the bursts that were begun are kept outside, two at most; one beat, and one result,
+//            are followed.
 //: prove induction 2
 //: prove induction 2 BurstBeats=3
 //: cover 16
