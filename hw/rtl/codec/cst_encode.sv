@@ -151,7 +151,8 @@ module cst_encode (
   // ---- s2 -------------------------------------------------------------------------------------
   logic s2_valid_q, s2_null_q, s2_first_q, s2_ends_q, s2_row_last_q;
   logic [127:0] s2_body_q, value, escaped, body;
-  logic [4:0] s2_count_q, escaped_count;
+  logic [4:0] s2_count_q;
+  logic [3:0] escapes;
   logic [7:0] s2_code_q;
   logic out_of_range;
   logic s2_descending_q, s2_nullable_q, s2_nulls_last_q;
@@ -164,19 +165,19 @@ module cst_encode (
   );
   cst_escape u_escape (
     .data_i (s1_data_q[63:0]),
-    .count_i(s1_count_q[3:0]),
+    .count_i(s1_escape_q ? s1_count_q[3:0] : 4'd0),
     .bytes_o(escaped),
-    .count_o(escaped_count)
+    .zeros_o(escapes)
   );
-  assign body = s1_escape_q ? escaped : s1_variable_q ? s1_data_q : value;
+  assign body = s1_variable_q ? s1_data_q : value;
 
   always_ff @(posedge clk_i) begin
     if (move) begin
       for (int unsigned i = 0; i < 16; i++) begin
-        s2_body_q[8*i +: 8] <=
-            (5'(i) < (s1_escape_q ? escaped_count : s1_count_q)) ? body[8*i +: 8] : '0;
+        s2_body_q[8*i +: 8] <= escaped[8*i +: 8] |
+            ((!s1_escape_q && 5'(i) < s1_count_q) ? body[8*i +: 8] : 8'h00);
       end
-      s2_count_q <= s1_escape_q ? escaped_count : s1_count_q;
+      s2_count_q <= s1_count_q + 5'(escapes);
       s2_null_q <= s1_null_q;
       s2_first_q <= s1_first_q;
       s2_ends_q <= s1_ends_q && s1_variable_q;

@@ -25,6 +25,7 @@ module cst_axi_split #(
 );
   localparam int unsigned Shift = $clog2(DataBytes);
   localparam int unsigned PageBeats = cst_pkg::AxiPageBytes / DataBytes;
+  localparam int unsigned LineBits = 12 - Shift;
 
   if (DataBytes < 4 || DataBytes > 128 || DataBytes != 1 << Shift) begin : g_data_bytes
     $error("cst_axi_split: DataBytes %0d, must be 4, 8, 16, 32, 64 or 128", DataBytes);
@@ -38,17 +39,20 @@ module cst_axi_split #(
 
   logic busy_d, busy_q, final_burst, free;
   logic [63:0] address_d, address_q;
-  logic [BeatsBits-1:0] left_d, left_q, to_line, burst;
+  logic [BeatsBits-1:0] left_d, left_q, piece;
+  logic [LineBits-1:0] in_page;
   logic valid_q;
 
-  // What is left of the command, cut at the 4 KiB line and at the longest burst.
-  assign to_line = BeatsBits'(PageBeats) - BeatsBits'(address_q[11:Shift]);
+  // The next piece: to the 4 KiB line, or the longest burst. It follows from the place in the page
+  // alone, a table: the command's last burst is what is left, and behind that nothing is.
+  assign in_page = address_q[11:Shift];
   always_comb begin
-    burst = BeatsBits'(BurstBeats);
-    if (to_line < burst) burst = to_line;
-    if (left_q < burst) burst = left_q;
+    piece = BeatsBits'(BurstBeats);
+    for (int unsigned i = 0; i < PageBeats; i++) begin
+      if (PageBeats - i < BurstBeats && in_page == LineBits'(i)) piece = BeatsBits'(PageBeats - i);
+    end
   end
-  assign final_burst = burst == left_q;
+  assign final_burst = left_q <= piece;
   assign free = !valid_q || burst_ready_i;
   assign command_ready_o = !busy_q || (free && final_burst);
 
@@ -58,8 +62,8 @@ module cst_axi_split #(
     left_d = left_q;
     if (busy_q && free) begin
       busy_d = !final_burst;
-      address_d = address_q + (64'(burst) << Shift);
-      left_d = left_q - burst;
+      address_d = address_q + (64'(piece) << Shift);
+      left_d = left_q - piece;
     end
     if (command_valid_i && command_ready_o) begin
       busy_d = 1'b1;
@@ -73,7 +77,7 @@ module cst_axi_split #(
     left_q <= left_d;
     if (free) begin
       burst_address_o <= address_q;
-      burst_length_o <= 8'(burst - 1'b1);
+      burst_length_o <= final_burst ? 8'(left_q - 1'b1) : 8'(piece - 1'b1);
       burst_final_o <= final_burst;
     end
     if (!rst_ni) begin

@@ -2,8 +2,8 @@
 // Promises   one a clock, 6 clocks later; subnormals count like all others. Sums are canonical, as
 //            docs/formats.md has doubles: every NaN is 0x7ff8000000000000, every zero +0.0.
 //            No back-pressure: out_valid_o is there for one clock.
-// Cost       602 flip-flops and 1,172 LUTs as yosys maps it for UltraScale+; a stage is a carry
-//            chain of up to 63 bits, or up to seven LUTs behind each other.
+// Cost       602 flip-flops and 1,234 LUTs as yosys maps it for UltraScale+; a stage is a carry
+//            chain of up to 63 bits, or up to five LUTs behind each other.
 //
 //   stage   knows                        decides
 //   s1      both                         the larger; beside it, how far apart; NaN, infinity
@@ -35,11 +35,17 @@ module cst_f64_add (
   // Shifted down; the lowest bit says whether any one fell off, which is seen by its place alone.
   function automatic logic [55:0] align(input logic [52:0] bits, input logic [10:0] distance);
     logic far, lost;
+    logic [52:0] falls;
+    logic [54:0] moved;
     far = distance[10:6] != '0;
-    lost = 1'b0;
-    for (integer i = 0; i < 53; i = i + 1)
-      lost = lost || (bits[i] && (far || distance[5:0] > 6'(i + 2)));
-    align = {far ? 55'd0 : {bits, 2'b0} >> distance[5:0], lost};
+    for (integer i = 0; i < 53; i = i + 1) falls[i] = far || distance[5:0] > 6'(i + 2);
+    lost = (bits & falls) != '0;
+    // By two bits of the distance at a time: a LUT each.
+    moved = far ? 55'd0 : {bits, 2'b0};
+    moved = moved >> {distance[1:0]};
+    moved = moved >> {distance[3:2], 2'b0};
+    moved = moved >> {distance[5:4], 4'b0};
+    align = {moved, lost};
   endfunction
 
   // Where the exponent ends: a leading one further down stays there, as a subnormal's.
@@ -47,9 +53,17 @@ module cst_f64_add (
     mark = (exponent <= 11'd56) ? 57'd1 << (6'd56 - exponent[5:0]) : '0;
   endfunction
 
+  // By eights: which of them is the first with a one, and where that stands in it.
   function automatic logic [5:0] zeros_above(input logic [56:0] bits);
-    zeros_above = 6'd57;
-    for (integer i = 0; i < 57; i = i + 1) if (bits[i]) zeros_above = 6'(56 - i);
+    logic [63:0] ended;
+    logic [2:0] place;
+    ended = {bits, 1'b1, 6'b0};
+    zeros_above = '0;
+    for (integer g = 7; g >= 0; g = g - 1) begin
+      place = '0;
+      for (integer i = 7; i >= 0; i = i - 1) if (ended[63-8*g-i]) place = 3'(i);
+      if (ended[63-8*g -: 8] != '0) zeros_above = {3'(g), place};
+    end
   endfunction
 
   // ---- s1 ---------------------------------------------------------------------------------------
@@ -102,9 +116,11 @@ module cst_f64_add (
   logic s3_valid_q, s3_sign_q, s3_nan_q, s3_infinite_q;
   logic [10:0] s3_exponent_q;
   logic [56:0] s3_sum_q, s3_marked_q, sum;
+  logic unused_bit;
 
-  assign sum = s2_minus_q ? {1'b0, s2_larger_q, 3'b0} - {1'b0, s2_smaller_q}
-                          : {1'b0, s2_larger_q, 3'b0} + {1'b0, s2_smaller_q};
+  // One chain for both: a difference is the sum with the complement, and one carried in from below.
+  assign {sum, unused_bit} = {1'b0, s2_larger_q, 3'b0, s2_minus_q} +
+                             {{1'b0, s2_smaller_q} ^ {57{s2_minus_q}}, s2_minus_q};
 
   always_ff @(posedge clk_i) begin
     if (s2_valid_q) begin

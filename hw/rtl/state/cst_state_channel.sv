@@ -4,7 +4,8 @@
 //   read_* ──► cst_state_read_port  ──► cst_axi_read_guard  ──► AR     write alike: AW, W
 //   out_*  ◄──                      ◄──                     ◄── R                   B ─► ack_*
 //
-// Promises   those of its four parts, each of which says its own.
+// Promises   those of its four parts, each of which says its own. A write's address waits a clock
+//            between port and guard.
 `default_nettype none
 module cst_state_channel #(
   parameter int unsigned SilenceBits = 16,
@@ -79,10 +80,10 @@ module cst_state_channel #(
   output      logic                   write_busy_o,
   output      logic [1:0]             answered_o  // a write, by its epoch's parity
 );
-  logic ar_valid, ar_ready, r_valid, r_ready, aw_valid, aw_ready, w_valid, w_ready;
-  logic b_valid, b_ready;
-  logic [AddressBits-1:0] ar_address, aw_address;
-  logic [7:0] ar_len, aw_len;
+  logic ar_valid, ar_ready, r_valid, r_ready, w_valid, w_ready, b_valid, b_ready;
+  logic made_valid, made_ready, aw_valid, aw_ready;
+  logic [AddressBits-1:0] ar_address, made_address, aw_address;
+  logic [7:0] ar_len, made_len, aw_len;
   logic [511:0] w_data;
   logic [63:0] w_strb;
 
@@ -105,6 +106,12 @@ module cst_state_channel #(
     .quiet_o(write_quiet_o), .error_o(write_error_o), .outside_o(write_outside_o),
     .silent_o(write_silent_o)
   );
+  // A write's address is made from memory, and compared with the pages: a clock each.
+  cst_skid #(.Width(AddressBits + 8)) u_made (
+    .clk_i, .rst_ni(unit_rst_ni),
+    .in_valid_i(made_valid), .in_ready_o(made_ready), .in_data_i({made_len, made_address}),
+    .out_valid_o(aw_valid), .out_ready_i(aw_ready), .out_data_o({aw_len, aw_address})
+  );
   cst_state_read_port u_read (
     .clk_i, .rst_ni(unit_rst_ni), .entry_units_i, .few_i,
     .in_valid_i(read_valid_i), .in_ready_o(read_ready_o), .in_row_i(read_row_i),
@@ -119,7 +126,8 @@ module cst_state_channel #(
     .in_valid_i(write_valid_i), .in_ready_o(write_ready_o), .in_entry_i(write_entry_i),
     .in_record_i(write_record_i), .in_line_i(write_line_i),
     .ack_valid_o, .ack_ready_i, .ack_o,
-    .aw_valid_o(aw_valid), .aw_ready_i(aw_ready), .aw_address_o(aw_address), .aw_len_o(aw_len),
+    .aw_valid_o(made_valid), .aw_ready_i(made_ready), .aw_address_o(made_address),
+    .aw_len_o(made_len),
     .w_valid_o(w_valid), .w_ready_i(w_ready), .w_data_o(w_data), .w_strb_o(w_strb),
     .b_valid_i(b_valid), .b_ready_o(b_ready),
     .asked_o(write_asked_o), .busy_o(write_busy_o), .answered_o

@@ -107,7 +107,7 @@ module cst_state_write_port #(
   assign data_head = heads_q[data_place];
   assign high = data_head[HeadBits-AddressBits+5];
   assign data_atoms = data_head[HeadBits-AddressBits-1 -: 2];
-  assign strobe = (4'((5'd1 << data_atoms) - 5'd1) &
+  assign strobe = ({1'b0, &data_atoms, data_atoms[1], |data_atoms} &
                    ~{2'b0, cst_mistake_pkg::planted(cst_mistake_pkg::Strobe), 1'b0}) << high;
   assign w_valid_o = full_q;
   assign w_data_o = low_q;
