@@ -1,0 +1,84 @@
+"""hw/synth/netlist.py counts what it says: small netlists, written by hand as yosys writes them."""
+
+import os
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "hw/synth"))
+import netlist  # noqa: E402  found by the line before
+
+
+def cell(kind, outputs, **pins):
+    return {"type": kind, "parameters": {}, "connections": pins,
+            "port_directions": {pin: "output" if pin in outputs else "input" for pin in pins}}
+
+
+def flip_flop(into, out):
+    return cell("FDRE", "Q", C=[1], CE=["1"], D=[into], R=["0"], Q=[out])
+
+
+def lut(into, out):
+    return cell("LUT2", "O", I0=[into], I1=["1"], O=[out])
+
+
+def carry(first, into="0"):
+    """Eight bits: what they select from net `first` on, sums from first + 10, carries from first + 20."""
+    return cell("CARRY8", ("O", "CO"), CI=[into], CI_TOP=["0"], DI=["0"] * 8,
+                S=[first + bit for bit in range(8)], O=[first + 10 + bit for bit in range(8)],
+                CO=[first + 20 + bit for bit in range(8)])
+
+
+def read(cells, names):
+    netnames = {name: {"bits": bits, "hide_name": 0} for name, bits in names.items()}
+    return netlist.Netlist({"cells": cells, "ports": {}, "netnames": netnames})
+
+
+class Netlist(unittest.TestCase):
+    def test_luts_behind_each_other_are_levels(self):
+        one = read({"a": flip_flop(12, 10), "l": lut(10, 11), "m": lut(11, 12)}, {"a_q": [10]})
+        path = one.paths()[0]
+        self.assertEqual((path.levels, path.luts, path.chains), (2, 2, []))
+        self.assertEqual((path.start, path.end), ("a_q", "a_q"))
+
+    def test_a_wide_multiplexer_is_none(self):
+        one = read({"a": flip_flop(12, 10), "l": lut(10, 11),
+                    "m": cell("MUXF7", "O", I0=[11], I1=["0"], S=["1"], O=[12])}, {"a_q": [10]})
+        self.assertEqual(one.paths()[0].levels, 1)
+
+    def test_a_chain_is_what_the_path_runs_through_of_it(self):
+        # From the first bit's select to the last carry of the second cell: 16 bits.
+        one = read({"a": flip_flop(157, 10), "l": lut(10, 100), "c": carry(100),
+                    "d": carry(130, into=127)}, {"a_q": [10]})
+        path = one.paths()[0]
+        self.assertEqual((path.levels, path.luts, path.chains), (2, 1, [16]))
+
+    def test_a_sum_follows_no_higher_bits(self):
+        one = read({"a": flip_flop(110, 107), "c": carry(100)}, {"a_q": [107], "in": [100]})
+        self.assertEqual(one.paths()[0].start, "in")  # bit 0 of the sum; a_q selects bit 7
+
+    def test_chains_count_three_levels_for_sixty_four_bits(self):
+        self.assertEqual([netlist.chain_levels(bits) for bits in (0, 1, 21, 22, 42, 43, 64, 65)],
+                         [0, 1, 1, 2, 2, 3, 3, 4])
+
+    def test_a_read_of_lut_memory_is_a_level_and_a_write_ends_a_path(self):
+        memory = cell("RAM64X1D", ("DPO", "SPO"), D=[11], WCLK=[1], WE=[11], DPO=[20], SPO=[21],
+                      A0=["0"], DPRA0=[11])
+        one = read({"a": flip_flop(20, 10), "l": lut(10, 11), "m.0.1": memory}, {"a_q": [10]})
+        self.assertEqual([(path.levels, path.end) for path in one.paths()],
+                         [(2, "a_q"), (1, "m (RAM64X1D.D)"), (1, "m (RAM64X1D.DPRA0)"),
+                          (1, "m (RAM64X1D.WE)")])
+        self.assertEqual(one.resources()["lut"], 3)
+
+    def test_a_loop_without_a_register_is_refused(self):
+        one = read({"a": flip_flop(12, 10), "l": lut(12, 11), "m": lut(11, 12)}, {"a_q": [10]})
+        with self.assertRaisesRegex(netlist.Unreadable, "a combinational loop"):
+            one.paths()
+
+    def test_an_unknown_cell_is_refused_by_name(self):
+        with self.assertRaisesRegex(netlist.Unreadable, "cell x is a LATCH"):
+            read({"x": cell("LATCH", "Q", D=[2], Q=[3])}, {})
+
+
+if __name__ == "__main__":
+    unittest.main()
