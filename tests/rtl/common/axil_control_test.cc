@@ -153,6 +153,17 @@ TEST(a_start_takes_the_arguments_and_the_next_set_may_be_written) {
     CHECK_EQ(run.bench->args_o[0], 8);
 }
 
+TEST(ready_stays_until_ctrl_is_read) {
+    ControlRun run;
+
+    run.write(Ctrl, Start);
+    run.take();
+    run.bench.run(20);
+    CHECK_EQ(run.read(Args), 0); // another register
+    CHECK_EQ(run.read(Ctrl), Idle | Ready);
+    CHECK_EQ(run.read(Ctrl), Idle);
+}
+
 TEST(done_stays_until_continue_and_the_next_completion_waits) {
     ControlRun run;
 
