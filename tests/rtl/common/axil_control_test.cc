@@ -160,8 +160,36 @@ TEST(ready_stays_until_ctrl_is_read) {
     run.take();
     run.bench.run(20);
     CHECK_EQ(run.read(Args), 0); // another register
+    (void)run.read(Status);      // CTRL's offset but for its highest bit
     CHECK_EQ(run.read(Ctrl), Idle | Ready);
     CHECK_EQ(run.read(Ctrl), Idle);
+    run.write(Status, Start);
+    CHECK_EQ(run.bench->start_valid_o, 0);
+    CHECK_EQ(run.read(Isr), 0); // neither was enabled
+}
+
+TEST(reads_that_are_asked_for_at_once_come_in_order) {
+    repeat(20, [] {
+        ControlRun run;
+
+        for (uint32_t i = 0; i < 6; i++) run.write(Args + 4 * i, 100 + i);
+        for (uint32_t i = 0; i < 30; i++) run.ar.push(Args + 4 * (i % 6));
+        run.bench.run_until([&] { return run.r.items.size() == 30; });
+        for (uint32_t i = 0; i < 30; i++) CHECK_EQ(run.r.items[i], 100 + i % 6);
+    });
+}
+
+TEST(writes_that_are_asked_for_at_once_are_done_in_order) {
+    repeat(20, [] {
+        ControlRun run;
+
+        for (uint32_t i = 0; i < 30; i++) {
+            run.aw.push({Args + 4 * (i % 6), i});
+            run.w.push({Args + 4 * (i % 6), i});
+        }
+        run.bench.run_until([&] { return run.b.items.size() == 30; });
+        for (uint32_t i = 0; i < 6; i++) CHECK_EQ(run.read(Args + 4 * i), 24 + i);
+    });
 }
 
 TEST(done_stays_until_continue_and_the_next_completion_waits) {
