@@ -4,12 +4,12 @@
 // How        what is left of the oldest command is kept outside, and of the one behind it.
 //: prove induction 2 DataBytes=64 BurstBeats=16
 //: prove induction 2 DataBytes=64 BurstBeats=64
-//: prove induction 2 DataBytes=4 BurstBeats=256
+//: prove induction 2 DataBytes=4 BurstBeats=16
 //: prove induction 2 DataBytes=128 BurstBeats=3
 //: cover 10
-//: mistake over_the_line in cst_axi_split: if (to_line < burst) burst = to_line; ==> if (to_line < burst) burst = to_line + 1'b1;
-//: mistake a_beat_short in cst_axi_split: left_d = left_q - burst; ==> left_d = left_q - burst + 1'b1;
-//: mistake final_early in cst_axi_split: assign final_burst = burst == left_q; ==> assign final_burst = burst + 1'b1 >= left_q;
+//: mistake over_the_line in cst_axi_split: piece = BeatsBits'(PageBeats - i); ==> piece = BeatsBits'(PageBeats - i + 1);
+//: mistake a_beat_short in cst_axi_split: left_d = left_q - piece; ==> left_d = left_q - piece + 1'b1;
+//: mistake final_early in cst_axi_split: assign final_burst = left_q <= piece; ==> assign final_burst = left_q <= piece + 1'b1;
 //: mistake does_not_stand in cst_axi_split: assign free = !valid_q || burst_ready_i; ==> assign free = 1'b1;
 //: mistake idle_early in cst_axi_split: assign idle_o = !busy_q && !valid_q; ==> assign idle_o = command_ready_o && !valid_q;
 //: mistake overtaken in cst_axi_split: assign command_ready_o = !busy_q || (free && final_burst); ==> assign command_ready_o = !busy_q || free;

@@ -16,8 +16,8 @@
 //: reduce cst_state_value: [511:0] ==> [127:0]
 //: prove induction 2
 //: cover 8
-//: mistake misses_the_one_before in cst_state_execute: !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard)) ==> !s3_op_q.first)
 //: mistake lost_while_held in cst_state_execute: assign op_ready_o = go; ==> assign op_ready_o = 1'b1;
+//: mistake misses_the_one_before in cst_state_execute: !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard)) ==> !s3_op_q.first)
 //: mistake done_twice in cst_state_execute: s4_valid_q <= s3_valid_q && go; ==> s4_valid_q <= s3_valid_q;
 //: mistake half_done in cst_state_execute: assign state_o = s4_done ? s4_next_q : s4_old_q; ==> assign state_o = s4_next_q;
 `default_nettype none
@@ -91,11 +91,11 @@ module state_execute (
   (* hierconn *) wire [181:0] \u_execute.s4_old_q ;
   (* hierconn *) wire \u_execute.stops ;
   (* hierconn *) wire \u_execute.u_result.address_q ;
-  (* hierconn *) wire [181:0] \u_execute.u_result.data_q ;
+  (* hierconn *) wire [181:0] \u_execute.u_result.data_o ;
   (* hierconn *) wire [181:0] \u_execute.u_result.memory_q[0] ;
   (* hierconn *) wire [181:0] \u_execute.u_result.memory_q[1] ;
   (* hierconn *) wire \u_execute.u_known.address_q ;
-  (* hierconn *) wire [181:0] \u_execute.u_known.data_q ;
+  (* hierconn *) wire [181:0] \u_execute.u_known.data_o ;
   (* hierconn *) wire [181:0] \u_execute.u_known.memory_q[0] ;
   (* hierconn *) wire [181:0] \u_execute.u_known.memory_q[1] ;
   cst_state_pkg::queued_t s1, s2, s3, s4;
@@ -194,8 +194,8 @@ module state_execute (
     left_is_kept: assert (!left_q || result_word == state_q);
     asked: assert (!o2 || (\u_execute.u_known.address_q == id &&
                            \u_execute.u_result.address_q == id &&
-                           \u_execute.u_known.data_q == known_q &&
-                           (!left_q || \u_execute.u_result.data_q == state_q)));
+                           \u_execute.u_known.data_o == known_q &&
+                           (!left_q || \u_execute.u_result.data_o == state_q)));
     stage_3: assert (!o3 || (s3.first ? \u_execute.s3_state_q == known_q :
                              stopped || \u_execute.stops || \u_execute.s3_state_q == after4));
     one_between: cover (o4 && !o3 && v3 && o2 && done && dirty);
