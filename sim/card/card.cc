@@ -1,4 +1,4 @@
-// card.cc: device/sim_card.h: the Verilated kernel, as cst_card has it, and the memory of a card.
+// card.cc: device/sim_card.h: the Verilated kernel cst_kernel_state and the memory of a card.
 #include "device/sim_card.h"
 
 #include "memory/axi_port.hpp"
@@ -184,6 +184,7 @@ struct csti_sim_card {
         top_->s_axi_control_BREADY = top_->s_axi_control_RREADY = 1;
         top_->ap_rst_n = 0;
         for (uint32_t i = 0; i < RESET_CLOCKS; i++) tick();
+        top_->ap_rst_n = 1;
         return CST_OK;
     }
 
@@ -339,43 +340,34 @@ struct csti_sim_card {
         return ports;
     }
 
-    // What both sides see at the coming edge; the memory goes on.
-    void sample() {
-        const uint32_t offers = offering();
+    void tick() {
+        const bool resets = !top_->ap_rst_n;
 
-        if (CHECKS_RULES) check_rules(offers);
-        for (uint32_t left = offers; left != 0; left &= left - 1)
-            ports_[uint32_t(__builtin_ctz(left))].sample();
-    }
-
-    // The pins that are inputs are a clock ahead (cst_card.sv): what memory shows behind the coming
-    // edge stands there before it.
-    void drive() {
-        undriven_ |= cst_sim_memory_changed(memory_.get());
-        if (resets_left_ > 0)
+        // No output of a port depends on an input of the same clock: the edge before settled them.
+        undriven_ = resets ? ALL_PORTS : undriven_ | cst_sim_memory_changed(memory_.get());
+        if (resets)
             for (Port &port : ports_) port.idle();
         else
             for (; undriven_ != 0; undriven_ &= undriven_ - 1)
                 ports_[uint32_t(__builtin_ctz(undriven_))].drive();
-    }
-
-    void tick() {
-        const bool resets = resets_left_ > 0;
-
-        if (!resets) sample();
-        cst_sim_memory_tick(memory_.get());
-        if (resets && --resets_left_ == 0) top_->ap_rst_n = 1;
-        drive();
         if (resets || waves_ || !clock_falls(top_->rootp, 0)) {
             top_->ap_clk = 0;
             top_->eval();
         }
         if (waves_) waves_->draw(clocks_, 2 * clocks_);
+        if (!resets) {
+            const uint32_t offers = offering();
+
+            if (CHECKS_RULES) check_rules(offers);
+            for (uint32_t left = offers; left != 0; left &= left - 1)
+                ports_[uint32_t(__builtin_ctz(left))].sample();
+        }
         top_->ap_clk = 1;
         top_->eval();
         if (waves_) waves_->draw(clocks_, 2 * clocks_ + 1);
         if (CHECKS_RULES && context_.gotError())
             broken("the circuit", "an assertion does not hold (see above)");
+        cst_sim_memory_tick(memory_.get());
         clocks_++;
     }
 
@@ -390,9 +382,8 @@ struct csti_sim_card {
     std::vector<Rules> rules_;
     std::unique_ptr<cst_sim::AxilRules> control_rules_;
     std::vector<cst_sim::AxiOffers> offers_;
-    uint32_t holding_ = 0;                // a bit a port: rules_ has something that was not taken
-    uint32_t undriven_ = ALL_PORTS;       // a bit a port: what the memory shows is not at its pins
-    uint32_t resets_left_ = RESET_CLOCKS; // clocks
+    uint32_t holding_ = 0;          // a bit a port: rules_ has something that was not taken
+    uint32_t undriven_ = ALL_PORTS; // a bit a port: what the memory shows is not at its pins
     uint64_t clocks_ = 0;
 };
 
