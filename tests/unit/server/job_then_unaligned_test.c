@@ -80,8 +80,7 @@ static uint64_t committed_rows(const fixture *f) {
 
 typedef struct stall {
     _Atomic bool now;
-    bool stops; // behind the first commit with rows
-    bool flowed;
+    bool stops; // behind the first commit with rows of a channel that stood
     int64_t others; // rows of the second stage's other partition, when it began
     uint64_t stalled_id;
     uint64_t stored; // rows that a committed checkpoint has
@@ -97,7 +96,8 @@ static int64_t rows_of(const fixture *f, uint32_t worker) {
 }
 
 // From partition 0 to the first one of the second stage nothing arrives, until both are cut, with
-// the barrier, and mostly rows in front of it, on their way.
+// the barrier, and mostly rows in front of it, on their way, and the other partition
+// has gone on.
 static void on_progress_stalled(void *context, const csti_job_progress *progress) {
     const fixture *f = context;
     csti_job *job = f->job;
@@ -106,7 +106,8 @@ static void on_progress_stalled(void *context, const csti_job_progress *progress
     if (standing.now && job->barrier_mode == CSTI_BARRIER_UNALIGNED &&
         job->workers[0].sealed_id == job->barrier_id &&
         job->workers[2].sealed_id == job->barrier_id &&
-        csti_partition_flowed_id(job->workers[2].partition) < job->barrier_id) {
+        csti_partition_flowed_id(job->workers[2].partition) < job->barrier_id &&
+        rows_of(f, 3) > standing.others) {
         standing.stalled_id = job->barrier_id;
         csti_job_stall_then_channel(job, 0, 0, false);
         standing.now = false;
@@ -117,9 +118,9 @@ static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
     const fixture *f = context;
 
     if (moment != CSTI_JOB_COMMITTED) return;
-    if (committed_rows(f) > 0) {
+    // On a slow machine a checkpoint has rows without a channel that stands.
+    if (standing.stalled_id > 0 && number >= standing.stalled_id && committed_rows(f) > 0) {
         standing.stored += committed_rows(f);
-        standing.flowed = rows_of(f, 3) > standing.others;
         if (standing.stops) {
             csti_job_stop(f->job);
             csti_job_stop(f->job);
@@ -172,7 +173,6 @@ TEST(rows_between_the_stages_are_stored_and_count_once_behind_a_restore) {
     folder_open_for(&f, 2, 0, ALWAYS, STAGES);
     rows = leave_rows(&f, ALWAYS) + ROWS_MORE;
     rows += leave_rows(&f, AFTER_A_WHILE); // from one with rows to another
-    CHECK(standing.flowed);
     end_at(&f, 2, rows);
     folder_close(&f);
 }
