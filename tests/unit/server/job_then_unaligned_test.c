@@ -80,7 +80,7 @@ static uint64_t committed_rows(const fixture *f) {
 
 typedef struct stall {
     _Atomic bool now;
-    bool stops; // behind the first commit with rows of a channel that stood
+    bool stops;     // behind the first commit with rows of a channel that stood
     int64_t others; // rows of the second stage's other partition, when it began
     uint64_t stalled_id;
     uint64_t stored; // rows that a committed checkpoint has
@@ -96,8 +96,7 @@ static int64_t rows_of(const fixture *f, uint32_t worker) {
 }
 
 // From partition 0 to the first one of the second stage nothing arrives, until both are cut, with
-// the barrier, and mostly rows in front of it, on their way, and the other partition
-// has gone on.
+// the barrier, and mostly rows in front of it, on their way, and the other partition has gone on.
 static void on_progress_stalled(void *context, const csti_job_progress *progress) {
     const fixture *f = context;
     csti_job *job = f->job;
