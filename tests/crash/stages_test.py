@@ -18,6 +18,10 @@ import windows_test
 from windows_test import SECOND, add, judged, moment, run_scenarios
 
 KILLS_A_SCENARIO = 8
+# The second stage stands still for a moment: rows are on their way to it when it is cut.
+LAGS = "then_taken:{n}:wait"
+BEFORE = {"then_replayed": LAGS + ",then_committed:1:kill"}
+WITH = {"then_stored": LAGS, "then_committed": LAGS}
 THEN_SIZE = 4 * SECOND
 
 AGGREGATES = "".join(f'[[then.aggregate]]\nas = "{name}"\nop = "{op}"\ncolumn = "{name}"\n' for name, op in (
@@ -95,15 +99,26 @@ def scenario(options, points, tally, index):
         "files": draw.choice((1, 2)), "keys": draw.choice((20, 2000)), "budget": "512MiB",
         "window": window, "size": size, "hop": hop, "at_end": "keep",
         "then": (BY_START, WINDOWS)[index % 2]})
+    points = sorted(points, key=lambda name: name not in BEFORE and name not in WITH)
+
     def kill_all():
         for kill in range(KILLS_A_SCENARIO):
-            step = points[(index + kill) % len(points)] if kill % 2 else None
+            step = points[(index + kill - 1) % len(points)] if kill % 2 else None
             if kill % 3 == 2:
                 job.configure(partitions=draw.choice((1, 2, 3)))
             fault = f"{step}:{draw.randint(1, 4)}:kill" if step else None
-            if step and draw.random() < 0.5:  # behind a checkpoint that was aborted
+            before = {name: job.settings[name] for name in ("every", "unaligned")}
+            if step in BEFORE or step in WITH:
+                job.configure(every="10ms", unaligned="0s")
+            if step in BEFORE:
+                kills_test.one_kill(job, draw, tally, "then_committed", BEFORE[step].format(n=draw.randint(1, 6)))
+                fault = f"{step}:1:kill"
+            elif step in WITH:
+                fault = WITH[step].format(n=draw.randint(1, 6)) + f",{step}:1:kill"
+            elif step and draw.random() < 0.5:  # behind a checkpoint that was aborted
                 fault = f"upload_middle:{draw.randint(1, 4)}:fail,{fault}"
             kills_test.one_kill(job, draw, tally, step, fault)
+            job.configure(**before)
 
     return judged(job, index, kill_all, 1000)
 

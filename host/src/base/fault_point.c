@@ -7,12 +7,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { WORD_BYTES = 96 };
 
-typedef enum fault_action { ACTION_KILL, ACTION_STOP, ACTION_FAIL, ACTIONS_COUNT } fault_action;
+typedef enum fault_action {
+    ACTION_KILL,
+    ACTION_STOP,
+    ACTION_FAIL,
+    ACTION_WAIT,
+    ACTIONS_COUNT,
+} fault_action;
 
-static const char *const action_names[ACTIONS_COUNT] = {"kill", "stop", "fail"};
+static const char *const action_names[ACTIONS_COUNT] = {"kill", "stop", "fail", "wait"};
+static const struct timespec WAIT = {.tv_nsec = 200 * 1000 * 1000};
+
 static const char *const point_names[CSTI_FAULT_POINTS_COUNT] = {
 #define FAULT_NAME(name) #name,
     CSTI_FAULT_POINT_MAP(FAULT_NAME)
@@ -74,7 +83,7 @@ static cst_code arm_word(char *word, cst_err *err) {
                         CSTI_FAULT_PASSES_MAX);
     action = index_of(action_names, ACTIONS_COUNT, action_text);
     if (action == ACTIONS_COUNT)
-        return cst_fail(err, CST_USAGE, "CST_FAULT: '%s': the action is kill, stop or fail.",
+        return cst_fail(err, CST_USAGE, "CST_FAULT: '%s': the action is kill, stop, fail or wait.",
                         whole);
     if (atomic_load_explicit(&armed[point].passes_left, memory_order_relaxed) != 0)
         return cst_fail(err, CST_USAGE, "CST_FAULT: '%s': the point is named twice.", whole);
@@ -143,6 +152,9 @@ cst_code csti_fault_point_pass(csti_fault_point point, cst_code code) {
         break;
     case ACTION_FAIL:
         return CST_IO;
+    case ACTION_WAIT:
+        (void)nanosleep(&WAIT, NULL);
+        break;
     case ACTIONS_COUNT:
         assert(false && "an action that nobody armed");
     }

@@ -1,10 +1,11 @@
-// fault_point.h: named places where a test ends, stops or fails the process.
+// fault_point.h: named places where a test ends, stops, delays or fails the process.
 //
 //   CSTI_FAULT_POINT(commit_after_manifest);
 //   if (CSTI_FAULT_FAILS(upload_middle)) …             // as if what stands there had failed
 //
 //   CST_FAULT=commit_after_manifest:3:kill             the third time it comes here: kill -9
 //   CST_FAULT=upload_middle:2:fail,upload_before:1:stop    two points; stop is SIGSTOP
+//   CST_FAULT=then_taken:4:wait                        the thread that comes there sleeps 200 ms
 //
 // The macros are compiled in with CST_FAULT_POINTS (the debug preset) and nothing at all without
 // it. A point that the environment names and the program has not is an error at start: a test
@@ -39,7 +40,9 @@
     X(adopt_after_command)                                                                         \
     X(claim_after)                                                                                 \
     X(then_emitted)    /* rows of closed windows are with the second stage, nothing is sealed */   \
+    X(then_taken)      /* the second stage has a message, what is behind it waits */               \
     X(then_stored)     /* rows that were under way are up, their checkpoint is not committed */    \
+    X(then_committed)  /* a checkpoint that has stored rows is committed, nothing is released */   \
     X(then_replayed)   /* stored rows are in the second stage again, nothing is committed */       \
     X(then_barrier)    /* the first stage is sealed, its barrier has not gone on */                \
     X(rescale_command) /* another number of partitions is decided, nothing else */                 \

@@ -207,8 +207,10 @@ static cst_code commit_steps(csti_checkpointer *c, csti_checkpoint *checkpoint, 
         code = release_outputs(c, &c->candidate->manifest, err);
     if (code == CST_OK) code = check_step_deadline(c, begun_ns, err);
     if (code == CST_OK) code = decide(c, checkpoint, err);
-    if (code == CST_OK) CSTI_FAULT_POINT(commit_after_command);
-    return code;
+    if (code != CST_OK) return code;
+    CSTI_FAULT_POINT(commit_after_command);
+    if (csti_manifest_has_rows(&c->candidate->manifest)) CSTI_FAULT_POINT(then_committed);
+    return CST_OK;
 }
 
 static void committed_locked(csti_checkpointer *c, csti_checkpoint *checkpoint) {

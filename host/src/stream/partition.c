@@ -634,6 +634,7 @@ static bool aligned_next(csti_partition *partition, uint64_t now_ns) {
         partition->next_input = (input + 1) % inputs_count;
         if (!csti_aligner_wants(partition->aligner, input)) continue;
         if (!csti_channel_receive(partition->inputs[input], &message)) continue;
+        if (partition->options.events.stored) CSTI_FAULT_POINT(then_taken);
         csti_aligner_push(partition->aligner, input, &message);
         if (csti_aligner_next(partition->aligner, now_ns, &partition->aligned)) return true;
     }

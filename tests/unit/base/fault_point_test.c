@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static cst_code pass(csti_fault_point point) {
@@ -78,6 +79,17 @@ TEST(stop_stops_the_process_until_it_is_continued) {
     CHECK(WIFSTOPPED(status));
     CHECK_EQ(WSTOPSIG(status), SIGSTOP);
     CHECK_OK(csti_fault_points_arm_text("", NULL));
+}
+
+TEST(wait_keeps_one_thread_for_a_while) {
+    struct timespec begin, end;
+
+    CHECK_OK(csti_fault_points_arm_text("then_taken:2:wait", NULL));
+    CHECK_OK(pass(CSTI_FAULT_then_taken));
+    CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &begin), 0);
+    CHECK_OK(pass(CSTI_FAULT_then_taken));
+    CHECK_EQ(clock_gettime(CLOCK_MONOTONIC, &end), 0);
+    CHECK((end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000 >= 199);
 }
 
 TEST(a_word_that_is_wrong_is_refused_by_name_and_nothing_is_armed) {
