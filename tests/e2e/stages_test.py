@@ -12,6 +12,7 @@ import sys
 import time
 import unittest
 
+import tcp_jobs
 import windows_test
 from windows_test import SECOND, folded, microseconds
 
@@ -160,13 +161,7 @@ class Stages(windows_test.Case):
                 {"every": '10ms"\nalign_rows_max = 3\nunaligned_after = "0s', "partitions": 2})
         for number, settings in enumerate(cuts):
             with self.subTest(settings):
-                self.configure(window='tumbling = "10s"\nat_end = "close"', **settings)
-                with open(self.path("job.toml"), encoding="utf-8") as file:
-                    text = file.read()
-                text = text.replace('dir        = "data"', f'dir = "data{number}"')
-                text = text.replace('path = "out"', f'path = "out{number}"')
-                with open(self.path("job.toml"), "w", encoding="utf-8") as file:
-                    file.write(text)
+                self.configure_apart(number, window='tumbling = "10s"\nat_end = "close"', **settings)
                 self.run_job()
                 self.assertEqual(self.windowed_lines(f"out{number}"), wanted)
 
@@ -188,10 +183,10 @@ class Stages(windows_test.Case):
                              {at: row for at, row in windows.items() if at not in closed})
         self.call("checkpoints", "verify", "file:data/checkpoints")
 
-    def kill_behind_rows(self):
+    def kill_behind_rows(self, *options):
         """Behind the first manifest of the run with stored rows, if it comes to one before it ends."""
         before = self.with_rows()
-        with subprocess.Popen([windows_test.PROGRAM, "run", "job.toml", "--until-caught-up", "--quiet"],
+        with subprocess.Popen([windows_test.PROGRAM, "run", "job.toml", "--until-caught-up", "--quiet", *options],
                               cwd=self.folder, stdout=subprocess.DEVNULL) as running:
             end = time.monotonic() + windows_test.PATIENCE_S
             while running.poll() is None and time.monotonic() < end and not self.with_rows() - before:
@@ -220,6 +215,55 @@ class Stages(windows_test.Case):
         self.assertEqual(self.last_lines(), wanted)
         self.assertEqual(self.asked(), wanted)
         self.call("checkpoints", "verify", "file:data/checkpoints")
+
+    def test_both_stages_are_on_the_simulated_card_also_behind_a_kill(self):
+        sim, = [json.loads(line) for line in self.call("device", "list", "--json").splitlines() if '"sim:"' in line]
+        if not sim["available"]:
+            self.skipTest(sim["text"])
+        rows = self.drawn(9, 1500)
+        self.write("a", rows)
+        self.configure(window='tumbling = "10s"\nat_end = "close"', batch_rows=64,
+                       every='10ms"\nunaligned_after = "0s')
+        self.kill_behind_rows("--device", "sim:")
+        out = self.call("run", "job.toml", "--until-caught-up", "--json", "--device", "sim:")
+        self.assertTrue(json.loads(out.splitlines()[-1])["simulated"])
+        wanted = gathered(folded(rows, self.size, self.hop), self.size)
+        self.assertEqual(self.last_lines(), wanted)
+        self.assertEqual(self.asked(), wanted)
+
+    def test_rows_of_a_producer_come_once_to_the_second_stage_through_kills(self):
+        rows = self.drawn(10, 3000)
+        self.configure(window='tumbling = "10s"\nat_end = "close"', name="pushed")
+        with open(self.path("job.toml"), encoding="utf-8") as file:
+            text = file.read()
+        text = text.replace('kind = "file"\npath = "rows"\nformat = "ndjson"',
+                            'kind = "tcp"\nlisten = "127.0.0.1:0"', 1)
+        with open(self.path("job.toml"), "w", encoding="utf-8") as file:
+            file.write(text.replace("follow = false\n", ""))
+        for told in (1000, 1800, 3000):
+            self.push(rows, told)
+        self.run_job()
+        wanted = gathered(folded(rows, self.size, self.hop), self.size)
+        self.assertEqual(self.last_lines(), wanted)
+        self.assertEqual(self.asked(), wanted)
+
+    def push(self, rows, told):
+        """From the first row that no run has, until `told` are acknowledged; then the run is killed."""
+        with subprocess.Popen([windows_test.PROGRAM, "run", "job.toml", "--json"], cwd=self.folder, text=True,
+                              stdout=subprocess.PIPE) as running:
+            try:
+                heard = (json.loads(line) for line in running.stdout)
+                client = tcp_jobs.Client(next(at["address"] for at in heard if at["event"] == "listening"))
+                first = client.hello("shop") - 1
+                for at in range(first, len(rows), 100):
+                    client.send(*({"seq": seq + 1, "row": dict(zip(("key", "amount", "at"), rows[seq]))}
+                                  for seq in range(at, min(at + 100, len(rows)))))
+                    if at + 100 > told:
+                        break
+                client.until_ack(told)
+                client.close()
+            finally:
+                running.kill()
 
     def test_another_second_stage_is_another_job(self):
         self.write("a", self.drawn(6, 200))
