@@ -4,45 +4,59 @@
 //            distance in the stages, and the first one what was read; a look-up answers with it;
 //            what a stopped unit leaves is that of the last operation done.
 // Reduced    to two ids and values of two words, which are replaced (what the update program makes
-//            of them is no matter here); lines are free: their hazards are not followed.
+//            of them is no matter here); lines are free: their hazards are not followed. As a test
+//            to values of a byte, numbers of rows and epochs of 4 bits, a log of 2^16 units too.
 // How        a key's id, any, is followed: the state that its last operation left stands outside.
 //: reduce cst_state_pkg: IdBits = 10; ==> IdBits = 1;
 //: reduce cst_state_pkg: Ids = 1024; ==> Ids = 2;
 //: reduce cst_state_pkg: IdentBits = 275; ==> IdentBits = 257;
 //: reduce cst_state_pkg: Lanes = 8; ==> Lanes = 2;
 //: reduce cst_state_pkg: StateBits = 566; ==> StateBits = 182;
+//: reduce cst_state_pkg: QueuedBits = 584; ==> QueuedBits = 185;
 //: reduce cst_state_pkg: [511:0] ==> [127:0]
 //: reduce cst_state_execute: [511:0] ==> [127:0]
 //: reduce cst_state_value: [511:0] ==> [127:0]
+//: quick cst_state_pkg: IdentBits = 257; ==> IdentBits = 137;
+//: quick cst_state_pkg: StateBits = 182; ==> StateBits = 30;
+//: quick cst_state_pkg: QueuedBits = 185; ==> QueuedBits = 37;
+//: quick cst_state_pkg: MetaBits = 144; ==> MetaBits = 24;
+//: quick cst_state_pkg: UnitBits = 48; ==> UnitBits = 16;
+//: quick cst_state_pkg: logic [31:0] row; ==> logic [3:0] row;
+//: quick cst_state_pkg: logic [63:0] rows_count; ==> logic [3:0] rows_count;
+//: quick cst_state_pkg: logic [63:0] epoch; ==> logic [3:0] epoch;
+//: quick cst_state_pkg: [127:0] ==> [7:0]
+//: quick cst_state_execute: [127:0] ==> [7:0]
+//: quick cst_state_execute: logic [31:0] row_q; ==> logic [3:0] row_q;
 //: prove induction 2
 //: cover 8
+//: mistake made_up in cst_state_execute: s1_valid_q <= op_valid_i; ==> s1_valid_q <= 1'b1;
 //: mistake lost_while_held in cst_state_execute: assign op_ready_o = go; ==> assign op_ready_o = 1'b1;
 //: mistake misses_the_one_before in cst_state_execute: !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard)) ==> !s3_op_q.first)
 //: mistake done_twice in cst_state_execute: s4_valid_q <= s3_valid_q && go; ==> s4_valid_q <= s3_valid_q;
 //: mistake half_done in cst_state_execute: assign state_o = s4_done ? s4_next_q : s4_old_q; ==> assign state_o = s4_next_q;
 `default_nettype none
 module state_execute (
-  input wire logic                           clk_i,
-  input wire logic                           rst_ni,
-  input wire logic                           load_i,
-  input wire cst_state_pkg::control_t        control_i,
-  input wire logic                           resume_i,
-  input wire logic                           op_valid_i,
-  input wire cst_state_pkg::queued_t         op_i,
-  input wire logic                           ident_write_i,
-  input wire logic                           ident_id_i,
-  input wire logic [256:0]                   ident_i,
-  input wire logic                           known_valid_i,
-  input wire logic                           known_id_i,
-  input wire logic [181:0]                   known_i,
-  input wire logic [143:0]                   even_meta_i,
-  input wire logic [143:0]                   odd_meta_i,
-  input wire logic                           leave_room_i,
-  input wire logic                           waits_i,
-  input wire logic                           gap_room_i,
-  input wire logic [11:0]                    ring_place_i,
-  input wire logic                           older_pending_i,
-  input wire logic                           result_room_i
+  input wire logic                                clk_i,
+  input wire logic                                rst_ni,
+  input wire logic                                load_i,
+  input wire cst_state_pkg::control_t             control_i,
+  input wire logic                                resume_i,
+  input wire logic                                op_valid_i,
+  input wire cst_state_pkg::queued_t              op_i,
+  input wire logic                                ident_write_i,
+  input wire logic                                ident_id_i,
+  input wire logic [cst_state_pkg::IdentBits-1:0] ident_i,
+  input wire logic                                known_valid_i,
+  input wire logic                                known_id_i,
+  input wire logic [cst_state_pkg::StateBits-1:0] known_i,
+  input wire logic [cst_state_pkg::MetaBits-1:0]  even_meta_i,
+  input wire logic [cst_state_pkg::MetaBits-1:0]  odd_meta_i,
+  input wire logic                                leave_room_i,
+  input wire logic                                waits_i,
+  input wire logic                                gap_room_i,
+  input wire logic [11:0]                         ring_place_i,
+  input wire logic                                older_pending_i,
+  input wire logic                                result_room_i
 );
   cst_state_pkg::config_t config;
   cst_state_pkg::result_t result;
@@ -83,21 +97,21 @@ module state_execute (
   (* hierconn *) wire \u_execute.s2_valid_q ;
   (* hierconn *) wire \u_execute.s3_valid_q ;
   (* hierconn *) wire \u_execute.s4_valid_q ;
-  (* hierconn *) wire [184:0] \u_execute.s1_op_q ;
-  (* hierconn *) wire [184:0] \u_execute.s2_op_q ;
-  (* hierconn *) wire [184:0] \u_execute.s3_op_q ;
-  (* hierconn *) wire [184:0] \u_execute.s4_op_q ;
-  (* hierconn *) wire [181:0] \u_execute.s3_state_q ;
-  (* hierconn *) wire [181:0] \u_execute.s4_old_q ;
+  (* hierconn *) wire [cst_state_pkg::QueuedBits-1:0] \u_execute.s1_op_q ;
+  (* hierconn *) wire [cst_state_pkg::QueuedBits-1:0] \u_execute.s2_op_q ;
+  (* hierconn *) wire [cst_state_pkg::QueuedBits-1:0] \u_execute.s3_op_q ;
+  (* hierconn *) wire [cst_state_pkg::QueuedBits-1:0] \u_execute.s4_op_q ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.s3_state_q ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.s4_old_q ;
   (* hierconn *) wire \u_execute.stops ;
   (* hierconn *) wire \u_execute.u_result.address_q ;
-  (* hierconn *) wire [181:0] \u_execute.u_result.data_o ;
-  (* hierconn *) wire [181:0] \u_execute.u_result.memory_q[0] ;
-  (* hierconn *) wire [181:0] \u_execute.u_result.memory_q[1] ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.u_result.data_o ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.u_result.memory_q[0] ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.u_result.memory_q[1] ;
   (* hierconn *) wire \u_execute.u_known.address_q ;
-  (* hierconn *) wire [181:0] \u_execute.u_known.data_o ;
-  (* hierconn *) wire [181:0] \u_execute.u_known.memory_q[0] ;
-  (* hierconn *) wire [181:0] \u_execute.u_known.memory_q[1] ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.u_known.data_o ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.u_known.memory_q[0] ;
+  (* hierconn *) wire [cst_state_pkg::StateBits-1:0] \u_execute.u_known.memory_q[1] ;
   cst_state_pkg::queued_t s1, s2, s3, s4;
   assign s1 = \u_execute.s1_op_q ;
   assign s2 = \u_execute.s2_op_q ;
@@ -111,7 +125,7 @@ module state_execute (
   (* anyconst *) logic id;
   logic [1:0] phase_q;  // no key; an id; known; used
   logic left_q;         // an operation of it is done: `state_q` is what it left
-  logic [181:0] known_q, state_q;
+  logic [cst_state_pkg::StateBits-1:0] known_q, state_q;
   logic [31:0] taken_q, gone_q;
   logic o1, o2, o3, o4;  // a stage has an operation on it
   assign o1 = v1 && s1.uses_key && s1.id == id;
@@ -154,7 +168,7 @@ module state_execute (
               !(op_valid_i && op_i.uses_key && op_i.id == id));
   end
 
-  logic [181:0] after4, known_word, result_word;
+  logic [cst_state_pkg::StateBits-1:0] after4, known_word, result_word;
   assign after4 = o4 ? state : state_q;
   assign known_word = id ? \u_execute.u_known.memory_q[1] : \u_execute.u_known.memory_q[0] ;
   assign result_word = id ? \u_execute.u_result.memory_q[1] : \u_execute.u_result.memory_q[0] ;

@@ -89,6 +89,13 @@ class Formal(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("unnoticed", text)
 
+    def test_what_a_test_makes_smaller_is_as_it_is_without(self):
+        smaller = "bounded 9\n//: quick cst_thing: + 3'd1 ==> + 3'd0"
+        self.assertEqual(self.run_proof("thing", prove=smaller)[0], 0)
+        status, text, _ = self.run_proof("--quick", "thing", prove=smaller)
+        self.assertEqual(status, 1)
+        self.assertIn("unreached", text)
+
     def test_a_text_that_is_not_there_is_an_error(self):
         for mistake in ("x in cst_thing: count_q == 3'd9 ==> 1", "x in cst_thing: count_q ==> 1",
                         "x in cst_other: count_q == 3'd4 ==> 1", "nonsense"):

@@ -1,5 +1,8 @@
-"""hw/synth/netlist.py counts what it says: small netlists, written by hand as yosys writes them."""
+"""hw/synth/netlist.py counts what it says, in small netlists, written by hand as yosys writes them; and
+hw/synth/run names a module that is not what was mapped."""
 
+import importlib.machinery
+import importlib.util
 import os
 import sys
 import unittest
@@ -7,6 +10,10 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "hw/synth"))
 import netlist  # noqa: E402  found by the line before
+
+LOADER = importlib.machinery.SourceFileLoader("synth_run", os.path.join(ROOT, "hw/synth/run"))
+synth = importlib.util.module_from_spec(importlib.util.spec_from_loader("synth_run", LOADER))
+LOADER.exec_module(synth)
 
 
 def cell(kind, outputs, **pins):
@@ -78,6 +85,17 @@ class Netlist(unittest.TestCase):
     def test_an_unknown_cell_is_refused_by_name(self):
         with self.assertRaisesRegex(netlist.Unreadable, "cell x is a LATCH"):
             read({"x": cell("LATCH", "Q", D=[2], Q=[3])}, {})
+
+
+class Kept(unittest.TestCase):
+    def test_a_module_that_is_not_what_was_mapped_is_named(self):
+        files, _ = synth.sources()
+        lines = {module: {"module": module, "source": synth.source_of(module, files)}
+                 for module in ("cst_skid", "cst_fifo", "cst_state")}
+        synth.history = lambda: lines
+        self.assertEqual(synth.stale(), [])
+        lines["cst_fifo"]["source"] = "0123456789ab"
+        self.assertEqual(synth.stale(), ["cst_fifo"])
 
 
 if __name__ == "__main__":
