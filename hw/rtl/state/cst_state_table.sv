@@ -74,6 +74,9 @@ module cst_state_table #(
     else if (clearing) clear_q <= clear_q + 1'b1;
   end
 
+`ifdef CST_ASSERT
+  logic [Ways-1:0] drops_nothing;
+`endif
   for (genvar w = 0; w < Ways; w++) begin : g_way
     logic [RowBits-1:0] memory_q [Sets];
     logic [RowBits-1:0] row_q;
@@ -97,9 +100,7 @@ module cst_state_table #(
     end
 
 `ifdef CST_ASSERT
-    always_ff @(posedge clk_i) if (rst_ni) begin
-      drop_is_taken: assert (!drop || taken_q[set_drop] != dropped_q[set_drop]);
-    end
+    assign drops_nothing[w] = drop && taken_q[set_drop] == dropped_q[set_drop];
 `endif
   end
 
@@ -155,6 +156,7 @@ module cst_state_table #(
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin
+    drop_is_taken: assert (drops_nothing == '0);
     take_is_free: assert (!take_i || (free_o && !hit_o && !conflict_o));
     nothing_before_ready: assert (ready_o || (!take_i && !drop_i));
   end
