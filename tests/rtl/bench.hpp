@@ -22,6 +22,8 @@
 // Chance     test_random() alone, so CST_SEED=7 replays a run; the model's unreset registers and
 //            unknown values are drawn from the same seed. Every draw of a stall is told when a case
 //            fails. Items that are not valid are driven with chance, if the source is given noise.
+// Power-up   CST_POWER_UP=2 draws other values of unreset registers and memories, nothing else, and has
+//            each bench tell its end: what it did in which clock may not hang on them.
 // Waves      CST_SEED=7 scripts/waves NAME CASE builds the bench with tracing, in a folder of its
 // own,
 //            and runs it so. A program built like that writes to CST_WAVES=FILE, from the clock
@@ -148,7 +150,10 @@ template <class Model> class Bench : public Clocked {
   public:
     explicit Bench(uint64_t clocks_max = 1000000) : clocks_max_(clocks_max) {
         context_.randReset(2);
-        context_.randSeed(static_cast<int>(test_random() & 0x7fffffff) | 1);
+        const char *power_up = getenv("CST_POWER_UP");
+        const uint64_t other = power_up ? strtoull(power_up, nullptr, 10) * 0x9e3779b97f4a7c15u : 0;
+        tells_end_ = power_up != nullptr;
+        context_.randSeed(static_cast<int>((test_random() ^ other >> 32) & 0x7fffffff) | 1);
         context_.fatalOnError(false);
         context_.commandArgs(0, static_cast<const char **>(nullptr)); // a model may ask for some
         BenchReport &report = BenchReport::get();
@@ -172,6 +177,8 @@ template <class Model> class Bench : public Clocked {
 
     ~Bench() {
         top_->final();
+        // Stalls are drawn clock by clock: the next number tells whether all of them were the same.
+        if (tells_end_) printf("end: clock %" PRIu64 ", next %" PRIx64 "\n", clock_, test_random());
 #if VM_TRACE
         waves_.close();
 #endif
@@ -232,6 +239,7 @@ template <class Model> class Bench : public Clocked {
     VerilatedContext context_;
     std::unique_ptr<Model> top_;
     uint64_t clocks_max_;
+    bool tells_end_ = false;
 #if VM_TRACE
     VerilatedFstC waves_;
     uint64_t waves_from_ = 0;
