@@ -44,7 +44,8 @@ template <class Data, class Strobe> using AxiWires = cst_sim::AxiPins<Data, Stro
         CST_SIM_AXI_KERNEL_WRITE_PINS(WIRES, TOP, PREFIX);                                         \
     } while (0)
 
-enum : uint8_t { AxiOkay = 0, AxiSlverr = 2, AxiDecerr = 3 };
+// EXOKAY is an error where nothing exclusive was asked for.
+enum : uint8_t { AxiOkay = 0, AxiExokay = 1, AxiSlverr = 2, AxiDecerr = 3 };
 // Handshakes of a memory that never come.
 enum : uint32_t {
     SilentAr = 1,
@@ -226,7 +227,7 @@ template <class Data, class Strobe = QData> class AxiMemory : public Part {
         const uint8_t *strobe = reinterpret_cast<const uint8_t *>(wires_.wstrb);
         const uint8_t response = respond(address, true);
 
-        if (response != AxiOkay) front.response = response;
+        if (front.response == AxiOkay) front.response = response;
         for (uint32_t i = 0; i < DataBytes && response == AxiOkay; i++)
             if (strobe[i / 8] >> (i % 8) & 1)
                 (place ? place(address, true)[i] : bytes[address + i]) = data[i];

@@ -304,4 +304,24 @@ TEST(clear_forgets_half_a_row_and_counts_from_0) {
     CHECK_EQ(run.out.items[0].row, 0);
 }
 
+TEST(a_reset_at_any_clock_forgets_rows_and_counts_from_0) {
+    repeat(10, [] {
+        const Stalls in = Stalls::drawn("in"), out = Stalls::drawn("out");
+        EncodeRun<Vencode> run(parse("u64,string"), in, out);
+        const Value number = from_bits(run.schema.columns[0], 77);
+
+        for (uint32_t i = 0; i < 12; i++) {
+            for (uint32_t n = 0; n < 20; n++) run.push_row({number, random_text(20, 2)});
+            run.bench.run(test_random_below(60));
+            run.in.clear();
+            run.bench.reset(1);
+            run.out.items.clear();
+            run.wanted.clear();
+        }
+        run.push_row({number, random_text(20, 1)});
+        run.compare();
+        CHECK_EQ(run.out.items[0].row, 0);
+    });
+}
+
 TEST_MAIN

@@ -79,7 +79,10 @@ template <class Model, class Data> void random_commands(uint32_t beats_max) {
         ReadRun<Model, Data> run(true, {1, uint32_t(test_random_below(60))}, beats_max);
         if (test_random() & 1) // some addresses answer with errors
             run.memory->on_access = [](uint64_t address, bool) {
-                return uint8_t(address % 7 == 0 ? AxiSlverr : address % 11 == 0 ? AxiDecerr : 0);
+                return uint8_t(address % 7 == 0    ? AxiSlverr
+                               : address % 11 == 0 ? AxiDecerr
+                               : address % 13 == 0 ? AxiExokay
+                                                   : AxiOkay);
             };
         for (int i = 0; i < 30; i++) {
             const uint64_t page = test_random_below(1 << 20) * 4096;

@@ -120,4 +120,24 @@ TEST(a_burst_a_clock_after_two_clocks) {
     CHECK_EQ(run.out.first_clock - run.in.first_clock, 2);
 }
 
+TEST(a_reset_at_any_clock_forgets_what_is_under_way) {
+    repeat(10, [] {
+        const Stalls in = Stalls::drawn("in"), out = Stalls::drawn("out");
+        SplitRun<Vaxi_split> run(in, out);
+        const Stretch stretch = {4096 - 64, 3};
+
+        for (uint32_t i = 0; i < 8; i++) {
+            run.in.push({4096 * UINT64_C(5) + 64 * i, 100});
+            run.bench.run(test_random_below(40));
+            run.in.clear();
+            run.bench.reset(1);
+            run.out.items.clear();
+        }
+        run.in.push(stretch);
+        run.bench.run_until([&] { return run.out.items.size() == 2; });
+        run.bench.run(50);
+        CHECK(run.out.items == bursts_of(stretch, 64, 16));
+    });
+}
+
 TEST_MAIN

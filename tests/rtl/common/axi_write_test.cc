@@ -95,7 +95,12 @@ template <class Model, class Data, class Strobe> void random_commands(uint32_t b
 
         if (test_random() & 1)
             run.memory->on_access = [](uint64_t at, bool) {
-                return uint8_t(at / sizeof(Data) % 97 == 0 ? AxiSlverr : AxiOkay);
+                const uint64_t beat = at / sizeof(Data);
+
+                return uint8_t(beat % 97 == 0   ? AxiSlverr
+                               : beat % 89 == 0 ? AxiDecerr
+                               : beat % 83 == 0 ? AxiExokay
+                                                : AxiOkay);
             };
         for (int i = 0; i < 30; i++) {
             const uint32_t beats = 1 + uint32_t(test_random_below(i % 3 ? 4 : 300));

@@ -289,4 +289,39 @@ TEST(a_soft_reset_takes_start_done_ready_and_interrupts_back) {
     });
 }
 
+// Whatever software and kernel do in any clock, a reset leaves nothing of it.
+TEST(a_reset_at_any_clock_leaves_every_register_at_0) {
+    repeat(40, [] {
+        ControlRun run;
+
+        run.write(Ier, 3);
+        run.write(Gie, 1);
+        for (uint32_t i = 0; i < 40; i++) {
+            const uint32_t words[] = {Ctrl, Ctrl, Isr, Args, Args + 8, Args + 24, Status};
+            const uint32_t at = words[test_random_below(7)];
+
+            run.aw.push({at, 0});
+            run.w.push({at, at == Ctrl ? (test_random_below(3) ? Start : Continue) : uint32_t(i)});
+            run.ar.push(words[test_random_below(7)]);
+        }
+        for (uint64_t clocks = 20 + test_random_below(150); clocks > 0; clocks--) {
+            run.bench->start_ready_i = test_random_below(4) == 0;
+            if (!run.bench->done_valid_i || run.bench->done_ready_o)
+                run.bench->done_valid_i = test_random_below(4) == 0;
+            run.bench.tick();
+        }
+        run.aw.clear();
+        run.w.clear();
+        run.ar.clear();
+        run.bench->start_ready_i = run.bench->done_valid_i = 0;
+        run.bench.reset(1);
+        CHECK_EQ(run.bench->start_valid_o, 0);
+        CHECK_EQ(run.bench->done_ready_o, 1);
+        CHECK_EQ(run.read(Ctrl), Idle);
+        for (uint32_t at : {uint32_t(Gie), uint32_t(Ier), uint32_t(Isr)}) CHECK_EQ(run.read(at), 0);
+        for (uint32_t i = 0; i < 6; i++) CHECK_EQ(run.read(Args + 4 * i), 0);
+        CHECK_EQ(run.bench->interrupt_o, 0);
+    });
+}
+
 TEST_MAIN

@@ -60,4 +60,9 @@ TEST(a_bench_that_fails_tells_its_draws_and_how_to_see_its_waves) {
     close(ends[1]);
 }
 
+TEST(a_reset_at_any_clock_forgets_its_items) {
+    stream_reset<Vfifo_2>();
+    stream_reset<Vfifo_13>();
+}
+
 TEST_MAIN

@@ -76,7 +76,7 @@ class GuardSilence {
 inline std::function<uint8_t(uint64_t, bool)> guard_errors(uint32_t chance) {
     return [chance](uint64_t, bool) {
         if (chance == 0 || test_random_below(chance) != 0) return uint8_t(AxiOkay);
-        return uint8_t(test_random() & 1 ? AxiSlverr : AxiDecerr);
+        return uint8_t(AxiExokay + test_random_below(3));
     };
 }
 

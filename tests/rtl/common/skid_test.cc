@@ -51,4 +51,8 @@ TEST(an_offer_that_is_withdrawn_is_caught) {
     CHECK(context.gotError());
 }
 
+TEST(a_reset_at_any_clock_empties_it) {
+    stream_reset<Vskid>();
+}
+
 TEST_MAIN

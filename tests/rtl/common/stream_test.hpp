@@ -41,6 +41,23 @@ template <class Model> void stream_random() {
     });
 }
 
+template <class Model> void stream_reset() {
+    repeat(10, [] {
+        const Stalls in = Stalls::drawn("in"), out = Stalls::drawn("out");
+        StreamRun<Model> run(in, out);
+
+        run.bench.reset();
+        for (uint32_t i = 0; i < 8; i++) {
+            for (uint32_t n = 0; n < 50; n++) run.in.push(test_random() & StreamMask);
+            run.bench.run(test_random_below(40));
+            run.in.clear();
+            run.bench.reset(1);
+            run.out.items.clear();
+        }
+        run.compare(20);
+    });
+}
+
 template <class Model> void stream_full_rate() {
     StreamRun<Model> run(Stalls::none(), Stalls::none());
 

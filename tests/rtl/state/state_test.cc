@@ -3,7 +3,7 @@
 // A model is one line:
 // clang-format off
 // model: state_small cst_state -GKeySetBits=2 -GKeyWays=2 -GKeyIds=7 -GLineSetBits=2 -GLineWays=2 -GLineIds=6 -GOpDepth=12 -GRowBits=2 -GRowDepth=6 -GSilenceBits=12
-// model: state cst_state
+// model: state cst_state UNCOUNTED
 // clang-format on
 #include "stream.hpp"
 
@@ -333,6 +333,67 @@ TEST(a_reset_at_any_clock_leaves_a_unit_that_works) {
                                 test_random_below(2) == 0);
             stream.round(50);
         }
+    });
+}
+
+// Many keys of few buckets, or rows of the directory; sums of doubles; a memory that is silent or
+// in error as the reset comes.
+static StreamKnobs reset_knobs() {
+    StreamKnobs knobs;
+
+    knobs.keys = 40;
+    knobs.barriers = 100;
+    knobs.deletes = 400;
+    if (test_random_below(2) == 0) knobs.program = program_of(CST_SUM, CST_F64, LANES, false);
+    if (test_random_below(2) == 0) {
+        knobs.tags = 64;
+        knobs.buckets = 1;
+    } else {
+        knobs.rows_hint = 2000;
+        knobs.budget_bytes = 8u << 20;
+    }
+    return knobs;
+}
+
+TEST(a_reset_in_each_state_leaves_a_unit_that_works) {
+    const uint32_t handshakes[] = {SilentAr, SilentR, SilentAw, SilentW, SilentB, SilentAll};
+
+    repeat(5, [&] {
+        const StreamKnobs knobs = reset_knobs();
+        Seen seen;
+        Stream<Vstate_small> stream(knobs, &seen);
+        MemoryKnobs &memory = stream.unit->memory.knobs;
+
+        stream.round(100);
+        stream.unit->reset(); // while idle
+        for (uint32_t i = 0; i < 6; i++) {
+            const bool quiet = test_random_below(2) == 0, soft = test_random_below(2) == 0;
+
+            memory.silent = quiet ? 0xffff : 0;
+            memory.handshakes = handshakes[test_random_below(6)];
+            stream.reset_walk_within(uint32_t(test_random_below(150)), soft && !quiet);
+            stream.reset_release_within(i % 2);
+            stream.reset_within(200, 1 + uint32_t(test_random_below(400)), soft && !quiet);
+        }
+        memory.silent = 0;
+        memory.read_errors = memory.write_errors = 1 + uint32_t(test_random_below(50));
+        stream.unit->memory.may_write_nothing = true;
+        stream.reset_within(200, 600, false);
+        stream.unit->memory.may_write_nothing = false;
+        memory.read_errors = memory.write_errors = 0;
+        stream.unit->reset_twice(1 + uint32_t(test_random_below(20)));
+        for (uint32_t i = 0; i < 300; i++) {
+            Op op = stream.draw_op();
+
+            if (i % 8 == 0) op.kind = KIND_EXPIRE; // of rows that are there or not
+            if (i / 20 % 2) op.kind = KIND_LOOKUP;
+            stream.unit->push(op);
+        }
+        stream.unit->bench.run(300);
+        stream.unit->begin_soft_reset();
+        stream.unit->bench.run(1 + test_random_below(3));
+        stream.unit->reset();
+        stream.round(30);
     });
 }
 

@@ -119,6 +119,24 @@ template <class Model> class Stream {
             unit->reset();
     }
 
+    // A walk beside operations, or a release, of the unit alone, which is reset after some clocks.
+    void reset_walk_within(uint32_t clocks, bool soft) {
+        unit->begin_walk(table_view_of(table_).chunks * 8);
+        for (uint32_t i = 0; i < 20; i++) unit->push(draw_op());
+        unit->bench.run(clocks);
+        if (test_random_below(2) == 0) unit->stop_walk();
+        if (soft)
+            unit->soft_reset();
+        else
+            unit->reset();
+    }
+    void reset_release_within(uint32_t clocks) {
+        if (deltas_.empty()) return;
+        unit->begin_release(deltas_.back());
+        unit->bench.run(clocks);
+        unit->reset();
+    }
+
     // Plays operations until a fault is told. What is said to be durable before it has to be.
     uint32_t fault() {
         cst_code code = CST_OK;

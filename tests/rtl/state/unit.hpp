@@ -165,6 +165,18 @@ template <class Model> class Unit {
         load();
     }
 
+    // One that comes while what the one before it has to clear is not cleared.
+    void reset_twice(uint32_t clocks) {
+        source_.clear();
+        walk_sink_.items.clear();
+        watch_.deltas.clear();
+        memory.clear();
+        bench.reset(1);
+        bench.run(clocks);
+        CHECK(!bench->ready_o);
+        reset();
+    }
+
     // The same without a reset of memory: it answers what it owes, and the unit waits for that.
     void soft_reset() {
         begin_soft_reset();
@@ -189,6 +201,7 @@ template <class Model> class Unit {
         bench->soft_reset_i = 0;
         sink_.idle();
         sink_.items.clear();
+        bench.tick(); // what a walk offers is withdrawn a clock later
         walk_sink_.idle();
         walk_sink_.items.clear();
         CHECK(!bench->ready_o);
@@ -318,6 +331,29 @@ template <class Model> class Unit {
             walk_sink_.items.clear();
         }
         bench->walk_stop_i = 0;
+    }
+
+    // Begun, for who resets it then.
+    void begin_walk(uint32_t buckets) {
+        bench->walk_i = 1;
+        bench->walk_first_i = 0;
+        bench->walk_buckets_i = IData(buckets);
+        bench.tick();
+        bench->walk_i = 0;
+    }
+    // What it offers is withdrawn.
+    void stop_walk() {
+        bench->walk_stop_i = 1;
+        bench.tick();
+        bench->walk_stop_i = 0;
+        walk_sink_.idle();
+    }
+    void begin_release(const cst_delta &delta) {
+        bench->release_i = 1;
+        bench->release_epoch_i = delta.epoch;
+        bench->release_to_i = delta.to;
+        bench.tick();
+        bench->release_i = 0;
     }
 
     // From the first entry of the last walk to its last.
