@@ -146,11 +146,16 @@ struct csti_sim_card {
     csti_sim_card &operator=(const csti_sim_card &) = delete;
 
     cst_code open(cst_err *err) {
-        cst_sim_memory_config memory =
-            config_.ddr4 ? cst_sim_memory_ddr4(PORTS, 32) : cst_sim_memory_hbm2(PORTS, 32);
+        // Memory's channels behind the image's belong to the batches.
+        const uint32_t channels = 2 * config_.channels;
+        const uint32_t together = CSTI_SIM_CHANNELS / config_.channels;
+        cst_sim_memory_config memory = config_.ddr4 ? cst_sim_memory_ddr4(PORTS, channels)
+                                                    : cst_sim_memory_hbm2(PORTS, channels);
         cst_sim_memory *opened = nullptr;
 
-        memory.channel_bytes = CSTI_SIM_CHANNEL_BYTES;
+        memory.channel_bytes = CSTI_SIM_CHANNEL_BYTES * together;
+        for (uint32_t port = 0; port < PORTS; port++)
+            memory.attached[port] = uint8_t(port / together);
         memory.clock_khz = config_.clock_khz;
         memory.seed = config_.seed;
         memory.locate = locate;

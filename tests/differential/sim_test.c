@@ -324,12 +324,14 @@ static void restore(both *b) {
 
 // What the circuit counted since its last reset.
 static void counted(both *b) {
-    static const char *const names[] = {"released", "walked", "restored"};
+    static const char *const names[] = {"released",  "walked",       "restored",
+                                        "starved",   "held",         "wait_queue",
+                                        "wait_copy", "no_operation", "lookup_clocks"};
     cst_counter counters[COUNTERS_MAX];
     size_t count = 0;
 
     cst_queue_counters(b->sides[SIM].queue, counters, COUNTERS_MAX, &count);
-    CHECK_EQ(count, RESTORED + 1);
+    CHECK_EQ(count, RELEASED + sizeof names / sizeof *names);
     for (size_t i = 0; i < count; i++) b->counts[i] = counters[i].value;
     for (size_t i = RELEASED; i < count; i++)
         CHECK(strcmp(counters[i].name, names[i - RELEASED]) == 0);
@@ -481,7 +483,7 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
     for (uint32_t i = 0; i < STREAMS_MIN || (!all && i < STREAMS_MAX); i++) {
         both b = {0};
 
-        stream(&b, i % 4 == 3 ? "sim:?memory=ddr4" : "sim:", STREAM_STEPS);
+        stream(&b, i % 4 == 3 ? "sim:?memory=ddr4&channels=4" : "sim:", STREAM_STEPS);
         rows += b.rows_count;
         stops += b.stops_count;
         grows += b.grows_count;
@@ -864,7 +866,9 @@ TEST(a_table_that_the_circuit_cannot_hold_is_refused_by_its_shape) {
                CST_VALUE_TOO_LONG);
     cst_queue_close(queue);
     CHECK_CODE(cst_device_open("sim:?memory=sram", &device, NULL), CST_DEVICE_URI);
-    CHECK_CODE(cst_device_open("sim:?channels=8", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?channels=0", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?channels=12", &device, NULL), CST_DEVICE_URI);
+    CHECK_CODE(cst_device_open("sim:?channels=32", &device, NULL), CST_DEVICE_URI);
     CHECK_CODE(cst_device_open("sim:?mistake=none", &device, NULL), CST_DEVICE_URI);
     CHECK_CODE(cst_device_open("sim:?waves=", &device, NULL), CST_DEVICE_URI);
 #ifndef CST_HAS_WAVES

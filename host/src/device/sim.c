@@ -90,7 +90,7 @@ static void capabilities_fill(const sim_device *device, cst_capabilities *can) {
         .numa_node = -1,
     };
     (void)snprintf(can->name, sizeof can->name,
-                   "simulated card: RTL kernel, 16 channels of %s, %u MHz",
+                   "simulated card: RTL kernel, %u channels of %s, %u MHz", device->config.channels,
                    device->config.ddr4 ? "DDR4" : "HBM2", device->config.clock_khz / 1000);
 }
 
@@ -128,9 +128,11 @@ static cst_code uri_take(sim_device *device, csti_uri *uri, cst_err *err) {
     if (code == CST_OK && mhz < CLOCK_MHZ_MIN)
         code = cst_fail(err, CST_DEVICE_URI, "clock_mhz=%u: at least %d", (unsigned)mhz,
                         CLOCK_MHZ_MIN);
-    if (code == CST_OK && channels != CSTI_SIM_CHANNELS)
-        code = cst_fail(err, CST_DEVICE_URI, "channels=%u: the kernel has %d", (unsigned)channels,
+    if (code == CST_OK &&
+        (channels == 0 || channels > CSTI_SIM_CHANNELS || (channels & (channels - 1)) != 0))
+        code = cst_fail(err, CST_DEVICE_URI, "channels=%u: 1, 2, 4, 8 or %d", (unsigned)channels,
                         CSTI_SIM_CHANNELS);
+    device->config.channels = (uint32_t)channels;
     device->config.clock_khz = (uint32_t)mhz * 1000;
     device->config.seed = seed;
     device->config.locate = sim_image_locate;
@@ -173,11 +175,31 @@ static void sim_simulation(const cst_device *base, cst_simulation *out) {
 }
 
 // docs/hardware.md, Counters.
-static const char *const counter_names[SIM_COUNTERS] = {
-    "done",     "hits",        "appends",         "inserts",          "wait_fetch",  "wait_match",
-    "wait_key", "wait_record", "directory_reads", "false_candidates", "states_sent", "even_sent",
-    "odd_sent", "gaps",        "memory_reads",    "memory_writes",    "released",    "walked",
-    "restored"};
+static const char *const counter_names[SIM_COUNTERS] = {"done",
+                                                        "hits",
+                                                        "appends",
+                                                        "inserts",
+                                                        "wait_fetch",
+                                                        "wait_match",
+                                                        "wait_key",
+                                                        "wait_record",
+                                                        "directory_reads",
+                                                        "false_candidates",
+                                                        "states_sent",
+                                                        "even_sent",
+                                                        "odd_sent",
+                                                        "gaps",
+                                                        "memory_reads",
+                                                        "memory_writes",
+                                                        "released",
+                                                        "walked",
+                                                        "restored",
+                                                        "starved",
+                                                        "held",
+                                                        "wait_queue",
+                                                        "wait_copy",
+                                                        "no_operation",
+                                                        "lookup_clocks"};
 
 static void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
     sim_queue *queue = (sim_queue *)base;

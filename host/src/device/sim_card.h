@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 enum {
-    CSTI_SIM_CARD_VERSION = 4,
+    CSTI_SIM_CARD_VERSION = 5,
     CSTI_SIM_CHANNELS = 16,     // that images lie over
     CSTI_SIM_BATCH_CHANNEL = 16 // of 32: commands, rows, results
 };
@@ -75,6 +75,8 @@ typedef enum csti_sim_way {
 
 typedef struct csti_sim_card_config {
     bool ddr4; // else HBM2
+    // Of memory that the image's 16 lie in, a power of two up to 16: neighbours share one.
+    uint32_t channels;
     uint32_t clock_khz;
     uint64_t seed;
     // Where 64 bytes of an image's channels lie; NULL: nowhere (the card answers DECERR).

@@ -46,7 +46,7 @@ enum {
     SIM_RING_BITS = 3,
     SIM_RING = 1 << SIM_RING_BITS,
     SIM_KEYS_MAX = 65536, // rows of a command for keys alone, which has all rows' places
-    SIM_COUNTERS = 19,
+    SIM_COUNTERS = 25,
     SIM_COMPACT_WORDS = 2, // of half a beat's row; one where the key has more than 8 bytes
     SIM_COMPACT_KEY_BYTES = 8,
     SIM_LONG_KEY_BYTES = 64,   // of a row of cells

@@ -3,7 +3,8 @@
 // Promises   commands are done one after the other, each has one completion, in order, written when
 //            all its results are in memory. Rows without results and barriers, if they need no
 //            fence, wait for their completion beside the commands behind them (LateDepth of them),
-//            which are read and begun meanwhile. One that fails (docs/hardware.md, Kernel, says
+//            which are read and begun meanwhile, rows with the same flags before the last ones of
+//            those before them are done. One that fails (docs/hardware.md, Kernel, says
 //            how) changes nothing more and stops the run: OpRows and OpBarrier complete as
 //            CodeAborted until an OpLoad. fault_i: nothing is asked of memory any more, the run
 //            ends; unit_fault_i: the command completes as CodeDeviceLost, and the run ends. lost_o
@@ -141,7 +142,7 @@ module cst_kernel_commands #(
     Idle, Ready, Poll, Descriptor, Pause, Measure, Check,
     LoadWait, Load, Loaded, Release, Releasing, Walk, Walking,
     Restore, Restoring, Keys, Rows, RowsWait, Last, LastWait, Durable, Fence, Drain, Complete,
-    CompleteData, CompleteWait, Done
+    CompleteData, CompleteWait, Skip, Done
   } stage_e;
 
   // A row's result on its way: its two beats.
@@ -173,7 +174,7 @@ module cst_kernel_commands #(
   // ---- Arguments, where the slots of the ring are -----------------------------------------------
   logic [63:0] first_byte;
   logic [64:0] end_byte;
-  logic [31:0] slot, slot_behind;
+  logic [31:0] slot;
   assign first_byte = {first_page_i, 12'b0};
   assign end_byte = {end_page_i, 12'b0};
   assign ring_end = ring_i + (64'd64 << ring_bits_i[4:0]);
@@ -184,7 +185,6 @@ module cst_kernel_commands #(
                           completions_i < first_byte || {1'b0, completions_end} > end_byte ||
                           completions_end < completions_i;
   assign slot = (number_q - 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
-  assign slot_behind = number_q & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
   assign slot_offset = {26'b0, slot, 6'b0};
   assign fresh = read.number == number_q;
 
@@ -368,7 +368,7 @@ module cst_kernel_commands #(
   for (genvar i = 0; i < cst_state_pkg::Lanes; i++) begin : g_word
     assign rows_words_o[i*3 +: 3] = table1_q[160 + i*4 +: 3];
   end
-  assign row_beat_valid_o = stage_q == RowsWait && beat_valid_i;
+  assign row_beat_valid_o = stage_q == RowsWait && beat_valid_i && !early_q;
 
   // A row that is wrong, and all behind it, go nowhere; a command for keys says which it was.
   assign looks_up = row_op_i.kind == cst_state_pkg::KindLookup;
@@ -550,19 +550,92 @@ module cst_kernel_commands #(
     end
   end
 
+  // ---- The command behind rows ------------------------------------------------------------------
+  // The beats of rows that overlap what is behind them stand behind that command's own:
+  //
+  //   command n + 1 | rows n | command n + 2 | rows n + 1 | ...
+  //
+  // So it is known while rows come. If it is one of rows with the same flags, the one behind it and
+  // its rows are asked for as soon as these rows have all been: their beats follow. If it was not
+  // there yet, it is asked for once more, behind the rows.
+  logic early_q, next_there_q, next_late_q, next_fits_q, asked_q, command_asked_q, rows_asked_q;
+  logic [1:0] next_step_q;  // 1: there, 2: its sizes are known
+  logic takes_early, takes_next, asks_ahead, asks_again, asks_command, same_kind;
+  logic [31:0] slot_next_q, slot_behind_q;  // of the next command, of the one behind it
+  logic [BeatsBits-1:0] next_beats_q, skip_q;
+  logic [64:0] next_end_q;
+  cst_kernel_pkg::descriptor_t behind_q;
+
+  assign takes_early = stage_q == RowsWait && early_q && beat_valid_i;
+  assign takes_next = next_there_q && ((stage_q == Last && late_put) ||
+                                       (stage_q == CompleteWait && writes_q == '0));
+  assign asks_ahead = (stage_q == RowsWait || stage_q == Last) && next_fits_q && !rows_asked_q;
+  assign asks_again = stage_q == RowsWait && next_late_q && !asked_q;
+  assign asks_command = asks_again ||
+                        ((asks_ahead || (stage_q == Rows && is_rows && overlaps)) &&
+                         !command_asked_q);
+  assign same_kind = behind_q.op == command_q.op && behind_q.flags == command_q.flags &&
+                     behind_q.results == '0 && behind_q.epoch == '0 && behind_q.at == '0 &&
+                     behind_q.reserved0 == '0 && behind_q.reserved1 == '0;
+
+  always_ff @(posedge clk_i) begin
+    slot_next_q <= number_q & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
+    slot_behind_q <= (number_q + 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
+    if (takes_early) behind_q <= read;
+    if (next_step_q == 2'd1) begin
+      next_beats_q <= rows_compact_o ? BeatsBits'((behind_q.count + 32'd1) >> 1)
+                    : rows_wide_o ? {behind_q.count[BeatsBits-2:0], 1'b0}
+                                  : behind_q.count[BeatsBits-1:0];
+    end
+    if (next_step_q == 2'd2) next_end_q <= {1'b0, behind_q.address} + 65'({next_beats_q, 6'b0});
+    if (stage_q == Check) skip_q <= BeatsBits'(command_asked_q) + (rows_asked_q ? beats_q : '0);
+    else if (stage_q == Skip && beat_valid_i) skip_q <= skip_q - 1'b1;
+    if (!rst_ni || stage_q == Idle || stage_q == Rows || takes_next) begin
+      early_q <= stage_q == Rows && is_rows && overlaps;
+      next_there_q <= 1'b0;
+      next_late_q <= 1'b0;
+      next_fits_q <= 1'b0;
+      next_step_q <= '0;
+    end else begin
+      if (takes_early) begin
+        early_q <= 1'b0;
+        next_there_q <= read.number == number_q + 32'd1;
+        next_late_q <= read.number != number_q + 32'd1;
+        next_step_q <= 2'(read.number == number_q + 32'd1);
+      end else if (next_step_q != '0) begin
+        next_step_q <= next_step_q + 2'd1;  // 3, then 0
+      end
+      if (next_step_q == 2'd3)
+        next_fits_q <= same_kind && behind_q.count != '0 &&
+                       behind_q.count <= 32'(cst_kernel_pkg::RowsMax) &&
+                       behind_q.address[5:0] == '0 && behind_q.address >= first_byte &&
+                       next_end_q <= end_byte;
+    end
+    if (!rst_ni || stage_q == Idle || stage_q == RowsWait && !asks_ahead && !next_fits_q ||
+        stage_q == Skip) begin
+      command_asked_q <= 1'b0;
+      rows_asked_q <= 1'b0;
+    end else if (read_valid_o && read_ready_i && (asks_ahead || stage_q == Rows)) begin
+      if (asks_command) command_asked_q <= 1'b1;
+      else rows_asked_q <= 1'b1;
+    end
+  end
+
   // ---- Memory's ports ---------------------------------------------------------------------------
   logic write_taken, lookup_asks;
-  // While rows come, the command behind them is asked for: its beat follows theirs.
-  logic asks_ahead, asked_q;
-  assign asks_ahead = stage_q == RowsWait && overlaps && !asked_q;
-  assign read_valid_o = stage_q == Poll || stage_q == Rows || asks_ahead ||
+  logic [31:0] slot_asked;
+  assign slot_asked = asks_ahead ? slot_behind_q : slot_next_q;
+  assign read_valid_o = stage_q == Poll || (stage_q == Rows && !rows_asked_q) || asks_ahead ||
+                        asks_again ||
                         ((stage_q == LoadWait || stage_q == Restore) && unit_idle_i);
-  assign read_address_o = asks_ahead ? ring_i + {26'b0, slot_behind, 6'b0} :
-                          (stage_q == Poll) ? ring_i + slot_offset : command_q.address;
-  assign read_beats_o = (stage_q == Poll || asks_ahead) ? BeatsBits'(1) : beats_q;
-  assign beat_ready_o = stage_q == Descriptor ||
+  assign read_address_o = asks_command ? ring_i + {26'b0, slot_asked, 6'b0} :
+                          (stage_q == Poll) ? ring_i + slot_offset :
+                          asks_ahead ? behind_q.address : command_q.address;
+  assign read_beats_o = (stage_q == Poll || asks_command) ? BeatsBits'(1) :
+                        asks_ahead ? next_beats_q : beats_q;
+  assign beat_ready_o = stage_q == Descriptor || takes_early || stage_q == Skip ||
                         (stage_q == Load && (!places_on || place_q == '1)) ||
-                        (stage_q == RowsWait && row_beat_ready_i) ||
+                        (stage_q == RowsWait && !early_q && row_beat_ready_i) ||
                         (stage_q == Restoring && record_beat_ready_i);
 
   assign lookup_asks = (lookup_there || record_there) && result_q == NoResult;
@@ -690,6 +763,7 @@ module cst_kernel_commands #(
       end
       default: ;
     endcase
+    if (takes_next) command_q <= behind_q;
     if (lookup_asks && write_ready_i) results_q <= results_q + (two_beats ? 64'd128 : 64'd64);
   end
 
@@ -711,7 +785,7 @@ module cst_kernel_commands #(
       key_second_q <= 1'b0;
     end else begin
       if (stage_q == Descriptor) asked_q <= 1'b0;
-      else if (asks_ahead && read_ready_i) asked_q <= 1'b1;
+      else if (asks_again && read_ready_i) asked_q <= 1'b1;
       if (stage_q == Check) key_half_q <= 1'b0;
       else if (row_taken) key_half_q <= key_held;
       if (stage_q == Check) key_second_q <= 1'b0;
@@ -747,7 +821,7 @@ module cst_kernel_commands #(
         Check: begin
           bad_q <= 1'b0;
           code_q <= check_code;
-          stage_q <= Fence;
+          stage_q <= (command_asked_q || rows_asked_q) ? Skip : Fence;
           if (check_code == cst_pkg::CodeOk) begin
             if (is_load) stage_q <= LoadWait;
             if (is_keys && command_q.count != '0) stage_q <= Keys;
@@ -778,7 +852,8 @@ module cst_kernel_commands #(
           if (records_over_i) stage_q <= Last;
         end
         Keys: if (write_ready_i) stage_q <= Rows;
-        Rows: if (read_ready_i) stage_q <= RowsWait;
+        Skip: if (beat_valid_i && skip_q == BeatsBits'(1)) stage_q <= Fence;
+        Rows: if (rows_asked_q || (read_ready_i && !asks_command)) stage_q <= RowsWait;
         RowsWait: begin
           if (row_taken && row_wrong) bad_q <= 1'b1;
           if (rows_over) stage_q <= is_keys ? Fence : Last;
@@ -786,7 +861,7 @@ module cst_kernel_commands #(
         end
         Last: if (late_put) begin
           number_q <= number_q + 32'd1;
-          stage_q <= asked_q ? Descriptor : Poll;
+          stage_q <= next_there_q ? Measure : asked_q ? Descriptor : Poll;
         end else if (op_ready_i && op_valid_o) begin
           stage_q <= LastWait;
         end
@@ -811,7 +886,7 @@ module cst_kernel_commands #(
           number_q <= number_q + 32'd1;
           completed_o <= number_q;
           stage_q <= (lost_q || (is_end && code_q == cst_pkg::CodeOk)) ? Done :
-                     asked_q ? Descriptor : Poll;
+                     next_there_q ? Measure : asked_q ? Descriptor : Poll;
         end
         default: if (done_ready_i) stage_q <= Idle;
       endcase

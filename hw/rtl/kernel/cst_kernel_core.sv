@@ -10,8 +10,8 @@
 module cst_kernel_core #(
   parameter int unsigned SilenceBits = 16,
   parameter int unsigned PollClocks = 64,
-  parameter int unsigned KeySetBits = 9,
-  parameter int unsigned LineSetBits = 9,
+  parameter int unsigned KeySetBits = 10,
+  parameter int unsigned LineSetBits = 10,
   localparam int unsigned Channels = cst_state_pkg::Channels
 ) (
   input  wire logic                      clk_i,

@@ -8,8 +8,8 @@
 module cst_kernel_state #(
   parameter int unsigned SilenceBits = 16,
   parameter int unsigned PollClocks = 64,
-  parameter int unsigned KeySetBits = 9,
-  parameter int unsigned LineSetBits = 9
+  parameter int unsigned KeySetBits = 10,
+  parameter int unsigned LineSetBits = 10
 ) (
   input  wire logic         ap_clk,
   input  wire logic         ap_rst_n,

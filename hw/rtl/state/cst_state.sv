@@ -22,15 +22,15 @@
 //          reads: rows        lines ◄── reads of 16 channels ────────┘     writes of 16 channels
 `default_nettype none
 module cst_state #(
-  parameter int unsigned KeySetBits = 9,
+  parameter int unsigned KeySetBits = 10,
   parameter int unsigned KeyWays = 8,
   parameter int unsigned KeyIds = 1024,    // keys on chip
-  parameter int unsigned LineSetBits = 9,
+  parameter int unsigned LineSetBits = 10,
   parameter int unsigned LineWays = 8,
   parameter int unsigned LineIds = 1024,   // lines on chip, of each half
-  parameter int unsigned OpDepth = 512,    // operations between fetch and execution
-  parameter int unsigned RowBits = 9,      // 2^RowBits directory rows on chip
-  parameter int unsigned RowDepth = 256,   // operations that wait for their directory row
+  parameter int unsigned OpDepth = 768,    // operations between fetch and execution
+  parameter int unsigned RowBits = 10,     // 2^RowBits directory rows on chip
+  parameter int unsigned RowDepth = 512,   // operations that wait for their directory row
   parameter int unsigned SilenceBits = 16,
   localparam int unsigned Channels = cst_state_pkg::Channels,
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
@@ -167,6 +167,7 @@ module cst_state #(
   );
 
   logic queue_in_valid, queue_in_ready, key_take, key_new, match_ready, hit, fetch_wait;
+  logic wait_copy;
   cst_state_pkg::queued_t queue_in;
   logic [IdBits-1:0] key_id;
   cst_state_pkg::ident_t ident;
@@ -186,7 +187,8 @@ module cst_state #(
     .read_valid_o(line_read_valid), .read_ready_i(line_read_ready),
     .read_even_o(even_read), .read_odd_o(odd_read),
     .key_drop_i(key_freed), .key_drop_id_i(key_free_id),
-    .line_drop_i(line_free), .line_drop_id_i(line_free_id), .hit_o(hit), .wait_o(fetch_wait)
+    .line_drop_i(line_free), .line_drop_id_i(line_free_id), .hit_o(hit), .wait_o(fetch_wait),
+    .wait_copy_o(wait_copy)
   );
 
   logic queue_valid, queue_ready;
@@ -468,7 +470,7 @@ module cst_state #(
   logic [Channels-1:0] row_valids, row_readies, entry_valids, entry_readies;
   logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
   logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
-  logic [Channels*AckBits-1:0] acks;
+  logic [Channels*AckBits-1:0] entry_acks_in, record_acks_in, line_acks_in;
 
   // What each kind asks for, the same at every port.
   localparam int unsigned AskBits = AddressBits + TagBits;
@@ -524,7 +526,8 @@ module cst_state #(
       .write_line_i(line_out[H*WriteStride +: WriteBits]),
       .ack_valid_o(ack_valid),
       .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
-      .ack_o(acks[c*AckBits +: AckBits]),
+      .ack_o({line_acks_in[c*AckBits +: AckBits], record_acks_in[c*AckBits +: AckBits],
+              entry_acks_in[c*AckBits +: AckBits]}),
       .ar_valid_o(ar_valid_o[c]), .ar_ready_i(ar_ready_i[c]),
       .ar_address_o(ar_address_o[c*AddressBits +: AddressBits]), .ar_len_o(ar_len_o[c*8 +: 8]),
       .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_data_i(r_data_i[c*512 +: 512]),
@@ -626,7 +629,7 @@ module cst_state #(
     );
     cst_merge #(.Ports(Channels), .Width(AckBits)) u_line_acks (
       .clk_i, .rst_ni(unit_rst_n), .in_valid_i(line_acks & Mine),
-      .in_ready_o(half_ack_readies[h*Channels +: Channels]), .in_data_i(acks),
+      .in_ready_o(half_ack_readies[h*Channels +: Channels]), .in_data_i(line_acks_in),
       .out_valid_o(line_ack_valid[h]), .out_ready_i(line_ack_ready[h]),
       .out_data_o(line_ack[h*AckBits +: AckBits]),
       .out_port_o()
@@ -634,22 +637,22 @@ module cst_state #(
     assign line_ack_id[h*IdBits +: IdBits] = line_ack[h*AckBits + 2 +: IdBits];
   end
 
-  logic entry_ack_valid, record_ack_valid, record_ack_ready;
+  logic entry_ack_valid, record_ack_valid;
   cst_state_pkg::ack_t entry_ack, record_ack;
   cst_merge #(.Ports(Channels), .Width(AckBits)) u_entry_acks (
     .clk_i, .rst_ni(unit_rst_n),
-    .in_valid_i(entry_acks), .in_ready_o(entry_ack_readies), .in_data_i(acks),
+    .in_valid_i(entry_acks), .in_ready_o(entry_ack_readies), .in_data_i(entry_acks_in),
     .out_valid_o(entry_ack_valid), .out_ready_i(key_ack_ready[0]), .out_data_o(entry_ack),
     .out_port_o()
   );
   cst_merge #(.Ports(Channels + 1), .Width(AckBits)) u_record_acks (
     .clk_i, .rst_ni(unit_rst_n), .in_valid_i({record_none_valid, record_acks}),
-    .in_ready_o({record_none_ready, record_ack_readies}), .in_data_i({record_none, acks}),
-    .out_valid_o(record_ack_valid), .out_ready_i(record_ack_ready), .out_data_o(record_ack),
+    .in_ready_o({record_none_ready, record_ack_readies}),
+    .in_data_i({record_none, record_acks_in}),
+    .out_valid_o(record_ack_valid), .out_ready_i(key_ack_ready[1]), .out_data_o(record_ack),
     .out_port_o()
   );
-  assign record_ack_ready = key_ack_ready[1] || !record_ack.counts;
-  assign key_ack_valid = {record_ack_valid && record_ack.counts, entry_ack_valid};
+  assign key_ack_valid = {record_ack_valid, entry_ack_valid};
   assign key_ack_id = {record_ack.id, entry_ack.id};
 
   // ---- What a barrier waits for: answers that are owed, by the epoch's lowest bit ---------------
@@ -676,14 +679,14 @@ module cst_state #(
   assign durable_epoch_o = control_o.epoch - 64'd1 - 64'(older_pending);
 
   // ---- Reads make way for writes while a barrier is under way -----------------------------------
-  // A memory controller keeps writes behind reads as long as it can, so that a barrier would find
-  // hundreds of them before it. From when it comes until its epoch is in memory reads are few.
-  localparam int unsigned BarrierBits = 12;  // of all operations that may be under way
+  // A memory controller keeps writes behind reads as long as it can, so that a barrier would wait
+  // for those of what is behind it. From when it is issued until its epoch is in memory reads are
+  // few; what is before it has none by then.
+  localparam int unsigned BarrierBits = 5;  // of all operations between issue and execute's end
   logic few_q, barrier_in, barrier_done;
   logic [BarrierBits-1:0] barriers_q;
 
-  assign barrier_in = op_valid_i && op_ready_o && fault_q == '0 &&
-                      op_i.kind == cst_state_pkg::KindBarrier;
+  assign barrier_in = queue_valid && queue_ready && queued.kind == cst_state_pkg::KindBarrier;
   assign barrier_done = result_valid && result.kind == cst_state_pkg::KindBarrier;
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) begin
@@ -730,14 +733,30 @@ module cst_state #(
   logic [4:0] reads_now, writes_now;
   assign reads_now = g_channel[Channels-1].reads;
   assign writes_now = g_channel[Channels-1].writes;
-  assign count = {restored, walk_valid_o && walk_ready_i, released_ring, 2'b0, gap_valid,
+  logic lookup_in, lookup_done;
+  logic [15:0] lookups_q;
+  assign lookup_in = op_valid_i && op_ready_o && fault_q == '0 &&
+                     op_i.kind == cst_state_pkg::KindLookup;
+  assign lookup_done = result_valid && result.kind == cst_state_pkg::KindLookup;
+  always_ff @(posedge clk_i) begin
+    if (!unit_rst_n) lookups_q <= '0;
+    else lookups_q <= lookups_q + 16'(lookup_in) - 16'(lookup_done);
+  end
+  assign count = {lookups_q != '0, in_ready && !op_valid_i, fetch_wait && wait_copy,
+                  fetch_wait && !queue_in_ready,
+                  queue_valid && !queue_ready && !wait_known && !wait_record,
+                  !queue_valid && !wait_record, restored, walk_valid_o && walk_ready_i,
+                  released_ring, 2'b0, gap_valid,
                   line_pushed[1], line_pushed[0], key_pushed, again_valid,
                   row_read_valid && row_read_ready, wait_record, wait_known && !wait_record,
                   match_wait, fetch_wait, insert, append, hit, done};
   // 0 done, 1 hits of a key on chip, 2 appends, 3 inserts, waits: 4 fetch, 5 match, 6 issue for its
   // key, 7 execution for a record; 8 directory rows read, 9 false candidates, 10 states sent, 11
   // and 12 lines sent, 13 gaps, 14 reads, 15 writes, 16 segments released, 17 entries that a walk
-  // offered, 18 operations done of RESTORE
+  // offered, 18 operations done of RESTORE. Every clock an operation is issued, or it is one of 6,
+  // 7, 19 nothing to issue, 20 execution for what else there is; of 4, 21 are for the queue of
+  // operations and 22 for a free copy. 23 clocks without an operation before the unit, 24 with a
+  // look-up in it.
   for (genvar i = 0; i < Counters; i++) begin : g_count
     logic [CounterBits-1:0] count_q;
     always_ff @(posedge clk_i) begin

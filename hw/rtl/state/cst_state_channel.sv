@@ -5,7 +5,7 @@
 //   out_*  ◄──                      ◄──                     ◄── R                   B ─► ack_*
 //
 // Promises   those of its four parts, each of which says its own. A write's address waits a clock
-//            between port and guard.
+//            between port and guard. Four entries wait before the write port.
 `default_nettype none
 module cst_state_channel #(
   parameter int unsigned SilenceBits = 16,
@@ -13,7 +13,8 @@ module cst_state_channel #(
   localparam int unsigned PageBits = AddressBits - 12,
   localparam int unsigned TagBits = cst_state_pkg::ReadTagBits,
   localparam int unsigned AskBits = AddressBits + TagBits,
-  localparam int unsigned WriteBits = cst_state_pkg::WriteBits
+  localparam int unsigned WriteBits = cst_state_pkg::WriteBits,
+  localparam int unsigned AckBits = cst_state_pkg::AckBits
 ) (
   input  wire logic                   clk_i,
   input  wire logic                   rst_ni,
@@ -42,7 +43,7 @@ module cst_state_channel #(
   input  wire logic [WriteBits-1:0]   write_line_i,
   output      logic [2:0]             ack_valid_o,
   input  wire logic [2:0]             ack_ready_i,
-  output      cst_state_pkg::ack_t    ack_o,
+  output      logic [3*AckBits-1:0]   ack_o,          // each kind's
   // AXI
   output      logic                   ar_valid_o,
   input  wire logic                   ar_ready_i,
@@ -121,9 +122,20 @@ module cst_state_channel #(
     .r_valid_i(r_valid), .r_ready_o(r_ready), .r_data_i,
     .asked_o(read_asked_o), .busy_o(read_busy_o)
   );
+  // A log line's records come one behind the other: an entry that comes beside one waits here, and
+  // not in the way of the entries behind it.
+  logic entry_valid, entry_ready;
+  logic [2:0] write_ready;
+  logic [WriteBits-1:0] entry;
+  cst_fifo #(.Width(WriteBits), .Depth(4)) u_entry (
+    .clk_i, .rst_ni(unit_rst_ni),
+    .in_valid_i(write_valid_i[0]), .in_ready_o(entry_ready), .in_data_i(write_entry_i),
+    .out_valid_o(entry_valid), .out_ready_i(write_ready[0]), .out_data_o(entry), .fill_o()
+  );
+  assign write_ready_o = {write_ready[2:1], entry_ready};
   cst_state_write_port u_write (
     .clk_i, .rst_ni(unit_rst_ni),
-    .in_valid_i(write_valid_i), .in_ready_o(write_ready_o), .in_entry_i(write_entry_i),
+    .in_valid_i({write_valid_i[2:1], entry_valid}), .in_ready_o(write_ready), .in_entry_i(entry),
     .in_record_i(write_record_i), .in_line_i(write_line_i),
     .ack_valid_o, .ack_ready_i, .ack_o,
     .aw_valid_o(made_valid), .aw_ready_i(made_ready), .aw_address_o(made_address),

@@ -95,7 +95,8 @@ module cst_state_directory #(
     end else begin
       if (moves) full_q <= in_valid_i;
       if (go) number_q <= number_q + 1'b1;
-      if (full_q && needs && !known && (busy || go)) oldest_q <= oldest_q + 1'b1;
+      // A place that is still needed is passed over before one is.
+      if (busy || (go && needs && !known)) oldest_q <= oldest_q + 1'b1;
       if (go && needs && !known) begin
         valid_q[oldest_q] <= 1'b1;
         there_q[oldest_q] <= 1'b0;

@@ -11,10 +11,10 @@
 // c        what is on chip              taken, or waits
 `default_nettype none
 module cst_state_fetch #(
-  parameter int unsigned KeySetBits = 9,
+  parameter int unsigned KeySetBits = 10,
   parameter int unsigned KeyWays = 8,
   parameter int unsigned KeyIds = 1024,
-  parameter int unsigned LineSetBits = 9,
+  parameter int unsigned LineSetBits = 10,
   parameter int unsigned LineWays = 8,
   parameter int unsigned LineIds = 1024,
   localparam int unsigned IdBits = cst_state_pkg::IdBits,
@@ -52,7 +52,8 @@ module cst_state_fetch #(
   input  wire logic [2*IdBits-1:0]      line_drop_id_i,
   // counts
   output      logic                     hit_o,
-  output      logic                     wait_o
+  output      logic                     wait_o,
+  output      logic                     wait_copy_o     // for a free one
 );
   // The number of a line's set is folded from two parts of its bucket's number.
   if (LineSetBits < 1 || 2 * LineSetBits + 1 > NoBits) begin : g_line_set_bits
@@ -132,6 +133,7 @@ module cst_state_fetch #(
   assign read_odd_o = cst_state_pkg::line_place(c_odd_q, config_i.index_base);
   assign hit_o = go && c_uses_q && key_hit;
   assign wait_o = c_valid_q && !go;
+  assign wait_copy_o = c_valid_q && op_ready_i && fresh && !new_fits;
 
   always_ff @(posedge clk_i) begin
     if (moves) begin

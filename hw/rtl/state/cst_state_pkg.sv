@@ -26,7 +26,7 @@ package cst_state_pkg;
   localparam int unsigned FewReads = 8;      // of a channel, while a barrier is under way
   localparam int unsigned ReadTagBits = 47;
   localparam int unsigned WalkTagBits = 8;   // a line or a beat, one of four buckets, which beat
-  localparam int unsigned Counters = 19;
+  localparam int unsigned Counters = 25;
   localparam int unsigned CounterBits = 48;
 
   // Widths of the types below: yosys 0.23 has no $bits of a type. Verilator's lint compares them.

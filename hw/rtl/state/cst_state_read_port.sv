@@ -1,6 +1,6 @@
 // cst_state_read_port: one channel's reads: rows of the directory, control lines, entries, and the
 // beats of 64 bytes of a walk.
-// Promises   answers in order of the requests; entries are asked for first, then lines, then rows,
+// Promises   answers in order of the requests; entries are asked for first, then rows, then lines,
 //            a walk's beats last.
 //            At most 64 requests out; while few_i, none is added to FewReads or more. No burst
 //            crosses 4 KiB. Data is where the request's address says: bit 0 of data_o is its first
@@ -45,15 +45,16 @@ module cst_state_read_port #(
   logic idle, take, out_room, out_free;
   logic [6:0] out_fill;
 
-  cst_fifo #(.Width(AskBits), .Depth(4)) u_row (
+  // A channel that refreshes takes nothing for 80 clocks: what is for others goes on meanwhile.
+  cst_fifo #(.Width(AskBits), .Depth(32)) u_row (
     .clk_i, .rst_ni, .in_valid_i(in_valid_i[0]), .in_ready_o(in_ready_o[0]), .in_data_i(in_row_i),
     .out_valid_o(want[0]), .out_ready_i(grant[0]), .out_data_o(want_row), .fill_o()
   );
-  cst_fifo #(.Width(AskBits), .Depth(4)) u_line (
+  cst_fifo #(.Width(AskBits), .Depth(32)) u_line (
     .clk_i, .rst_ni, .in_valid_i(in_valid_i[1]), .in_ready_o(in_ready_o[1]), .in_data_i(in_line_i),
     .out_valid_o(want[1]), .out_ready_i(grant[1]), .out_data_o(want_line), .fill_o()
   );
-  cst_fifo #(.Width(AskBits), .Depth(4)) u_entry (
+  cst_fifo #(.Width(AskBits), .Depth(32)) u_entry (
     .clk_i, .rst_ni, .in_valid_i(in_valid_i[2]), .in_ready_o(in_ready_o[2]),
     .in_data_i(in_entry_i),
     .out_valid_o(want[2]), .out_ready_i(grant[2]), .out_data_o(want_entry), .fill_o()
@@ -67,13 +68,13 @@ module cst_state_read_port #(
     grant = '0;
     {address, tag} = '0;
     if (want != '0) begin
-      {address, tag} = want[2] ? want_entry : want[1] ? want_line :
-                       want[0] ? want_row : want_walk;
+      {address, tag} = want[2] ? want_entry : want[0] ? want_row :
+                       want[1] ? want_line : want_walk;
       if (idle && out_room) begin
         grant[3] = want[3] && want[2:0] == '0;
         grant[2] = want[2];
-        grant[1] = want[1] && !want[2];
-        grant[0] = want[0] && want[2:1] == '0;
+        grant[1] = want[1] && !want[2] && !want[0];
+        grant[0] = want[0] && !want[2];
       end
     end
   end

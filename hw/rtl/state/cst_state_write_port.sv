@@ -17,7 +17,7 @@ module cst_state_write_port #(
   input  wire logic [WriteBits-1:0]   in_line_i,
   output      logic [2:0]             ack_valid_o,
   input  wire logic [2:0]             ack_ready_i,
-  output      cst_state_pkg::ack_t    ack_o,
+  output      logic [3*AckBits-1:0]   ack_o,       // each kind's
   // AXI
   output      logic                   aw_valid_o,
   input  wire logic                   aw_ready_i,
@@ -130,9 +130,11 @@ module cst_state_write_port #(
   end
 
   // ---- Answers ----------------------------------------------------------------------------------
-  logic head_valid, head_final, ack_ready, ack_valid;
-  logic [2:0] head_kind, ack_kind;
-  cst_state_pkg::ack_t head, ack;
+  // Memory writes many at once, and each kind's answers of all channels go one a clock: they wait
+  // here, each kind for itself, and not in memory, where a port has 64.
+  logic head_valid, head_final;
+  logic [2:0] head_kind, ack_readies;
+  cst_state_pkg::ack_t head;
 
   cst_fifo #(.Width(AckBits + 4), .Depth(64)) u_order (
     .clk_i, .rst_ni,
@@ -141,17 +143,18 @@ module cst_state_write_port #(
     .out_valid_o(head_valid), .out_ready_i(b_valid_i && b_ready_o),
     .out_data_o({head_final, head_kind, head}), .fill_o()
   );
-  assign b_ready_o = ack_ready;
+  assign b_ready_o = &ack_readies;
   assign answered_o = {head.parity, !head.parity} & {2{b_valid_i && b_ready_o && head_final}};
-  cst_fifo #(.Width(AckBits + 3), .Depth(4)) u_ack (
-    .clk_i, .rst_ni,
-    .in_valid_i(b_valid_i && head_final), .in_ready_o(ack_ready), .in_data_i({head_kind, head}),
-    .out_valid_o(ack_valid), .out_ready_i(|(ack_kind & ack_ready_i)), .out_data_o({ack_kind, ack}),
-    .fill_o()
-  );
-  assign ack_valid_o = ack_kind & {3{ack_valid}};
-  assign ack_o = ack;
-  assign busy_o = address_there || data_there || full_q || head_valid || ack_valid;
+  for (genvar k = 0; k < 3; k++) begin : g_ack
+    cst_fifo #(.Width(AckBits), .Depth(32)) u_ack (
+      .clk_i, .rst_ni,
+      .in_valid_i(b_valid_i && b_ready_o && head_final && head_kind[k] && head.counts),
+      .in_ready_o(ack_readies[k]), .in_data_i(head),
+      .out_valid_o(ack_valid_o[k]), .out_ready_i(ack_ready_i[k]),
+      .out_data_o(ack_o[k*AckBits +: AckBits]), .fill_o()
+    );
+  end
+  assign busy_o = address_there || data_there || full_q || head_valid || (|ack_valid_o);
 
   // Writes begin at atoms.
   logic unused_bits;

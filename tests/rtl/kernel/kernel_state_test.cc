@@ -43,6 +43,7 @@ class Kernel {
         csti_sim_card_config config = {};
         cst_err err = {};
 
+        config.channels = CSTI_SIM_CHANNELS;
         config.clock_khz = 300000;
         config.seed = test_random();
         config.locate = locate;

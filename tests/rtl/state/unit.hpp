@@ -16,7 +16,7 @@ enum {
     KEY_BYTES = 16,
     VALUE_BYTES = 64,
     LANES = 8,
-    COUNTERS = 19,
+    COUNTERS = 25,
     NUMBER_UPPER = 5,
     KIND_UPSERT = 0,
     KIND_DELETE = 1,
