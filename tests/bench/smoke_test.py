@@ -99,14 +99,25 @@ class Bench(unittest.TestCase):
         self.assertEqual(set(strings), {16, 48, 62})
         self.assertGreater(strings[48], 14)
         updates = [line for line in found if line["bench"] == "rtl.update"]
-        self.assertEqual({(line["params"]["workload"], line["params"]["entry_bytes"])
+        whole = [line["params"] for line in updates if line["params"]["channels"] == 16]
+        self.assertEqual({(each["workload"], each["entry_bytes"], each["key_bytes"])
+                          for each in whole},
+                         {(workload, size, 8) for size in (64, 96) for workload in
+                          ("uniform", "zipf", "one-key", "two-keys", "adversarial")} |
+                         {("uniform", 96, 16), ("uniform", 32, 8)})
+        self.assertEqual({(line["params"]["memory"], line["params"]["channels"])
                           for line in updates},
-                         {(workload, size) for size in (64, 96)
-                          for workload in ("uniform", "zipf", "one-key", "two-keys")})
+                         {("hbm2", 16), ("hbm2", 8), ("hbm2", 4), ("ddr4", 4)})
         for line in updates:
             # An operation a row, and an end a command; so short a run is filling and draining too.
             self.assertGreaterEqual(line["done"], line["params"]["rows"])
-            self.assertGreater(line["updates_per_clock"], 0.4, line)
+            if line["params"]["channels"] == 16:
+                self.assertGreater(line["updates_per_clock"], 0.4, line)
+        self.assertEqual([line["updates_per_s"] for line in small("rtl")
+                          if line["impl"] == "kv-direct"], [180e6])
+        lookups = [line for line in found if line["bench"] == "rtl.lookup"]
+        self.assertEqual(len(lookups), 1)
+        self.assertLessEqual(lookups[0]["mean"], lookups[0]["target"], lookups[0])
         barriers = [line for line in found if line["bench"] == "rtl.barrier"]
         self.assertEqual(len(barriers), 2)
         for line in barriers:

@@ -206,7 +206,7 @@ cst_code bench_compare(bench *b, const bench_what *what, const bench_side *sides
 
 void bench_numbers(bench *b, const char *name, const bench_params *params, const char *impl,
                    const char *fields) {
-    char text[1024];
+    char text[2048];
 
     line_begin(b, name, params, impl);
     if (b->common->json) {
