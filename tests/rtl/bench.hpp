@@ -22,8 +22,8 @@
 // Chance     test_random() alone, so CST_SEED=7 replays a run; the model's unreset registers and
 //            unknown values are drawn from the same seed. Every draw of a stall is told when a case
 //            fails. Items that are not valid are driven with chance, if the source is given noise.
-// Power-up   CST_POWER_UP=2 draws other values of unreset registers and memories, nothing else, and has
-//            each bench tell its end: what it did in which clock may not hang on them.
+// Power-up   CST_POWER_UP=2 draws other values of unreset registers and memories, nothing else, and
+//            has each bench tell its end: what it did in which clock may not hang on them.
 // Waves      CST_SEED=7 scripts/waves NAME CASE builds the bench with tracing, in a folder of its
 // own,
 //            and runs it so. A program built like that writes to CST_WAVES=FILE, from the clock
