@@ -42,7 +42,7 @@ module cst_state_read_port_cover (
       reads_from_the_low_half: cover (grant[2] && !high);
       reads_from_the_high_half: cover (grant[2] && high);
       entry_before_line_and_row: cover (grant[2] && want[1] && want[0]);
-      line_before_row: cover (grant[1] && want[0]);
+      row_before_line: cover (grant[0] && want[1]);
       row_before_walk: cover (grant[0] && want[3]);
       few_while_a_barrier_is_under_way: cover (want != '0 && idle && few_i && !out_room);
       answer_waits: cover (answer_valid && !out_ready);

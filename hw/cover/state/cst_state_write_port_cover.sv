@@ -26,7 +26,7 @@ module cst_state_write_port_cover (
   input wire logic        head_valid,
   input wire logic        head_final,
   input wire logic        data_there,
-  input wire logic        ack_valid
+  input wire logic [2:0]  ack_valid_o
 );
   // A reset of what ran before, not of what registers begin with.
   logic ran_q, resets;
@@ -64,7 +64,7 @@ module cst_state_write_port_cover (
       reset_with_a_beat: cover (full_q);
       reset_between_two_beats: cover (full_q && more_q);
       reset_with_answers_owed: cover (head_valid);
-      reset_with_an_answer: cover (ack_valid);
+      reset_with_an_answer: cover (ack_valid_o != '0);
     end
   end
 endmodule

@@ -362,7 +362,7 @@ static StreamKnobs reset_knobs() {
 TEST(a_reset_in_each_state_leaves_a_unit_that_works) {
     const uint32_t handshakes[] = {SilentAr, SilentR, SilentAw, SilentW, SilentB, SilentAll};
 
-    repeat(5, [&] {
+    repeat(10, [&] {
         const StreamKnobs knobs = reset_knobs();
         Seen seen;
         Stream<Vstate_small> stream(knobs, &seen);
