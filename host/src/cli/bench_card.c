@@ -10,6 +10,7 @@
 #include "stream/zipf.h"
 #include "table/image.h"
 
+#include <assert.h>
 #include <constellation/driver.h>
 #include <inttypes.h>
 #include <memory/parameters.h>
@@ -56,6 +57,7 @@ static const card_shape shapes[] = {{8, 32, 64, 4, SKEWS},
                                     {8, 64, 96, 8, SKEWS},
                                     {16, 64, 96, 8, ZIPF},
                                     {8, 8, 32, 1, ZIPF}};
+static const card_shape uniform_shape = {8, 32, 64, 4, ZIPF}; // the first one's uniform updates
 
 typedef struct card_memory {
     const char *uri, *name;
@@ -233,6 +235,7 @@ static void adversaries_find(const card_bench *c, uint64_t ranks[ADVERSARIES]) {
 
         if ((differs & mask) == 0 && bucket >> (CSTI_BUCKET_BITS - 3) == 0) ranks[found++] = rank;
     }
+    assert(found > 0); // rank 0 is one
     for (uint32_t i = found; i < ADVERSARIES; i++) ranks[i] = ranks[i % found];
 }
 
@@ -635,11 +638,8 @@ static cst_code measure_tables(card_bench *c, cst_err *err) {
 
 // Uniform updates over less memory: what units that share it would get.
 static cst_code measure_memory(card_bench *c, cst_err *err) {
-    card_shape shape = shapes[0];
-    cst_code code;
+    cst_code code = table_open(c, c->b->sizes[0], &uniform_shape, err);
 
-    shape.skews = ZIPF;
-    code = table_open(c, c->b->sizes[0], &shape, err);
     if (code == CST_OK) code = measure_table(c, err);
     table_close(c);
     return code;
