@@ -102,6 +102,12 @@ class Formal(unittest.TestCase):
             status, text, _ = self.run_proof("thing", mistake=mistake)
             self.assertEqual(status, 2, text)
 
+    def test_without_mistakes_the_source_may_be_another_one(self):
+        gone = "x in cst_thing: count_q == 3'd9 ==> 1"
+        status, text, _ = self.run_proof("--mistakes", "0", "thing", mistake=gone)
+        self.assertEqual(status, 0, text)
+        self.assertEqual(self.run_proof("--mistakes", "0", "thing", mistake=gone, bound=4)[0], 1)
+
     def test_a_wire_that_is_not_inside_is_an_error(self):
         status, text, _ = self.run_proof("thing", wire="count_d")
         self.assertEqual(status, 2, text)

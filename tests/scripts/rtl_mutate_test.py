@@ -4,6 +4,7 @@ a breakage that it can still make."""
 import importlib.machinery
 import importlib.util
 import os
+import shutil
 import sys
 import unittest
 
@@ -56,6 +57,14 @@ def changes(text):
 
 
 class RtlMutate(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("yosys-smtbmc") and shutil.which("z3"), "no yosys or no z3")
+    def test_a_proof_notices_what_no_bench_does(self):
+        skid = rtl_mutate.mutants_of("hw/rtl/common/cst_skid.sv")
+        wrong, = [mutant for mutant in skid if mutation.change(mutant) == "front_moves && !spare_empty_q -> 1'b1"]
+        self.assertEqual(rtl_mutate.proof_notices(wrong), "hw/formal skid")
+        same = wrong._replace(text="!spare_empty_q && front_moves")
+        self.assertEqual(rtl_mutate.proof_notices(same), "")
+
     def test_expressions_are_broken_in_every_way(self):
         found = changes(MODULE)
         for wanted in [("handshake", "a_i && ready_q", "ready_q"), ("logic", "&&", "||"),
@@ -85,7 +94,8 @@ class RtlMutate(unittest.TestCase):
         for name, line, change in rtl_mutate.survivors():
             drawn = {(mutation.line_of(name, mutant.line), mutation.change(mutant))
                      for mutant in rtl_mutate.mutants_of(name)}
-            self.assertIn((line, change), drawn, f"{name}: hw/mutate/survivors names what is gone")
+            self.assertTrue((line, change) in drawn,
+                            f"{name}: {line}: {change}: hw/mutate/survivors names what is gone")
 
 
 if __name__ == "__main__":
