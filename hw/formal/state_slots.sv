@@ -1,10 +1,10 @@
-// state_slots: cst_state_execute takes and frees slots of a line as the operation before it left it.
-// Shows      what an operation sees of a control line is what the one before it on that line left, at
-//            any distance in the stages, whatever they wait for; a slot that it takes was free then,
+// state_slots: cst_state_execute takes and frees slots of a line as the operation before left it.
+// Shows      what an operation sees of a control line is what the one before it on it left, at
+//            any distance in the stages, whatever they wait for; a slot it takes was free then,
 //            be it freed by the operation right before; what is not done changes no line; a filter
 //            loses no bit.
 // Reduced    as state_execute is as a test; the even half, the odd one is the same text.
-// Given      that a line that was asked for is answered as it stands, and current (rtl.state.lines),
+// Given      that a line that was asked for is answered as it stands, current (rtl.state.lines),
 //            and is filled when no operation on it is in the stages.
 // How        one line, any, is followed: it stands outside.
 //: reduce cst_state_pkg: IdBits = 10; ==> IdBits = 1;
@@ -136,7 +136,8 @@ module state_slots (
 
   always_comb if (rst_ni) begin
     asked: assert (!\u_execute.s2_valid_q || \u_execute.s2_even_id_q == asked_q);
-    sees_the_newest: assert (!in_3 || stopped || \u_execute.stops || \u_execute.s3_even_q == after4);
+    sees_the_newest: assert (!in_3 || stopped || \u_execute.stops ||
+                             \u_execute.s3_even_q == after4);
     changes_when_done: assert (!update.write || done);
     takes_what_is_free: assert (!(writes && update.retag && insert) ||
                                 (!line_q.occupied[update.slot] &&

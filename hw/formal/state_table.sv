@@ -1,7 +1,7 @@
 // state_table: cst_state_table finds a copy as long as there is one, and gives each id to one tag.
 // Shows      asked for a tag, it is found exactly while an id has it, and the id is that one; takes
 //            and drops behind the question are seen; an id that is given has no other tag, none is
-//            lost: there is one to give whenever an id and a place of the set are free; a conflict is
+//            lost: there is one to give when an id and a place of the set are free; a conflict is
 //            another tag whose lowest MatchBits are the same. After a reset at any clock too.
 // Reduced    to four ids, two sets of two ways, tags of two bits.
 // How        what each id is taken for stands outside; places, ids and the ring of free ids agree.
@@ -130,7 +130,8 @@ module state_table #(
   logic [7:0] ring, where;
   logic [15:0] memory;  // place = 2 * set + way: tag, id
   logic [3:0] valid;
-  assign ring = {\u_table.ring_q[3] , \u_table.ring_q[2] , \u_table.ring_q[1] , \u_table.ring_q[0] };
+  assign ring = {\u_table.ring_q[3] , \u_table.ring_q[2] ,
+                 \u_table.ring_q[1] , \u_table.ring_q[0] };
   assign where = {\u_table.where_q[3] , \u_table.where_q[2] , \u_table.where_q[1] ,
                   \u_table.where_q[0] };
   assign memory = {\u_table.g_way[1].memory_q[1] , \u_table.g_way[0].memory_q[1] ,
