@@ -171,9 +171,15 @@ static void on_stalled(void *context, csti_job_moment moment, uint64_t number) {
         return;
     }
     if (standing.stage == STALL_NOW && csti_job_is_stalled(f->job) && ++standing.commits >= 3) {
-        // Stopped, it leaves a checkpoint that is not aligned: none is any more, once the reader of
-        // the channel has sent rows that partitions have and have not.
-        if (f->stop_at_rows && standing.is_spread && (committed_skips(f) & 1) == 0) return;
+        // Stopped, it must leave a checkpoint that is not aligned: of the channel's reader one
+        // partition has rows that the other has not. None are, and none will be, where two barriers
+        // came to the reader without a row between them, as the second has no room: another try.
+        if (f->stop_at_rows && standing.is_spread && (committed_skips(f) & 1) == 0) {
+            csti_job_stall_channel(f->job, 0, standing.partition, false);
+            standing.stage = STALL_BEFORE;
+            standing.commits = 0;
+            return;
+        }
         standing.flowed = rows_of(f, 1 - standing.partition) > standing.rows;
         standing.stage = STALL_OVER;
         if (f->stop_at_rows) csti_job_stop(f->job); // at once: twice
