@@ -2,6 +2,7 @@
 //
 //   cst_object_store ──► ops of its back end
 //                          file:DIR   a folder; an object is a file
+//                          s3:        a bucket; an object is a key (docs/s3.md)
 //                          sim:       memory, with seeded faults; for tests and simulation
 //
 //   put if absent ──► CST_OK once, to one caller; CST_EXISTS to all others, for good
@@ -18,7 +19,8 @@
 // Ring       1: all calls block, up to their deadline.
 // Owner      callers own ranges until the call returns; bodies are released by their reader.
 // Errors     any call: CST_OBJECT_NAME, CST_OBJECT_UNAVAILABLE, CST_OBJECT_DENIED, CST_DEADLINE,
-//            CST_IO (a write: a full or broken disk), CST_NO_MEMORY; each function names its own.
+//            CST_IO (a write: a full or broken disk), CST_TLS, CST_NO_MEMORY; each function names
+//            its own.
 #ifndef CONSTELLATION_OBJECT_H
 #define CONSTELLATION_OBJECT_H
 
@@ -48,20 +50,24 @@ CST_API CST_CHECK_RESULT cst_code cst_object_store_open(const char *uri,
 CST_API void cst_object_store_close(cst_object_store *store);
 CST_API const char *cst_object_store_uri(const cst_object_store *store);
 // Shows on probe objects, which it deletes, that conditional writes are honoured, alone and in a
-// race of threads: CST_OBJECT_REFUSED says what the store did instead.
+// race of threads: CST_OBJECT_REFUSED says what the store did instead. A store that refuses if
+// match and says so is good: such puts are CST_UNSUPPORTED afterwards.
 CST_API CST_CHECK_RESULT cst_code cst_object_store_prove(cst_object_store *store, cst_err *err);
+// What proving found, for people; "" where there is nothing to say.
+CST_API void cst_object_store_findings(cst_object_store *store, char *out, size_t capacity);
 
 // ---- Write --------------------------------------------------------------------------------------
 
 typedef enum cst_put_condition {
     CST_PUT_IF_ABSENT = 1, // CST_EXISTS
-    CST_PUT_IF_MATCH = 2,  // CST_OBJECT_CONFLICT: it has another etag, or is not there
+    CST_PUT_IF_MATCH = 2,  // CST_OBJECT_CONFLICT: it has another etag, or is not there.
+                           // CST_UNSUPPORTED: the store cannot compare
     CST_PUT_REPLACE = 3,   // hints only
 } cst_put_condition;
 
 typedef struct cst_object_info {
     uint64_t bytes;
-    char etag[CST_OBJECT_ETAG_BYTES]; // changes with every write of the name
+    char etag[CST_OBJECT_ETAG_BYTES]; // changes with every write of other bytes (s3:), or of any
     uint64_t nonce;                   // the writer's, of stores that can be ambiguous; else 0
 } cst_object_info;
 

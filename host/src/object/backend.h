@@ -1,6 +1,6 @@
 // backend.h: what a store's back end is: a struct of functions, and the heads of its objects.
 //
-//   object.h              object.c                             file.c, sim.c
+//   object.h              object.c                             file.c, s3.c, sim.c
 //   cst_object_put ─────► checks names, options, ranges ─────► ops->put
 //
 // Promises   a back end sees checked names and options, and an info it may write to.
@@ -17,6 +17,10 @@ enum { CSTI_OBJECT_PART_BYTES_MAX = 255 };
 
 typedef struct csti_object_ops {
     const char *scheme;
+    // How a store of this kind is proved: how many at once race for a name, and how often.
+    uint32_t racers;
+    uint32_t rounds;
+    bool is_remote; // behind servers that may be others tomorrow: it is proved at every start
     // `place` is what follows the scheme's colon.
     cst_code (*open)(const char *place, const cst_object_store_options *options,
                      cst_object_store **out, cst_err *err);
@@ -38,9 +42,17 @@ typedef struct csti_object_ops {
     cst_code (*list)(cst_object_store *store, const char *prefix, const char *after,
                      cst_object_visit visit, void *context, cst_err *err);
     cst_code (*sweep_uploads)(cst_object_store *store, uint64_t *swept_out, cst_err *err);
+    // If match was refused although the etag is right. true: it now goes by another form, and is
+    // worth a try; false: there is none left, and if match is CST_UNSUPPORTED. NULL: false.
+    bool (*match_other)(cst_object_store *store);
+    // What proving found, for people. NULL: nothing to say.
+    void (*findings)(cst_object_store *store, char *out, size_t capacity);
 } csti_object_ops;
 
+enum { CSTI_OBJECT_RACERS_MAX = 16 };
+
 extern const csti_object_ops csti_object_file;
+extern const csti_object_ops csti_object_s3;
 extern const csti_object_ops csti_object_sim;
 
 struct cst_object_store {
@@ -54,6 +66,11 @@ struct cst_object_upload {
     uint64_t nonce;
     char name[CST_OBJECT_NAME_BYTES_MAX + 1];
 };
+
+// Whether the store is to be proved at every start, and not only where it is new.
+static inline bool csti_object_store_is_remote(const cst_object_store *store) {
+    return store->ops->is_remote;
+}
 
 // Whether the name keeps object.h's rules.
 bool csti_object_name_is_good(const char *name);

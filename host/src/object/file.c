@@ -371,6 +371,8 @@ static cst_code file_head(cst_object_store *base, const char *name, cst_object_i
 
 const csti_object_ops csti_object_file = {
     .scheme = "file",
+    .racers = 4,
+    .rounds = 1,
     .open = file_open,
     .close = file_close,
     .put = csti_file_put,

@@ -8,7 +8,8 @@
 
 enum { DEADLINE_US_DEFAULT = 30 * 1000 * 1000 };
 
-static const csti_object_ops *const backends[] = {&csti_object_file, &csti_object_sim};
+static const csti_object_ops *const backends[] = {&csti_object_file, &csti_object_s3,
+                                                  &csti_object_sim};
 enum { BACKENDS_COUNT = sizeof backends / sizeof backends[0] };
 
 // ---- Open ---------------------------------------------------------------------------------------
@@ -35,8 +36,8 @@ cst_code cst_object_store_open(const char *uri, const cst_object_store_options *
     cst_code code;
 
     if (!ops)
-        return cst_fail(err, CST_OBJECT_NAME, "object store '%s': no such scheme. Use file:DIR",
-                        uri);
+        return cst_fail(err, CST_OBJECT_NAME,
+                        "object store '%s': no such scheme. Use file:DIR or s3://BUCKET", uri);
     copy = strdup(uri);
     if (!copy) return cst_fail(err, CST_NO_MEMORY, "object store '%s'", uri);
     code = ops->open(place, chosen, &store, err);
@@ -58,6 +59,12 @@ void cst_object_store_close(cst_object_store *store) {
     uri = store->uri;
     store->ops->close(store);
     free(uri);
+}
+
+void cst_object_store_findings(cst_object_store *store, char *out, size_t capacity) {
+    assert(capacity > 0);
+    out[0] = '\0';
+    if (store->ops->findings) store->ops->findings(store, out, capacity);
 }
 
 const char *cst_object_store_uri(const cst_object_store *store) {
@@ -133,7 +140,7 @@ cst_code cst_object_upload_open(cst_object_store *store, const char *name, uint6
     if (code == CST_OK) code = store->ops->upload_open(store, name, nonce, &upload, err);
     if (code != CST_OK) return code;
     upload->store = store;
-    upload->nonce = nonce;
+    if (upload->nonce == 0) upload->nonce = nonce;
     memcpy(upload->name, name, strlen(name) + 1);
     *out = upload;
     return CST_OK;

@@ -740,6 +740,8 @@ static cst_code sim_open(const char *place, const cst_object_store_options *opti
 
 const csti_object_ops csti_object_sim = {
     .scheme = "sim",
+    .racers = 4,
+    .rounds = 1,
     .open = sim_open,
     .close = sim_close,
     .put = sim_put,

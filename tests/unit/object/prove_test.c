@@ -47,6 +47,59 @@ TEST(a_store_with_two_winners_is_refused) {
     CHECK(strstr(err.text, "two writers won"));
 }
 
+// ---- Stores without if match --------------------------------------------------------------------
+
+static csti_object_ops picky; // the simulated store's, but for if match
+static int forms_left;
+
+static cst_code picky_put(cst_object_store *store, const char *name, const cst_bytes *ranges,
+                          size_t ranges_count, const cst_put_options *options,
+                          cst_object_info *info_out, cst_err *err) {
+    if (options->condition == CST_PUT_IF_MATCH && forms_left > 0)
+        return cst_fail(err, forms_left > 1 ? CST_OBJECT_CONFLICT : CST_UNSUPPORTED,
+                        "another form");
+    return csti_object_sim.put(store, name, ranges, ranges_count, options, info_out, err);
+}
+
+static int forms_end;
+
+static bool picky_other(cst_object_store *store) {
+    (void)store;
+    return --forms_left >= forms_end;
+}
+
+// `forms` are refused before one is taken; `end`: so many are left when it gives up.
+static cst_code prove_picky(int forms, int end, cst_err *err) {
+    const csti_object_sim_options options = {.seed = 1};
+    csti_object_sim_world *world = NULL;
+    cst_object_store *store = NULL;
+    cst_code code;
+
+    forms_left = forms;
+    forms_end = end;
+    picky = csti_object_sim;
+    picky.put = picky_put;
+    picky.match_other = picky_other;
+    CHECK_OK(csti_object_sim_world_open(1, &world, NULL));
+    CHECK_OK(csti_object_sim_client_open(world, &options, &store, NULL));
+    store->ops = &picky;
+    code = cst_object_store_prove(store, err);
+    CHECK_EQ(objects_count(store), 0);
+    cst_object_store_close(store);
+    csti_object_sim_world_close(world);
+    return code;
+}
+
+TEST(each_form_of_an_etag_is_tried) {
+    CHECK_OK(prove_picky(2, 0, NULL));
+    CHECK_EQ(forms_left, 0);
+}
+
+TEST(a_store_without_if_match_is_accepted) {
+    CHECK_OK(prove_picky(2, 2, NULL));
+    CHECK_EQ(forms_left, 1);
+}
+
 // It is not called a liar for being away.
 TEST(a_store_that_does_not_answer_is_not_refused) {
     const csti_object_sim_faults away = {.error_before = 1000000};

@@ -1,0 +1,196 @@
+// s3_get.c: a body, in ranges at once where it is large.
+//
+//   [ first 8 MiB ] ─► says how long the object is, and its etag
+//                      [ 8 MiB ][ 8 MiB ][ 8 MiB ] ...   of that etag, straight into their place
+#include "object/s3_answer.h"
+#include "object/s3_request.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, PIECE_BYTES = 8 << 20, PIECES_MAX = 8, RANGE_TEXT_BYTES = 64 };
+
+static const uint8_t nothing[ALIGNMENT] __attribute__((aligned(ALIGNMENT))) = {0};
+
+typedef struct piece {
+    csti_s3_call call;
+    char range[RANGE_TEXT_BYTES];
+    char match[CST_OBJECT_ETAG_BYTES + 2];
+    uint64_t offset;
+    uint64_t bytes;
+    bool under_way;
+} piece;
+
+static void piece_start(csti_s3_store *store, piece *p, const char *name, uint64_t offset,
+                        uint64_t bytes, const char *etag, uint8_t *into) {
+    memset(&p->call, 0, sizeof p->call);
+    p->call.method = "GET";
+    p->call.name = name;
+    p->call.body_bytes_max = bytes > CSTI_S3_TEXT_BYTES_MAX ? bytes : CSTI_S3_TEXT_BYTES_MAX;
+    if (into) p->call.body_bytes_max = bytes;
+    p->call.into = into;
+    p->offset = offset;
+    p->bytes = bytes;
+    p->under_way = true;
+    (void)snprintf(p->range, sizeof p->range, "bytes=%" PRIu64 "-%" PRIu64, offset,
+                   offset + bytes - 1);
+    p->call.headers[p->call.headers_count++] = (csti_s3_pair){"range", p->range};
+    if (etag) {
+        (void)snprintf(p->match, sizeof p->match, "\"%s\"", etag);
+        p->call.headers[p->call.headers_count++] = (csti_s3_pair){"if-match", p->match};
+    }
+    csti_s3_start(store, &p->call);
+}
+
+// A good answer is of exactly the range that was asked for. *total_out: the object's bytes.
+static cst_code piece_finish(csti_s3_store *store, piece *p, uint64_t *total_out, cst_err *err) {
+    const csti_s3_exchange *e = &p->call.exchange;
+    uint64_t first = 0;
+    uint64_t last = 0;
+
+    p->under_way = false;
+    if (csti_s3_finish(store, &p->call) == CSTI_S3_CONDITION)
+        return cst_fail(err, CST_OBJECT_UNAVAILABLE, "%.150s: %s changed while it was read",
+                        store->base.uri, p->call.name);
+    if (p->call.fault != CSTI_S3_GOOD) return csti_s3_fail(store, &p->call, err);
+    if (e->status != 206 || !e->answer.etag[0] || strlen(e->answer.etag) >= CST_OBJECT_ETAG_BYTES ||
+        !csti_s3_range_read(e->answer.range, &first, &last, total_out) || first != p->offset ||
+        last - first + 1 != e->body_bytes || e->body_bytes > p->bytes ||
+        (e->body_bytes < p->bytes && last + 1 != *total_out)) {
+        p->call.fault = CSTI_S3_MALFORMED;
+        return csti_s3_fail(store, &p->call, err);
+    }
+    return CST_OK;
+}
+
+// ---- The rest of a large one --------------------------------------------------------------------
+
+typedef struct rest {
+    csti_s3_store *store;
+    const char *name;
+    const cst_object_info *info;
+    uint64_t offset; // of the object, of the first byte of `into`
+    uint8_t *into;
+    uint64_t begun; // bytes of `into` that are there or asked for
+    uint64_t count;
+} rest;
+
+static void rest_start(rest *r, piece *p) {
+    const uint64_t left = r->count - r->begun;
+    const uint64_t bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+
+    piece_start(r->store, p, r->name, r->offset + r->begun, bytes, r->info->etag,
+                r->into + r->begun);
+    r->begun += bytes;
+}
+
+static cst_code rest_read(rest *r, piece *pieces, cst_err *err) {
+    cst_code code = CST_OK;
+    bool any = true;
+
+    for (size_t i = 0; i < PIECES_MAX && r->begun < r->count; i++) rest_start(r, &pieces[i]);
+    while (any) {
+        any = false;
+        for (size_t i = 0; i < PIECES_MAX; i++) {
+            uint64_t total = 0;
+            cst_err why = {.code = CST_OK};
+            cst_code one;
+
+            if (!pieces[i].under_way) continue;
+            if (code != CST_OK) csti_s3_cancel(&pieces[i].call);
+            one = piece_finish(r->store, &pieces[i], &total, &why);
+            csti_s3_clear(&pieces[i].call);
+            if (one == CST_OK && total != r->info->bytes)
+                one = cst_fail(&why, CST_OBJECT_UNAVAILABLE, "%.150s: %s changed while it was read",
+                               r->store->base.uri, r->name);
+            if (one != CST_OK && code == CST_OK) {
+                code = one;
+                if (err) *err = why;
+            }
+            if (code == CST_OK && r->begun < r->count) rest_start(r, &pieces[i]);
+            any = true;
+        }
+    }
+    return code;
+}
+
+static cst_code large(csti_s3_store *store, const char *name, uint64_t offset, uint64_t count,
+                      piece *first, cst_object_body *out, cst_err *err) {
+    const uint64_t had = first->call.exchange.body_bytes;
+    const size_t room = ((size_t)count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    piece *pieces = calloc(PIECES_MAX, sizeof *pieces);
+    rest r = {store, name, &out->info, offset, aligned_alloc(ALIGNMENT, room), had, count};
+    cst_code code = CST_OK;
+
+    if (!pieces || !r.into)
+        code = cst_fail(err, CST_NO_MEMORY, "%.150s: %s: %" PRIu64 " bytes", store->base.uri, name,
+                        count);
+    if (code == CST_OK) {
+        memcpy(r.into, first->call.exchange.body, (size_t)had);
+        code = rest_read(&r, pieces, err);
+    }
+    free(pieces);
+    if (code != CST_OK) {
+        free(r.into);
+        return code;
+    }
+    out->bytes = out->handle = r.into;
+    out->count = (size_t)count;
+    return CST_OK;
+}
+
+// ---- Whole --------------------------------------------------------------------------------------
+
+// Nothing lies there to be read: behind the end, at it, or nothing was asked for.
+static cst_code empty(cst_object_store *base, const char *name, uint64_t offset,
+                      cst_object_body *out, cst_err *err) {
+    cst_code code = csti_s3_head(base, name, &out->info, err);
+
+    if (code == CST_OK && offset > out->info.bytes)
+        code = cst_fail(err, CST_LIMIT, "%.150s: %s has %" PRIu64 " bytes, %" PRIu64 " is behind",
+                        base->uri, name, out->info.bytes, offset);
+    out->bytes = nothing;
+    return code;
+}
+
+cst_code csti_s3_get(cst_object_store *base, const char *name, uint64_t offset, uint64_t count,
+                     cst_object_body *out, cst_err *err) {
+    csti_s3_store *store = csti_s3_self(base);
+    piece *first;
+    uint64_t left;
+    cst_code code;
+
+    if (count == 0 || offset > INT64_MAX) return empty(base, name, offset, out, err);
+    first = calloc(1, sizeof *first);
+    if (!first) return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", base->uri, name);
+    piece_start(store, first, name, offset, count < PIECE_BYTES ? count : PIECE_BYTES, NULL, NULL);
+    code = piece_finish(store, first, &out->info.bytes, err);
+    if (first->call.fault == CSTI_S3_RANGE) {
+        code = empty(base, name, offset, out, err);
+    } else if (code == CST_OK) {
+        const csti_s3_exchange *e = &first->call.exchange;
+
+        out->info.nonce = csti_s3_nonce_of(e->answer.nonce);
+        memcpy(out->info.etag, e->answer.etag, strlen(e->answer.etag) + 1);
+        left = out->info.bytes - offset;
+        if (count > left) count = left;
+        if (count > e->body_bytes) {
+            code = large(store, name, offset, count, first, out, err);
+        } else {
+            out->bytes = out->handle = first->call.exchange.body;
+            out->count = (size_t)count;
+            first->call.exchange.body = NULL;
+        }
+    }
+    csti_s3_clear(&first->call);
+    free(first);
+    return code;
+}
+
+void csti_s3_body_release(cst_object_store *store, cst_object_body *body) {
+    (void)store;
+    free(body->handle);
+}

@@ -1,0 +1,474 @@
+#include "object/s3_http.h"
+
+#include "base/clock.h"
+#include "object/s3_answer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ALIGNMENT = 64,
+    POLL_MS = 1000,
+    CONNECT_MS = 5000,
+    SLOW_SECONDS = 10, // without SLOW_BYTES in each of them: it hangs
+    SLOW_BYTES = 512,
+    BUFFER_BYTES = 512 << 10, // libcurl's: fewer, larger system calls
+    BODY_BYTES_MIN = 4 << 10,
+    WINDOW_UNIT = 1000, // the window counts in thousandths
+    SHRINK_NS = 200 * 1000 * 1000,
+    NS_PER_MS = 1000 * 1000,
+};
+
+struct csti_s3_http {
+    CURLM *multi;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    csti_s3_exchange *queue; // under the mutex, and what follows
+    csti_s3_exchange **queue_end;
+    bool closing;
+    uint32_t window;
+    // The loop's.
+    csti_s3_exchange *active;
+    uint32_t active_count;
+    uint64_t shrunk_ns;
+    // Constant.
+    uint32_t connections;
+    char *ca;
+    char *proxy;
+};
+
+// ---- What libcurl calls -------------------------------------------------------------------------
+
+static size_t on_read(char *out, size_t size, size_t count, void *context) {
+    csti_s3_exchange *e = context;
+    size_t room = size * count;
+    size_t done = 0;
+
+    while (room > 0 && e->range_at < e->ranges_count) {
+        const cst_bytes *range = &e->ranges[e->range_at];
+        const size_t left = range->count - e->range_offset;
+        const size_t now = left < room ? left : room;
+
+        if (now > 0) memcpy(out + done, range->data + e->range_offset, now);
+        done += now;
+        room -= now;
+        e->range_offset += now;
+        if (e->range_offset < range->count) continue;
+        e->range_at++;
+        e->range_offset = 0;
+    }
+    return done;
+}
+
+// It asks for the start only: when it sends a body a second time, on another connection.
+static int on_seek(void *context, curl_off_t offset, int origin) {
+    csti_s3_exchange *e = context;
+
+    if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+    e->range_at = 0;
+    e->range_offset = 0;
+    return CURL_SEEKFUNC_OK;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *context) {
+    csti_s3_exchange *e = context;
+
+    csti_s3_answer_line(&e->answer, line, size * count);
+    return size * count;
+}
+
+// Room for `wanted` bytes of body; `known`: there will be that many.
+static bool body_reserve(csti_s3_exchange *e, size_t wanted, bool known) {
+    size_t capacity = e->body_capacity ? e->body_capacity * 2 : BODY_BYTES_MIN;
+    uint8_t *larger;
+
+    if (wanted <= e->body_capacity) return true;
+    if (known || capacity < wanted) capacity = wanted;
+    capacity = (capacity + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    larger = aligned_alloc(ALIGNMENT, capacity);
+    if (!larger) return false;
+    if (e->body_bytes > 0) memcpy(larger, e->body, e->body_bytes);
+    free(e->body);
+    e->body = larger;
+    e->body_capacity = capacity;
+    return true;
+}
+
+static bool is_good(csti_s3_exchange *e) {
+    if (e->status == 0 &&
+        curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &e->status) != CURLE_OK)
+        e->status = 0;
+    return e->status / 100 == 2;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
+    csti_s3_exchange *e = context;
+    const size_t more = size * count;
+    const size_t wanted = e->body_bytes + more;
+    const bool known = e->answer.length >= wanted && e->answer.length <= e->body_bytes_max;
+
+    if (more > e->body_bytes_max || wanted > e->body_bytes_max) {
+        e->too_long = true;
+        return 0;
+    }
+    if (e->into && is_good(e)) {
+        memcpy(e->into + e->body_bytes, bytes, more);
+    } else {
+        if (!body_reserve(e, known ? (size_t)e->answer.length : wanted, known)) return 0;
+        memcpy(e->body + e->body_bytes, bytes, more);
+    }
+    e->body_bytes = wanted;
+    return more;
+}
+
+// ---- One exchange -------------------------------------------------------------------------------
+
+static uint64_t bytes_of(const csti_s3_exchange *e) {
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < e->ranges_count; i++) bytes += e->ranges[i].count;
+    return bytes;
+}
+
+#define SET(OPTION, VALUE) good = good && curl_easy_setopt(e->easy, OPTION, VALUE) == CURLE_OK
+
+static bool method_set(csti_s3_exchange *e) {
+    const bool sends = strcmp(e->method, "PUT") == 0 || strcmp(e->method, "POST") == 0;
+    bool good = true;
+
+    if (strcmp(e->method, "HEAD") == 0) {
+        SET(CURLOPT_NOBODY, 1L);
+    } else if (sends) {
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)bytes_of(e));
+        SET(CURLOPT_READFUNCTION, on_read);
+        SET(CURLOPT_READDATA, (void *)e);
+        SET(CURLOPT_SEEKFUNCTION, on_seek);
+        SET(CURLOPT_SEEKDATA, (void *)e);
+        SET(CURLOPT_CUSTOMREQUEST, e->method);
+    } else {
+        SET(CURLOPT_CUSTOMREQUEST, e->method);
+    }
+    return good;
+}
+
+static bool options_set(const csti_s3_http *http, csti_s3_exchange *e, uint64_t left_ms) {
+    bool good = true;
+
+    SET(CURLOPT_URL, e->url);
+    SET(CURLOPT_HTTPHEADER, e->headers);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_PATH_AS_IS, 1L);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    SET(CURLOPT_TIMEOUT_MS, (long)left_ms);
+    SET(CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);
+    SET(CURLOPT_LOW_SPEED_TIME, (long)SLOW_SECONDS);
+    SET(CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
+    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
+    SET(CURLOPT_ERRORBUFFER, e->problem);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, (void *)e);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, (void *)e);
+    SET(CURLOPT_PRIVATE, (void *)e);
+    if (http->ca[0]) SET(CURLOPT_CAINFO, http->ca);
+    if (http->proxy[0]) SET(CURLOPT_PROXY, http->proxy);
+    return good && method_set(e);
+}
+#undef SET
+
+static void end(csti_s3_exchange *e) {
+    csti_s3_http *http = e->http;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    e->done = true;
+    (void)pthread_cond_signal(&e->ended);
+    (void)pthread_mutex_unlock(&http->mutex);
+}
+
+static void end_without_answer(csti_s3_exchange *e, CURLcode result) {
+    e->result = result;
+    end(e);
+}
+
+static void begin(csti_s3_http *http, csti_s3_exchange *e) {
+    const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
+    const uint64_t left_ms = e->deadline_ns > now_ns ? (e->deadline_ns - now_ns) / NS_PER_MS : 0;
+
+    if (left_ms == 0 || e->cancelled) {
+        end_without_answer(e, CURLE_OPERATION_TIMEDOUT);
+        return;
+    }
+    e->easy = curl_easy_init();
+    if (!e->easy || !options_set(http, e, left_ms) ||
+        curl_multi_add_handle(http->multi, e->easy) != CURLM_OK) {
+        curl_easy_cleanup(e->easy);
+        e->easy = NULL;
+        end_without_answer(e, CURLE_OUT_OF_MEMORY);
+        return;
+    }
+    e->next = http->active;
+    http->active = e;
+    http->active_count++;
+}
+
+// Additive increase, multiplicative decrease: several answers to one burst count once.
+static void window_adapt(csti_s3_http *http, const csti_s3_exchange *e) {
+    const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
+    const uint32_t most = http->connections * WINDOW_UNIT;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    if (e->status == 503 || e->status == 429) {
+        if (now_ns - http->shrunk_ns >= SHRINK_NS) {
+            http->window = http->window / 2 > WINDOW_UNIT ? http->window / 2 : WINDOW_UNIT;
+            http->shrunk_ns = now_ns;
+        }
+    } else if (e->status / 100 == 2 && http->window < most) {
+        http->window += WINDOW_UNIT * WINDOW_UNIT / http->window;
+        if (http->window > most) http->window = most;
+    }
+    (void)pthread_mutex_unlock(&http->mutex);
+}
+
+// That libcurl could not reach the server, or not be sure who it is, is known before a byte goes.
+static bool may_have_sent(CURLcode result, CURL *easy) {
+    long request_bytes = 0;
+
+    switch (result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+        return false;
+    default:
+        return curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &request_bytes) != CURLE_OK ||
+               request_bytes > 0;
+    }
+}
+
+static void finish(csti_s3_http *http, csti_s3_exchange *e, CURLcode result) {
+    for (csti_s3_exchange **at = &http->active; *at; at = &(*at)->next)
+        if (*at == e) {
+            *at = e->next;
+            break;
+        }
+    http->active_count--;
+    e->result = result;
+    e->sent = may_have_sent(result, e->easy);
+    if (result == CURLE_OK &&
+        curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &e->status) != CURLE_OK)
+        e->result = CURLE_RECV_ERROR;
+    (void)curl_multi_remove_handle(http->multi, e->easy);
+    curl_easy_cleanup(e->easy);
+    e->easy = NULL;
+    if (e->result == CURLE_OK) window_adapt(http, e);
+    end(e);
+}
+
+// ---- The loop -----------------------------------------------------------------------------------
+
+static csti_s3_exchange *queue_take(csti_s3_http *http) {
+    csti_s3_exchange *e = NULL;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    if (http->queue && (http->active_count < http->window / WINDOW_UNIT || http->closing)) {
+        e = http->queue;
+        http->queue = e->next;
+        if (!http->queue) http->queue_end = &http->queue;
+        if (http->closing) e->cancelled = true;
+    }
+    (void)pthread_mutex_unlock(&http->mutex);
+    return e;
+}
+
+// Exchanges in the queue whose time is over, and those under way that nobody wants any more.
+static void sweep(csti_s3_http *http) {
+    const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
+    csti_s3_exchange *late = NULL;
+    csti_s3_exchange *unwanted = NULL;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    for (csti_s3_exchange **at = &http->queue; *at;) {
+        csti_s3_exchange *e = *at;
+
+        if (e->deadline_ns > now_ns && !e->cancelled) {
+            at = &e->next;
+            continue;
+        }
+        *at = e->next;
+        if (!*at) http->queue_end = at;
+        e->next = late;
+        late = e;
+    }
+    for (csti_s3_exchange *e = http->active; e && !unwanted; e = e->next)
+        if (e->cancelled) unwanted = e;
+    (void)pthread_mutex_unlock(&http->mutex);
+    while (late) {
+        csti_s3_exchange *next = late->next;
+
+        end_without_answer(late, CURLE_OPERATION_TIMEDOUT);
+        late = next;
+    }
+    if (unwanted) finish(http, unwanted, CURLE_ABORTED_BY_CALLBACK);
+}
+
+static void reap(csti_s3_http *http) {
+    const CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+        csti_s3_exchange *e = NULL;
+        const CURLcode result = message->data.result;
+
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&e) != CURLE_OK)
+            continue;
+        finish(http, e, result);
+    }
+}
+
+static bool has_room(csti_s3_http *http) {
+    bool room;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    room = http->queue && http->active_count < http->window / WINDOW_UNIT;
+    (void)pthread_mutex_unlock(&http->mutex);
+    return room;
+}
+
+static bool is_over(csti_s3_http *http) {
+    bool over;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    over = http->closing && !http->queue && http->active_count == 0;
+    (void)pthread_mutex_unlock(&http->mutex);
+    return over;
+}
+
+static void *loop(void *context) {
+    csti_s3_http *http = context;
+    int running = 0;
+
+    while (!is_over(http)) {
+        csti_s3_exchange *e;
+
+        sweep(http);
+        while ((e = queue_take(http)) != NULL) begin(http, e);
+        (void)curl_multi_perform(http->multi, &running);
+        reap(http);
+        // What ended has made room: it is filled before anybody sleeps.
+        if (!has_room(http) && !is_over(http))
+            (void)curl_multi_poll(http->multi, NULL, 0, POLL_MS, NULL);
+    }
+    return NULL;
+}
+
+// ---- Calls --------------------------------------------------------------------------------------
+
+void csti_s3_http_start(csti_s3_http *http, csti_s3_exchange *e) {
+    e->http = http;
+    e->result = CURLE_OK;
+    e->done = e->cancelled = e->sent = e->too_long = false;
+    e->status = 0;
+    e->answer = (csti_s3_headers){.length = UINT64_MAX};
+    e->body = NULL;
+    e->body_bytes = e->body_capacity = 0;
+    e->range_at = e->range_offset = 0;
+    e->problem[0] = '\0';
+    e->next = NULL;
+    (void)pthread_cond_init(&e->ended, NULL);
+    (void)pthread_mutex_lock(&http->mutex);
+    *http->queue_end = e;
+    http->queue_end = &e->next;
+    (void)pthread_mutex_unlock(&http->mutex);
+    (void)curl_multi_wakeup(http->multi);
+}
+
+void csti_s3_http_wait(csti_s3_exchange *e) {
+    (void)pthread_mutex_lock(&e->http->mutex);
+    while (!e->done) (void)pthread_cond_wait(&e->ended, &e->http->mutex);
+    (void)pthread_mutex_unlock(&e->http->mutex);
+    (void)pthread_cond_destroy(&e->ended);
+}
+
+bool csti_s3_http_is_done(csti_s3_exchange *e) {
+    bool done;
+
+    (void)pthread_mutex_lock(&e->http->mutex);
+    done = e->done;
+    (void)pthread_mutex_unlock(&e->http->mutex);
+    return done;
+}
+
+void csti_s3_http_cancel(csti_s3_exchange *e) {
+    (void)pthread_mutex_lock(&e->http->mutex);
+    e->cancelled = true;
+    (void)pthread_mutex_unlock(&e->http->mutex);
+    (void)curl_multi_wakeup(e->http->multi);
+}
+
+uint32_t csti_s3_http_window(csti_s3_http *http) {
+    uint32_t window;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    window = http->window / WINDOW_UNIT;
+    (void)pthread_mutex_unlock(&http->mutex);
+    return window;
+}
+
+// ---- Open ---------------------------------------------------------------------------------------
+
+static void global_init(void) {
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static void release(csti_s3_http *http) {
+    (void)curl_multi_cleanup(http->multi);
+    (void)pthread_mutex_destroy(&http->mutex);
+    free(http->ca);
+    free(http->proxy);
+    free(http);
+}
+
+cst_code csti_s3_http_open(const csti_s3_http_options *options, csti_s3_http **out, cst_err *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    csti_s3_http *http = calloc(1, sizeof *http);
+
+    if (!http) return cst_fail(err, CST_NO_MEMORY, "s3: a connection pool");
+    (void)pthread_once(&once, global_init);
+    (void)pthread_mutex_init(&http->mutex, NULL);
+    http->queue_end = &http->queue;
+    http->connections = options->connections;
+    http->window = options->connections * WINDOW_UNIT;
+    http->ca = strdup(options->ca);
+    http->proxy = strdup(options->proxy);
+    http->multi = curl_multi_init();
+    if (!http->ca || !http->proxy || !http->multi ||
+        curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                          (long)options->connections) != CURLM_OK ||
+        curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long)options->connections) !=
+            CURLM_OK ||
+        pthread_create(&http->thread, NULL, loop, http) != 0) {
+        release(http);
+        return cst_fail(err, CST_NO_MEMORY, "s3: a connection pool");
+    }
+    *out = http;
+    return CST_OK;
+}
+
+void csti_s3_http_close(csti_s3_http *http) {
+    if (!http) return;
+    (void)pthread_mutex_lock(&http->mutex);
+    assert(!http->queue);
+    http->closing = true;
+    (void)pthread_mutex_unlock(&http->mutex);
+    (void)curl_multi_wakeup(http->multi);
+    (void)pthread_join(http->thread, NULL);
+    release(http);
+}

@@ -1,0 +1,381 @@
+// s3_multipart.c: many bytes as they come, in parts that travel at the same time.
+//
+//   write ─► part being filled ─► full ─► one of PARTS_MAX under way ─► its etag
+//   finish ─► never full: a put, if absent
+//          ─► else  HEAD: is the name taken? ─► complete, if absent ─► HEAD: is it ours?
+//
+// Many servers do not look at a condition on "complete" (Ceph 16 does not), so it is asked for and
+// not relied on: what must be decided by the store is a plain put. Large objects have a nonce in
+// their names, and nobody else writes there.
+//
+// Memory     a part being filled an upload, and STORE_PARTS_MAX under way a store.
+#include "object/s3_multipart.h"
+
+#include "object/s3_answer.h"
+#include "object/s3_xml.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PART_BYTES = 8 << 20,
+    FIRST_BYTES = 64 << 10, // a buffer begins so, and doubles: most uploads are small
+    PARTS_MAX = 4,          // of one upload, under way
+    STORE_PARTS_MAX = 8,    // of all of them: 64 MiB
+    NUMBERS_MAX = 10000,    // S3's own
+    NUMBER_BYTES = 12,
+    ETAG_LINE_BYTES = 160, // of the list of parts
+};
+
+typedef struct part {
+    csti_s3_call call;
+    cst_bytes range;
+    uint8_t *bytes;
+    uint32_t number;
+    char number_text[NUMBER_BYTES];
+    bool under_way;
+} part;
+
+typedef struct s3_upload {
+    cst_object_upload base;
+    uint8_t *filling;
+    size_t filled_bytes;
+    size_t room_bytes;
+    uint64_t sent_bytes;
+    uint32_t numbers_count;
+    part *parts; // PARTS_MAX; NULL: nothing was sent
+    char (*etags)[CST_OBJECT_ETAG_BYTES];
+    char nonce_text[17];
+    char id[CSTI_S3_UPLOAD_ID_BYTES]; // "": none yet
+    cst_code failed;
+    cst_err why;
+} s3_upload;
+
+static s3_upload *self(cst_object_upload *upload) {
+    return (s3_upload *)upload;
+}
+
+// What failed once fails for good: a part is missing.
+static cst_code fails(s3_upload *u, cst_code code, const cst_err *why, cst_err *err) {
+    if (u->failed == CST_OK) {
+        u->failed = code;
+        u->why = *why;
+    }
+    if (err) *err = u->why;
+    return u->failed;
+}
+
+// ---- Parts --------------------------------------------------------------------------------------
+
+static bool store_part_take(csti_s3_store *store) {
+    bool good;
+
+    (void)pthread_mutex_lock(&store->mutex);
+    good = store->parts_count < STORE_PARTS_MAX;
+    if (good) store->parts_count++;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return good;
+}
+
+static void store_part_give(csti_s3_store *store) {
+    (void)pthread_mutex_lock(&store->mutex);
+    store->parts_count--;
+    (void)pthread_mutex_unlock(&store->mutex);
+}
+
+static cst_code part_finish(csti_s3_store *store, s3_upload *u, part *p) {
+    const char *etag = p->call.exchange.answer.etag;
+    cst_err why = {.code = CST_OK};
+    cst_code code = CST_OK;
+
+    if (!p->under_way) return CST_OK;
+    p->under_way = false;
+    if (csti_s3_finish(store, &p->call) == CSTI_S3_GOOD &&
+        (!etag[0] || strlen(etag) >= CST_OBJECT_ETAG_BYTES || strpbrk(etag, "<>&\"")))
+        p->call.fault = CSTI_S3_MALFORMED;
+    if (p->call.fault == CSTI_S3_GOOD)
+        memcpy(u->etags[p->number - 1], etag, strlen(etag) + 1);
+    else
+        code = csti_s3_fail(store, &p->call, &why);
+    csti_s3_clear(&p->call);
+    free(p->bytes);
+    p->bytes = NULL;
+    store_part_give(store);
+    return code == CST_OK ? CST_OK : fails(u, code, &why, NULL);
+}
+
+static bool is_done(part *p) {
+    return p->call.stopped != CST_OK || csti_s3_http_is_done(&p->call.exchange);
+}
+
+// A place for one more part: one that is free, one that has ended, else the oldest is waited for.
+static part *part_free(csti_s3_store *store, s3_upload *u) {
+    part *oldest = NULL;
+
+    for (size_t i = 0; i < PARTS_MAX; i++) {
+        part *p = &u->parts[i];
+
+        if (p->under_way && is_done(p)) (void)part_finish(store, u, p);
+        if (p->under_way && (!oldest || p->number < oldest->number)) oldest = p;
+    }
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        if (!u->parts[i].under_way && store_part_take(store)) return &u->parts[i];
+    while (oldest) {
+        (void)part_finish(store, u, oldest);
+        if (store_part_take(store)) return oldest;
+        oldest = NULL;
+        for (size_t i = 0; i < PARTS_MAX; i++)
+            if (u->parts[i].under_way) oldest = &u->parts[i];
+    }
+    return NULL; // other uploads have all of them
+}
+
+static cst_code create_visit(void *context, const char *path, const char *text, cst_err *err) {
+    s3_upload *u = context;
+
+    if (strcmp(path, "InitiateMultipartUploadResult/UploadId") != 0) return CST_OK;
+    if (strlen(text) >= sizeof u->id) return cst_fail(err, CST_LIMIT, "an upload id is too long");
+    memcpy(u->id, text, strlen(text) + 1);
+    return CST_OK;
+}
+
+static cst_code create(csti_s3_store *store, s3_upload *u, cst_err *err) {
+    csti_s3_call call = {.method = "POST", .name = u->base.name};
+    cst_code code = CST_OK;
+
+    u->parts = calloc(PARTS_MAX, sizeof *u->parts);
+    u->etags = calloc(NUMBERS_MAX, sizeof *u->etags); // pages come as they are touched
+    if (!u->parts || !u->etags)
+        return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", store->base.uri, u->base.name);
+    call.query[call.query_count++] = (csti_s3_pair){"uploads", ""};
+    call.headers[call.headers_count++] = (csti_s3_pair){CSTI_S3_NONCE_HEADER, u->nonce_text};
+    if (csti_s3_ask(store, &call) == CSTI_S3_GOOD &&
+        (csti_s3_xml_walk(call.exchange.body, call.exchange.body_bytes, create_visit, u, NULL) !=
+             CST_OK ||
+         !u->id[0]))
+        call.fault = CSTI_S3_MALFORMED;
+    if (call.fault != CSTI_S3_GOOD) {
+        u->id[0] = '\0';
+        code = csti_s3_fail(store, &call, err);
+    }
+    csti_s3_clear(&call);
+    return code;
+}
+
+// What is filled goes off; the next bytes have a buffer of their own.
+static cst_code part_send(csti_s3_store *store, s3_upload *u, cst_err *err) {
+    cst_err why = {.code = CST_OK};
+    cst_code code = u->parts ? CST_OK : create(store, u, &why);
+    part own = {.under_way = false}; // where there is no place in the store, one goes at a time
+    part *p;
+    bool waits;
+
+    if (code == CST_OK && u->numbers_count == NUMBERS_MAX)
+        code = cst_fail(&why, CST_LIMIT, "%.150s: %s has more than %d parts of %d bytes",
+                        store->base.uri, u->base.name, NUMBERS_MAX, PART_BYTES);
+    if (code != CST_OK) return fails(u, code, &why, err);
+    p = part_free(store, u);
+    waits = !p;
+    if (waits) {
+        p = &own;
+        (void)pthread_mutex_lock(&store->mutex);
+        store->parts_count++; // its bytes are the upload's own, which it has not filled again
+        (void)pthread_mutex_unlock(&store->mutex);
+    }
+    memset(&p->call, 0, sizeof p->call);
+    p->number = ++u->numbers_count;
+    p->bytes = u->filling;
+    p->range = (cst_bytes){u->filling, u->filled_bytes};
+    u->sent_bytes += u->filled_bytes;
+    u->filling = NULL;
+    u->filled_bytes = u->room_bytes = 0;
+    (void)snprintf(p->number_text, sizeof p->number_text, "%" PRIu32, p->number);
+    p->call.method = "PUT";
+    p->call.name = u->base.name;
+    p->call.ranges = &p->range;
+    p->call.ranges_count = 1;
+    p->call.query[p->call.query_count++] = (csti_s3_pair){"partNumber", p->number_text};
+    p->call.query[p->call.query_count++] = (csti_s3_pair){"uploadId", u->id};
+    p->under_way = true;
+    csti_s3_start(store, &p->call);
+    if (waits) (void)part_finish(store, u, p);
+    return u->failed == CST_OK ? CST_OK : fails(u, u->failed, &u->why, err);
+}
+
+// ---- Open, write --------------------------------------------------------------------------------
+
+cst_code csti_s3_upload_open(cst_object_store *base, const char *name, uint64_t nonce,
+                             cst_object_upload **out, cst_err *err) {
+    s3_upload *u = calloc(1, sizeof *u);
+    cst_code code;
+
+    if (!u) return cst_fail(err, CST_NO_MEMORY, "%.150s: upload of %s", base->uri, name);
+    code = csti_s3_nonce_draw(nonce, &u->base.nonce, u->nonce_text, err);
+    if (code != CST_OK) {
+        free(u);
+        return code;
+    }
+    *out = &u->base;
+    return CST_OK;
+}
+
+static bool filling_grow(s3_upload *u) {
+    const size_t room = u->room_bytes ? u->room_bytes * 2 : FIRST_BYTES;
+    uint8_t *larger = realloc(u->filling, room);
+
+    if (!larger) return false;
+    u->filling = larger;
+    u->room_bytes = room;
+    return true;
+}
+
+cst_code csti_s3_upload_write(cst_object_upload *base, const void *bytes, size_t count,
+                              cst_err *err) {
+    csti_s3_store *store = csti_s3_self(base->store);
+    s3_upload *u = self(base);
+    const uint8_t *from = bytes;
+
+    if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
+    while (count > 0) {
+        size_t now;
+
+        if (u->filled_bytes == PART_BYTES) {
+            const cst_code code = part_send(store, u, err);
+
+            if (code != CST_OK) return code;
+        }
+        if (u->filled_bytes == u->room_bytes && !filling_grow(u)) {
+            cst_err why;
+
+            return fails(u,
+                         cst_fail(&why, CST_NO_MEMORY, "%.150s: upload of %s", store->base.uri,
+                                  base->name),
+                         &why, err);
+        }
+        now = u->room_bytes - u->filled_bytes < count ? u->room_bytes - u->filled_bytes : count;
+        memcpy(u->filling + u->filled_bytes, from, now);
+        u->filled_bytes += now;
+        from += now;
+        count -= now;
+    }
+    return CST_OK;
+}
+
+// ---- End ----------------------------------------------------------------------------------------
+
+static void release(s3_upload *u) {
+    free(u->filling);
+    free(u->parts);
+    free(u->etags);
+    free(u);
+}
+
+static void parts_finish(csti_s3_store *store, s3_upload *u, bool cancel) {
+    for (size_t i = 0; i < PARTS_MAX && u->parts && cancel; i++)
+        if (u->parts[i].under_way) csti_s3_cancel(&u->parts[i].call);
+    for (size_t i = 0; i < PARTS_MAX && u->parts; i++) (void)part_finish(store, u, &u->parts[i]);
+}
+
+void csti_s3_upload_abort(cst_object_upload *base) {
+    csti_s3_store *store = csti_s3_self(base->store);
+    s3_upload *u = self(base);
+
+    parts_finish(store, u, true);
+    // What stays is swept.
+    if (u->id[0]) (void)csti_s3_upload_drop(store, u->base.name, u->id, NULL);
+    release(u);
+}
+
+// The list of parts, as the server wants it.
+static cst_code complete_body(const s3_upload *u, char **out, size_t *bytes_out, cst_err *err) {
+    static const char head[] = "<CompleteMultipartUpload>";
+    static const char tail[] = "</CompleteMultipartUpload>";
+    const size_t room = sizeof head + sizeof tail + (size_t)u->numbers_count * ETAG_LINE_BYTES;
+    char *text = malloc(room);
+    size_t at = sizeof head - 1;
+
+    if (!text) return cst_fail(err, CST_NO_MEMORY, "a list of parts");
+    memcpy(text, head, sizeof head);
+    for (uint32_t i = 0; i < u->numbers_count; i++)
+        at += (size_t)snprintf(text + at, room - at,
+                               "<Part><PartNumber>%" PRIu32 "</PartNumber><ETag>&quot;%s&quot;"
+                               "</ETag></Part>",
+                               i + 1, u->etags[i]);
+    at += (size_t)snprintf(text + at, room - at, "%s", tail);
+    assert(at < room);
+    *out = text;
+    *bytes_out = at;
+    return CST_OK;
+}
+
+// "Complete" may answer 200 and bring an error in its body: the head was sent while it still
+// worked.
+static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *info_out,
+                         cst_err *err) {
+    csti_s3_call call = {.method = "POST", .name = u->base.name};
+    cst_bytes range = {NULL, 0};
+    char *text = NULL;
+    cst_code code = complete_body(u, &text, &range.count, err);
+
+    if (code != CST_OK) return code;
+    range.data = (const uint8_t *)text;
+    call.ranges = &range;
+    call.ranges_count = 1;
+    call.query[call.query_count++] = (csti_s3_pair){"uploadId", u->id};
+    call.headers[call.headers_count++] = (csti_s3_pair){"if-none-match", "*"};
+    if (csti_s3_ask(store, &call) == CSTI_S3_GOOD) {
+        csti_s3_error_read(call.exchange.body, call.exchange.body_bytes, &call.error);
+        if (call.error.code[0]) call.fault = csti_s3_fault_of(500, call.error.code, true);
+    }
+    if (call.fault == CSTI_S3_REFUSED) { // a server that has no condition here says so
+        csti_s3_clear(&call);
+        call.headers_count = 0;
+        call.attempts = 0;
+        (void)csti_s3_ask(store, &call);
+    }
+    if (call.fault != CSTI_S3_CONDITION) call.unsure = true;
+    code = csti_s3_settle(store, &call, u->base.nonce, CST_PUT_IF_ABSENT, info_out, err);
+    if (code == CST_OK && info_out->bytes != u->sent_bytes)
+        code = cst_fail(err, CST_OBJECT_UNAVAILABLE,
+                        "%.150s: %s has %" PRIu64 " bytes, and %" PRIu64 " were sent",
+                        store->base.uri, u->base.name, info_out->bytes, u->sent_bytes);
+    csti_s3_clear(&call);
+    free(text);
+    return code;
+}
+
+static cst_code finish_parts(csti_s3_store *store, s3_upload *u, cst_object_info *info_out,
+                             cst_err *err) {
+    cst_object_info there;
+    cst_code code = u->filled_bytes > 0 ? part_send(store, u, err) : CST_OK;
+
+    parts_finish(store, u, false);
+    if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
+    code = csti_s3_head(&store->base, u->base.name, &there, err);
+    if (code == CST_OK)
+        return cst_fail(err, CST_EXISTS, "%.150s: %s is there already", store->base.uri,
+                        u->base.name);
+    return code == CST_NOT_FOUND ? complete(store, u, info_out, err) : code;
+}
+
+cst_code csti_s3_upload_finish(cst_object_upload *base, cst_object_info *info_out, cst_err *err) {
+    const cst_put_options options = {.condition = CST_PUT_IF_ABSENT, .nonce = base->nonce};
+    csti_s3_store *store = csti_s3_self(base->store);
+    s3_upload *u = self(base);
+    const cst_bytes range = {u->filling, u->filled_bytes};
+    cst_code code;
+
+    if (u->failed != CST_OK)
+        code = fails(u, u->failed, &u->why, err);
+    else if (!u->parts)
+        code = csti_s3_put(base->store, base->name, &range, 1, &options, info_out, err);
+    else
+        code = finish_parts(store, u, info_out, err);
+    // Where it is not known whether it was completed it is not dropped: a sweep will find it.
+    if (code == CST_OK || code == CST_OBJECT_AMBIGUOUS || code == CST_DEADLINE) u->id[0] = '\0';
+    csti_s3_upload_abort(base);
+    return code;
+}
