@@ -1,5 +1,6 @@
 #include "base/topology.h"
 #include "codec/types.h"
+#include "object/s3_uri.h"
 #include "server/config_internal.h"
 #include "server/operator.h"
 #include "stream/published.h"
@@ -443,7 +444,9 @@ static cst_code device_check(const checker *c, const csti_config_overrides *over
 static void store_unknown(const checker *c, csti_place at, const char *label, const char *store) {
     if (strchr(store, ':'))
         csti_problem_add(c->problems, at,
-                         "%s '%.40s' is no store. There are file:FOLDER and sim:", label, store);
+                         "%s '%.40s' is no store. There are file:FOLDER, s3://BUCKET/PREFIX and "
+                         "sim:",
+                         label, store);
     else
         csti_problem_add(c->problems, at, "%s '%.40s' is no store. Did you mean 'file:%.40s'?",
                          label, store, store);
@@ -458,12 +461,18 @@ static void checkpoint_store_check(const checker *c, const csti_config_overrides
     const csti_config_refusal *refusal =
         overridden ? csti_refusal_find("checkpoint", "store", store) : NULL;
 
+    csti_s3_uri s3;
+    cst_err why = {.code = CST_OK};
+
     if (!store || (!overridden && is_wrong(c, "checkpoint"))) return;
     if (refusal)
         csti_problem_add(c->problems, at, "%s '%.40s': %s", label, store, refusal->why);
     else if (strcmp(store, "file:") == 0)
         csti_problem_add(c->problems, at, "%s: a folder is missing behind 'file:'", label);
-    else if (strncmp(store, "file:", 5) != 0 && strncmp(store, "sim:", 4) != 0)
+    else if (strncmp(store, "s3:", 3) == 0) {
+        if (csti_s3_uri_parse(store + 3, &s3, &why) != CST_OK)
+            csti_problem_add(c->problems, at, "%s: %s", label, why.text);
+    } else if (strncmp(store, "file:", 5) != 0 && strncmp(store, "sim:", 4) != 0)
         store_unknown(c, at, label, store);
 }
 

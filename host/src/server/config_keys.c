@@ -224,8 +224,9 @@ const csti_config_key csti_config_keys[] = {
      NULL, "8192", NULL, "Most rows of a batch."},
 
     {"store", "checkpoint", CSTI_KEY_URI, false, JOB(checkpoint_store), 1, 0, NULL, NULL, NULL,
-     "An object store of the job's own: `file:FOLDER`, or `sim:`, in memory, which ends with the "
-     "process. Without it: `file:` and the folder `checkpoints` in the job's `dir`."},
+     "An object store of the job's own: `file:FOLDER`, `s3://BUCKET/PREFIX` ([s3.md](s3.md)), or "
+     "`sim:`, in memory, which ends with the process. Without it: `file:` and the folder "
+     "`checkpoints` in the job's `dir`."},
     {"every", "checkpoint", CSTI_KEY_EVERY, false, JOB(every), 10 * MILLISECOND, DAY, NULL, "1s",
      NULL,
      "The time between barriers (10ms to 1d), or the number of rows, which cuts the same rows "
@@ -289,7 +290,6 @@ const csti_config_refusal csti_config_refusals[] = {
     {"device", "policy", NULL,
      "with cpu: there is no fault to come back from; it comes with the "
      "first device that is not the processor"},
-    {"checkpoint", "store", "s3:", "S3 comes with a later version: use file:FOLDER"},
 };
 const size_t csti_config_refusals_count =
     sizeof csti_config_refusals / sizeof csti_config_refusals[0];

@@ -2,20 +2,37 @@
 
 #include "base/fault_point.h"
 #include "base/random.h"
+#include "object/backend.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
-// A store that holds nothing is asked to show what it can do before anything relies on it.
+enum { JOB_FINDINGS_BYTES = 160 };
+
+static cst_code store_prove(csti_job *job, cst_err *err) {
+    char found[JOB_FINDINGS_BYTES];
+    const cst_code code = cst_object_store_prove(job->store, err);
+
+    cst_object_store_findings(job->store, found, sizeof found);
+    if (code == CST_OK && found[0])
+        CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "store_proved",
+                 csti_log_text("store", job->config->checkpoint_store),
+                 csti_log_text("found", found));
+    return code;
+}
+
+// A store that holds nothing is asked to show what it can do before anything relies on it; one
+// behind a network at every start: what stands there may be another than yesterday.
 static cst_code meta_open(csti_job *job, cst_err *err) {
     csti_meta_log_options options = {.store = job->store,
                                      .clock = job->clock,
                                      .random = job->random};
     cst_code code = csti_meta_open_log(&options, &job->meta, err);
 
+    if (code == CST_OK && csti_object_store_is_remote(job->store)) return store_prove(job, err);
     if (code != CST_NOT_FOUND) return code;
-    code = cst_object_store_prove(job->store, err);
+    code = store_prove(job, err);
     if (code != CST_OK) return code;
     options.create = true;
     return csti_meta_open_log(&options, &job->meta, err);

@@ -72,11 +72,13 @@ TEST(what_the_command_line_gets_wrong_is_refused_by_its_option) {
     } cases[] = {
         {{.device = "xrt:0"}, "--device 'xrt:0': XRT comes with a later version"},
         {{.device = "cpu:fast"}, "--device: cpu:fast: no such level"},
-        {{.checkpoint_store = "s3://b"}, "--checkpoint-store 's3://b': S3 comes"},
+        {{.checkpoint_store = "s3://b"},
+         "--checkpoint-store: object store 's3://b': a bucket is 3"},
         {{.checkpoint_store = "file:"}, "--checkpoint-store: a folder is missing"},
         {{.checkpoint_store = "x"}, "--checkpoint-store 'x' is no store. Did you mean 'file:x'?"},
         {{.checkpoint_store = "http://x"},
-         "--checkpoint-store 'http://x' is no store. There are file:FOLDER and sim:"},
+         "--checkpoint-store 'http://x' is no store. There are file:FOLDER, s3://BUCKET/PREFIX and "
+         "sim:"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
