@@ -188,8 +188,10 @@ static cst_code race_judge(cst_object_store *store, const char *name, const race
     return expect_value(store, name, winner->value, "a race's loser took effect", err);
 }
 
+// Values are counted from `value` on: other bytes than those that are there, of which a server may
+// make its etag.
 static cst_code race(cst_object_store *store, const char *name, const cst_put_options *options,
-                     cst_code loss, cst_err *err) {
+                     uint64_t value, cst_code loss, cst_err *err) {
     const uint32_t racers_count = store->ops->racers;
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_t threads[CSTI_OBJECT_RACERS_MAX];
@@ -198,7 +200,7 @@ static cst_code race(cst_object_store *store, const char *name, const cst_put_op
 
     (void)pthread_mutex_lock(&gate);
     for (; started < racers_count; started++) {
-        racers[started] = (racer){store, name, options, &gate, 100 + started, CST_OK, {0}};
+        racers[started] = (racer){store, name, options, &gate, value + started, CST_OK, {0}};
         if (pthread_create(&threads[started], NULL, racer_run, &racers[started]) != 0) break;
     }
     (void)pthread_mutex_unlock(&gate);
@@ -215,7 +217,7 @@ static cst_code race_absent(cst_object_store *store, const char *name, cst_err *
 
     for (uint32_t i = 0; i < store->ops->rounds && code == CST_OK; i++) {
         if (i > 0) code = cst_object_delete(store, name, err);
-        if (code == CST_OK) code = race(store, name, &absent, CST_EXISTS, err);
+        if (code == CST_OK) code = race(store, name, &absent, 100, CST_EXISTS, err);
     }
     return code;
 }
@@ -227,7 +229,7 @@ static cst_code race_match(cst_object_store *store, const char *name, cst_err *e
 
     if (code != CST_OK) return expect(store, name, code, CST_OK, "what was written is gone", err);
     match.etag = info.etag;
-    return race(store, name, &match, CST_OBJECT_CONFLICT, err);
+    return race(store, name, &match, 200, CST_OBJECT_CONFLICT, err);
 }
 
 cst_code cst_object_store_prove(cst_object_store *store, cst_err *err) {

@@ -40,9 +40,10 @@ typedef struct csti_s3_store {
     csti_s3_uri uri;
     csti_s3_http *http;
     csti_s3_credentials *credentials;
-    bool amazon;                      // no endpoint was given: it follows from the region
-    bool virtual_host;                // the bucket is in the host's name
-    pthread_mutex_t mutex;            // of what follows
+    uint32_t page_keys;    // of a list; 0: as many as the server likes. Tests make it small
+    bool amazon;           // no endpoint was given: it follows from the region
+    bool virtual_host;     // the bucket is in the host's name
+    pthread_mutex_t mutex; // of what follows
     char origin[CSTI_S3_PLACE_BYTES]; // "http://127.0.0.1:8480"
     char region[CSTI_S3_WORD_BYTES];
     csti_s3_signer signer;

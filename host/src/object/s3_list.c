@@ -3,6 +3,7 @@
 #include "object/s3_xml.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,7 @@ static cst_code page_ask(csti_s3_store *store, page *p, const char *prefix, cons
     csti_s3_call call = {.method = "GET"};
     const uint64_t before = p->keys_count;
     char token[TOKEN_BYTES];
+    char most[16];
     cst_code code;
 
     memcpy(token, p->token, sizeof token);
@@ -128,6 +130,8 @@ static cst_code page_ask(csti_s3_store *store, page *p, const char *prefix, cons
         call.query[call.query_count++] = (csti_s3_pair){"continuation-token", token};
     else if (after[0])
         call.query[call.query_count++] = (csti_s3_pair){"start-after", after};
+    (void)snprintf(most, sizeof most, "%" PRIu32, store->page_keys);
+    if (store->page_keys > 0) call.query[call.query_count++] = (csti_s3_pair){"max-keys", most};
     p->more = false;
     p->token[0] = '\0';
     if (csti_s3_ask(store, &call) != CSTI_S3_GOOD) {

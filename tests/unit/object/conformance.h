@@ -3,6 +3,9 @@
 // The file that includes it defines, before:
 //   static cst_object_store *fixture_open(void);             a fresh, empty store
 //   static void fixture_close(cst_object_store *store);      and all it left
+//   FIXTURE_IS_A_BUCKET    where it is: etags are made of the bytes, one name may go on behind
+//   another,
+//                          and a writer by match may not know whether it was he
 //
 // Promises   every case compares with a plain map, or with a value written down here.
 #ifndef CST_TEST_OBJECT_CONFORMANCE_H
@@ -11,6 +14,12 @@
 #include "unit/object/objects.h"
 
 #include <pthread.h>
+
+#ifdef FIXTURE_IS_A_BUCKET // a step is a request to a server
+#define STEPS(COUNT) ((COUNT) / 8)
+#else
+#define STEPS(COUNT) (COUNT)
+#endif
 
 // ---- Write --------------------------------------------------------------------------------------
 
@@ -68,6 +77,7 @@ TEST(if_match_needs_the_newest_etag) {
     fixture_close(store);
 }
 
+#ifndef FIXTURE_IS_A_BUCKET
 TEST(an_etag_never_comes_twice) {
     enum { WRITES = 200 };
     static char seen[WRITES][CST_OBJECT_ETAG_BYTES];
@@ -93,6 +103,7 @@ TEST(an_etag_never_comes_twice) {
     }
     fixture_close(store);
 }
+#endif
 
 TEST(replace_makes_and_overwrites) {
     cst_object_store *store = fixture_open();
@@ -173,7 +184,7 @@ TEST(any_range_of_an_object_can_be_read) {
 
     for (size_t i = 0; i < BYTES; i++) bytes[i] = (uint8_t)test_random();
     CHECK_OK(cst_object_put(store, "big", &whole, 1, &absent, NULL, NULL));
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < STEPS(300); i++) {
         const uint64_t align = UINT64_C(1) << test_random_below(18);
         const uint64_t offset = test_random_below(BYTES + 1) / align * align;
         const uint64_t asked = i % 5 == 0 ? UINT64_MAX : test_random_below(BYTES);
@@ -290,6 +301,7 @@ TEST(the_longest_names_work) {
     fixture_close(store);
 }
 
+#ifndef FIXTURE_IS_A_BUCKET
 TEST(a_name_is_an_object_or_a_folder) {
     cst_object_store *store = fixture_open();
     cst_object_info info;
@@ -306,6 +318,7 @@ TEST(a_name_is_an_object_or_a_folder) {
     CHECK_OK(put_text(store, "a", "y", CST_PUT_IF_ABSENT, NULL, NULL));
     fixture_close(store);
 }
+#endif
 
 // ---- List ---------------------------------------------------------------------------------------
 
@@ -330,7 +343,7 @@ TEST(listing_takes_prefix_and_after) {
     static char made[400][24];
     size_t made_count = 0;
 
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < STEPS(400); i++) {
         static const char letters[] = "ab-.0/";
         char name[24];
         size_t bytes = 1 + test_random_below(8);
@@ -340,9 +353,9 @@ TEST(listing_takes_prefix_and_after) {
         if (put_text(store, name, "x", CST_PUT_IF_ABSENT, NULL, NULL) == CST_OK)
             memcpy(made[made_count++], name, sizeof name);
     }
-    CHECK(made_count > 50);
+    CHECK(made_count > STEPS(50));
     qsort(made, made_count, sizeof made[0], (int (*)(const void *, const void *))strcmp);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < STEPS(300); i++) {
         const char *near = made[test_random_below(made_count)];
         const char *after = i % 3 ? made[test_random_below(made_count)] : NULL;
         name_list names = {0};
@@ -404,7 +417,7 @@ TEST(a_visitor_may_delete_and_may_stop) {
 // ---- Against a plain map ------------------------------------------------------------------------
 
 TEST(random_calls_agree_with_a_map) {
-    enum { NAMES = 12, CALLS = 1500 };
+    enum { NAMES = 12, CALLS = STEPS(1500) };
     static const char *const names[NAMES] = {"a",     "b/c",   "b/d",   "b/e/f", "g-h",   "g/h",
                                              "i/j/k", "i/j/l", "i/m/n", "o.p",   "q/r/s", "q/t"};
     char values[NAMES][16] = {{0}};
@@ -457,6 +470,7 @@ typedef struct adder {
     int wins;
 } adder;
 
+#ifndef FIXTURE_IS_A_BUCKET
 static void *add_by_match(void *context) {
     const adder *one = context;
 
@@ -498,6 +512,7 @@ TEST(threads_that_add_by_match_lose_nothing) {
     cst_object_body_release(store, &body);
     fixture_close(store);
 }
+#endif
 
 // Writers and deleters share folders that come and go.
 static void *race_by_absent(void *context) {

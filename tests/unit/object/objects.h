@@ -5,12 +5,16 @@
 #include "test.h"
 
 #include <constellation/object.h>
+#include <stdatomic.h>
 
 static inline cst_code put_text(cst_object_store *store, const char *name, const char *text,
                                 cst_put_condition condition, const char *etag,
                                 cst_object_info *info_out) {
     const cst_bytes range = {(const uint8_t *)text, strlen(text)};
-    const cst_put_options options = {.condition = condition, .etag = etag, .nonce = 1};
+    static _Atomic uint64_t nonces; // each write has its own, as object.h wants it
+    const cst_put_options options = {.condition = condition,
+                                     .etag = etag,
+                                     .nonce = atomic_fetch_add(&nonces, 1) + 1};
 
     return cst_object_put(store, name, &range, 1, &options, info_out, NULL);
 }

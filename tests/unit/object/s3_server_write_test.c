@@ -1,7 +1,7 @@
 #define _GNU_SOURCE 1 // strcasestr
 #include "unit/object/s3_server.h"
 
-#define OURS "x-amz-meta-constellation-nonce: 0000000000000001" // put_text's
+#define OURS "x-amz-meta-constellation-nonce: 0000000000000001"
 #define OTHERS "x-amz-meta-constellation-nonce: 0000000000000002"
 #define WRITTEN "200 OK\r\nETag: \"e1\""
 #define HEAD_OF(NONCE) "200 OK\r\nETag: \"e1\"\r\nContent-Length: 5\r\n" NONCE
@@ -9,7 +9,10 @@
 #define TAKEN "412 Precondition Failed", ERROR("PreconditionFailed")
 
 static cst_code put(cst_object_store *store, cst_put_condition condition, cst_object_info *out) {
-    return put_text(store, "a/b", "hello", condition, "e0", out);
+    const cst_bytes range = {(const uint8_t *)"hello", 5};
+    const cst_put_options options = {.condition = condition, .etag = "e0", .nonce = 1};
+
+    return cst_object_put(store, "a/b", &range, 1, &options, out, NULL);
 }
 
 // ---- What is asked ------------------------------------------------------------------------------
