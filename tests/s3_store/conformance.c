@@ -153,4 +153,12 @@ TEST(proving_leaves_nothing_and_says_what_it_found) {
     fixture_close(store);
 }
 
+TEST(an_owner_has_all_rights) {
+    cst_object_store *store = fixture_open();
+
+    CHECK_OK(cst_object_store_rights(store, NULL));
+    CHECK_EQ(objects_count(store), 0);
+    fixture_close(store);
+}
+
 TEST_MAIN

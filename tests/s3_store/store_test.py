@@ -154,6 +154,31 @@ class Conformance(Store):
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
 
 
+class Check(Store):
+    """`check` asks the store, and says what is wrong with it."""
+
+    def check(self, store):
+        path = os.path.join(self.job(str(len(os.listdir(self.folder)))), "job.toml")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text + f'store = "{store}"\n')
+        return subprocess.run([PROGRAM, "check", path], env=self.environment, text=True,
+                              check=False, capture_output=True, timeout=PATIENCE_S)
+
+    def test_keys_and_bucket_are_checked(self):
+        result = self.check(self.uri("/checked"))
+        self.assertEqual(result.returncode, DONE, result.stderr)
+        self.assertIn("\nrights ", result.stdout)
+        result = self.check(f"s3://no-such-bucket/p?endpoint={self.endpoint}")
+        self.assertEqual(result.returncode, REFUSED)
+        self.assertIn("Make the bucket", result.stderr)
+        self.environment["AWS_SECRET_ACCESS_KEY"] = "another"
+        result = self.check(self.uri("/checked"))
+        self.assertEqual(result.returncode, REFUSED)
+        self.assertIn("s3:PutObject", result.stderr)
+
+
 class Kills(Store):
     """Of a job that is killed again and again, no row is lost or counted twice."""
 

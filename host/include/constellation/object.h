@@ -53,6 +53,9 @@ CST_API const char *cst_object_store_uri(const cst_object_store *store);
 // race of threads: CST_OBJECT_REFUSED says what the store did instead. A store that refuses if
 // match and says so is good: such puts are CST_UNSUPPORTED afterwards.
 CST_API CST_CHECK_RESULT cst_code cst_object_store_prove(cst_object_store *store, cst_err *err);
+// Shows on a probe object that all kinds of requests are allowed: CST_OBJECT_DENIED names the right
+// that misses. Stores whose rights are those of files ask nothing.
+CST_API CST_CHECK_RESULT cst_code cst_object_store_rights(cst_object_store *store, cst_err *err);
 // What proving found, for people; "" where there is nothing to say.
 CST_API void cst_object_store_findings(cst_object_store *store, char *out, size_t capacity);
 

@@ -198,12 +198,29 @@ static int good_print(const cli_arguments *arguments, const char *path,
     return status;
 }
 
+// Of a store behind a network: whether the job would be let in.
+static int store_check(const cli_arguments *arguments, const csti_job_config *config) {
+    cst_object_store *store = NULL;
+    cst_err err = {.code = CST_OK};
+    cst_code code;
+
+    if (strncmp(config->checkpoint_store, "s3:", 3) != 0) return CLI_DONE;
+    code = cst_object_store_open(config->checkpoint_store, NULL, &store, &err);
+    if (code == CST_OK) code = cst_object_store_rights(store, &err);
+    cst_object_store_close(store);
+    if (code != CST_OK) return cli_fail(&arguments->common, "check", NULL, &err);
+    if (!arguments->common.json && !arguments->common.quiet)
+        puts("rights       to put, get, list and delete, and to upload in parts");
+    return CLI_DONE;
+}
+
 int cli_check(int argc, char **argv) {
     static const cli_verb verb = {
         .name = "check",
         .arguments = "JOB.toml",
         .about = "Reads a job, says everything that is wrong with it, with line, column and the\n"
-                 "nearest right name, and starts nothing. Without a problem: what the job does.\n"
+                 "nearest right name, and starts nothing. Without a problem: what the job does,\n"
+                 "and whether an s3: store lets it in.\n"
                  "docs/jobs.md has every key.",
         .positional_min = 1,
         .positional_max = 1,
@@ -216,12 +233,14 @@ int cli_check(int argc, char **argv) {
 
     if (status != CLI_GO_ON) return status;
     code = csti_config_read(arguments.positional[0], NULL, &config, &err);
-    if (code == CST_OK)
+    if (code == CST_OK) {
         status = good_print(&arguments, arguments.positional[0], &config);
-    else if (code == CST_CONFIG)
+        if (status == CLI_DONE) status = store_check(&arguments, &config);
+    } else if (code == CST_CONFIG) {
         status = problems_print(&arguments, arguments.positional[0], &config.problems);
-    else
+    } else {
         status = cli_fail(&arguments.common, "check", NULL, &err);
+    }
     csti_config_close(&config);
     return status;
 }

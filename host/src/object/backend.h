@@ -45,6 +45,9 @@ typedef struct csti_object_ops {
     // If match was refused although the etag is right. true: it now goes by another form, and is
     // worth a try; false: there is none left, and if match is CST_UNSUPPORTED. NULL: false.
     bool (*match_other)(cst_object_store *store);
+    // Each kind of request once, on a probe: CST_OBJECT_DENIED names the right that misses. NULL:
+    // there is nothing to ask.
+    cst_code (*rights)(cst_object_store *store, cst_err *err);
     // What proving found, for people. NULL: nothing to say.
     void (*findings)(cst_object_store *store, char *out, size_t capacity);
 } csti_object_ops;

@@ -61,6 +61,10 @@ void cst_object_store_close(cst_object_store *store) {
     free(uri);
 }
 
+cst_code cst_object_store_rights(cst_object_store *store, cst_err *err) {
+    return store->ops->rights ? store->ops->rights(store, err) : CST_OK;
+}
+
 void cst_object_store_findings(cst_object_store *store, char *out, size_t capacity) {
     assert(capacity > 0);
     out[0] = '\0';

@@ -195,7 +195,7 @@ static cst_code race(cst_object_store *store, const char *name, const cst_put_op
     const uint32_t racers_count = store->ops->racers;
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_t threads[CSTI_OBJECT_RACERS_MAX];
-    racer racers[CSTI_OBJECT_RACERS_MAX];
+    racer racers[CSTI_OBJECT_RACERS_MAX] = {{0}};
     uint32_t started = 0;
 
     (void)pthread_mutex_lock(&gate);

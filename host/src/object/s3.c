@@ -335,5 +335,6 @@ const csti_object_ops csti_object_s3 = {
     .list = csti_s3_list,
     .sweep_uploads = csti_s3_sweep,
     .match_other = match_other,
+    .rights = csti_s3_rights,
     .findings = findings,
 };

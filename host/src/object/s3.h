@@ -67,6 +67,8 @@ cst_code csti_s3_put(cst_object_store *store, const char *name, const cst_bytes 
 cst_code csti_s3_get(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,
                      cst_object_body *out, cst_err *err);
 void csti_s3_body_release(cst_object_store *store, cst_object_body *body);
+// s3_rights.c
+cst_code csti_s3_rights(cst_object_store *store, cst_err *err);
 // s3_list.c
 cst_code csti_s3_list(cst_object_store *store, const char *prefix, const char *after,
                       cst_object_visit visit, void *context, cst_err *err);

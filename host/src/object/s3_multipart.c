@@ -133,36 +133,43 @@ static part *part_free(csti_s3_store *store, s3_upload *u) {
     return NULL; // other uploads have all of them
 }
 
-static cst_code create_visit(void *context, const char *path, const char *text, cst_err *err) {
-    s3_upload *u = context;
+static cst_code begin_visit(void *context, const char *path, const char *text, cst_err *err) {
+    char *id = context;
 
     if (strcmp(path, "InitiateMultipartUploadResult/UploadId") != 0) return CST_OK;
-    if (strlen(text) >= sizeof u->id) return cst_fail(err, CST_LIMIT, "an upload id is too long");
-    memcpy(u->id, text, strlen(text) + 1);
+    if (strlen(text) >= CSTI_S3_UPLOAD_ID_BYTES)
+        return cst_fail(err, CST_LIMIT, "an upload id is too long");
+    memcpy(id, text, strlen(text) + 1);
     return CST_OK;
 }
 
-static cst_code create(csti_s3_store *store, s3_upload *u, cst_err *err) {
-    csti_s3_call call = {.method = "POST", .name = u->base.name};
+cst_code csti_s3_upload_begin(csti_s3_store *store, const char *name, const char *nonce,
+                              char id[CSTI_S3_UPLOAD_ID_BYTES], cst_err *err) {
+    csti_s3_call call = {.method = "POST", .name = name};
     cst_code code = CST_OK;
 
-    u->parts = calloc(PARTS_MAX, sizeof *u->parts);
-    u->etags = calloc(NUMBERS_MAX, sizeof *u->etags); // pages come as they are touched
-    if (!u->parts || !u->etags)
-        return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", store->base.uri, u->base.name);
+    id[0] = '\0';
     call.query[call.query_count++] = (csti_s3_pair){"uploads", ""};
-    call.headers[call.headers_count++] = (csti_s3_pair){CSTI_S3_NONCE_HEADER, u->nonce_text};
+    if (nonce) call.headers[call.headers_count++] = (csti_s3_pair){CSTI_S3_NONCE_HEADER, nonce};
     if (csti_s3_ask(store, &call) == CSTI_S3_GOOD &&
-        (csti_s3_xml_walk(call.exchange.body, call.exchange.body_bytes, create_visit, u, NULL) !=
+        (csti_s3_xml_walk(call.exchange.body, call.exchange.body_bytes, begin_visit, id, NULL) !=
              CST_OK ||
-         !u->id[0]))
+         !id[0]))
         call.fault = CSTI_S3_MALFORMED;
     if (call.fault != CSTI_S3_GOOD) {
-        u->id[0] = '\0';
+        id[0] = '\0';
         code = csti_s3_fail(store, &call, err);
     }
     csti_s3_clear(&call);
     return code;
+}
+
+static cst_code create(csti_s3_store *store, s3_upload *u, cst_err *err) {
+    u->parts = calloc(PARTS_MAX, sizeof *u->parts);
+    u->etags = calloc(NUMBERS_MAX, sizeof *u->etags); // pages come as they are touched
+    if (!u->parts || !u->etags)
+        return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", store->base.uri, u->base.name);
+    return csti_s3_upload_begin(store, u->base.name, u->nonce_text, u->id, err);
 }
 
 // What is filled goes off; the next bytes have a buffer of their own.
@@ -350,8 +357,9 @@ static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *in
 static cst_code finish_parts(csti_s3_store *store, s3_upload *u, cst_object_info *info_out,
                              cst_err *err) {
     cst_object_info there;
-    cst_code code = u->filled_bytes > 0 ? part_send(store, u, err) : CST_OK;
+    cst_code code;
 
+    if (u->filled_bytes > 0) (void)part_send(store, u, NULL);
     parts_finish(store, u, false);
     if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
     code = csti_s3_head(&store->base, u->base.name, &there, err);

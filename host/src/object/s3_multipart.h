@@ -16,6 +16,10 @@ CST_CHECK_RESULT cst_code csti_s3_nonce_draw(uint64_t nonce, uint64_t *out, char
 CST_CHECK_RESULT cst_code csti_s3_settle(csti_s3_store *store, csti_s3_call *call, uint64_t nonce,
                                          cst_put_condition condition, cst_object_info *info_out,
                                          cst_err *err);
+// s3_multipart.c. `nonce`: its text, or NULL.
+CST_CHECK_RESULT cst_code csti_s3_upload_begin(csti_s3_store *store, const char *name,
+                                               const char *nonce, char id[CSTI_S3_UPLOAD_ID_BYTES],
+                                               cst_err *err);
 // s3_sweep.c. Takes the parts of an upload that nobody completes; one that is gone is CST_OK. An
 // abort may leave it to a sweep.
 cst_code csti_s3_upload_drop(csti_s3_store *store, const char *name, const char *id, cst_err *err);

@@ -189,6 +189,29 @@ TEST(a_store_that_ignores_conditions_is_refused_and_the_operation_named) {
     s3_end(store);
 }
 
+TEST(a_right_that_misses_is_named) {
+    static const s3_reply no_get[] = {{WRITTEN, ""}, {"403 No", ERROR("AccessDenied")}};
+    static const s3_reply no_parts[] = {{WRITTEN, ""},
+                                        {"206 Partial\r\nETag: \"e\"\r\nContent-Range: bytes 0-4/5",
+                                         "probe"},
+                                        {"200 OK", "<ListBucketResult></ListBucketResult>"},
+                                        {"200 OK",
+                                         "<InitiateMultipartUploadResult><UploadId>i</UploadId>"
+                                         "</InitiateMultipartUploadResult>"},
+                                        {"403 No", ERROR("AccessDenied")}};
+    cst_object_store *store = s3_begin(no_get);
+    cst_err err = {0};
+
+    CHECK_CODE(cst_object_store_rights(store, &err), CST_OBJECT_DENIED);
+    CHECK(strstr(err.text, "s3:GetObject"));
+    s3_end(store);
+    store = s3_begin(no_parts);
+    CHECK_CODE(cst_object_store_rights(store, &err), CST_OBJECT_DENIED);
+    CHECK(strstr(err.text, "s3:AbortMultipartUpload"));
+    CHECK_ASKED(4, "?uploadId=i ");
+    s3_end(store);
+}
+
 // ---- What is learnt -----------------------------------------------------------------------------
 
 TEST(a_clock_that_is_wrong_is_set_by_the_servers_once) {
