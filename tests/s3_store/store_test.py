@@ -8,8 +8,9 @@ import datetime
 import hashlib
 import hmac
 import os
-import signal
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,14 @@ import unittest
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.dirname(HERE), os.path.join(os.path.dirname(HERE), "s3")]
+import certificates  # noqa: E402
+import servers  # noqa: E402
+
 RGW = os.path.join(os.path.dirname(HERE), "s3", "rgw")
 PROGRAM, CONFORMANCE = "", ""
 PATIENCE_S = 60
-DONE, FENCED, REFUSED = 0, 6, 7
+DONE, FAILED, FENCED, REFUSED = 0, 1, 6, 7
 
 JOB = """
 [job]
@@ -84,13 +89,18 @@ class Store(unittest.TestCase):
         self.addCleanup(subprocess.run, [RGW, "stop", self.server], check=True)
         lines = subprocess.run([RGW, "start", self.server, "0"], check=True, text=True,
                                stdout=subprocess.PIPE, timeout=2 * PATIENCE_S,
-                               env={**os.environ, "RGW_OWNER": str(os.getpid())}).stdout
+                               env={**os.environ, "RGW_OWNER": str(os.getpid()),
+                                    **self.server_environment()}).stdout
         values = dict(line.split("=", 1) for line in lines.split("\n") if "=" in line)
         self.endpoint = values["S3_ENDPOINT"]
+        self.secure = values.get("S3_ENDPOINT_TLS")
         self.environment = {**os.environ, "HOME": self.folder, "AWS_REGION": "us-east-1",
                             "AWS_ACCESS_KEY_ID": values["S3_ACCESS_KEY"],
                             "AWS_SECRET_ACCESS_KEY": values["S3_SECRET_KEY"]}
         put_bucket(self.endpoint, "state", values["S3_ACCESS_KEY"], values["S3_SECRET_KEY"])
+
+    def server_environment(self):
+        return {}
 
     def uri(self, prefix=""):
         return f"s3://state{prefix}?endpoint={self.endpoint}"
@@ -216,6 +226,56 @@ class Gateway(Store):
         files = "file:" + os.path.join(self.folder, "files")
         self.run_whole(whole, files)
         self.assertEqual(self.state(folder, store), self.state(whole, files))
+
+
+class Faults(Store):
+    """Answers that are lost, requests that come twice, connections that break."""
+
+    def test_a_bad_network_costs_no_row(self):
+        proxy = servers.Proxy(self, int(self.endpoint.rsplit(":", 1)[1]), "%3 cut down 0",
+                              "%5 reset up 2000", "%7 echo", "%11 forestall", "%13 cut down 300")
+        folder = self.job("faulty", rows=1_000_000)
+        store = f"s3://state/faulty?endpoint=http://127.0.0.1:{proxy.port}&connections=4"
+        self.run_whole(folder, store)
+        whole = self.job("whole", rows=1_000_000)
+        files = "file:" + os.path.join(self.folder, "files")
+        self.run_whole(whole, files)
+        self.assertEqual(self.state(folder, self.uri("/faulty")), self.state(whole, files))
+        self.assertIn("good", self.program("checkpoints", "verify", self.uri("/faulty")))
+
+
+class Tls(Store):
+    """Over TLS, by a certificate of an authority of one's own."""
+
+    def server_environment(self):
+        certificates.authority(self.folder, "ours")
+        certificates.authority(self.folder, "others")
+        certificates.signed(self.folder, "gateway", "ours")
+        pem = os.path.join(self.folder, "both.pem")
+        with open(pem, "w", encoding="ascii") as both:
+            for name in ("gateway.pem", "gateway.key"):
+                with open(os.path.join(self.folder, name), encoding="ascii") as one:
+                    both.write(one.read())
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return {"RGW_TLS_PORT": str(free.getsockname()[1]), "RGW_TLS_PEM": pem}
+
+    def list(self, authority):
+        store = f"s3://state/tls?endpoint={self.secure}"
+        if authority:
+            store += "&ca=" + os.path.join(self.folder, authority)
+        return subprocess.run([PROGRAM, "checkpoints", "list", store], env=self.environment,
+                              text=True, check=False, capture_output=True, timeout=PATIENCE_S)
+
+    def test_only_a_server_that_is_vouched_for_is_spoken_to(self):
+        folder = self.job("secure", rows=200_000)
+        self.run_whole(folder, f"s3://state/tls?endpoint={self.secure}&ca="
+                               + os.path.join(self.folder, "ours.pem"))
+        self.assertEqual(self.list("ours.pem").returncode, DONE)
+        for authority in (None, "others.pem", "no-such.pem"):
+            result = self.list(authority)
+            self.assertEqual(result.returncode, FAILED)
+            self.assertIn("CST_TLS", result.stderr)
 
 
 class Owners(Store):
