@@ -1,6 +1,7 @@
 """What the S3 tests start: servers, the proxy, the hostile server; each ends with the test."""
 
 import ctypes
+import http.client
 import os
 import re
 import shutil
@@ -8,8 +9,10 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+INSTALLED = os.environ.get("CST_S3_SERVERS", os.path.join(HERE, "../../build/s3"))
 PATIENCE_S = 60
 
 
@@ -56,3 +59,122 @@ class Proxy(Talker):
         if not answer.startswith("ok"):
             raise AssertionError(f"'{line}': '{answer}'")
         return answer[3:]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+def answers(port):
+    """Whether an HTTP server answers there."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+class Server:
+    """An S3 server: where it is, and whose keys it takes."""
+    access_key, secret_key, region = "testaccesskey", "testsecretkey0123456789", "us-east-1"
+
+    def __init__(self, test):
+        self.folder = tempfile.mkdtemp(prefix="cst-s3-", dir="/tmp")
+        test.addCleanup(shutil.rmtree, self.folder, True)
+        self.test, self.port = test, free_port()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, port=None, **more):
+        """boto3's, which asks once and gives up."""
+        import boto3  # the other programs here do without
+        import botocore.config
+        options = {"aws_access_key_id": self.access_key, "aws_secret_access_key": self.secret_key,
+                   "endpoint_url": f"http://127.0.0.1:{port or self.port}", **more}
+        return boto3.client(
+            "s3", region_name=self.region,
+            config=botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=PATIENCE_S,
+                                          s3={"addressing_style": "path"}), **options)
+
+
+class Program(Server):
+    """One process, which keeps objects in a folder: they outlive it."""
+
+    def __init__(self, test):
+        super().__init__(test)
+        self.process = None
+        self.again()
+
+    def command(self):
+        raise NotImplementedError
+
+    def again(self):
+        environment = {**os.environ, "ROOT_ACCESS_KEY": self.access_key,
+                       "ROOT_SECRET_KEY": self.secret_key}
+        self.process = subprocess.Popen(self.command(), env=environment, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT,
+                                        preexec_fn=with_us)
+        self.test.addCleanup(self.kill)
+        deadline = time.monotonic() + PATIENCE_S
+        while not answers(self.port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{self.command()[0]} did not come up")
+            time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Versity(Program):
+    """tests/s3/install's versitygw: honest, an implementation of its own."""
+
+    def command(self):
+        return [os.path.join(INSTALLED, "versitygw"), "--port", f"127.0.0.1:{self.port}", "--quiet",
+                "--keep-alive", "posix", self.folder]
+
+
+class S3rver(Program):
+    """tests/s3/install's s3rver: it knows no conditions, and writes."""
+    access_key = secret_key = "S3RVER"
+
+    def command(self):
+        node = shutil.which("node") or os.path.join(INSTALLED, "npm-env/bin/node")
+        return [node, os.path.join(INSTALLED, "s3rver/node_modules/s3rver/bin/s3rver.js"), "-d",
+                self.folder, "-a", "127.0.0.1", "-p", str(self.port), "--silent"]
+
+
+class Rgw(Server):
+    """tests/s3/rgw; options are its environment. kill() and again() are of a gateway alone."""
+
+    def __init__(self, test, **options):
+        super().__init__(test)
+        self.folder = os.path.join(self.folder, "rgw")
+        environment = {**os.environ, "RGW_OWNER": str(os.getpid()),
+                       **{"RGW_" + name: str(value) for name, value in options.items()}}
+        test.addCleanup(self.do, "stop")
+        said = subprocess.run([os.path.join(HERE, "rgw"), "start", self.folder, "0"],
+                              env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+        self.port = int(re.search(r"^S3_ENDPOINT=.*:(\d+)$", said, re.M)[1])
+
+    def do(self, verb, *more):
+        subprocess.run([os.path.join(HERE, "rgw"), verb, self.folder, *more], check=True)
+
+    def pid(self, name):
+        with open(os.path.join(self.folder, name + ".pid"), encoding="utf-8") as file:
+            return int(file.read())
+
+    def kill(self, gateway=1):
+        os.kill(self.pid(f"gateway{gateway}"), signal.SIGKILL)
+        while answers(self.port):
+            time.sleep(0.01)
+
+    def again(self, gateway=1):
+        self.do("gateway", str(gateway))
