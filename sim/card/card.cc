@@ -267,7 +267,7 @@ struct csti_sim_card {
         csti_sim_card *card = static_cast<csti_sim_card *>(context);
         const uint32_t channel = uint32_t(address / CSTI_SIM_CHANNEL_BYTES);
 
-        if (channel >= CSTI_SIM_CHANNELS)
+        if (channel >= CSTI_SIM_CHANNELS && !card->config_.locates_all)
             return cst_sim_memory_bytes(card->memory_.get()) + address;
         return card->config_.locate(card->config_.locate_context, channel,
                                     address % CSTI_SIM_CHANNEL_BYTES);

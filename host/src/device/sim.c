@@ -201,7 +201,7 @@ static const char *const counter_names[SIM_COUNTERS] = {"done",
                                                         "no_operation",
                                                         "lookup_clocks"};
 
-static void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
+void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
     sim_queue *queue = (sim_queue *)base;
     uint64_t values[SIM_COUNTERS];
 
@@ -213,8 +213,7 @@ static void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, siz
 
 // ---- Queues -------------------------------------------------------------------------------------
 
-static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out, cst_err *err) {
-    const sim_device *device = (const sim_device *)base;
+cst_code sim_queue_make(const sim_link *link, uint32_t depth, sim_queue **out, cst_err *err) {
     sim_queue *queue = aligned_alloc(CSTI_SPSC_LINE_BYTES, sizeof *queue);
     cst_code code;
 
@@ -222,7 +221,7 @@ static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out
     memset(queue, 0, sizeof *queue);
     queue->executor.codec = csti_codec_for(CSTI_CPU_SCALAR);
     queue->piece_rows = SIM_ROWS_MAX;
-    queue->ops = device->card;
+    queue->link = link;
     code = csti_spsc_ring_open(&queue->completions, depth, sizeof(cst_completion), err);
     if (code == CST_OK) code = sim_entries_open(queue, depth, err);
     if (code != CST_OK) {
@@ -230,11 +229,20 @@ static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out
         free(queue);
         return code;
     }
-    *out = &queue->base;
+    *out = queue;
     return CST_OK;
 }
 
-static void sim_queue_close(cst_queue *base) {
+static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out, cst_err *err) {
+    sim_queue *queue = NULL;
+    const cst_code code = sim_queue_make(&sim_link_card, depth, &queue, err);
+
+    (void)base;
+    if (code == CST_OK) *out = &queue->base;
+    return code;
+}
+
+void sim_queue_close(cst_queue *base) {
     sim_queue *queue = (sim_queue *)base;
 
     sim_run_close(queue);
@@ -345,7 +353,10 @@ cst_code sim_command_run(sim_queue *queue, const cst_command *command, cst_compl
 
     switch (command->ops) {
     case CST_OP_GROW:
+        code = sim_image_fetch(queue, table);
+        if (code != CST_OK) return code;
         table->loaded = false;
+        table->host_newer = true;
         return csti_cpu_command(&queue->executor, command, out);
     default:
         break;
@@ -359,7 +370,7 @@ cst_code sim_command_run(sim_queue *queue, const cst_command *command, cst_compl
     return rows_run(queue, command, out);
 }
 
-static cst_code sim_submit(cst_queue *base, const csti_entry_in_flight *entry, cst_err *err) {
+cst_code sim_submit(cst_queue *base, const csti_entry_in_flight *entry, cst_err *err) {
     sim_queue *queue = (sim_queue *)base;
 
     if (queue->lost) return cst_queue_lost(base, err);
@@ -367,12 +378,13 @@ static cst_code sim_submit(cst_queue *base, const csti_entry_in_flight *entry, c
     return CST_OK;
 }
 
-// The card has no time but the host's: its clocks run here and in wait.
-static uint32_t sim_poll(cst_queue *base, cst_completion *out, uint32_t count_max) {
+// A simulated card has no time but the host's: its clocks run here and in wait.
+uint32_t sim_poll(cst_queue *base, cst_completion *out, uint32_t count_max) {
     sim_queue *queue = (sim_queue *)base;
     uint32_t count = 0;
 
-    if (count_max > 0 && !csti_spsc_ring_front(&queue->completions)) sim_entries_run(queue);
+    if (count_max > 0 && !csti_spsc_ring_front(&queue->completions) && sim_entries_ready(queue))
+        sim_entries_run(queue);
     while (count < count_max && csti_spsc_ring_pop(&queue->completions, &out[count])) count++;
     return count;
 }
@@ -385,35 +397,35 @@ static cst_code sim_wait(cst_queue *base, uint64_t deadline_ns) {
     return csti_spsc_ring_front(&queue->completions) ? CST_OK : CST_AGAIN;
 }
 
-static cst_code sim_reset(cst_device *base, cst_err *err) {
+cst_code sim_reset(cst_device *base, cst_err *err) {
     for (cst_queue *queue = base->queues; queue; queue = queue->next) {
         sim_entries_end((sim_queue *)queue);
         sim_run_reset((sim_queue *)queue);
         if (((sim_queue *)queue)->lost)
-            return cst_fail(err, CST_DEVICE_LOST, "the simulated card stays busy after a reset");
+            return cst_fail(err, CST_DEVICE_LOST, "%s: the card stays busy after a reset",
+                            base->uri);
     }
     return CST_OK;
 }
 
 // ---- Buffers: the host's own memory, as the processor's are -------------------------------------
 
-static cst_code sim_buffer_alloc(cst_device *device, size_t bytes, cst_device_buffer *out,
-                                 cst_err *err) {
+cst_code sim_buffer_alloc(cst_device *device, size_t bytes, cst_device_buffer *out, cst_err *err) {
     return csti_device_cpu.buffer_alloc(device, bytes, out, err);
 }
 
-static void sim_buffer_free(cst_device *device, cst_device_buffer *buffer) {
+void sim_buffer_free(cst_device *device, cst_device_buffer *buffer) {
     csti_device_cpu.buffer_free(device, buffer);
 }
 
-static cst_code sim_buffer_sync(cst_device *device, const cst_device_buffer *buffer, size_t offset,
-                                size_t bytes, cst_sync direction, cst_err *err) {
+cst_code sim_buffer_sync(cst_device *device, const cst_device_buffer *buffer, size_t offset,
+                         size_t bytes, cst_sync direction, cst_err *err) {
     return csti_device_cpu.buffer_sync(device, buffer, offset, bytes, direction, err);
 }
 
 // ---- Tables -------------------------------------------------------------------------------------
 
-static void sim_table_close(cst_device_table *base) {
+void sim_table_close(cst_device_table *base) {
     sim_table *table = (sim_table *)base;
 
     if (table->queue->table == table) {
@@ -461,8 +473,8 @@ static void words_share(sim_table *table, const cst_program *program) {
         if (program->accumulators[i].op == CST_COUNT) word_find(table, program, i);
 }
 
-static cst_code sim_table_open(cst_queue *queue, const cst_table_options *options,
-                               const cst_schema *keys, cst_device_table **out, cst_err *err) {
+cst_code sim_table_open(cst_queue *queue, const cst_table_options *options, const cst_schema *keys,
+                        cst_device_table **out, cst_err *err) {
     sim_table *table = NULL;
     cst_code code = sim_image_check(options, err);
 
@@ -472,6 +484,7 @@ static cst_code sim_table_open(cst_queue *queue, const cst_table_options *option
     table->queue = (sim_queue *)queue;
     code = cst_table_open(options, &table->cpu.image, err);
     if (code == CST_OK) code = sim_image_place(table, err);
+    if (code == CST_OK && table->queue->link->image_move) sim_image_place_ready(table);
     if (code != CST_OK) {
         sim_table_close(&table->cpu.base);
         return code;
@@ -483,7 +496,7 @@ static cst_code sim_table_open(cst_queue *queue, const cst_table_options *option
     return CST_OK;
 }
 
-static cst_code sim_table_prepare(cst_device_table *base, cst_err *err) {
+cst_code sim_table_prepare(cst_device_table *base, cst_err *err) {
     sim_table *table = (sim_table *)base;
 
     table->loaded = false; // the card is told what is ready
@@ -491,17 +504,19 @@ static cst_code sim_table_prepare(cst_device_table *base, cst_err *err) {
 }
 
 // Whoever asks for the image may change it: the card loads it anew. And may go on looking at it.
-static cst_table *sim_table_image(const cst_device_table *base) {
+cst_table *sim_table_image(const cst_device_table *base) {
     sim_table *table = (sim_table *)base;
 
     sim_fence(table->queue);
+    if (sim_image_fetch(table->queue, table) != CST_OK) table->queue->lost = true;
     table->shown = true;
     table->loaded = table->placed = false;
+    table->host_newer = true;
     return table->cpu.image;
 }
 
 // The control block is the host's: completions bring it.
-static const cst_table *sim_table_view(const cst_device_table *base) {
+const cst_table *sim_table_view(const cst_device_table *base) {
     return ((const sim_table *)base)->cpu.image;
 }
 

@@ -119,7 +119,7 @@ static void row_pack(const cst_batch *batch, uint32_t row, uint32_t beats, uint8
 }
 
 static sim_descriptor piece_pack(const sim_queue *queue, const cells_piece *piece) {
-    uint8_t *rows = queue->ops->memory(queue->card) + SIM_ROWS_AT;
+    uint8_t *rows = sim_batch_at(queue, SIM_ROWS_AT);
 
     for (uint32_t row = piece->from; row < piece->to; row++)
         row_pack(piece->command->batch, row, piece->beats,
@@ -173,7 +173,7 @@ static cst_code rows_encode(sim_queue *queue, const cst_command *command, uint32
 }
 
 static cst_code piece_take(sim_queue *queue, const cells_piece *piece) {
-    const uint8_t *results = queue->ops->memory(queue->card) + SIM_RESULTS_AT;
+    const uint8_t *results = queue->results_at;
     cst_code code = CST_OK;
 
     for (uint32_t row = piece->from; row < piece->to && code == CST_OK; row++) {

@@ -4,9 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REGISTER_STATUS = 0x800 }; // docs/hardware.md, Kernel
 enum { STATUS_RUNNING = 1, STATUS_LOST = 4 };
-enum { LOOK_CLOCKS = 100000 }; // more than a command takes, but for one that waits for a watchdog
 enum { STATUS_UNIT_SHIFT = 8, STATUS_BATCH_SHIFT = 12, FAULTS_MASK = 15 };
 
 cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err) {
@@ -58,19 +56,15 @@ static void faults_tell(uint32_t faults, const char *where, char *out, size_t by
     }
 }
 
-bool sim_completes(sim_queue *queue, const uint32_t *word, uint32_t number, uint64_t clocks_max) {
-    for (uint64_t clocks = 0; clocks < clocks_max; clocks += LOOK_CLOCKS) {
-        if (queue->ops->run(queue->card, word, number, LOOK_CLOCKS)) return true;
-        const uint32_t status = queue->ops->read(queue->card, REGISTER_STATUS);
-        if ((status & (STATUS_LOST | STATUS_RUNNING)) == STATUS_LOST) break;
-    }
-    return *word == number;
+bool sim_status_lost(uint32_t status) {
+    return (status & (STATUS_LOST | STATUS_RUNNING)) == STATUS_LOST;
 }
 
 cst_code sim_lost(sim_queue *queue, uint32_t number) {
-    const uint32_t status = queue->ops->read(queue->card, REGISTER_STATUS);
+    const uint32_t status = queue->link->read(queue, CSTI_KERNEL_STATUS);
     char why[CSTI_LOST_BYTES_MAX] = "";
 
+    if (queue->base.lost_why[0]) return CST_DEVICE_LOST; // the link knows
     faults_tell(status >> STATUS_UNIT_SHIFT & FAULTS_MASK, "memory of the image", why, sizeof why);
     faults_tell(status >> STATUS_BATCH_SHIFT & FAULTS_MASK, "memory of the batch", why, sizeof why);
     (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why,

@@ -20,23 +20,31 @@ static uint32_t nibbles_fold(uint64_t number) {
     return fold;
 }
 
-static uint64_t region_bytes(const cst_table *image, uint32_t region) {
-    const size_t bytes = image->pages[host_regions[region]].reserved_bytes;
-
+// In each channel, of a region of so many bytes.
+static uint64_t share_bytes(uint64_t bytes) {
     return (bytes / CSTI_SIM_CHANNELS / PAGE_BYTES + 2) * PAGE_BYTES;
 }
 
-cst_code sim_image_place(sim_table *table, cst_err *err) {
-    const cst_table *image = table->cpu.image;
-    const uint32_t stripes[REGIONS_COUNT] = {64, 64, CSTI_BUCKET_SLOTS * image->entry_bytes,
+static void regions_place(sim_table *table, const uint64_t *bytes) {
+    const uint32_t stripes[REGIONS_COUNT] = {64, 64,
+                                             CSTI_BUCKET_SLOTS * table->cpu.image->entry_bytes,
                                              CSTI_LOG_LINE};
     uint64_t at = 0;
 
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
-        table->regions[r] = (sim_region){at, at + region_bytes(image, r), stripes[r]};
+        table->regions[r] = (sim_region){at, at + share_bytes(bytes[r]), stripes[r]};
         at = table->regions[r].end;
     }
-    if (at > CSTI_SIM_CHANNEL_BYTES)
+}
+
+cst_code sim_image_place(sim_table *table, cst_err *err) {
+    const cst_table *image = table->cpu.image;
+    uint64_t bytes[REGIONS_COUNT];
+
+    for (uint32_t r = 0; r < REGIONS_COUNT; r++)
+        bytes[r] = image->pages[host_regions[r]].reserved_bytes;
+    regions_place(table, bytes);
+    if (table->regions[REGION_LOG].end > CSTI_SIM_CHANNEL_BYTES)
         return cst_fail(err, CST_LIMIT,
                         "a budget of %llu MiB: the card's 16 channels of %llu MiB are too small",
                         (unsigned long long)(image->budget_bytes >> 20),
@@ -45,6 +53,45 @@ cst_code sim_image_place(sim_table *table, cst_err *err) {
         return cst_fail(err, CST_LIMIT, "a log of up to %u segments, the circuit has places for %d",
                         image->log_segments_max, SIM_PLACES_MAX);
     return CST_OK;
+}
+
+void sim_image_place_ready(sim_table *table) {
+    uint64_t bytes[REGIONS_COUNT];
+
+    for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
+        const csti_pages *pages = &table->cpu.image->pages[host_regions[r]];
+        const uint64_t ready = csti_ready_bytes(table->cpu.image, host_regions[r]);
+
+        bytes[r] = PAGE_BYTES;
+        while (bytes[r] < ready) bytes[r] *= 2;
+        if (bytes[r] > pages->reserved_bytes) bytes[r] = pages->reserved_bytes;
+    }
+    regions_place(table, bytes);
+}
+
+bool sim_image_fits(const sim_table *table) {
+    for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
+        const sim_region *region = &table->regions[r];
+
+        if (region->base + share_bytes(csti_ready_bytes(table->cpu.image, host_regions[r])) >
+            region->end)
+            return false;
+    }
+    return true;
+}
+
+uint8_t *sim_image_region(const sim_table *table, uint32_t region, uint64_t *used_out) {
+    const cst_table *image = table->cpu.image;
+
+    *used_out = atomic_load_explicit(&image->used[host_regions[region]], memory_order_relaxed);
+    return image->pages[host_regions[region]].base;
+}
+
+uint64_t sim_image_stripe(uint32_t region, uint64_t line, uint32_t channel) {
+    uint64_t stripe = channel ^ nibbles_fold(line);
+
+    if (region == REGION_INDEX) stripe = (stripe & 14) | (channel & 1);
+    return line * CSTI_SIM_CHANNELS + stripe;
 }
 
 // The way back of docs/hardware.md, Memory map: the stripe whose number, folded, is the channel.
@@ -56,13 +103,11 @@ uint8_t *sim_image_locate(void *context, uint32_t channel, uint64_t address) {
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
         const sim_region *region = &table->regions[r];
         const csti_pages *pages = &table->cpu.image->pages[host_regions[r]];
-        uint64_t line, stripe, offset;
+        uint64_t line, offset;
 
         if (address < region->base || address >= region->end) continue;
         line = (address - region->base) / region->stripe_bytes;
-        stripe = channel ^ nibbles_fold(line);
-        if (r == REGION_INDEX) stripe = (stripe & 14) | (channel & 1);
-        offset = (line * CSTI_SIM_CHANNELS + stripe) * region->stripe_bytes +
+        offset = sim_image_stripe(r, line, channel) * region->stripe_bytes +
                  (address - region->base) % region->stripe_bytes;
         if (offset + SIM_BEAT_BYTES > csti_ready_bytes(table->cpu.image, host_regions[r]))
             return NULL;

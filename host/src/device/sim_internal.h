@@ -1,12 +1,16 @@
-// sim_internal.h: what the files of the back end sim: share.
+// sim_internal.h: the host's side of the kernel, which the back ends sim: and xrt: share.
 //
-//   sim.c          the device: the library, queues, tables, what runs where
+//   sim.c          the device sim:, queues, tables, what runs where
+//   sim_link.c     the way to a simulated card: calls into its library
+//   xrt.c          the device xrt: (device/xrt_internal.h)
+//   xrt_link.c     the way to a unit of a card: XRT's registers and buffers
 //   sim_run.c      one queue's card: its run, commands to it, its completions
 //   sim_queue.c    commands in flight: which the card has, what becomes of them
 //   sim_rows.c     rows into records and back
 //   sim_cells.c    keys of columns of any type: rows into cells, keys back
 //   sim_upkeep.c   commands on a whole table
 //   sim_error.c    errors it is told to have; why it is lost
+//   sim_move.c     images between the host's memory and a card's that does not share it
 //   sim_image.c    a table's image as the card's channels see it; the control block there and back
 //
 //   submit ─► [entry | entry | entry] ─► pieces ─► ring of the card ─► completions, in order
@@ -27,6 +31,7 @@
 
 #include "base/spsc_ring.h"
 #include "device/cpu_execute.h"
+#include "device/kernel_map.h"
 #include "device/sim_card.h"
 
 enum {
@@ -47,6 +52,7 @@ enum {
     SIM_RING = 1 << SIM_RING_BITS,
     SIM_KEYS_MAX = 65536, // rows of a command for keys alone, which has all rows' places
     SIM_COUNTERS = 25,
+    SIM_REGIONS = 4,
     SIM_COMPACT_WORDS = 2, // of half a beat's row; one where the key has more than 8 bytes
     SIM_COMPACT_KEY_BYTES = 8,
     SIM_LONG_KEY_BYTES = 64,   // of a row of cells
@@ -154,14 +160,47 @@ typedef struct sim_region {
 } sim_region;
 
 typedef struct sim_queue sim_queue;
+typedef struct sim_table sim_table;
 
-typedef struct sim_table {
+// How a queue reaches its card. What a card writes is seen behind wait and receive, what the host
+// writes behind send and launch; all but open and image_room come back with the card lost, if it
+// is, and wait says so.
+typedef struct sim_link {
+    // queue->card, and where the batch memory is: for the host and for the card.
+    cst_code (*open)(sim_queue *queue, cst_err *err);
+    void (*close)(sim_queue *queue);
+    void (*write)(sim_queue *queue, uint32_t offset, uint32_t value);
+    uint32_t (*read)(sim_queue *queue, uint32_t offset);
+    // A run begins behind it: the rings' zeros are there.
+    void (*launch)(sim_queue *queue);
+    // A command, and what stands at offset `at` of the batch memory for it.
+    void (*send)(sim_queue *queue, uint64_t command, uint64_t at, uint64_t bytes);
+    void (*receive)(sim_queue *queue, uint64_t at, uint64_t bytes);
+    // Until the completion there has the number; false: it never will.
+    bool (*wait)(sim_queue *queue, uint64_t completion, uint32_t number, uint64_t clocks_max);
+    // Whether it has it now, without a wait; NULL: the card's time is the host's.
+    bool (*arrived)(sim_queue *queue, uint64_t completion, uint32_t number);
+    // The device's counts; NULL: none.
+    void (*count)(sim_queue *queue);
+    uint64_t (*clocks)(const sim_queue *queue); // NULL: nobody asks
+    // Of a card with a memory of its own, else NULL. Room for so many bytes in each channel; the
+    // run has begun anew if *moved. And bytes of a channel, to the card or back; their place in
+    // the host's memory.
+    cst_code (*image_room)(sim_queue *queue, uint64_t bytes, bool *moved, cst_err *err);
+    uint8_t *(*image_at)(sim_queue *queue, uint32_t channel, uint64_t address);
+    cst_code (*image_move)(sim_queue *queue, csti_sim_way way, uint32_t channel, uint64_t address,
+                           uint64_t bytes);
+} sim_link;
+
+struct sim_table {
     csti_cpu_table cpu; // first: what the host does, it does to this
     sim_queue *queue;
-    bool loaded;           // the card has what the image says
-    bool placed;           // and the places of the log, which GROW leaves as they are
-    bool shown;            // somebody has the image: all is in memory when nothing is in flight
-    sim_region regions[4]; // directory, index, slots, log
+    bool loaded; // the card has what the image says
+    bool placed; // and the places of the log, which GROW leaves as they are
+    bool shown;  // somebody has the image: all is in memory when nothing is in flight
+    sim_region regions[SIM_REGIONS]; // directory, index, slots, log
+    // Of a card with a memory of its own: whose bytes are newer. Never both.
+    bool host_newer, card_newer;
     uint32_t key_words;
     uint8_t words[SIM_LANES]; // each lane's word of a row: accumulators share what they read alike
     uint8_t packs[SIM_LANES]; // the accumulator that says how a word is read
@@ -171,7 +210,7 @@ typedef struct sim_table {
     uint64_t *hashes;
     size_t keys_capacity, hashes_capacity;
     uint32_t *offsets;
-} sim_table;
+};
 
 typedef struct sim_device {
     cst_device base;
@@ -200,10 +239,13 @@ struct sim_queue {
     cst_queue base;
     csti_cpu_executor executor;
     csti_spsc_ring completions;
-    const csti_sim_card_ops *ops;
-    csti_sim_card *card;
-    sim_table *table; // the one that is loaded
-    uint32_t number;  // of the newest command
+    const sim_link *link;
+    void *card;                    // the link's; NULL: not opened yet
+    uint8_t *rows_at, *results_at; // the batch memory below SIM_RESULTS_AT, and from there on
+    uint64_t rows_address, results_address; // the card's
+    uint64_t image_address, image_stride;   // of channel 0; to the next one
+    sim_table *table;                       // the one that is loaded
+    uint32_t number;                        // of the newest command
     bool lost;
     bool unfenced;       // of what the card did, not all may be in memory
     bool keys_loaded;    // no table, but columns and a hash key: what stands at SIM_TABLE_AT
@@ -216,6 +258,43 @@ struct sim_queue {
     uint32_t operations_told;            // the counter's low word
 };
 
+// Of the batch memory: where the host sees an offset.
+static inline uint8_t *sim_batch_at(const sim_queue *queue, uint64_t offset) {
+    return offset < SIM_RESULTS_AT ? queue->rows_at + offset
+                                   : queue->results_at + (offset - SIM_RESULTS_AT);
+}
+
+// ---- sim.c --------------------------------------------------------------------------------------
+CST_CHECK_RESULT cst_code sim_queue_make(const sim_link *link, uint32_t depth, sim_queue **out,
+                                         cst_err *err);
+void sim_queue_close(cst_queue *queue);
+cst_code sim_table_open(cst_queue *queue, const cst_table_options *options, const cst_schema *keys,
+                        cst_device_table **out, cst_err *err);
+void sim_table_close(cst_device_table *table);
+cst_code sim_table_prepare(cst_device_table *table, cst_err *err);
+cst_table *sim_table_image(const cst_device_table *table);
+const cst_table *sim_table_view(const cst_device_table *table);
+cst_code sim_submit(cst_queue *queue, const csti_entry_in_flight *entry, cst_err *err);
+cst_code sim_reset(cst_device *device, cst_err *err);
+void sim_counters(cst_queue *queue, cst_counter *out, size_t capacity, size_t *count_out);
+cst_code sim_buffer_alloc(cst_device *device, size_t bytes, cst_device_buffer *out, cst_err *err);
+void sim_buffer_free(cst_device *device, cst_device_buffer *buffer);
+cst_code sim_buffer_sync(cst_device *device, const cst_device_buffer *buffer, size_t offset,
+                         size_t bytes, cst_sync direction, cst_err *err);
+uint32_t sim_poll(cst_queue *queue, cst_completion *out, uint32_t count_max);
+
+// ---- sim_link.c ---------------------------------------------------------------------------------
+extern const sim_link sim_link_card;
+
+// ---- sim_move.c ---------------------------------------------------------------------------------
+// The card's memory is as the image, or the other way round; nothing where they are one. To be
+// called with nothing in flight and all of it in memory.
+CST_CHECK_RESULT cst_code sim_image_put(sim_queue *queue, sim_table *table);
+CST_CHECK_RESULT cst_code sim_image_fetch(sim_queue *queue, sim_table *table);
+// Of the log, what a delta has.
+CST_CHECK_RESULT cst_code sim_image_fetch_log(sim_queue *queue, sim_table *table, uint64_t from,
+                                              uint64_t to);
+
 // ---- sim_queue.c --------------------------------------------------------------------------------
 // What sim.c does for a command when nothing is before it.
 cst_code sim_command_run(sim_queue *queue, const cst_command *command, cst_completion *out);
@@ -226,6 +305,8 @@ void sim_entries_close(sim_queue *queue);
 void sim_entries_put(sim_queue *queue, const csti_entry_in_flight *entry);
 // Runs the card until the first entry has its completion; nothing: there is none.
 void sim_entries_run(sim_queue *queue);
+// Whether that would not wait for the card to begin with.
+bool sim_entries_ready(sim_queue *queue);
 
 // Runs what is in flight to its end, and the stop of a queue is over.
 void sim_entries_end(sim_queue *queue);
@@ -238,6 +319,12 @@ void sim_pace(sim_queue *queue, cst_code code);
 cst_code sim_image_check(const cst_table_options *options, cst_err *err);
 // CST_LIMIT: the channels are too small for it, or its log has too many segments.
 CST_CHECK_RESULT cst_code sim_image_place(sim_table *table, cst_err *err);
+// Regions that hold what of the image is ready, and grow by doubling.
+void sim_image_place_ready(sim_table *table);
+bool sim_image_fits(const sim_table *table);
+// The host's memory of a region; of that the bytes in use. Which stripe lies in a channel's line.
+uint8_t *sim_image_region(const sim_table *table, uint32_t region, uint64_t *used_out);
+uint64_t sim_image_stripe(uint32_t region, uint64_t line, uint32_t channel);
 uint8_t *sim_image_locate(void *context, uint32_t channel, uint64_t address); // context: a queue
 // The table's block for SIM_OP_LOAD; how many places there are.
 uint32_t sim_image_pack(const sim_table *table, uint8_t *out);
@@ -251,11 +338,15 @@ CST_CHECK_RESULT cst_code sim_image_release(sim_table *table, const cst_delta *d
 // ---- sim_run.c ----------------------------------------------------------------------------------
 CST_CHECK_RESULT cst_code sim_run_open(sim_queue *queue, cst_err *err);
 void sim_run_reset(sim_queue *queue);
+// Ends the run and begins another one; false: the card stays busy.
+bool sim_run_restart(sim_queue *queue);
 // False: there is no card, or none that answers. Reading takes clocks that are not told.
 bool sim_run_counters(sim_queue *queue, uint64_t *values);
 void sim_run_close(sim_queue *queue);
 // Puts a command into the ring, which has room; its number. It is the caller's to wait for it.
 uint32_t sim_run_put(sim_queue *queue, const sim_descriptor *command);
+// Of a command in flight: whether its completion is there.
+bool sim_run_arrived(sim_queue *queue, uint32_t number);
 // Waits for the oldest one that was not waited for. As sim_run.
 CST_CHECK_RESULT cst_code sim_run_wait(sim_queue *queue, uint32_t number, sim_completion *out);
 // One command to the card, done and in memory when it returns. CST_DEVICE_LOST: no completion came,
@@ -272,8 +363,8 @@ CST_CHECK_RESULT cst_code sim_run_load_keys(sim_queue *queue, const cst_schema *
 CST_CHECK_RESULT cst_code sim_error_take(csti_uri *uri, csti_sim_card_config *config, cst_err *err);
 CST_CHECK_RESULT cst_code sim_mistake_take(csti_uri *uri, csti_sim_card_config *config,
                                            cst_err *err);
-// Runs until the word is `number`; false: the run was lost without it, or so many clocks went by.
-bool sim_completes(sim_queue *queue, const uint32_t *word, uint32_t number, uint64_t clocks_max);
+// What the status says: the run was lost.
+bool sim_status_lost(uint32_t status);
 // Notes why the card is lost, as its status has it. CST_DEVICE_LOST.
 cst_code sim_lost(sim_queue *queue, uint32_t number);
 

@@ -50,6 +50,7 @@ static void flight_put(sim_queue *queue, sim_entry *entry) {
         &queue->flights[(queue->flights_first + queue->flights_count) & (SIM_RING - 1)];
 
     queue->unfenced = true;
+    queue->table->card_newer = true;
     *flight = (sim_flight){queue->number, entry->issued};
     queue->flights_count++;
     entry->flights++;
@@ -127,9 +128,10 @@ static void flights_drop(sim_queue *queue, sim_entry *entry) {
 
 static cst_code barrier_take(sim_table *table, const sim_completion *done, cst_completion *out) {
     const uint64_t to = done->epoch_first * CSTI_LOG_UNIT;
+    const cst_code code = sim_image_take(table, done);
 
     out->delta = (cst_delta){done->epoch - 1, done->from, to};
-    return sim_image_take(table, done);
+    return code == CST_OK ? sim_image_fetch_log(table->queue, table, done->from, to) : code;
 }
 
 // Waits for the entry's pieces, one after the other, and fills the ring behind them.
@@ -202,6 +204,15 @@ void sim_entries_put(sim_queue *queue, const csti_entry_in_flight *entry) {
     ring_fill(queue);
 }
 
+bool sim_entries_ready(sim_queue *queue) {
+    const sim_entry *entry;
+
+    if (queue->entries_first == queue->entries_end) return false;
+    entry = entry_at(queue, queue->entries_first, queue->base.depth);
+    return entry->flights == 0 ||
+           sim_run_arrived(queue, queue->flights[queue->flights_first].number);
+}
+
 void sim_entries_run(sim_queue *queue) {
     sim_entry *entry;
     cst_completion *out;
@@ -218,7 +229,7 @@ void sim_entries_run(sim_queue *queue) {
             out->code = host_run(queue, &entry->in_flight.command, out);
         csti_cpu_end(&queue->executor, &entry->in_flight, out);
     }
-    if (queue->card) out->clocks = queue->ops->clocks(queue->card);
+    if (queue->card && queue->link->clocks) out->clocks = queue->link->clocks(queue);
     entry_finish(queue, entry);
     if (queue->entries_first == queue->entries_end && queue->table && queue->table->shown)
         sim_fence(queue);

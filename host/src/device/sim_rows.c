@@ -167,7 +167,7 @@ static sim_piece piece_at(const sim_queue *queue, const sim_table *table,
 }
 
 static sim_descriptor piece_pack(const sim_queue *queue, const sim_piece *piece) {
-    uint8_t *rows = queue->ops->memory(queue->card) + piece->at;
+    uint8_t *rows = sim_batch_at(queue, piece->at);
     const size_t stride = sim_row_bytes(piece->flags);
     sim_descriptor command = {
         .op = piece->table ? SIM_OP_ROWS : SIM_OP_KEYS,
@@ -256,7 +256,6 @@ uint32_t sim_rows_put(sim_queue *queue, const cst_command *command, uint32_t fro
 cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *command, bool encode,
                       cst_completion *out) {
     const cst_program *program = &table->cpu.base.options.program;
-    const uint8_t *memory = queue->ops->memory(queue->card);
     cst_code code = CST_OK;
 
     out->rows_done = command->rows.first_row;
@@ -280,7 +279,7 @@ cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *com
         sim_pace(queue, code);
         if (code == CST_TABLE_FULL) out->hash = sim_row_hash(queue, command, done.row);
         if (code == CST_OK && (command->ops & CST_OP_LOOKUP))
-            lookups_unpack(&piece, memory + SIM_RESULTS_AT, out);
+            lookups_unpack(&piece, queue->results_at, out);
     }
     return code;
 }
@@ -308,7 +307,6 @@ static cst_code keys_unpack(const sim_piece *piece, const uint8_t *results) {
 cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
     const bool encodes = command->ops & CST_OP_ENCODE;
     const cst_schema *schema = encodes ? command->batch->schema : NULL;
-    const uint8_t *memory = queue->ops->memory(queue->card);
     cst_code code =
         sim_run_load_keys(queue, schema,
                           command->table ? &command->table->options.hash_key : &command->hash_key);
@@ -323,7 +321,7 @@ cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completi
         rows = piece_pack(queue, &piece);
         code = sim_run(queue, &rows, &done);
         if (code != CST_OK) queue->keys_loaded = false; // the card has stopped: it is loaded again
-        if (code == CST_OK) code = keys_unpack(&piece, memory + SIM_RESULTS_AT);
+        if (code == CST_OK) code = keys_unpack(&piece, queue->results_at);
         if (code == CST_OK) out->rows_done = piece.to;
     }
     return code;

@@ -58,7 +58,7 @@ static cst_code scan_piece(sim_queue *queue, sim_table *table, const cst_command
                            uint64_t buckets_all, uint64_t rows_max, cst_completion *out) {
     const uint32_t bytes = table->cpu.image->entry_bytes;
     const uint32_t stride = bytes > SIM_BEAT_BYTES ? 2 * SIM_BEAT_BYTES : SIM_BEAT_BYTES;
-    const uint8_t *results = queue->ops->memory(queue->card) + SIM_RESULTS_AT;
+    const uint8_t *results = queue->results_at;
     cst_scan *scan = command->scan;
     const uint64_t buckets_left = buckets_all - scan->position / CSTI_BUCKET_SLOTS;
     const sim_descriptor descriptor = {
@@ -118,7 +118,7 @@ static cst_code restore_piece(sim_queue *queue, sim_table *table, const cst_comm
     cst_code code = sim_run_load(queue, table);
 
     if (code != CST_OK) return code;
-    memcpy(queue->ops->memory(queue->card) + SIM_RECORDS_AT, command->restore + out->position,
+    memcpy(sim_batch_at(queue, SIM_RECORDS_AT), command->restore + out->position,
            (size_t)units * SIM_ENTRY_UNIT_BYTES);
     code = sim_run(queue, &restore, &done);
     if (code == CST_DEVICE_LOST) return code;

@@ -89,6 +89,8 @@ module cst_kernel_core #(
   localparam int unsigned BeatsBits = cst_kernel_pkg::BeatsBits;
   localparam int unsigned CounterBits = cst_state_pkg::CounterBits;
   localparam int unsigned Counters = cst_state_pkg::Counters;
+  // Of what stands in registers and memory: host/src/device/kernel_map.h.
+  localparam logic [7:0] Version = 8'd1;
   localparam int unsigned ArgWords = 14;
   localparam int unsigned StatusWords = 4 + 2 * Counters;
 
@@ -310,7 +312,7 @@ module cst_kernel_core #(
   // ---- Status: what the run does, clocks since reset, the unit's counters -----------------------
   logic [63:0] clocks_q;
   always_ff @(posedge clk_i) clocks_q <= rst_n ? clocks_q + 64'd1 : '0;
-  assign status[31:0] = {8'd0, code, fault_q, unit_fault, 5'd0, lost, stopped, running};
+  assign status[31:0] = {Version, code, fault_q, unit_fault, 5'd0, lost, stopped, running};
   assign status[63:32] = completed;
   assign status[127:64] = clocks_q;
   for (genvar i = 0; i < Counters; i++) begin : g_status

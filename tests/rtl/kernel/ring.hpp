@@ -22,7 +22,7 @@ enum : uint32_t {
     CTRL_CONTINUE = 16,
     CTRL_SOFT_RESET = 256,
 };
-enum : uint32_t { RUNNING = 1, STOPPED = 2, LOST = 4 };
+enum : uint32_t { RUNNING = 1, STOPPED = 2, LOST = 4, VERSION = 1 };
 enum : uint32_t { FAULT_READ = 1, FAULT_WRITE = 2, FAULT_OUTSIDE = 4, FAULT_SILENT = 8 };
 enum : uint8_t {
     OP_LOAD = 1,
