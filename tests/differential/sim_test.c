@@ -57,12 +57,23 @@ static uint64_t clocks_of(void *device) {
     return simulation.clocks;
 }
 
+// Another device in the card's place: CST_CARD=xrt:0, within constellation device emulate.
+static const char *card_uri(const char *uri) {
+    const char *other = getenv("CST_CARD");
+
+    return other ? other : card_waves_uri(uri);
+}
+
+static bool card_is_simulated(void) {
+    return !getenv("CST_CARD");
+}
+
 static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
     for (uint32_t s = 0; s < SIDES; s++) {
         cst_err err = {0};
 
-        if (cst_device_open(s == SIM ? card_waves_uri(sim_uri) : uris[s], &b->sides[s].device,
-                            &err) != CST_OK)
+        if (cst_device_open(s == SIM ? card_uri(sim_uri) : uris[s], &b->sides[s].device, &err) !=
+            CST_OK)
             TEST_FAIL("%s", err.text);
         CHECK_OK(cst_queue_open(b->sides[s].device, NULL, &b->sides[s].queue, NULL));
         CHECK_OK(cst_device_table_open(b->sides[s].queue, &b->knobs.options, keys,
@@ -331,7 +342,9 @@ static void counted(both *b) {
     size_t count = 0;
 
     cst_queue_counters(b->sides[SIM].queue, counters, COUNTERS_MAX, &count);
-    CHECK_EQ(count, RELEASED + sizeof names / sizeof *names);
+    // Behind the circuit's one of the way to it: doorbells.
+    CHECK_EQ(count, RELEASED + sizeof names / sizeof *names + !card_is_simulated());
+    count -= !card_is_simulated();
     for (size_t i = 0; i < count; i++) b->counts[i] = counters[i].value;
     for (size_t i = RELEASED; i < count; i++)
         CHECK(strcmp(counters[i].name, names[i - RELEASED]) == 0);
@@ -341,6 +354,7 @@ static void counted(both *b) {
 static void work_check(const both *b) {
     cst_simulation simulation;
 
+    if (!card_is_simulated()) return; // its clocks are nobody's
     cst_device_simulation(b->sides[SIM].device, &simulation);
     CHECK(simulation.simulated);
     CHECK_EQ(simulation.clock_khz, 300000);

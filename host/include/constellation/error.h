@@ -66,6 +66,7 @@ extern "C" {
     X(DEVICE_URI, 80, "a device name is malformed or unknown", "see constellation device list")    \
     X(DEVICE_LOST, 81, "a device stopped answering", "reset it or use cpu:")                       \
     X(DEVICE_SELFTEST, 82, "a device gave wrong bits for a known answer", "use cpu:")              \
+    X(DEVICE_IMAGE, 83, "a card's container is damaged, or another's", "make it anew")             \
     X(OBJECT_NAME, 100, "an object's or a store's name is malformed", "see docs/formats.md")       \
     X(OBJECT_CONFLICT, 101, "an object changed under a conditional write", "read it again")        \
     X(OBJECT_AMBIGUOUS, 102, "a write may have taken effect or not", "read back its nonce")        \

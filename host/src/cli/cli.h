@@ -115,6 +115,7 @@ int cli_checkpoints_fold(int argc, char **argv);
 int cli_checkpoints_gc(int argc, char **argv);
 int cli_checkpoints_repair(int argc, char **argv);
 int cli_device(int argc, char **argv);
+int cli_device_emulate(int argc, char **argv);
 int cli_generate(int argc, char **argv);
 int cli_keys(int argc, char **argv);
 int cli_query(int argc, char **argv);

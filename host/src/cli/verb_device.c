@@ -1,4 +1,4 @@
-// verb_device.c: `constellation device list | probe | selftest`.
+// verb_device.c: `constellation device list | probe | selftest`, and the way to emulate.
 #include "cli/cli.h"
 
 #include <constellation/device.h>
@@ -168,6 +168,7 @@ int cli_device(int argc, char **argv) {
         {"list", device_list, "the devices there are"},
         {"probe", device_probe, "what a device can do"},
         {"selftest", device_selftest, "whether a device gives the right bits"},
+        {"emulate", cli_device_emulate, "runs a command with an emulated card"},
     };
 
     return cli_choose("constellation device", choices, sizeof choices / sizeof *choices, argc,

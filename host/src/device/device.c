@@ -5,11 +5,11 @@
 #include <string.h>
 
 static const csti_device_ops *const backends[] = {&csti_device_cpu, &csti_device_sim,
-                                                  &csti_device_fault};
+                                                  &csti_device_xrt, &csti_device_fault};
 enum { BACKENDS_COUNT = sizeof backends / sizeof *backends };
 
 // Schemes of the interface whose back ends are not in this build.
-static const char *const absent_schemes[] = {"opencl", "xrt"};
+static const char *const absent_schemes[] = {"opencl"};
 enum { ABSENT_COUNT = sizeof absent_schemes / sizeof *absent_schemes };
 
 const csti_device_ops *csti_device_find(const char *scheme) {

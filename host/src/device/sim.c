@@ -362,6 +362,7 @@ cst_code sim_command_run(sim_queue *queue, const cst_command *command, cst_compl
         break;
     }
     code = sim_run_open(queue, NULL);
+    if (code == CST_LIMIT && !table) return csti_cpu_command(&queue->executor, command, out);
     if (code != CST_OK) return code;
     if (command->ops == CST_OP_RELEASE) return sim_release(queue, table, &command->release);
     if (command->ops == CST_OP_RESTORE) return sim_restore(queue, table, command, out);

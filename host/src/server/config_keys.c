@@ -286,7 +286,6 @@ const csti_config_refusal csti_config_refusals[] = {
     {"sink", "kind", "kafka", "Kafka comes with a later version: use file, stdout or none"},
     {"sink", "kind", "postgres", "PostgreSQL comes with a later version: use file, stdout or none"},
     {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},
-    {"device", "uri", "xrt:", "XRT comes with a later version: use cpu:"},
     {"device", "policy", NULL,
      "with cpu: there is no fault to come back from; it comes with the "
      "first device that is not the processor"},

@@ -70,7 +70,6 @@ TEST(what_the_command_line_gets_wrong_is_refused_by_its_option) {
         csti_config_overrides overrides;
         const char *why;
     } cases[] = {
-        {{.device = "xrt:0"}, "--device 'xrt:0': XRT comes with a later version"},
         {{.device = "cpu:fast"}, "--device: cpu:fast: no such level"},
         {{.checkpoint_store = "s3://b"},
          "--checkpoint-store: object store 's3://b': a bucket is 3"},

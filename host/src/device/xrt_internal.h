@@ -1,0 +1,99 @@
+// xrt_internal.h: what the files of the back end xrt: share.
+//
+//   xrt.c          the device: its name, its units, queues
+//   xrt_library.c  XRT's functions, loaded at run time; calls that would never return
+//   xrt_xclbin.c   whether a container holds the kernel that this host knows
+//   xrt_link.c     one unit: its registers and buffers, as sim_internal.h wants them
+//
+//   cst_device ─► xrt_card (one a process and card) ─► unit 0 ◄── a queue
+//                                                  └─► unit 1 ◄── another
+//
+// What the units do, and what they are told, is sim_*.c's, as for the simulated card: the same
+// kernel. Here is how it is reached, and that the card's memory is not the host's.
+//
+// Thread     a queue's; of a card's units and uses any.
+// Ring       1.
+#ifndef CST_DEVICE_XRT_INTERNAL_H
+#define CST_DEVICE_XRT_INTERNAL_H
+
+#include "device/sim_internal.h"
+#include "device/xrt_guard.h"
+
+#include <pthread.h>
+
+enum {
+    XRT_UNITS_MAX = 8,
+    XRT_NAME_BYTES = 64, // of a unit in a container
+    XRT_ID_BYTES = 64,   // of a card: its index, or its PCIe address
+    XRT_PATH_BYTES = 512,
+    XRT_UUID_BYTES = 16,
+};
+
+// What a container says of the card that it makes.
+typedef struct xrt_xclbin {
+    uint32_t units_count;
+    char units[XRT_UNITS_MAX][XRT_NAME_BYTES]; // as XRT opens them: kernel:{instance}
+    // Memory of each: the bank of channel 0, those of the others follow; of batches and results.
+    uint32_t image_bank[XRT_UNITS_MAX], rows_bank[XRT_UNITS_MAX], results_bank[XRT_UNITS_MAX];
+    uint64_t bank_bytes;
+} xrt_xclbin;
+
+typedef enum xrt_direction { XRT_TO_CARD = 0, XRT_FROM_CARD = 1 } xrt_direction; // as XRT has them
+
+typedef struct xrt_api xrt_api;
+
+typedef struct xrt_card {
+    struct xrt_card *next;
+    uint32_t uses;
+    char id[XRT_ID_BYTES];
+    char path[XRT_PATH_BYTES]; // of its container
+    xrt_xclbin xclbin;
+    const xrt_api *api;
+    void *device;
+    unsigned char uuid[XRT_UUID_BYTES];
+    pthread_mutex_t calls; // in emulation one at a time: see xrt_guard.h
+    _Atomic bool gone;     // no call is made any more
+    uint32_t units_taken;  // a bit each, under the cards' lock
+} xrt_card;
+
+typedef struct xrt_device {
+    cst_device base;
+    xrt_card *card;
+    uint64_t timeout_ns; // of a command
+} xrt_device;
+
+// ---- xrt.c --------------------------------------------------------------------------------------
+// A unit that no queue has. CST_LIMIT: each has one.
+CST_CHECK_RESULT cst_code xrt_unit_take(xrt_card *card, uint32_t *number_out, cst_err *err);
+void xrt_unit_give(xrt_card *card, uint32_t number);
+
+// ---- xrt_library.c ------------------------------------------------------------------------------
+// CST_UNSUPPORTED: why there is none.
+CST_CHECK_RESULT cst_code xrt_api_load(const xrt_api **out, cst_err *err);
+bool xrt_api_emulates(const xrt_api *api);
+
+// Each is false, or NULL, if XRT says so or the card is gone.
+bool xrt_device_open(xrt_card *card);
+bool xrt_device_load(xrt_card *card);
+void xrt_device_close(xrt_card *card);
+void *xrt_kernel_open(xrt_card *card, const char *name);
+void xrt_kernel_close(xrt_card *card, void *kernel);
+bool xrt_register_write(xrt_card *card, void *kernel, uint32_t offset, uint32_t value);
+bool xrt_register_read(xrt_card *card, void *kernel, uint32_t offset, uint32_t *out);
+void *xrt_buffer_open(xrt_card *card, uint64_t bytes, uint32_t bank);
+void *xrt_buffer_map(xrt_card *card, void *buffer);
+uint64_t xrt_buffer_address(xrt_card *card, void *buffer);
+bool xrt_buffer_sync(xrt_card *card, void *buffer, xrt_direction direction, uint64_t bytes,
+                     uint64_t offset);
+void xrt_buffer_close(xrt_card *card, void *buffer);
+
+// ---- xrt_xclbin.c -------------------------------------------------------------------------------
+// CST_IO: it cannot be read. CST_DEVICE_IMAGE: it is damaged, or not of the kernel that this host
+// knows.
+CST_CHECK_RESULT cst_code xrt_xclbin_read(const char *path, xrt_xclbin *out, cst_err *err);
+
+// ---- xrt_link.c ---------------------------------------------------------------------------------
+extern const sim_link xrt_link;
+uint64_t xrt_unit_doorbells(const void *unit);
+
+#endif

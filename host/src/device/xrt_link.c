@@ -1,0 +1,299 @@
+// xrt_link.c: one unit of a card: its registers and buffers.
+//
+//   buffer     bank                   host's view
+//   rows       of the batch port      queue->rows_at       rings, a table's block, rows
+//   results    its last one           queue->results_at    results, records
+//   image[c]   of channel c           image_at(c, ...)     what the host copies there and back
+//
+// The kernel finds channel c's memory at image + c * stride, so the sixteen buffers have to begin
+// at one offset in their banks: checked whenever they are made. A larger image takes larger ones,
+// and if they lie elsewhere the run begins anew.
+#include "base/park.h"
+#include "device/xrt_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    PAGE_BYTES = 4096,
+    IMAGE_BYTES_MIN = 1 << 20, // of a channel
+    LOOKS_A_STATUS = 64,
+    PAUSE_NS_MAX = 200000,
+};
+
+typedef struct xrt_unit {
+    xrt_card *card;
+    uint32_t number;
+    void *kernel;
+    void *rows, *results, *image[CSTI_KERNEL_CHANNELS];
+    uint8_t *image_host[CSTI_KERNEL_CHANNELS];
+    uint64_t image_bytes; // of a channel
+    uint64_t doorbells;
+} xrt_unit;
+
+static xrt_unit *unit_of(const sim_queue *queue) {
+    return queue->card;
+}
+
+static uint64_t rows_bytes(void) {
+    return SIM_ROWS_AT + (uint64_t)SIM_RING * SIM_ROWS_BYTES + PAGE_BYTES;
+}
+
+static uint64_t results_bytes(void) {
+    return SIM_BATCH_BYTES - SIM_RESULTS_AT + PAGE_BYTES;
+}
+
+uint64_t xrt_unit_doorbells(const void *unit) {
+    return ((const xrt_unit *)unit)->doorbells;
+}
+
+// ---- Opening ------------------------------------------------------------------------------------
+
+static cst_code version_check(const xrt_unit *unit, cst_err *err) {
+    uint32_t status, version;
+
+    if (!xrt_register_read(unit->card, unit->kernel, CSTI_KERNEL_STATUS, &status))
+        return cst_fail(err, CST_DEVICE_LOST, "xrt:%s: its registers do not answer",
+                        unit->card->id);
+    version = status >> CSTI_KERNEL_STATUS_VERSION_SHIFT;
+    if (version != CSTI_KERNEL_VERSION)
+        return cst_fail(err, CST_DEVICE_IMAGE, "%s: its kernel is of version %u, this host of %d",
+                        unit->card->path, version, CSTI_KERNEL_VERSION);
+    return CST_OK;
+}
+
+static void *buffer_make(xrt_card *card, uint64_t bytes, uint32_t bank, uint8_t **host) {
+    void *buffer = xrt_buffer_open(card, bytes, bank);
+
+    *host = buffer ? xrt_buffer_map(card, buffer) : NULL;
+    return buffer;
+}
+
+static void image_close(xrt_unit *unit) {
+    for (uint32_t c = 0; c < CSTI_KERNEL_CHANNELS; c++) {
+        xrt_buffer_close(unit->card, unit->image[c]);
+        unit->image[c] = NULL;
+    }
+    unit->image_bytes = 0;
+}
+
+static cst_code image_open(xrt_unit *unit, uint64_t bytes, uint64_t *address_out, cst_err *err) {
+    const xrt_xclbin *xclbin = &unit->card->xclbin;
+    uint64_t first = 0;
+
+    for (uint32_t c = 0; c < CSTI_KERNEL_CHANNELS; c++) {
+        const uint32_t bank = xclbin->image_bank[unit->number] + c;
+        uint64_t address;
+
+        unit->image[c] = buffer_make(unit->card, bytes, bank, &unit->image_host[c]);
+        if (!unit->image_host[c])
+            return cst_fail(err, CST_NO_MEMORY, "xrt:%s: %llu bytes of bank %u", unit->card->id,
+                            (unsigned long long)bytes, bank);
+        address = xrt_buffer_address(unit->card, unit->image[c]);
+        if (c == 0) first = address;
+        if (address != first + c * xclbin->bank_bytes)
+            return cst_fail(err, CST_NO_MEMORY,
+                            "xrt:%s: buffers of banks %u and %u begin at different offsets",
+                            unit->card->id, xclbin->image_bank[unit->number], bank);
+    }
+    unit->image_bytes = bytes;
+    *address_out = first;
+    return CST_OK;
+}
+
+static void unit_close(xrt_unit *unit) {
+    image_close(unit);
+    xrt_buffer_close(unit->card, unit->results);
+    xrt_buffer_close(unit->card, unit->rows);
+    xrt_kernel_close(unit->card, unit->kernel);
+    xrt_unit_give(unit->card, unit->number);
+    free(unit);
+}
+
+static cst_code unit_open(xrt_card *card, xrt_unit **out, cst_err *err) {
+    uint32_t number = 0;
+    cst_code code = xrt_unit_take(card, &number, err);
+    xrt_unit *unit;
+
+    if (code != CST_OK) return code;
+    unit = calloc(1, sizeof *unit);
+    if (!unit) {
+        xrt_unit_give(card, number);
+        return cst_fail(err, CST_NO_MEMORY, "a unit of a card");
+    }
+    *unit = (xrt_unit){.card = card, .number = number};
+    unit->kernel = xrt_kernel_open(card, card->xclbin.units[number]);
+    if (unit->kernel)
+        code = version_check(unit, err);
+    else
+        code =
+            cst_fail(err, CST_DEVICE_LOST, "xrt:%s: %s cannot be opened: has another process it?",
+                     card->id, card->xclbin.units[number]);
+    if (code == CST_OK)
+        *out = unit;
+    else
+        unit_close(unit);
+    return code;
+}
+
+static cst_code batches_open(sim_queue *queue, xrt_unit *unit, cst_err *err) {
+    const xrt_xclbin *xclbin = &unit->card->xclbin;
+
+    unit->rows =
+        buffer_make(unit->card, rows_bytes(), xclbin->rows_bank[unit->number], &queue->rows_at);
+    unit->results = buffer_make(unit->card, results_bytes(), xclbin->results_bank[unit->number],
+                                &queue->results_at);
+    if (!queue->rows_at || !queue->results_at)
+        return cst_fail(err, CST_NO_MEMORY, "xrt:%s: buffers for batches", unit->card->id);
+    queue->rows_address = xrt_buffer_address(unit->card, unit->rows);
+    queue->results_address = xrt_buffer_address(unit->card, unit->results);
+    return CST_OK;
+}
+
+static cst_code link_open(sim_queue *queue, cst_err *err) {
+    const xrt_device *device = (const xrt_device *)queue->base.device;
+    xrt_unit *unit = NULL;
+    cst_code code = unit_open(device->card, &unit, err);
+
+    if (code != CST_OK) return code;
+    code = batches_open(queue, unit, err);
+    if (code == CST_OK) code = image_open(unit, IMAGE_BYTES_MIN, &queue->image_address, err);
+    if (code != CST_OK) {
+        unit_close(unit);
+        return code;
+    }
+    queue->image_stride = device->card->xclbin.bank_bytes;
+    queue->card = unit;
+    return CST_OK;
+}
+
+// ---- Registers and batches ----------------------------------------------------------------------
+
+static void link_write(sim_queue *queue, uint32_t offset, uint32_t value) {
+    (void)xrt_register_write(unit_of(queue)->card, unit_of(queue)->kernel, offset, value);
+}
+
+static uint32_t link_read(sim_queue *queue, uint32_t offset) {
+    uint32_t value;
+
+    (void)xrt_register_read(unit_of(queue)->card, unit_of(queue)->kernel, offset, &value);
+    return value;
+}
+
+// Whole pages: what stands behind the bytes is nobody's until it is sent itself.
+static bool batch_sync(sim_queue *queue, xrt_direction direction, uint64_t at, uint64_t bytes) {
+    const xrt_unit *unit = unit_of(queue);
+    const bool is_results = at >= SIM_RESULTS_AT;
+
+    return xrt_buffer_sync(unit->card, is_results ? unit->results : unit->rows, direction, bytes,
+                           is_results ? at - SIM_RESULTS_AT : at);
+}
+
+static void link_launch(sim_queue *queue) {
+    (void)batch_sync(queue, XRT_TO_CARD, 0, SIM_TABLE_AT);
+    unit_of(queue)->doorbells++;
+    link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_START);
+}
+
+// What a command brings is there before it is. A beat crosses as one.
+static void link_send(sim_queue *queue, uint64_t command, uint64_t at, uint64_t bytes) {
+    const uint64_t pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+
+    if (bytes > 0) (void)batch_sync(queue, XRT_TO_CARD, at, pages);
+    (void)batch_sync(queue, XRT_TO_CARD, command, SIM_BEAT_BYTES);
+}
+
+static void link_receive(sim_queue *queue, uint64_t at, uint64_t bytes) {
+    (void)batch_sync(queue, XRT_FROM_CARD, at, bytes);
+}
+
+static bool gone_say(sim_queue *queue) {
+    if (!atomic_load_explicit(&unit_of(queue)->card->gone, memory_order_acquire)) return false;
+    (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why,
+                   "the card does not answer any more");
+    return true;
+}
+
+static bool link_arrived(sim_queue *queue, uint64_t completion, uint32_t number) {
+    const uint32_t *word = (const uint32_t *)sim_batch_at(queue, completion);
+
+    return !batch_sync(queue, XRT_FROM_CARD, completion, SIM_BEAT_BYTES) || *word == number;
+}
+
+static bool link_wait(sim_queue *queue, uint64_t completion, uint32_t number, uint64_t clocks_max) {
+    const xrt_device *device = (const xrt_device *)queue->base.device;
+    const uint32_t *word = (const uint32_t *)sim_batch_at(queue, completion);
+    const csti_clock *clock = csti_clock_real();
+    const uint64_t deadline_ns = csti_clock_now_ns(clock) + device->timeout_ns;
+    uint64_t pause_ns = 1000;
+    csti_parker parker;
+
+    (void)clocks_max; // the card's clocks are not counted here
+    csti_parker_init(&parker);
+    for (uint32_t look = 1; !link_arrived(queue, completion, number); look++) {
+        const uint64_t now_ns = csti_clock_now_ns(clock);
+
+        if (now_ns >= deadline_ns) break;
+        if (look % LOOKS_A_STATUS == 0 && sim_status_lost(link_read(queue, CSTI_KERNEL_STATUS)))
+            break;
+        (void)csti_park_until(&parker, now_ns + pause_ns);
+        if (pause_ns < PAUSE_NS_MAX) pause_ns *= 2;
+    }
+    return !gone_say(queue) && *word == number;
+}
+
+// ---- The image ----------------------------------------------------------------------------------
+
+static cst_code link_image_room(sim_queue *queue, uint64_t bytes, bool *moved, cst_err *err) {
+    xrt_unit *unit = unit_of(queue);
+    uint64_t room = IMAGE_BYTES_MIN, address = 0;
+    cst_code code;
+
+    if (bytes <= unit->image_bytes) return CST_OK;
+    while (room < bytes) room *= 2;
+    image_close(unit);
+    code = image_open(unit, room, &address, err);
+    if (code != CST_OK) return gone_say(queue) ? CST_DEVICE_LOST : code;
+    *moved = address != queue->image_address;
+    queue->image_address = address;
+    return !*moved || sim_run_restart(queue) ? CST_OK : CST_DEVICE_LOST;
+}
+
+static uint8_t *link_image_at(sim_queue *queue, uint32_t channel, uint64_t address) {
+    return unit_of(queue)->image_host[channel] + address;
+}
+
+static cst_code link_image_move(sim_queue *queue, csti_sim_way way, uint32_t channel,
+                                uint64_t address, uint64_t bytes) {
+    const xrt_unit *unit = unit_of(queue);
+    const xrt_direction direction = way == CSTI_SIM_TO_CARD ? XRT_TO_CARD : XRT_FROM_CARD;
+
+    if (xrt_buffer_sync(unit->card, unit->image[channel], direction, bytes, address)) return CST_OK;
+    if (!gone_say(queue))
+        (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why,
+                       "a transfer of channel %u failed", channel);
+    return CST_DEVICE_LOST;
+}
+
+// A kernel that nobody asks for anything goes on looking at its ring: it is stopped.
+static void link_close(sim_queue *queue) {
+    xrt_unit *unit = unit_of(queue);
+
+    link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_SOFT_RESET);
+    unit_close(unit);
+}
+
+const sim_link xrt_link = {
+    .open = link_open,
+    .close = link_close,
+    .write = link_write,
+    .read = link_read,
+    .launch = link_launch,
+    .send = link_send,
+    .receive = link_receive,
+    .wait = link_wait,
+    .arrived = link_arrived,
+    .image_room = link_image_room,
+    .image_at = link_image_at,
+    .image_move = link_image_move,
+};
