@@ -50,11 +50,15 @@ static void card_close(xrt_card *card) {
 }
 
 static cst_code card_load(xrt_card *card, cst_err *err) {
+    cst_code code = CST_OK;
+
     if (!xrt_device_open(card))
         return cst_fail(err, CST_UNSUPPORTED, "xrt:%s: XRT has no such card", card->id);
     if (!xrt_device_load(card))
         return cst_fail(err, CST_DEVICE_IMAGE, "xrt:%s does not take %s", card->id, card->path);
-    return CST_OK;
+    for (uint32_t u = 0; u < card->xclbin.units_count && code == CST_OK; u++)
+        code = xrt_unit_check(card, u, err);
+    return code;
 }
 
 static cst_code card_open(const xrt_api *api, const char *id, const char *path, xrt_card **out,

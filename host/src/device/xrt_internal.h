@@ -94,6 +94,8 @@ CST_CHECK_RESULT cst_code xrt_xclbin_read(const char *path, xrt_xclbin *out, cst
 
 // ---- xrt_link.c ---------------------------------------------------------------------------------
 extern const sim_link xrt_link;
+// CST_DEVICE_IMAGE: its version is not this host's.
+CST_CHECK_RESULT cst_code xrt_unit_check(xrt_card *card, uint32_t number, cst_err *err);
 uint64_t xrt_unit_doorbells(const void *unit);
 
 #endif

@@ -49,16 +49,23 @@ uint64_t xrt_unit_doorbells(const void *unit) {
 
 // ---- Opening ------------------------------------------------------------------------------------
 
-static cst_code version_check(const xrt_unit *unit, cst_err *err) {
-    uint32_t status, version;
+cst_code xrt_unit_check(xrt_card *card, uint32_t number, cst_err *err) {
+    void *kernel = xrt_kernel_open(card, card->xclbin.units[number]);
+    uint32_t status = 0;
+    bool answers;
 
-    if (!xrt_register_read(unit->card, unit->kernel, CSTI_KERNEL_STATUS, &status))
-        return cst_fail(err, CST_DEVICE_LOST, "xrt:%s: its registers do not answer",
-                        unit->card->id);
-    version = status >> CSTI_KERNEL_STATUS_VERSION_SHIFT;
-    if (version != CSTI_KERNEL_VERSION)
+    if (!kernel)
+        return cst_fail(err, CST_DEVICE_LOST,
+                        "xrt:%s: %s cannot be opened: has another process it?", card->id,
+                        card->xclbin.units[number]);
+    answers = xrt_register_read(card, kernel, CSTI_KERNEL_STATUS, &status);
+    xrt_kernel_close(card, kernel);
+    status >>= CSTI_KERNEL_STATUS_VERSION_SHIFT;
+    if (!answers)
+        return cst_fail(err, CST_DEVICE_LOST, "xrt:%s: its registers do not answer", card->id);
+    if (status != CSTI_KERNEL_VERSION)
         return cst_fail(err, CST_DEVICE_IMAGE, "%s: its kernel is of version %u, this host of %d",
-                        unit->card->path, version, CSTI_KERNEL_VERSION);
+                        card->path, status, CSTI_KERNEL_VERSION);
     return CST_OK;
 }
 
@@ -123,12 +130,9 @@ static cst_code unit_open(xrt_card *card, xrt_unit **out, cst_err *err) {
     }
     *unit = (xrt_unit){.card = card, .number = number};
     unit->kernel = xrt_kernel_open(card, card->xclbin.units[number]);
-    if (unit->kernel)
-        code = version_check(unit, err);
-    else
-        code =
-            cst_fail(err, CST_DEVICE_LOST, "xrt:%s: %s cannot be opened: has another process it?",
-                     card->id, card->xclbin.units[number]);
+    if (!unit->kernel)
+        code = cst_fail(err, CST_DEVICE_LOST, "xrt:%s: %s cannot be opened", card->id,
+                        card->xclbin.units[number]);
     if (code == CST_OK)
         *out = unit;
     else

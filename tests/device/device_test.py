@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+"""xrt: over the emulated card: what it takes and refuses, what it leaves behind, and a card that is killed."""
+
+import glob
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+PROGRAM = OPEN_CLOSE = ""
+DONE, INPUT, DEVICE = 0, 3, 5
+PATIENCE_S = 60
+# docs/interface.md's example, with fewer rows, and the memory that it then needs.
+BIDS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/bids.toml")
+SMALLER = (("5_000_000", "{rows}"), ('"1GiB"', '"128MiB"'))
+SECTION_XML, SECTION_MEMORY, SECTION_CONNECTIONS, SECTION_KERNELS, SECTION_ZIP = 2, 6, 7, 8, 0
+AT_SECTIONS, SECTION_BYTES = 456, 40
+
+
+def beside(name):
+    return os.path.join(os.path.dirname(PROGRAM), name)
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(word) for word in file.read().split()]
+    except OSError:
+        return []
+
+
+def name_of(pid):
+    try:
+        with open(f"/proc/{pid}/comm", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def descendants(pid):
+    found = [pid]
+    for child in found:  # grows while it is walked
+        found += children(child)
+    return found[1:]
+
+
+def is_there(pid):
+    """Whether it runs: not one that has ended and was not waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Emulated(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="cst-device-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def start(self, *command, units=1):
+        """The process, and the folder that it has under /tmp."""
+        process = subprocess.Popen(
+            [PROGRAM, "device", "emulate", "--units", str(units), "--", "sh", "-c",
+             'dirname "$CST_XCLBIN"; exec "$@"', "sh", *command],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder)
+        self.addCleanup(self.end, process)
+        return process, process.stdout.readline().strip()
+
+    def end(self, process):
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+        process.stdout.close()
+        process.stderr.close()
+
+    def emulate(self, *command, status=DONE, units=1):
+        process, folder = self.start(*command, units=units)
+        out, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, status, out + err)
+        self.assertFalse(os.path.exists(folder), folder)
+        return out, err
+
+    def wait_for(self, what):
+        until = time.monotonic() + PATIENCE_S
+        while not (seen := what()):
+            self.assertLess(time.monotonic(), until, "waited in vain")
+            time.sleep(0.02)
+        return seen
+
+    def container(self, *arguments, script="#!/bin/sh\nexit 1\n", units=1):
+        path = os.path.join(self.folder, "kernel.xclbin")
+        simulate = os.path.join(self.folder, "simulate.sh")
+        with open(simulate, "w", encoding="ascii") as file:
+            file.write(script)
+        subprocess.run([beside("constellation-mkxclbin"), "--card", "u55c", "--units", str(units),
+                        "--simulate", simulate, *arguments, path], check=True)
+        return path
+
+
+    def job(self, rows):
+        path = os.path.join(self.folder, "bids.toml")
+        with open(BIDS, encoding="ascii") as file:
+            text = file.read()
+        for old, new in SMALLER:
+            text = text.replace(old, new.format(rows=rows))
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+
+
+class Container(Emulated):
+    def sections(self, data):
+        count = struct.unpack_from("<I", data, 448)[0]
+        found = {}
+        for i in range(count):
+            kind, _, at, size = struct.unpack_from("<I16s4xQQ", data, AT_SECTIONS + i * SECTION_BYTES)
+            found[kind] = data[at:at + size]
+        return found
+
+    def test_it_has_all_sections_and_its_own_length(self):
+        with open(self.container(units=2), "rb") as file:
+            data = file.read()
+        sections = self.sections(data)
+        self.assertEqual(struct.unpack_from("<Q", data, 304)[0], len(data))
+        self.assertEqual(struct.unpack_from("<i", sections[SECTION_MEMORY])[0], 32)
+        self.assertEqual(struct.unpack_from("<i", sections[SECTION_KERNELS])[0], 2)
+        self.assertEqual(struct.unpack_from("<i", sections[SECTION_CONNECTIONS])[0], 2 * (2 * 2 + 16))
+        self.assertIn(b'<arg name="c15"', sections[SECTION_XML])
+        self.assertEqual(sections[SECTION_ZIP][:2], b"PK")
+
+    def test_the_library_reads_it(self):
+        path = self.container(units=3)
+        code = ("import ctypes,sys; x=ctypes.CDLL('libxrt_coreutil.so.2');"
+                "f=x.xrtXclbinAllocFilename; f.restype=ctypes.c_void_p; h=f(sys.argv[1].encode());"
+                "k=x.xrtXclbinGetNumKernels; k.argtypes=[ctypes.c_void_p];"
+                "u=x.xrtXclbinGetNumKernelComputeUnits; u.argtypes=[ctypes.c_void_p];"
+                "print(k(h), u(h))")
+        out, _ = self.emulate(sys.executable, "-c", code, path)
+        self.assertEqual(out.split(), ["1", "3"])
+
+    def test_the_same_words_make_the_same_bytes(self):
+        with open(self.container(), "rb") as file:
+            first = file.read()
+        with open(self.container(), "rb") as file:
+            self.assertEqual(first, file.read())
+
+
+class Refused(Emulated):
+    def refuse(self, path, why):
+        _, err = self.emulate(PROGRAM, "device", "probe", f"xrt:0?xclbin={path}", status=DEVICE)
+        self.assertIn(why, err)
+
+    def test_a_container_of_another_kernel(self):
+        for damage, why in (("name", "it has no kernel cst_kernel_state"),
+                            ("argument", "argument 5 of its kernel is not image at 0x038"),
+                            ("bank", "m_axi_c01 of unit 0 is not in the bank behind"),
+                            ("control", "its kernel is not started by ap_ctrl_chain")):
+            with self.subTest(damage):
+                self.refuse(self.container("--damage", damage), why)
+
+    def test_a_damaged_one(self):
+        path = self.container()
+        with open(path, "rb") as file:
+            data = file.read()
+        for at, patch, why in ((0, b"x", "it does not begin with xclbin2"),
+                               (448, b"\xff", "so many sections do not fit into it"),
+                               (AT_SECTIONS + 24, b"\xff\xff\xff\xff", "a section lies outside of it"),
+                               (None, b"", "it has another size than it says")):
+            with self.subTest(why):
+                wrong = bytearray(data if at is not None else data[:-1])
+                if at is not None:
+                    wrong[at:at + len(patch)] = b"y" if at == 0 else patch
+                with open(path, "wb") as file:
+                    file.write(wrong)
+                self.refuse(path, why)
+        with open(path, "wb") as file:
+            file.write(data[:100])
+        self.refuse(path, "it has not its size")
+        self.refuse("/nonexistent", "/nonexistent: No such file")
+
+    def test_a_kernel_of_another_version(self):
+        script = f"#!/bin/sh\nunset LD_PRELOAD\nexec '{beside('constellation-card')}' --units 1 --version 7\n"
+        self.refuse(self.container(script=script),
+                    "its kernel is of version 7, this host of 1")
+
+    def test_more_queues_than_units(self):
+        out, err = self.emulate(PROGRAM, "run", self.job(3000), "--device", "xrt:0", "--quiet",
+                                status=INPUT)
+        self.assertIn("xrt:0 has 1 units, and each has its queue", out + err)
+
+    def test_without_its_surroundings_it_is_absent_and_says_why(self):
+        plain = {name: value for name, value in os.environ.items() if name != "XILINX_XRT"}
+        found = subprocess.run([PROGRAM, "device", "list"], env=plain, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout
+        self.assertRegex(found, r"xrt:0 +not available +.*XILINX_XRT names no folder")
+        plain.update(XILINX_XRT="/usr", XCL_EMULATION_MODE="hw_emu")
+        probe = subprocess.run([PROGRAM, "device", "probe", "xrt:0"], env=plain, text=True, check=False,
+                               stderr=subprocess.PIPE)
+        self.assertEqual(probe.returncode, DEVICE)
+        self.assertIn("run under constellation device emulate", probe.stderr)
+
+
+class Emulate(Emulated):
+    def test_the_selftest_passes_and_nothing_else_is_said(self):
+        out, err = self.emulate(PROGRAM, "device", "selftest", "xrt:0", "--json")
+        self.assertEqual(out, '{"uri":"xrt:0","selftest":"ok"}\n')
+        self.assertEqual(err, "")
+
+    def test_a_command_has_its_words_and_its_status(self):
+        out, _ = self.emulate("sh", "-c", 'echo "$0 $1"; exit 42', "a b", "--units", status=42)
+        self.assertEqual(out, "a b --units\n")
+        self.emulate("sh", "-c", "kill -9 $$", status=128 + signal.SIGKILL)
+
+    def test_wrong_words_are_refused(self):
+        for words, why in ((["--card", "u50", "--", "true"], "only u55c is emulated"),
+                           (["--units", "9", "--", "true"], "1 to 8"), ([], "no command")):
+            done = subprocess.run([PROGRAM, "device", "emulate", *words], text=True, check=False,
+                                  stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(why, done.stderr)
+
+
+class Killed(Emulated):
+    """Each test begins a job that would run for long."""
+
+    ROWS = 400_000
+
+    def begin(self):
+        process, folder = self.start(PROGRAM, "run", self.job(self.ROWS), "--device", "xrt:0", "--quiet",
+                                     units=2)
+        card = self.wait_for(lambda: [pid for pid in descendants(process.pid)
+                                      if name_of(pid) == "constellation-c" and self.is_asked(pid)])
+        return process, folder, card[0]
+
+    @staticmethod
+    def is_asked(pid):
+        """Whether it has run for a while: the job's rows are with it."""
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[11]) > 20
+
+    def is_clean(self, folder, pids):
+        self.wait_for(lambda: not os.path.exists(folder) and not any(is_there(pid) for pid in pids))
+
+    def test_the_card_in_mid_run(self):
+        process, folder, card = self.begin()
+        pids = descendants(process.pid)
+        os.kill(card, signal.SIGKILL)
+        began = time.monotonic()
+        _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, DEVICE, err)
+        self.assertIn("xrt:0: the card does not answer any more", err)
+        self.assertIn("CST_DEVICE_LOST", err)
+        self.assertLess(time.monotonic() - began, PATIENCE_S / 2)
+        self.is_clean(folder, pids)
+
+    def test_the_command(self):
+        process, folder, card = self.begin()
+        pids = descendants(process.pid)
+        command = [pid for pid in pids if card in children(pid)][0]
+        os.kill(command, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 128 + signal.SIGKILL)
+        self.is_clean(folder, pids)
+
+    def test_emulate_itself(self):
+        process, folder, _ = self.begin()
+        pids = descendants(process.pid)
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+        self.is_clean(folder, pids)
+
+
+class Leaks(Emulated):
+    TIMES = 20
+
+    def test_nothing_is_left_of_a_device_that_was_closed(self):
+        out, err = self.emulate(OPEN_CLOSE, "xrt:0", str(self.TIMES))
+        counts = [line.split() for line in out.splitlines()]
+        self.assertEqual(len(counts), self.TIMES, err)
+        self.assertEqual(counts[-1], counts[1], "open files, threads: the first time loads the library")
+
+    def test_no_socket_and_no_folder_stays_while_the_program_lives(self):
+        code = ('"$1" xrt:0 3 > /dev/null && find /tmp/"$USER" "$SDACCEL_EM_RUN_DIR" -type s -o -name device0'
+                ' -o -name "tempFile*"')
+        out, _ = self.emulate("sh", "-c", code, "sh", OPEN_CLOSE)
+        self.assertEqual(out, "")
+
+
+class Run(Emulated):
+    def result(self):
+        lines = []
+        for path in glob.glob(os.path.join(self.folder, "out/bids/*.ndjson")):
+            with open(path, encoding="ascii") as file:
+                lines += file.readlines()
+            os.remove(path)
+        return sorted(lines)
+
+    def test_a_job_gives_what_it_gives_on_the_processor(self):
+        job = self.job(2000)
+        self.emulate(PROGRAM, "run", job, "--until-caught-up", "--device", "xrt:0", "--quiet", units=2)
+        card = self.result()
+        subprocess.run(["rm", "-rf", os.path.join(self.folder, "data")], check=True)
+        subprocess.run([PROGRAM, "run", job, "--until-caught-up", "--device", "cpu:", "--quiet"], check=True,
+                       cwd=self.folder)
+        self.assertGreater(len(card), 1000)
+        self.assertEqual(card, self.result())
+
+
+if __name__ == "__main__":
+    PROGRAM, OPEN_CLOSE = sys.argv[1], sys.argv[2]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]], verbosity=2)

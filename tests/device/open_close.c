@@ -1,0 +1,52 @@
+// open_close.c: opens a device as often as it is told, with a queue and a table each time, and says
+// what of the process is left every time: open files and threads.
+#include <constellation/device.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int entries(const char *folder) {
+    DIR *open = opendir(folder);
+    int count = 0;
+
+    if (!open) return -1;
+    while (readdir(open)) count++;
+    (void)closedir(open);
+    return count;
+}
+
+static cst_code open_close(const char *uri, cst_err *err) {
+    const cst_table_options options = {.layout = CST_TABLE_INLINE,
+                                       .key_bytes = 8,
+                                       .program = {.value_bytes = 8,
+                                                   .presence_offset = CST_NO_OFFSET},
+                                       .budget_bytes = 1 << 22,
+                                       .numa_node = -1};
+    cst_device *device = NULL;
+    cst_queue *queue = NULL;
+    cst_device_table *table = NULL;
+    cst_code code = cst_device_open(uri, &device, err);
+
+    if (code == CST_OK) code = cst_queue_open(device, NULL, &queue, err);
+    if (code == CST_OK) code = cst_device_table_open(queue, &options, NULL, &table, err);
+    cst_device_table_close(table);
+    cst_queue_close(queue);
+    cst_device_close(device);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    const long times = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+
+    for (long i = 0; i < times; i++) {
+        cst_err err = {0};
+
+        if (open_close(argv[1], &err) != CST_OK) {
+            fprintf(stderr, "%s\n", err.text);
+            return 1;
+        }
+        printf("%d %d\n", entries("/proc/self/fd"), entries("/proc/self/task"));
+    }
+    return times > 0 ? 0 : 2;
+}
