@@ -39,9 +39,10 @@ _constellation() {
         keys/) words="encode decode hash $common" ;;
         keys/hash) words="--key $common" ;;
         keys/*) words="--schema $common" ;;
-        device/) words="list probe selftest $common" ;;
+        device/) words="list probe selftest emulate $common" ;;
         device/list) words=$common ;;
-        device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 $common" ;;
+        device/emulate) words="--card u55c --units -- $common" ;;
+        device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 sim: xrt:0 $common" ;;
         generate/) words="bids orders uniform zipf one-key" ;;
         generate/*)
             words="--rows --skew --keys --seed --first-row --format --no-header $common"

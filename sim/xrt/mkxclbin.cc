@@ -1,8 +1,9 @@
 // usage: constellation-mkxclbin --card CARD --units N --simulate FILE OUT
 //        constellation-mkxclbin --kernel-xml
+//        constellation-mkxclbin --link CARD
 // Writes the container that XRT loads for the emulated card: of device/kernel_map.h, with the
 // script that XRT starts as the device. --kernel-xml prints what the packaging for Vitis takes
-// (hw/vitis/kernel.xml).
+// (hw/vitis/kernel.xml), --link which port goes to which memory of a card (hw/vitis/CARD.cfg).
 //
 //   axlf | section headers | xml | memory | kernels | who uses which memory | zip: the script
 //
@@ -155,6 +156,21 @@ std::string card_xml(const Card &card, unsigned units, const Damage &damage) {
         << "<clock port=\"DATA_CLK\" frequency=\"300.0MHz\"/></kernelClocks>\n"
         << kernel_xml(arguments_of(damage), damage, instances.str())
         << "  </core>\n  </device>\n  </platform>\n</project>\n";
+    return out.str();
+}
+
+// For the linker of Vitis: one kernel, where HBM is.
+std::string link_config(const Card &card) {
+    std::ostringstream out;
+    const std::string unit = unit_name(0);
+
+    out << "# constellation-mkxclbin --link " << card.name << ": of host/src/device/kernel_map.h\n"
+        << "platform=" << card.platform << "\n\n[connectivity]\nnk=" << CSTI_KERNEL_NAME
+        << ":1:" << unit << "\nslr=" << unit << ":SLR0\n";
+    for (unsigned c = 0; c < CSTI_KERNEL_CHANNELS; c++)
+        out << "sp=" << unit << ".m_axi_" << channel_name(c) << ":HBM[" << c << "]\n";
+    out << "sp=" << unit << "." << CSTI_KERNEL_BATCH_PORT << ":HBM[" << CSTI_KERNEL_BANK_BATCH
+        << ":" << CSTI_KERNEL_BANK_RESULTS << "]\n";
     return out.str();
 }
 
@@ -335,7 +351,7 @@ struct Order {
     unsigned units = 1;
     std::string simulate, out;
     Damage damage = {};
-    bool xml = false;
+    bool xml = false, link = false;
 };
 
 bool order_read(const std::vector<std::string> &words, Order &order) {
@@ -344,7 +360,8 @@ bool order_read(const std::vector<std::string> &words, Order &order) {
 
         if (words[i] == "--kernel-xml") {
             order.xml = true;
-        } else if (words[i] == "--card" && has_value) {
+        } else if ((words[i] == "--card" || words[i] == "--link") && has_value) {
+            order.link = words[i] == "--link";
             for (const Card &card : cards)
                 if (words[i + 1] == card.name) order.card = &card;
             i++;
@@ -362,6 +379,7 @@ bool order_read(const std::vector<std::string> &words, Order &order) {
             return false;
         }
     }
+    if (order.link) return order.card != nullptr;
     return order.xml || (order.card && order.units >= 1 && order.units <= UNITS_MAX &&
                          !order.simulate.empty() && !order.out.empty());
 }
@@ -408,9 +426,14 @@ int main(int argc, char **argv) {
     if (!order_read(std::vector<std::string>(argv + 1, argv + argc), order)) {
         fprintf(stderr,
                 "usage: constellation-mkxclbin --card u50|u55c|u280 --units 1..%u "
-                "--simulate FILE OUT\n       constellation-mkxclbin --kernel-xml\n",
+                "--simulate FILE OUT\n       constellation-mkxclbin --kernel-xml\n       "
+                "constellation-mkxclbin --link CARD\n",
                 UNITS_MAX);
         return 2;
+    }
+    if (order.link) {
+        std::cout << link_config(*order.card);
+        return 0;
     }
     if (!order.xml) return xclbin_write(order);
     std::cout << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"

@@ -144,6 +144,15 @@ class Container(Emulated):
         out, _ = self.emulate(sys.executable, "-c", code, path)
         self.assertEqual(out.split(), ["1", "3"])
 
+    def test_the_packaging_is_made_of_the_same_description(self):
+        vitis = os.path.join(os.path.dirname(BIDS), "../hw/vitis")
+        for name, words in (("kernel.xml", ["--kernel-xml"]), ("u50.cfg", ["--link", "u50"]),
+                            ("u55c.cfg", ["--link", "u55c"]), ("u280.cfg", ["--link", "u280"])):
+            made = subprocess.run([beside("constellation-mkxclbin"), *words], check=True,
+                                  stdout=subprocess.PIPE, text=True).stdout
+            with open(os.path.join(vitis, name), encoding="ascii") as file:
+                self.assertEqual(made, file.read(), name)
+
     def test_the_same_words_make_the_same_bytes(self):
         with open(self.container(), "rb") as file:
             first = file.read()

@@ -87,7 +87,7 @@ class DeviceStream(unittest.TestCase):
 
     def test_a_lost_device_is_an_error(self):
         run(DEVICE_STREAM, "fault:cpu:?worker=1&fail=7", str(ROWS), status=1)
-        run(DEVICE_STREAM, "xrt:0", status=1)
+        run(DEVICE_STREAM, "tpu:0", status=1)
 
 
 if __name__ == "__main__":

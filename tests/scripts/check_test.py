@@ -56,6 +56,27 @@ class Check(unittest.TestCase):
     def test_a_header_that_does_not_say_what_it_is_for_is_refused(self):
         self.refused("headers", {"host/src/codec/a.h": "int a;\n"}, "host/src/codec/a.h:1")
 
+    KERNEL = ["host/src/device/kernel_map.h", "hw/rtl/kernel/cst_kernel_core.sv", "docs/hardware.md",
+              "hw/rtl/kernel/cst_kernel_state.sv", "hw/vitis/kernel.xml", "hw/vitis/u50.cfg",
+              "hw/vitis/u55c.cfg", "hw/vitis/u280.cfg"]
+
+    def test_a_kernel_that_is_not_its_description_is_refused(self):
+        files = {}
+        for name in self.KERNEL:
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                files[name] = file.read()
+        self.accepted("kernel", files)
+        for name, old, new, words in (
+                (self.KERNEL[0], "0x038, 8, NUMBER", "0x03c, 8, NUMBER", "image, stride is not"),
+                (self.KERNEL[0], "VERSION = 1", "VERSION = 2", "Version is not"),
+                (self.KERNEL[1], "ArgWords = 14", "ArgWords = 16", "ArgWords is not"),
+                (self.KERNEL[1], "args[8*32+12", "args[9*32+12", "argument end is not"),
+                (self.KERNEL[4], 'name="c07"', 'name="c7"', "its arguments are not"),
+                (self.KERNEL[4], 'port name="m_axi_c03"', 'port name="m_axi_c3"', "its ports are not"),
+                (self.KERNEL[6], "m_axi_c01:HBM[1]", "m_axi_c01:HBM[2]", "--link u55c")):
+            with self.subTest(words):
+                self.refused("kernel", {**files, name: files[name].replace(old, new)}, words)
+
     def test_unformatted_code_is_refused(self):
         self.refused("format", {"host/src/codec/a.c": "int   a ;\n"}, "clang-format-14 -i")
 
