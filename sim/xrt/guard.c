@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 enum {
-    GUARD_SILENCE_MS = 10000, // a card that takes so long for one answer never gives it
     GUARD_START_MS = 20000,
     GUARD_END_MS = 5000,
     GUARD_SLEEP_MS = 2, // instead of seconds
@@ -29,11 +28,12 @@ enum {
 
 #define SHOWN __attribute__((visibility("default")))
 
-SHOWN void csti_xrt_guard_arm_v1(jmp_buf *place);
+SHOWN void csti_xrt_guard_arm_v2(jmp_buf *place, int silence_ms);
 SHOWN void csti_xrt_guard_end_v1(void);
 SHOWN int __printf_chk(int flag, const char *format, ...); // the compiler's name for printf
 
 static _Thread_local jmp_buf *guard_place;
+static _Thread_local int guard_silence_ms;
 static _Atomic pid_t guard_card; // the process that stands for the card; 0: none
 
 // Whether the shim of the emulation makes the call that returns there.
@@ -46,8 +46,9 @@ static bool from_shim(const void *caller) {
 
 #define CALLED_BY_SHIM() from_shim(__builtin_return_address(0))
 
-void csti_xrt_guard_arm_v1(jmp_buf *place) {
+void csti_xrt_guard_arm_v2(jmp_buf *place, int silence_ms) {
     guard_place = place;
+    guard_silence_ms = silence_ms;
 }
 
 static void pause_ms(int ms) {
@@ -86,7 +87,7 @@ static void wait_for(int fd, short events) {
 
     if (!guard_place) return;
     do {
-        ready = poll(&polled, 1, GUARD_SILENCE_MS);
+        ready = poll(&polled, 1, guard_silence_ms);
     } while (ready < 0 && errno == EINTR);
     if (ready == 0) escape();
 }

@@ -240,8 +240,8 @@ class Killed(Emulated):
 
     ROWS = 400_000
 
-    def begin(self):
-        process, folder = self.start(PROGRAM, "run", self.job(self.ROWS), "--device", "xrt:0", "--quiet",
+    def begin(self, device="xrt:0"):
+        process, folder = self.start(PROGRAM, "run", self.job(self.ROWS), "--device", device, "--quiet",
                                      units=2)
         card = self.wait_for(lambda: [pid for pid in descendants(process.pid)
                                       if name_of(pid) == "constellation-c" and self.is_asked(pid)])
@@ -266,6 +266,15 @@ class Killed(Emulated):
         self.assertIn("xrt:0: the card does not answer any more", err)
         self.assertIn("CST_DEVICE_LOST", err)
         self.assertLess(time.monotonic() - began, PATIENCE_S / 2)
+        self.is_clean(folder, pids)
+
+    def test_a_card_that_stands_still(self):
+        process, folder, card = self.begin("xrt:0?timeout_ms=500")
+        pids = descendants(process.pid)
+        os.kill(card, signal.SIGSTOP)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, DEVICE, err)
+        self.assertIn("CST_DEVICE_LOST", err)
         self.is_clean(folder, pids)
 
     def test_the_command(self):

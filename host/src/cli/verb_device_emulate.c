@@ -48,8 +48,8 @@ typedef struct emulation {
     uint64_t units;
     char folder[sizeof folder_template];
     char programs[NAME_BYTES]; // where this program is
-    char libraries[NAME_BYTES];
-    char xrt[NAME_BYTES]; // where XRT's libraries are
+    char guard[NAME_BYTES];    // beside our libraries, or where the loader looks
+    char xrt[NAME_BYTES];      // where XRT's libraries are
 } emulation;
 
 // ---- What has to be there -----------------------------------------------------------------------
@@ -60,7 +60,21 @@ static cst_code programs_find(emulation *e, cst_err *err) {
 
     if (!slash) return cst_fail(err, CST_IO, "/proc/self/exe: %s", strerror(errno));
     *slash = 0;
-    (void)snprintf(e->libraries, sizeof e->libraries, "%.*s/../lib", NAME_BYTES - 8, e->programs);
+    return CST_OK;
+}
+
+static cst_code guard_find(emulation *e, cst_err *err) {
+    static const char name[] = "libconstellation-xrt-guard.so";
+    void *library;
+
+    (void)snprintf(e->guard, sizeof e->guard, "%.*s/../lib/%s", NAME_BYTES / 2, e->programs, name);
+    if (access(e->guard, R_OK) == 0) return CST_OK;
+    library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+    if (!library)
+        return cst_fail(err, CST_UNSUPPORTED, "%s is not there. Build it: install libxrt-dev",
+                        e->guard);
+    (void)dlclose(library);
+    (void)snprintf(e->guard, sizeof e->guard, "%s", name);
     return CST_OK;
 }
 
@@ -94,7 +108,7 @@ static cst_code surroundings_find(emulation *e, cst_err *err) {
 
     if (code == CST_OK) code = there(e->programs, "constellation-card", err);
     if (code == CST_OK) code = there(e->programs, "constellation-mkxclbin", err);
-    if (code == CST_OK) code = there(e->libraries, "libconstellation-xrt-guard.so", err);
+    if (code == CST_OK) code = guard_find(e, err);
     if (code == CST_OK) code = xrt_find(e, err);
     return code;
 }
@@ -224,8 +238,8 @@ static void command_run(const emulation *e, char *const *command) {
     const char *loaded = getenv("LD_PRELOAD");
     char preload[4 * NAME_BYTES];
 
-    (void)snprintf(preload, sizeof preload, "%s/libconstellation-xrt-guard.so%s%s", e->libraries,
-                   loaded ? ":" : "", loaded ? loaded : "");
+    (void)snprintf(preload, sizeof preload, "%s%s%s", e->guard, loaded ? ":" : "",
+                   loaded ? loaded : "");
     variable_set(e, "XILINX_XRT", "/xrt");
     variable_set(e, "XRT_INI_PATH", "/xrt.ini");
     variable_set(e, "EMCONFIG_PATH", "");

@@ -7,7 +7,7 @@
 
 static const char container_variable[] = "CST_XCLBIN";
 enum { TIMEOUT_MS = 10000, TIMEOUT_EMULATED_MS = 60000, TIMEOUT_MS_MAX = 3600000 };
-enum { WAIT_PAUSE_NS = 50000 };
+enum { WAIT_PAUSE_NS = 50000, SILENCE_MS_MAX = 10000 };
 
 // ---- The process's cards ------------------------------------------------------------------------
 
@@ -61,14 +61,15 @@ static cst_code card_load(xrt_card *card, cst_err *err) {
     return code;
 }
 
-static cst_code card_open(const xrt_api *api, const char *id, const char *path, xrt_card **out,
-                          cst_err *err) {
+static cst_code card_open(const xrt_api *api, const char *id, const char *path, uint64_t ms,
+                          xrt_card **out, cst_err *err) {
     xrt_card *card = calloc(1, sizeof *card);
     cst_code code;
 
     if (!card) return cst_fail(err, CST_NO_MEMORY, "a card");
     card->api = api;
     card->uses = 1;
+    card->silence_ms = ms < SILENCE_MS_MAX ? (int)ms : SILENCE_MS_MAX;
     pthread_mutex_init(&card->calls, NULL);
     (void)snprintf(card->id, sizeof card->id, "%s", id);
     (void)snprintf(card->path, sizeof card->path, "%s", path);
@@ -90,15 +91,15 @@ static xrt_card *card_find(const char *id) {
     return NULL;
 }
 
-static cst_code card_take(const xrt_api *api, const char *id, const char *path, xrt_card **out,
-                          cst_err *err) {
+static cst_code card_take(const xrt_api *api, const char *id, const char *path, uint64_t ms,
+                          xrt_card **out, cst_err *err) {
     xrt_card *card;
     cst_code code = CST_OK;
 
     pthread_mutex_lock(&cards_lock);
     card = card_find(id);
     if (!card)
-        code = card_open(api, id, path, out, err);
+        code = card_open(api, id, path, ms, out, err);
     else if (strcmp(card->path, path) != 0)
         code = cst_fail(err, CST_DEVICE_URI, "xrt:%s: %s is loaded, not %s", id, card->path, path);
     else
@@ -173,7 +174,7 @@ static cst_code xrt_open(csti_uri *uri, cst_device **out, cst_err *err) {
     device = calloc(1, sizeof *device);
     if (!device) return cst_fail(err, CST_NO_MEMORY, "device xrt:");
     device->timeout_ns = ms * 1000000;
-    code = card_take(api, uri->path[0] ? uri->path : "0", path, &device->card, err);
+    code = card_take(api, uri->path[0] ? uri->path : "0", path, ms, &device->card, err);
     if (code != CST_OK) {
         xrt_close(&device->base);
         return code;

@@ -1,8 +1,8 @@
 // xrt_guard.h: what stands between XRT's hardware emulation and the process, in emulation alone.
 //
 //   back end xrt:                 libxrt_hwemu                  libconstellation-xrt-guard.so
-//   arm(place) ──► call ──────────► read, write, select ───────► the card is gone, or says nothing
-//      ▲                                                          for GUARD_SILENCE_MS: jumps
+//   arm(place, ms) ──► call ──────► read, write, select ───────► the card is gone, or says nothing
+//      ▲                                                          for so long: jumps
 //      └──────────────────────────────────────────────────────────────┘
 //
 // `constellation device emulate` loads it before everything else. It changes what a few calls of
@@ -18,11 +18,11 @@
 #include <setjmp.h>
 
 // Of the calling thread: where calls that would never return go to; NULL: nowhere.
-typedef void (*csti_xrt_guard_arm)(jmp_buf *place);
+typedef void (*csti_xrt_guard_arm)(jmp_buf *place, int silence_ms);
 // Ends the card's process, if there is one.
 typedef void (*csti_xrt_guard_end)(void);
 
-#define CSTI_XRT_GUARD_ARM "csti_xrt_guard_arm_v1"
+#define CSTI_XRT_GUARD_ARM "csti_xrt_guard_arm_v2"
 #define CSTI_XRT_GUARD_END "csti_xrt_guard_end_v1"
 
 #endif

@@ -51,6 +51,7 @@ typedef struct xrt_card {
     const xrt_api *api;
     void *device;
     unsigned char uuid[XRT_UUID_BYTES];
+    int silence_ms;        // so long a call may take, in emulation
     pthread_mutex_t calls; // in emulation one at a time: see xrt_guard.h
     _Atomic bool gone;     // no call is made any more
     uint32_t units_taken;  // a bit each, under the cards' lock

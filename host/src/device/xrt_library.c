@@ -203,7 +203,7 @@ static void exit_without_destructors(int status, void *context) {
 }
 
 static void card_is_gone(xrt_card *card) {
-    card->api->arm(NULL);
+    card->api->arm(NULL, 0);
     atomic_store_explicit(&card->gone, true, memory_order_release);
     card->api->end();
     (void)on_exit(exit_without_destructors, NULL);
@@ -220,9 +220,9 @@ static void call_guarded(xrt_card *card, xrt_call *call) {
         *call = (xrt_call){.kind = call->kind};
         goto done;
     }
-    card->api->arm(&place);
+    card->api->arm(&place, card->silence_ms);
     call_make(card, call);
-    card->api->arm(NULL);
+    card->api->arm(NULL, 0);
 done:
     pthread_mutex_unlock(&card->calls);
 }

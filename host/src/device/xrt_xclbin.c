@@ -22,6 +22,7 @@ enum {
     SECTIONS_MAX = 64,
     FILE_BYTES_MAX = 512 << 20,
     BANKS_MAX = 256,
+    CONNECTIONS_MAX = 4096,
 };
 enum { SECTION_XML = 2, SECTION_MEMORY = 6, SECTION_CONNECTIONS = 7, SECTION_KERNELS = 8 };
 enum { IP_KERNEL = 1, CONTROL_SHIFT = 8, CONTROL_MASK = 255, CONTROL_CHAIN = 1 };
@@ -263,6 +264,8 @@ static cst_code memory_take(const container *file, xrt_xclbin *out, cst_err *err
         code = entries_count(file, &file->connections, 4, CONNECTION_BYTES, &connections, err);
     if (code == CST_OK && (banks == 0 || banks > BANKS_MAX))
         code = damaged(file, "it has no memory, or more than 256 banks", err);
+    if (code == CST_OK && connections > CONNECTIONS_MAX)
+        code = damaged(file, "it has more than 4,096 connections", err);
     if (code != CST_OK) return code;
     out->bank_bytes = u64_at(file->memory.at + TABLE_HEAD_BYTES + 8) << 10; // it is in KiB
     for (uint32_t u = 0; u < out->units_count && code == CST_OK; u++) {
