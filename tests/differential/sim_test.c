@@ -1,9 +1,9 @@
 // The same random commands to the processor and to the simulated card: equal completions, look-ups,
 // deltas and images, whatever stops them; and the circuit's own counter says that it did the rows.
-#include "table_rows.h"
+#define PAIR_KEY_BYTES_MAX 16
+#define PAIR_VALUE_WORDS_MAX 8
+#include "device_pair.h"
 
-#include <constellation/device.h>
-#include <inttypes.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,35 +21,7 @@ TEST(this_build_has_no_simulated_card) {
 }
 #else
 
-enum { RELEASED = 16, WALKED, RESTORED, COUNTERS_MAX = 32 }; // docs/hardware.md, Counters
-enum { SIDES = 2, CPU = 0, SIM = 1, VALUE_BYTES_MAX = 64, STOPS_MAX = 12, DELTAS_MAX = 512 };
-
-static const char *const uris[SIDES] = {"cpu:", "sim:"};
-
-typedef struct side {
-    cst_device *device;
-    cst_queue *queue;
-    cst_device_table *table;
-} side;
-
-typedef struct both {
-    side sides[SIDES];
-    rows_knobs knobs;
-    cst_delta deltas[DELTAS_MAX];
-    uint32_t deltas_count;
-    int64_t now_us;
-    uint64_t bucket; // the next to expire
-    uint64_t rows_count, stops_count, grows_count, expired_count, scanned_count, restored_count;
-    uint64_t counts[COUNTERS_MAX]; // of the circuit, as counted() found them
-} both;
-
-// So many times the rows, of as many times the keys, where there is time (scripts/soak).
-static uint32_t rounds(void) {
-    const char *text = getenv("CST_ROUNDS");
-
-    return text ? (uint32_t)strtoul(text, NULL, 10) : 1;
-}
-
+enum { RELEASED = 16, WALKED, RESTORED }; // docs/hardware.md, Counters
 static uint64_t clocks_of(void *device) {
     cst_simulation simulation;
 
@@ -68,269 +40,14 @@ static bool card_is_simulated(void) {
     return !getenv("CST_CARD");
 }
 
-static void both_open(both *b, const char *sim_uri, const cst_schema *keys) {
-    for (uint32_t s = 0; s < SIDES; s++) {
-        cst_err err = {0};
-
-        if (cst_device_open(s == SIM ? card_uri(sim_uri) : uris[s], &b->sides[s].device, &err) !=
-            CST_OK)
-            TEST_FAIL("%s", err.text);
-        CHECK_OK(cst_queue_open(b->sides[s].device, NULL, &b->sides[s].queue, NULL));
-        CHECK_OK(cst_device_table_open(b->sides[s].queue, &b->knobs.options, keys,
-                                       &b->sides[s].table, NULL));
-    }
-    card_waves_watch(clocks_of, b->sides[SIM].device);
+static void card_open(both *b, const char *uri, const cst_schema *keys) {
+    both_open(b, card_uri(uri), keys);
+    card_waves_watch(clocks_of, b->sides[OTHER].device);
 }
 
-static void both_close(both *b) {
+static void card_close(both *b) {
     card_waves_watch(NULL, NULL);
-    for (uint32_t s = 0; s < SIDES; s++) {
-        cst_device_table_close(b->sides[s].table);
-        cst_queue_close(b->sides[s].queue);
-        cst_device_close(b->sides[s].device);
-    }
-}
-
-static void images_compare(const both *b) {
-    cst_err err = {0};
-
-    if (cst_table_compare(cst_device_table_image(b->sides[CPU].table),
-                          cst_device_table_image(b->sides[SIM].table), &err) != CST_OK)
-        TEST_FAIL("images: %s", err.text);
-}
-
-// What both sides say of a command must be equal.
-static void completions_compare(const cst_completion *done) {
-    if (done[SIM].code != done[CPU].code || done[SIM].rows_done != done[CPU].rows_done)
-        TEST_FAIL("the card: %s at row %u; the processor: %s at row %u",
-                  cst_code_name(done[SIM].code), done[SIM].rows_done, cst_code_name(done[CPU].code),
-                  done[CPU].rows_done);
-    CHECK_EQ(done[SIM].stopped, done[CPU].stopped);
-    CHECK_EQ(done[SIM].hash, done[CPU].hash);
-    CHECK_EQ(done[SIM].count, done[CPU].count);
-    CHECK_EQ(done[SIM].position, done[CPU].position);
-    CHECK_EQ(done[SIM].delta.epoch, done[CPU].delta.epoch);
-    CHECK_EQ(done[SIM].delta.from, done[CPU].delta.from);
-    CHECK_EQ(done[SIM].delta.to, done[CPU].delta.to);
-}
-
-// Runs the command on both sides.
-static cst_completion both_run(both *b, const cst_command *command) {
-    cst_completion done[SIDES];
-
-    for (uint32_t s = 0; s < SIDES; s++) {
-        cst_command own = *command;
-
-        own.table = b->sides[s].table;
-        CHECK_OK(cst_queue_submit(b->sides[s].queue, &own, NULL, NULL));
-        CHECK_OK(cst_queue_wait(b->sides[s].queue, UINT64_MAX));
-        CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done[s], 1), 1);
-    }
-    completions_compare(done);
-    return done[CPU];
-}
-
-static void fixup(both *b, const cst_command *command) {
-    cst_command marked = *command;
-
-    marked.fixup = true;
-    (void)both_run(b, &marked);
-}
-
-// Makes room for the row at which they stopped, or leaves it out.
-static void go_on(both *b, const cst_completion *stop, cst_rows *rows) {
-    const cst_command grow = {.ops = CST_OP_GROW, .grow_hash = stop->hash};
-
-    rows->first_row = stop->rows_done;
-    b->stops_count++;
-    if (stop->code == CST_TABLE_FULL && rows_chance(95)) {
-        fixup(b, &grow);
-        b->grows_count++;
-    } else if (stop->code == CST_TABLE_BUDGET && b->deltas_count > 0) {
-        fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[--b->deltas_count]});
-        b->deltas_count = 0;
-    } else if (stop->code == CST_TABLE_NOT_READY) {
-        for (uint32_t s = 0; s < SIDES; s++)
-            CHECK_OK(cst_device_table_prepare(b->sides[s].table, NULL));
-    } else {
-        rows->first_row++;
-    }
-    for (uint32_t s = 0; s < SIDES; s++) CHECK_OK(cst_queue_resume(b->sides[s].queue, NULL));
-}
-
-static void apply(both *b, cst_command command) {
-    for (uint32_t stops = 0; stops < STOPS_MAX; stops++) {
-        const cst_completion done = both_run(b, &command);
-
-        b->rows_count += done.rows_done - command.rows.first_row;
-        if (done.code == CST_OK) return;
-        go_on(b, &done, &command.rows);
-        if (command.rows.first_row > command.rows.rows_count) return; // refused as a whole
-    }
-}
-
-// The next rows of the stream.
-static cst_command apply_draw(both *b, rows_batch *batch) {
-    cst_command command = {.ops = CST_OP_APPLY};
-
-    rows_draw(&b->knobs, batch, 0);
-    command.rows = batch->rows;
-    if (!command.rows.hashes) command.ops |= CST_OP_HASH;
-    return command;
-}
-
-static void batch_free(rows_batch *batch) {
-    free(batch->keys);
-    free(batch->values);
-    free(batch);
-}
-
-static void look_up(both *b, cst_command command) {
-    static uint8_t values[SIDES][ROWS_BATCH_MAX * VALUE_BYTES_MAX], found[SIDES][ROWS_BATCH_MAX];
-    const uint32_t first = command.rows.first_row;
-
-    memset(values, 0, sizeof values);
-    command.ops = (command.ops & ~(uint32_t)CST_OP_APPLY) | CST_OP_LOOKUP;
-    command.values_stride = VALUE_BYTES_MAX;
-    for (uint32_t s = 0; s < SIDES; s++) {
-        cst_command own = command;
-        cst_completion done;
-
-        own.table = b->sides[s].table;
-        own.values_out = values[s];
-        own.found_out = found[s];
-        CHECK_OK(cst_queue_submit(b->sides[s].queue, &own, NULL, NULL));
-        CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done, 1), 1);
-        CHECK_OK(done.code);
-    }
-    CHECK(memcmp(found[SIM] + first, found[CPU] + first, command.rows.rows_count - first) == 0);
-    for (uint32_t r = first; r < command.rows.rows_count; r++)
-        if (found[CPU][r])
-            CHECK(memcmp(values[SIM] + r * VALUE_BYTES_MAX, values[CPU] + r * VALUE_BYTES_MAX,
-                         b->knobs.options.program.value_bytes) == 0);
-}
-
-static void barrier(both *b) {
-    const cst_completion done = both_run(b, &(cst_command){.ops = CST_OP_BARRIER});
-    cst_bytes ranges[SIDES][64];
-    size_t counts[SIDES];
-
-    if (b->deltas_count == DELTAS_MAX) b->deltas_count = 0;
-    b->deltas[b->deltas_count++] = done.delta;
-    for (uint32_t s = 0; s < SIDES; s++)
-        cst_table_delta_ranges(cst_device_table_image(b->sides[s].table), &done.delta, ranges[s],
-                               64, &counts[s]);
-    CHECK_EQ(counts[SIM], counts[CPU]);
-    for (size_t i = 0; i < counts[CPU] && i < 64; i++) {
-        CHECK_EQ(ranges[SIM][i].count, ranges[CPU][i].count);
-        CHECK(memcmp(ranges[SIM][i].data, ranges[CPU][i].data, ranges[CPU][i].count) == 0);
-    }
-}
-
-// A delta and all before it, one of them again, one of an epoch that is open.
-static void release_some(both *b) {
-    const uint32_t last = (uint32_t)test_random_below(b->deltas_count);
-    const cst_delta wrong = {b->deltas[b->deltas_count - 1].epoch + 1, 0, 1024};
-
-    fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = wrong});
-    fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[last]});
-    fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[last / 2]});
-    b->deltas_count -= last + 1;
-    memmove(b->deltas, b->deltas + last + 1, b->deltas_count * sizeof *b->deltas);
-}
-
-// Some buckets, all of them, or more than there are; stopped, it goes on where it stood.
-static void expire(both *b) {
-    uint32_t count = (uint32_t)test_random_below(rows_chance(20) ? 2000 : 100);
-
-    for (uint32_t stops = 0; stops < STOPS_MAX; stops++) {
-        const cst_completion done = both_run(b, &(cst_command){.ops = CST_OP_EXPIRE,
-                                                               .rows = {.now_us = b->now_us},
-                                                               .expire_bucket = b->bucket,
-                                                               .expire_buckets_count = count});
-        cst_rows rows = {0};
-
-        b->bucket = done.position;
-        b->expired_count += done.count;
-        if (done.code == CST_OK) return;
-        count -= done.rows_done;
-        go_on(b, &done, &rows);
-    }
-}
-
-enum { SCAN_BYTES_MAX = 20000, SCANS_MAX = 1000 };
-
-// All rows, in buffers of one size that may hold less than a record; of a large table in small ones
-// the first.
-static void scan(both *b) {
-    static uint8_t records[SIDES][SCAN_BYTES_MAX];
-    const size_t bytes = test_random_below(rows_chance(50) ? 300 : SCAN_BYTES_MAX);
-    cst_scan scans[SIDES] = {{.now_us = b->now_us}, {.now_us = b->now_us}};
-    cst_completion done[SIDES] = {{.count = 1}, {.count = 1}};
-
-    for (uint32_t i = 0; i < SCANS_MAX && done[CPU].code == CST_OK && done[CPU].count > 0; i++) {
-        memset(records, 0xee, sizeof records);
-        for (uint32_t s = 0; s < SIDES; s++) {
-            const cst_command command = {.ops = CST_OP_SCAN,
-                                         .table = b->sides[s].table,
-                                         .scan = &scans[s],
-                                         .scan_out = records[s],
-                                         .scan_bytes = bytes};
-
-            CHECK_OK(cst_queue_submit(b->sides[s].queue, &command, NULL, NULL));
-            CHECK_OK(cst_queue_wait(b->sides[s].queue, UINT64_MAX));
-            CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done[s], 1), 1);
-        }
-        CHECK_EQ(done[SIM].code, done[CPU].code);
-        CHECK_EQ(done[SIM].count, done[CPU].count);
-        CHECK_EQ(done[SIM].position, done[CPU].position);
-        CHECK_EQ(scans[SIM].position, scans[CPU].position);
-        CHECK_EQ(scans[SIM].grows, scans[CPU].grows);
-        CHECK(memcmp(records[SIM], records[CPU], sizeof records[CPU]) == 0);
-        b->scanned_count += done[CPU].count;
-    }
-    for (uint32_t s = 0; s < SIDES; s++)
-        if (done[s].stopped) CHECK_OK(cst_queue_resume(b->sides[s].queue, NULL));
-}
-
-// Records of whatever lies in `bytes`; where a row has no place its segment grows.
-static void restore_bytes(both *b, const uint8_t *bytes, size_t count) {
-    size_t from = 0;
-
-    for (uint32_t stops = 0; stops < STOPS_MAX; stops++) {
-        const cst_completion done = both_run(b, &(cst_command){.ops = CST_OP_RESTORE,
-                                                               .restore = bytes + from,
-                                                               .restore_bytes = count - from});
-        cst_rows rows = {0};
-
-        b->restored_count += done.position;
-        from += done.position;
-        if (done.code == CST_OK) return;
-        go_on(b, &done, &rows);
-        if (done.code != CST_TABLE_FULL) return;
-    }
-}
-
-// The log's newest epoch, its gaps and tombstones too: as it is, cut, or with one bit wrong.
-static void restore(both *b) {
-    static uint64_t words[1 << 17];
-    const cst_delta *delta = &b->deltas[b->deltas_count - 1];
-    uint8_t *bytes = (uint8_t *)words;
-    size_t count = 0, ranges_count;
-    cst_bytes ranges[64];
-
-    cst_table_delta_ranges(cst_device_table_image(b->sides[CPU].table), delta, ranges, 64,
-                           &ranges_count);
-    for (size_t i = 0; i < ranges_count && i < 64; i++) {
-        if (count + ranges[i].count > sizeof words) break;
-        memcpy(bytes + count, ranges[i].data, ranges[i].count);
-        count += ranges[i].count;
-    }
-    if (count == 0) return;
-    if (rows_chance(30)) count = test_random_below(count + 1);
-    if (rows_chance(40) && count > 0)
-        bytes[test_random_below(count)] ^= (uint8_t)(1u << test_random_below(8));
-    restore_bytes(b, bytes, count);
+    both_close(b);
 }
 
 // What the circuit counted since its last reset.
@@ -341,7 +58,7 @@ static void counted(both *b) {
     cst_counter counters[COUNTERS_MAX];
     size_t count = 0;
 
-    cst_queue_counters(b->sides[SIM].queue, counters, COUNTERS_MAX, &count);
+    cst_queue_counters(b->sides[OTHER].queue, counters, COUNTERS_MAX, &count);
     // Behind the circuit's one of the way to it: doorbells.
     CHECK_EQ(count, RELEASED + sizeof names / sizeof *names + !card_is_simulated());
     count -= !card_is_simulated();
@@ -359,7 +76,7 @@ static void work_check(const both *b) {
     cst_simulation simulation;
 
     if (!card_is_simulated()) return; // its clocks are nobody's
-    cst_device_simulation(b->sides[SIM].device, &simulation);
+    cst_device_simulation(b->sides[OTHER].device, &simulation);
     CHECK(simulation.simulated);
     CHECK_EQ(simulation.clock_khz, 300000);
     CHECK(simulation.clocks > b->rows_count);
@@ -370,96 +87,13 @@ static void work_check(const both *b) {
                   simulation.operations, b->rows_count);
 }
 
-// Every accumulator has a word of the value; decimals, two, while there are words left over.
-static void program_draw(cst_program *program) {
-    const uint32_t words = (uint32_t)test_random_below(9);
-    const uint32_t count = (uint32_t)test_random_below(words + 1);
-    uint32_t word = 0, spare;
-
-    *program = (cst_program){.value_bytes = words * 8, .presence_offset = CST_NO_OFFSET};
-    if (count == 0) program->value_bytes = (uint32_t)test_random_below(VALUE_BYTES_MAX + 1);
-    if (count > 0 && count < words) program->presence_offset = (uint16_t)((words - 1) * 8);
-    spare = words - count - (program->presence_offset != CST_NO_OFFSET);
-    program->accumulators_count = (uint16_t)count;
-    for (uint32_t i = 0; i < count; i++) {
-        cst_accumulator *accumulator = &program->accumulators[i];
-
-        accumulator->op = (uint8_t)(CST_COUNT + test_random_below(5));
-        accumulator->number = (uint8_t)(CST_U64 + test_random_below(spare > 0 ? 4 : 3));
-        if (accumulator->op == CST_COUNT) accumulator->number = CST_U64;
-        accumulator->value_offset = (uint16_t)(word * 8);
-        word++;
-        if (accumulator->number == CST_DECIMAL128) {
-            word++;
-            spare--;
-        }
-        accumulator->source = (uint16_t)i;
-        if (i > 0 && accumulator->number == accumulator[-1].number &&
-            accumulator[-1].source != CST_NO_COLUMN && rows_chance(50))
-            accumulator->source = accumulator[-1].source;
-        if (accumulator->op == CST_COUNT && rows_chance(50)) accumulator->source = CST_NO_COLUMN;
-    }
-}
-
-// A time is the first word: the latest, or what came last, of a source of timestamps.
-static void ttl_draw(cst_program *program) {
-    if (program->value_bytes < 8 || !rows_chance(40)) return;
-    program->ttl_us = 1000;
-    if (program->accumulators_count == 0) return;
-    program->accumulators[0].op = rows_chance(50) ? CST_MAX : CST_LAST;
-    program->accumulators[0].number = CST_I64;
-    program->accumulators[0].source = 0;
-}
-
-static void knobs_draw(rows_knobs *knobs) {
-    *knobs = (rows_knobs){
-        .keys_fixed = rows_chance(50),
-        .keys_count = 1 + (uint32_t)test_random_below(UINT64_C(1500) * rounds()),
-        .skew = (rows_skew)test_random_below(ROWS_SKEWS),
-        .hashes = (rows_hashes)test_random_below(ROWS_HASHES),
-        .batch_max = ROWS_BATCH_MAX,
-        .deletes_percent = (uint32_t)test_random_below(40),
-        .extremes_percent = rows_chance(30) ? 2 : 0,
-    };
-    knobs->options = (cst_table_options){
-        .layout = CST_TABLE_INLINE,
-        .key_bytes = (uint32_t)test_random_below(17),
-        .hash_key = {test_random(), test_random()},
-        .budget_bytes = (UINT64_C(1) << 20) * rounds() + test_random_below(64) * 65536,
-        .log_segment_bytes = 65536,
-        .numa_node = -1,
-    };
-    program_draw(&knobs->options.program);
-    ttl_draw(&knobs->options.program);
-    if (knobs->options.program.presence_offset != CST_NO_OFFSET) knobs->nulls_percent = 20;
-    knobs->keys_longest = knobs->options.key_bytes;
-    if (!knobs->keys_fixed && rows_chance(10)) knobs->keys_longest++;
-    // Where rows collide, most of them only stop both sides.
-    if (rounds() > 1 && rows_chance(75)) knobs->hashes = ROWS_HASH_FREE;
-}
-
-static void sources_draw(const cst_program *program, rows_batch *batch) {
-    static const cst_type types[4][5] = {
-        {CST_TYPE_U8, CST_TYPE_U16, CST_TYPE_U32, CST_TYPE_U64, CST_TYPE_BOOL},
-        {CST_TYPE_I8, CST_TYPE_I16, CST_TYPE_I64, CST_TYPE_DATE, CST_TYPE_TIMESTAMP},
-        {CST_TYPE_F32, CST_TYPE_F64, CST_TYPE_F64, CST_TYPE_F32, CST_TYPE_F64},
-        {CST_TYPE_DECIMAL128, CST_TYPE_DECIMAL128, CST_TYPE_DECIMAL128, CST_TYPE_DECIMAL128,
-         CST_TYPE_DECIMAL128}};
-
-    for (uint32_t i = 0; i < program->accumulators_count; i++)
-        batch->sources[i].type =
-            program->ttl_us && i == 0
-                ? CST_TYPE_TIMESTAMP
-                : types[program->accumulators[i].number - CST_U64][test_random_below(5)];
-}
-
 static void stream(both *b, const char *uri, uint32_t steps) {
     rows_batch *batch = calloc(1, sizeof *batch);
 
     CHECK(batch);
     knobs_draw(&b->knobs);
     sources_draw(&b->knobs.options.program, batch);
-    both_open(b, uri, NULL);
+    card_open(b, uri, NULL);
     b->now_us = 1000000;
     for (uint32_t step = 0; step < steps; step++) {
         cst_command command = {0};
@@ -486,7 +120,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     work_check(b);
     counted(b);
     CHECK(b->counts[WALKED] >= b->scanned_count + b->expired_count);
-    both_close(b);
+    card_close(b);
     batch_free(batch);
 }
 
@@ -544,7 +178,7 @@ TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
                                                              {CST_SUM, CST_F64, 48, 3, 0},
                                                              {CST_MIN, CST_F64, 56, 3, 0}}};
     sources_draw(&b.knobs.options.program, batch);
-    both_open(&b, "sim:", NULL);
+    card_open(&b, "sim:", NULL);
     for (uint32_t step = 0; step < 24; step++) {
         const cst_command command = apply_draw(&b, batch);
 
@@ -555,7 +189,7 @@ TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
     }
     CHECK(b.rows_count > 500);
     work_check(&b);
-    both_close(&b);
+    card_close(&b);
     batch_free(batch);
 }
 
@@ -573,7 +207,7 @@ TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
                                             .accumulators_count = 1,
                                             .presence_offset = CST_NO_OFFSET,
                                             .accumulators = {{CST_SUM, CST_U64, 0, 0, 0}}};
-    both_open(&b, "sim:", NULL);
+    card_open(&b, "sim:", NULL);
     for (uint32_t step = 0; step < 4; step++) {
         cst_command command;
 
@@ -589,7 +223,7 @@ TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
     barrier(&b);
     images_compare(&b);
     work_check(&b);
-    both_close(&b);
+    card_close(&b);
     batch_free(batch);
 }
 
@@ -616,7 +250,7 @@ static void log_runs(const char *uri) {
                             .budget_bytes = 12 * LOG_SEGMENT_BYTES,
                             .log_segment_bytes = LOG_SEGMENT_BYTES,
                             .numa_node = -1};
-    both_open(&b, uri, NULL);
+    card_open(&b, uri, NULL);
     for (uint32_t step = 0; step < LOG_EPOCHS * LOG_BATCHES; step++) {
         const cst_command command = apply_draw(&b, batch);
 
@@ -632,7 +266,7 @@ static void log_runs(const char *uri) {
     CHECK(b.deltas[0].to > b.knobs.options.budget_bytes);
     counted(&b);
     CHECK(b.counts[RELEASED] >= b.deltas[0].to / LOG_SEGMENT_BYTES - 12);
-    both_close(&b);
+    card_close(&b);
     batch_free(batch);
 }
 
@@ -641,43 +275,6 @@ TEST(the_log_goes_on_in_places_that_were_released) {
 }
 
 // ---- Several in flight --------------------------------------------------------------------------
-
-enum { FLIGHT_BATCHES = 4, FLIGHT_COMMANDS = 6 };
-
-// Batches with barriers among them, none waited for before all are submitted: rows, rows, barrier,
-// rows, rows, barrier.
-static void flight_submit(both *b, rows_batch *const *batches, cst_command *commands) {
-    for (uint32_t i = 0, batch = 0; i < FLIGHT_COMMANDS; i++) {
-        commands[i] = (cst_command){.ops = CST_OP_BARRIER, .tag = i};
-        if (i % 3 < 2) {
-            commands[i].rows = batches[batch++]->rows;
-            commands[i].ops = CST_OP_APPLY | (commands[i].rows.hashes ? 0 : CST_OP_HASH);
-        }
-        for (uint32_t s = 0; s < SIDES; s++) {
-            commands[i].table = b->sides[s].table;
-            CHECK_OK(cst_queue_submit(b->sides[s].queue, &commands[i], NULL, NULL));
-        }
-    }
-}
-
-static void flight_take(both *b, cst_command *commands) {
-    cst_completion stop = {0};
-
-    for (uint32_t i = 0; i < FLIGHT_COMMANDS; i++) {
-        cst_completion done[SIDES];
-
-        for (uint32_t s = 0; s < SIDES; s++) {
-            CHECK_OK(cst_queue_wait(b->sides[s].queue, UINT64_MAX));
-            CHECK_EQ(cst_queue_poll(b->sides[s].queue, &done[s], 1), 1);
-            CHECK_EQ(done[s].tag, i);
-        }
-        completions_compare(done);
-        if (i % 3 < 2) b->rows_count += done[CPU].rows_done - commands[i].rows.first_row;
-        if (done[CPU].stopped) stop = done[CPU];
-    }
-    images_compare(b);
-    if (stop.stopped) go_on(b, &stop, &commands[stop.tag].rows);
-}
 
 TEST(commands_in_flight_complete_as_one_after_the_other) {
     rows_batch *batches[FLIGHT_BATCHES];
@@ -691,7 +288,7 @@ TEST(commands_in_flight_complete_as_one_after_the_other) {
         b.knobs.options.budget_bytes = UINT64_C(16) << 20; // nothing is released
         for (uint32_t i = 0; i < FLIGHT_BATCHES; i++)
             sources_draw(&b.knobs.options.program, batches[i]);
-        both_open(&b, "sim:", NULL);
+        card_open(&b, "sim:", NULL);
         for (uint32_t round = 0; round < (card_is_simulated() ? 6 : 3); round++) {
             cst_command commands[FLIGHT_COMMANDS];
 
@@ -701,7 +298,7 @@ TEST(commands_in_flight_complete_as_one_after_the_other) {
         }
         work_check(&b);
         stops += b.stops_count;
-        both_close(&b);
+        card_close(&b);
     }
     CHECK(stops > 0);
     for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) {
@@ -737,7 +334,7 @@ static void columns_run(const char *uri) {
                       .accumulators_count = 1,
                       .presence_offset = CST_NO_OFFSET,
                       .accumulators = {{CST_COUNT, CST_U64, 0, CST_NO_COLUMN, 0}}};
-    both_open(&b, uri, &schema);
+    card_open(&b, uri, &schema);
     for (uint32_t step = 0; step < 4; step++) {
         const cst_command command = {.ops = CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY,
                                      .batch = &batch,
@@ -757,7 +354,7 @@ static void columns_run(const char *uri) {
     }
     CHECK(b.grows_count > 0);
     work_check(&b);
-    both_close(&b);
+    card_close(&b);
 }
 
 TEST(columns_become_the_same_keys_in_the_circuit) {
@@ -789,7 +386,7 @@ static void few_keys_run(const char *uri) {
                             .log_segment_bytes = 65536,
                             .numa_node = -1};
     batch->sources[0].type = CST_TYPE_U32;
-    both_open(&b, uri, NULL);
+    card_open(&b, uri, NULL);
     for (uint32_t step = 0; step < 4; step++) {
         const cst_command command = apply_draw(&b, batch);
 
@@ -800,7 +397,7 @@ static void few_keys_run(const char *uri) {
         images_compare(&b);
     }
     CHECK(b.restored_count > 0);
-    both_close(&b);
+    card_close(&b);
     batch_free(batch);
 }
 
@@ -859,16 +456,16 @@ TEST(a_reset_card_goes_on_with_the_image) {
     CHECK(batch);
     knobs_draw(&b.knobs);
     sources_draw(&b.knobs.options.program, batch);
-    both_open(&b, "sim:?clock_mhz=300&channels=16&seed=7", NULL);
+    card_open(&b, "sim:?clock_mhz=300&channels=16&seed=7", NULL);
     for (uint32_t step = 0; step < 3; step++) {
         const cst_command command = apply_draw(&b, batch);
 
         apply(&b, command);
-        CHECK_OK(cst_device_reset(b.sides[SIM].device, NULL));
+        CHECK_OK(cst_device_reset(b.sides[OTHER].device, NULL));
         CHECK_OK(cst_device_reset(b.sides[CPU].device, NULL));
         images_compare(&b);
     }
-    both_close(&b);
+    card_close(&b);
     batch_free(batch);
 }
 
