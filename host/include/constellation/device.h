@@ -80,8 +80,8 @@ typedef struct cst_capabilities {
 } cst_capabilities;
 
 // Opens by URI: "cpu:" (best), "cpu:scalar", "cpu:avx2", "cpu:avx512", each with "?worker=1" for a
-// thread of its own a queue; "sim:", the simulated card; "fault:URI?..." round any
-// (docs/formats.md, Device names).
+// thread of its own a queue; "sim:", the simulated card; "opencl:", what a driver offers;
+// "fault:URI?..." round any (docs/formats.md, Device names).
 // CST_DEVICE_URI: malformed, or a scheme this build does not have; CST_UNSUPPORTED: this machine
 // cannot, and why; CST_NO_MEMORY.
 CST_API CST_CHECK_RESULT cst_code cst_device_open(const char *uri, cst_device **out, cst_err *err);
@@ -244,7 +244,8 @@ CST_API cst_queue *cst_device_table_queue(const cst_device_table *table);
 // Makes memory ready, when no helper thread does. Any one thread.
 CST_API CST_CHECK_RESULT cst_code cst_device_table_prepare(cst_device_table *table, cst_err *err);
 // The image, where the host can reach it (else NULL): to be touched only while nothing is in
-// flight, but for cst_table_delta_ranges.
+// flight, but for cst_table_delta_ranges. After a command it is asked for again: a device with
+// memory of its own gives what is newer then, and takes what the host changed.
 CST_API cst_table *cst_device_table_image(const cst_device_table *table);
 // The same for cst_table_stats_read, cst_table_check_placement and cst_table_delta_ranges alone:
 // rows may be on their way to it. Costs the device nothing, where handing out the image may.

@@ -62,6 +62,7 @@ typedef struct csti_device_ops {
 extern const csti_device_ops csti_device_cpu;
 extern const csti_device_ops csti_device_sim;
 extern const csti_device_ops csti_device_xrt;
+extern const csti_device_ops csti_device_opencl;
 extern const csti_device_ops csti_device_fault;
 
 struct cst_device {

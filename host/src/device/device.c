@@ -5,24 +5,14 @@
 #include <string.h>
 
 static const csti_device_ops *const backends[] = {&csti_device_cpu, &csti_device_sim,
-                                                  &csti_device_xrt, &csti_device_fault};
+                                                  &csti_device_xrt, &csti_device_opencl,
+                                                  &csti_device_fault};
 enum { BACKENDS_COUNT = sizeof backends / sizeof *backends };
-
-// Schemes of the interface whose back ends are not in this build.
-static const char *const absent_schemes[] = {"opencl"};
-enum { ABSENT_COUNT = sizeof absent_schemes / sizeof *absent_schemes };
 
 const csti_device_ops *csti_device_find(const char *scheme) {
     for (size_t i = 0; i < BACKENDS_COUNT; i++)
         if (strcmp(backends[i]->scheme, scheme) == 0) return backends[i];
     return NULL;
-}
-
-static cst_code scheme_fail(const char *scheme, cst_err *err) {
-    for (size_t i = 0; i < ABSENT_COUNT; i++)
-        if (strcmp(absent_schemes[i], scheme) == 0)
-            return cst_fail(err, CST_DEVICE_URI, "this build has no %s: devices", scheme);
-    return cst_fail(err, CST_DEVICE_URI, "no device scheme '%s:'", scheme);
 }
 
 cst_code cst_device_open(const char *uri, cst_device **out, cst_err *err) {
@@ -35,7 +25,7 @@ cst_code cst_device_open(const char *uri, cst_device **out, cst_err *err) {
     code = csti_uri_parse(uri, &parts, err);
     if (code != CST_OK) return code;
     ops = csti_device_find(parts.scheme);
-    if (!ops) return scheme_fail(parts.scheme, err);
+    if (!ops) return cst_fail(err, CST_DEVICE_URI, "no device scheme '%s:'", parts.scheme);
     code = ops->open(&parts, &device, err);
     if (code != CST_OK) return code;
     device->ops = ops;

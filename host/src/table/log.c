@@ -15,7 +15,7 @@ static uint64_t record_offset(const cst_table *table, uint64_t tail, uint32_t by
 }
 
 // Segments are taken when their first byte is written; the log begins behind its first line.
-static uint64_t mapped_end(const cst_table *table, uint64_t tail) {
+uint64_t csti_log_mapped_end(const cst_table *table, uint64_t tail) {
     const uint64_t segment = segment_bytes(table);
 
     return tail == CSTI_LOG_BEGIN ? 0 : (tail + segment - 1) & ~(segment - 1);
@@ -27,7 +27,7 @@ cst_code csti_log_check_slow(const cst_table *table, uint32_t bytes) {
     const uint64_t live =
         ((end - 1) >> table->log_segment_shift) - (control->log_floor >> table->log_segment_shift);
 
-    if (end <= mapped_end(table, control->log_tail) || control->log_free_count > 0)
+    if (end <= csti_log_mapped_end(table, control->log_tail) || control->log_free_count > 0)
         return live < table->log_segments_max ? CST_OK : CST_TABLE_BUDGET;
     if (live >= table->log_segments_max ||
         control->log_segments_frontier >= table->log_segments_max ||
@@ -77,9 +77,19 @@ uint64_t csti_log_open_slow(cst_table *table, uint32_t bytes) {
         write_gap(table, control->log_tail, ends_line ? line_end : offset);
         if (ends_line && offset > line_end) write_gap(table, line_end, offset);
     }
-    if (offset + bytes > mapped_end(table, control->log_tail))
+    if (offset + bytes > csti_log_mapped_end(table, control->log_tail))
         take_segment(table, offset >> table->log_segment_shift);
     return offset;
+}
+
+void csti_log_extend(cst_table *table, uint64_t tail) {
+    csti_control *control = table->control;
+    const uint32_t shift = table->log_segment_shift;
+    uint64_t segment = csti_log_mapped_end(table, control->log_tail) >> shift;
+
+    for (; segment < csti_log_mapped_end(table, tail) >> shift; segment++)
+        take_segment(table, segment);
+    control->log_tail = tail;
 }
 
 cst_delta cst_table_seal(cst_table *table) {

@@ -19,6 +19,12 @@ cst_code csti_log_check_slow(const cst_table *table, uint32_t bytes);
 // Gaps and a new segment as the record's place demands; returns the record's offset.
 uint64_t csti_log_open_slow(cst_table *table, uint32_t bytes);
 
+// Where the segments end that are taken when the log ends at `tail`.
+uint64_t csti_log_mapped_end(const cst_table *table, uint64_t tail);
+// The records up to the new tail were appended by a device: the segments that they lie in are
+// taken, as by appends of the host.
+void csti_log_extend(cst_table *table, uint64_t tail);
+
 // In the middle of a line the rest of the line is there.
 CSTI_INLINE bool csti_log_fits_line(uint64_t tail, uint32_t bytes) {
     const uint64_t in_line = tail & (CSTI_LOG_LINE - 1);

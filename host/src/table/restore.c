@@ -205,6 +205,12 @@ static bool gap_is_zero(const cst_table *table, const csti_record *record) {
     return padding_is_zero(record, record->key_bytes ? table->key_area_bytes : 0);
 }
 
+bool csti_record_is_restorable(const cst_table *table, const csti_record *record, size_t rest) {
+    if (rest < sizeof *record || !record_is_sound(table, record, rest)) return false;
+    return is_gap(record) ? gap_is_zero(table, record)
+                          : padding_is_zero(record, table->key_area_bytes);
+}
+
 cst_code cst_table_restore_records(cst_table *table, const uint8_t *bytes, size_t count,
                                    size_t *used_out) {
     const uint64_t plain = plain_kind(table);

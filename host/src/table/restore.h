@@ -25,4 +25,7 @@ static inline uint32_t csti_table_neighbourhood(const cst_table *table, uint64_t
 CST_CHECK_RESULT cst_code csti_table_restore_each(cst_table *table, const uint8_t *const *records,
                                                   size_t count, size_t *used_out);
 
+// Whether the first of `rest` bytes are a record that cst_table_restore_records takes, or a gap.
+bool csti_record_is_restorable(const cst_table *table, const csti_record *record, size_t rest);
+
 #endif

@@ -1,0 +1,243 @@
+// opencl_queue.c: commands in flight. The first one's piece is on the device, or it is the host's
+// turn; the others wait.
+//
+//   chain   write ─► kernel ─► kernel ─► read       each waits for the event of the one before;
+//                                       ^ last      when the last is complete, so are all
+#include "device/opencl_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MEMORY_BYTES_MIN = 4096 };
+
+// ---- Calls --------------------------------------------------------------------------------------
+
+bool ocl_went(ocl_queue *queue, const char *call, cl_int error) {
+    if (error == CL_SUCCESS) return true;
+    if (!queue->lost)
+        (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why, "%s: %s (%d)", call,
+                       ocl_error_name(error), error);
+    queue->lost = true;
+    return false;
+}
+
+static void chain_put(ocl_queue *queue, cl_event event) {
+    if (queue->last) (void)queue->device->cl.ReleaseEvent(queue->last);
+    queue->last = event;
+}
+
+static cl_uint before(const ocl_queue *queue) {
+    return queue->last ? 1 : 0;
+}
+
+static const cl_event *before_list(const ocl_queue *queue) {
+    return queue->last ? &queue->last : NULL;
+}
+
+void ocl_memory_free(const ocl_device *device, ocl_memory *memory) {
+    if (memory->mem) (void)device->cl.ReleaseMemObject(memory->mem);
+    *memory = (ocl_memory){0};
+}
+
+cst_code ocl_memory_reach(ocl_queue *queue, ocl_memory *memory, uint64_t bytes, bool keep) {
+    const ocl_device *device = queue->device;
+    ocl_memory grown = {.bytes = memory->bytes ? memory->bytes : MEMORY_BYTES_MIN};
+    cl_int error = CL_SUCCESS;
+    cl_event event = NULL;
+
+    if (bytes <= memory->bytes && memory->mem) return CST_OK;
+    if (bytes > device->alloc_bytes_max) return CST_NO_MEMORY;
+    while (grown.bytes < bytes) grown.bytes *= 2;
+    if (grown.bytes > device->alloc_bytes_max) grown.bytes = device->alloc_bytes_max;
+    grown.mem =
+        device->cl.CreateBuffer(device->context, CL_MEM_READ_WRITE, grown.bytes, NULL, &error);
+    if (error != CL_SUCCESS) return CST_NO_MEMORY;
+    if (keep && memory->mem) {
+        error =
+            device->cl.EnqueueCopyBuffer(queue->commands, memory->mem, grown.mem, 0, 0,
+                                         memory->bytes, before(queue), before_list(queue), &event);
+        if (ocl_went(queue, "clEnqueueCopyBuffer", error)) chain_put(queue, event);
+    }
+    // What was enqueued before may still read the old one.
+    if (memory->mem && ocl_finish(queue) != CST_OK) {
+        ocl_memory_free(device, &grown);
+        return CST_DEVICE_LOST;
+    }
+    ocl_memory_free(device, memory);
+    *memory = grown;
+    return CST_OK;
+}
+
+void ocl_write(ocl_queue *queue, const ocl_memory *memory, uint64_t at, const void *from,
+               size_t bytes) {
+    cl_event event = NULL;
+    cl_int error;
+
+    if (bytes == 0 || queue->lost) return;
+    error = queue->device->cl.EnqueueWriteBuffer(queue->commands, memory->mem, CL_FALSE, at, bytes,
+                                                 from, before(queue), before_list(queue), &event);
+    if (ocl_went(queue, "clEnqueueWriteBuffer", error)) chain_put(queue, event);
+}
+
+void ocl_read(ocl_queue *queue, const ocl_memory *memory, uint64_t at, void *to, size_t bytes) {
+    cl_event event = NULL;
+    cl_int error;
+
+    if (bytes == 0 || queue->lost) return;
+    error = queue->device->cl.EnqueueReadBuffer(queue->commands, memory->mem, CL_FALSE, at, bytes,
+                                                to, before(queue), before_list(queue), &event);
+    if (ocl_went(queue, "clEnqueueReadBuffer", error)) chain_put(queue, event);
+}
+
+static void arguments_set(ocl_queue *queue, const ocl_table *table, cl_kernel kernel) {
+    const cl_mem none = queue->nothing.mem;
+    const cl_mem arguments[] = {queue->input.mem,
+                                queue->work.mem,
+                                table ? table->regions[OCL_DIRECTORY].mem : none,
+                                table ? table->regions[OCL_INDEX].mem : none,
+                                table ? table->regions[OCL_SLOTS].mem : none,
+                                table && table->regions[OCL_LOG].mem ? table->regions[OCL_LOG].mem
+                                                                     : none};
+
+    for (cl_uint i = 0; i < sizeof arguments / sizeof *arguments; i++)
+        (void)ocl_went(queue, "clSetKernelArg",
+                       queue->device->cl.SetKernelArg(kernel, i, sizeof *arguments, &arguments[i]));
+}
+
+void ocl_launch(ocl_queue *queue, const ocl_table *table, ocl_kernel which, uint64_t items) {
+    static const char *const names[] = {
+#define KERNEL_NAME(NAME, ONE_GROUP) "clEnqueueNDRangeKernel of " #NAME,
+        OCL_KERNELS(KERNEL_NAME)
+#undef KERNEL_NAME
+    };
+    const size_t local = queue->locals[which];
+    const size_t global = (items + local - 1) / local * local;
+    cl_event event = NULL;
+    cl_int error;
+
+    if (items == 0 || queue->lost) return;
+    arguments_set(queue, table, queue->kernels[which]);
+    if (queue->lost) return;
+    error = queue->device->cl.EnqueueNDRangeKernel(queue->commands, queue->kernels[which], 1, NULL,
+                                                   &global, &local, before(queue),
+                                                   before_list(queue), &event);
+    if (ocl_went(queue, names[which], error)) chain_put(queue, event);
+}
+
+void ocl_drain(ocl_queue *queue) {
+    if (queue->last && !queue->lost)
+        (void)ocl_went(queue, "clWaitForEvents", queue->device->cl.WaitForEvents(1, &queue->last));
+}
+
+cst_code ocl_finish(ocl_queue *queue) {
+    ocl_drain(queue);
+    return queue->lost ? CST_DEVICE_LOST : CST_OK;
+}
+
+// ---- The first entry ----------------------------------------------------------------------------
+
+cst_code ocl_entries_open(ocl_queue *queue, uint32_t depth, cst_err *err) {
+    queue->entries = calloc(depth, sizeof *queue->entries);
+    return queue->entries ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a queue");
+}
+
+void ocl_entries_put(ocl_queue *queue, const csti_entry_in_flight *entry) {
+    queue->entries[queue->entries_end++ % queue->base.depth].in_flight = *entry;
+}
+
+static bool is_rows(const cst_command *command) {
+    return command->ops & (CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY | CST_OP_LOOKUP);
+}
+
+// Commands on a whole table, with the host in between.
+static cst_code upkeep(ocl_queue *queue, const cst_command *command, cst_completion *out) {
+    ocl_table *table = (ocl_table *)command->table;
+    cst_code code;
+
+    switch (command->ops) {
+    case CST_OP_GROW:
+        return ocl_image_grow(table, command->grow_hash);
+    case CST_OP_RELEASE:
+        return cst_table_release(table->cpu.image, &command->release);
+    case CST_OP_BARRIER:
+        code = ocl_image_fetch_log(table);
+        if (code != CST_OK) return code;
+        out->delta = cst_table_seal(table->cpu.image);
+        table->log_clean = out->delta.to;
+        return CST_OK;
+    case CST_OP_EXPIRE:
+        return ocl_expire(queue, command, out);
+    case CST_OP_SCAN:
+        return ocl_scan(queue, command, out);
+    default:
+        return ocl_restore(queue, command, out);
+    }
+}
+
+static void entry_complete(ocl_queue *queue, const csti_entry_in_flight *entry, cst_code code) {
+    cst_completion *done = &queue->done;
+
+    done->code = queue->lost ? CST_DEVICE_LOST : code;
+    csti_cpu_end(&queue->executor, entry, done);
+    (void)csti_spsc_ring_push(&queue->completions, done); // no more than `depth` are in flight
+    queue->entries_first++;
+    queue->running = false;
+}
+
+// The next piece of its rows, or its end.
+static void rows_go_on(ocl_queue *queue, const csti_entry_in_flight *entry, cst_code code) {
+    const cst_command *command = &entry->command;
+
+    if (code == CST_OK && !queue->lost && queue->done.rows_done < command->rows.rows_count)
+        code = ocl_rows_begin(queue, command);
+    else
+        queue->running = false;
+    if (code != CST_OK || queue->lost || !queue->running) entry_complete(queue, entry, code);
+}
+
+static void entry_begin(ocl_queue *queue, const csti_entry_in_flight *entry) {
+    const cst_command *command = &entry->command;
+
+    if (!csti_cpu_begin(&queue->executor, entry, &queue->done)) {
+        (void)csti_spsc_ring_push(&queue->completions, &queue->done);
+        queue->entries_first++;
+        return;
+    }
+    if (queue->lost) {
+        entry_complete(queue, entry, CST_DEVICE_LOST);
+    } else if (is_rows(command)) {
+        queue->done.rows_done = command->rows.first_row;
+        rows_go_on(queue, entry, ocl_rows_check(command));
+    } else {
+        entry_complete(queue, entry, upkeep(queue, command, &queue->done));
+    }
+}
+
+// Whether the chain is done, or the device lost.
+static bool chain_is_done(ocl_queue *queue) {
+    cl_int status = CL_COMPLETE;
+
+    if (!queue->last || queue->lost) return true;
+    if (!ocl_went(queue, "clGetEventInfo",
+                  queue->device->cl.GetEventInfo(queue->last, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                                 sizeof status, &status, NULL)))
+        return true;
+    if (status < 0) (void)ocl_went(queue, "a command of the queue", status);
+    return status <= CL_COMPLETE;
+}
+
+void ocl_entries_advance(ocl_queue *queue) {
+    while (queue->entries_first < queue->entries_end) {
+        const csti_entry_in_flight *entry =
+            &queue->entries[queue->entries_first % queue->base.depth].in_flight;
+        cst_code code = CST_OK;
+
+        if (!queue->running) {
+            entry_begin(queue, entry);
+            continue;
+        }
+        if (!chain_is_done(queue)) return;
+        if (!queue->lost) ocl_rows_end(queue, &entry->command, &code);
+        rows_go_on(queue, entry, code);
+    }
+}
