@@ -32,6 +32,7 @@ static const bench_group groups[] = {
     {"unaligned", bench_unaligned, "checkpoints while a channel of the job stands still"},
     {"wal", bench_wal, "the write-ahead log: producers that wait for their answers, on a disk"},
     {"source", bench_source, "rows over TCP: producers that send 100 and wait for their answers"},
+    {"opencl", bench_opencl, "rows into a table on an OpenCL device, beside the processor's"},
     {"rtl", bench_rtl,
      "the circuit in cycles; models of memory and PCIe, figures with --calibrate"},
 };

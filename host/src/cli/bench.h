@@ -160,6 +160,7 @@ CST_CHECK_RESULT cst_code bench_peers_load(const bench_peers **out, cst_err *err
 cst_code bench_machine(bench *b, cst_err *err);
 cst_code bench_codec(bench *b, cst_err *err);
 cst_code bench_hash(bench *b, cst_err *err);
+cst_code bench_opencl(bench *b, cst_err *err);
 cst_code bench_state(bench *b, cst_err *err);
 cst_code bench_barrier(bench *b, cst_err *err);
 cst_code bench_delta(bench *b, cst_err *err);
