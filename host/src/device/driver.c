@@ -35,10 +35,11 @@ struct cst_driver {
     uint32_t depth;
     driver_state state;
     cst_completion stop; // why, while draining and halted
+    uint32_t drained;    // behind it came back aborted
     uint64_t ticket;
     driver_work *work;
     uint32_t first, count;
-    cst_completion *ready; // of fixups on a halted driver, to be handed over first
+    cst_completion *ready; // of fixups that ran behind a stop, to be handed over first
     uint32_t ready_count;
 };
 
@@ -271,6 +272,18 @@ static cst_code stop_finish(cst_driver *driver, cst_completion *out, bool *halte
     return code == CST_OK ? work_send(driver, err) : code;
 }
 
+// A fixup that was in flight behind the stop has run all the same: it is done, and not sent again.
+static void fixup_take(cst_driver *driver, cst_completion *done) {
+    const uint32_t index = 1 + driver->drained; // behind the one that stopped
+
+    assert(work_at(driver, index)->command.fixup);
+    completion_fill(work_at(driver, index), done);
+    driver->ready[driver->ready_count++] = *done;
+    for (uint32_t i = index; i + 1 < driver->count; i++)
+        *work_at(driver, i) = *work_at(driver, i + 1);
+    driver->count--;
+}
+
 // Takes one completion from the queue; *out_ready says whether it is one to hand over.
 static cst_code completion_take(cst_driver *driver, cst_completion *out, bool *out_ready,
                                 cst_err *err) {
@@ -293,8 +306,11 @@ static cst_code completion_take(cst_driver *driver, cst_completion *out, bool *o
     if (driver->state == DRIVER_RUNNING) {
         driver->state = DRIVER_DRAINING;
         driver->stop = done;
+        driver->drained = 0;
+    } else if (done.code == CST_ABORTED) {
+        driver->drained++;
     } else {
-        assert(done.code == CST_ABORTED);
+        fixup_take(driver, &done);
     }
     if (cst_queue_in_flight(driver->queue) == 0) code = stop_finish(driver, out, out_ready, err);
     return code;
@@ -328,6 +344,7 @@ cst_code cst_driver_poll(cst_driver *driver, uint64_t timeout_us, cst_completion
         count += ready;
         *count_out = count;
     }
+    *count_out += ready_take(driver, out + count, count_max - count);
     return CST_OK;
 }
 
