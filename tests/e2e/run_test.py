@@ -161,6 +161,37 @@ class Simulated(Jobs):
         self.assertEqual(self.result(), expected(self.ROWS))
 
 
+class OpenCL(Jobs):
+    """The same rows on an OpenCL device and on the processor, killed half-way included."""
+
+    ROWS = 20_000
+
+    def setUp(self):
+        super().setUp()
+        text = subprocess.run([run_jobs.PROGRAM, "device", "list", "--json"], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+        opencl = [json.loads(line) for line in text.splitlines() if '"opencl:"' in line][0]
+        if not opencl["available"]:
+            self.skipTest(opencl["text"])
+
+    def test_a_device_gives_what_the_processor_gives(self):
+        self.job(rows=self.ROWS, every="1s")
+        self.run_json("--until-caught-up", "--device", "opencl:")
+        self.assertEqual(self.result(), expected(self.ROWS))
+
+    def test_killed_half_way_it_goes_on_there_or_on_the_processor(self):
+        self.job(rows=self.ROWS, every="1000 rows")
+        for _ in range(2):  # the second goes on from the first one's
+            process = self.start("--device", "opencl:")
+            self.wait_for(self.manifests)
+            process.kill()
+            process.communicate()
+        self.assertGreater(self.run_json("--rows", str(self.ROWS // 2), "--device", "opencl:")[-1]
+                           ["recovered_from"], 0)
+        self.run_json("--until-caught-up", "--device", "cpu:")
+        self.assertEqual(self.result(), expected(self.ROWS))
+
+
 class Filters(Jobs):
     def test_rows_that_a_filter_drops_are_not_counted_among_the_rest(self):
         self.job(more='[[filter]]\ncolumn = "price"\nop = ">="\nvalue = "5000"\n')

@@ -326,11 +326,20 @@ static cst_code opencl_submit(cst_queue *base, const csti_entry_in_flight *entry
     return CST_OK;
 }
 
+// Nothing says to the poller's thread that a piece is done, and it naps for longer than most take:
+// a little while is looked here. A device that hangs costs no more.
 static uint32_t opencl_poll(cst_queue *base, cst_completion *out, uint32_t count_max) {
     ocl_queue *queue = (ocl_queue *)base;
+    uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
+    const uint64_t until_ns = now_ns + OCL_POLL_NS;
     uint32_t count = 0;
 
     ocl_entries_advance(queue);
+    while (queue->running && now_ns < until_ns && !csti_spsc_ring_front(&queue->completions)) {
+        (void)csti_park_until(&queue->parker, now_ns + OCL_LOOK_NS);
+        ocl_entries_advance(queue);
+        now_ns = csti_clock_now_ns(csti_clock_real());
+    }
     while (count < count_max && csti_spsc_ring_pop(&queue->completions, &out[count])) count++;
     return count;
 }

@@ -37,7 +37,8 @@ enum {
     OCL_ALIGN = 64,
     OCL_SCAN_BUCKETS = 8192, // of a command's piece
     OCL_PATH_BYTES = 768,
-    OCL_LOOK_NS = 20000, // between two looks at an event, where a wait has an end
+    OCL_LOOK_NS = 20000,  // between two looks at an event, where a wait has an end
+    OCL_POLL_NS = 500000, // at most, that a poll looks
 };
 
 #define OCL_CALLS(X)                                                                               \

@@ -219,7 +219,8 @@ const csti_config_key csti_config_keys[] = {
 
     {"uri", "device", CSTI_KEY_URI, false, JOB(device), 1, 0, NULL, "cpu:", NULL,
      "`cpu:` picks the best instructions there are; `cpu:scalar`, `cpu:avx2`, `cpu:avx512` name "
-     "them; `fault:` in front injects faults."},
+     "them; `opencl:` is a device of the machine's OpenCL drivers; `fault:` in front injects "
+     "faults."},
     {"batch_rows", "device", CSTI_KEY_COUNT32, false, JOB(batch_rows), 64, CST_GENERATOR_ROWS_MAX,
      NULL, "8192", NULL, "Most rows of a batch."},
 
@@ -285,7 +286,6 @@ const csti_config_refusal csti_config_refusals[] = {
     {"then.window", "at_end", NULL, "[window] at_end is for both stages: put it there"},
     {"sink", "kind", "kafka", "Kafka comes with a later version: use file, stdout or none"},
     {"sink", "kind", "postgres", "PostgreSQL comes with a later version: use file, stdout or none"},
-    {"device", "uri", "opencl:", "OpenCL comes with a later version: use cpu:"},
     {"device", "policy", NULL,
      "with cpu: there is no fault to come back from; it comes with the "
      "first device that is not the processor"},
