@@ -82,10 +82,12 @@ cst_code csti_pages_reserve(csti_pages *pages, size_t reserved_bytes,
     pages->reserved_bytes = made.reserved_bytes;
     atomic_init(&pages->ready_bytes, 0);
     atomic_init(&pages->pinned_bytes, 0);
+    atomic_init(&pages->misplaced_bytes, 0);
     pages->mapping = made.mapping;
     pages->mapping_bytes = made.mapping_bytes;
     pages->options = made.options;
     pages->pin_errno = 0;
+    pages->where_errno = 0;
     made.mapping = NULL; // *pages has it now
 done:
     if (made.mapping) (void)munmap(made.mapping, made.mapping_bytes);
@@ -132,6 +134,47 @@ static void pin(csti_pages *pages, size_t ready_bytes, size_t to) {
     atomic_store_explicit(&pages->pinned_bytes, to, memory_order_release);
 }
 
+// `from` and `bytes` are of whole pages. 0, or the errno of the call that failed.
+static int count_by_node(const uint8_t *from, size_t bytes, csti_pages_place *place) {
+    const void *addresses[PAGES_ASKED_AT_ONCE];
+    int nodes[PAGES_ASKED_AT_ONCE];
+
+    for (size_t at = 0; at < bytes;) {
+        const size_t count = smaller((bytes - at) / CSTI_PAGE_BYTES, PAGES_ASKED_AT_ONCE);
+
+        for (size_t i = 0; i < count; i++) addresses[i] = from + at + i * CSTI_PAGE_BYTES;
+        // No target nodes: the call moves nothing and reports.
+        if (syscall(SYS_move_pages, 0, count, addresses, NULL, nodes, 0) != 0) return errno;
+        for (size_t i = 0; i < count; i++) {
+            if (nodes[i] >= 0 && nodes[i] < CSTI_PAGES_NODES_MAX)
+                place->node_bytes[nodes[i]] += CSTI_PAGE_BYTES;
+            else
+                place->absent_bytes += CSTI_PAGE_BYTES;
+        }
+        at += count * CSTI_PAGE_BYTES;
+    }
+    place->ready_bytes += bytes;
+    return 0;
+}
+
+// What was just made ready, while nobody else sees it. A page that is in no memory is not counted:
+// nothing says where it will come back.
+static void check_node(csti_pages *pages, size_t from, size_t to) {
+    const int node = pages->options.numa_node;
+    csti_pages_place place = {0};
+    int failed;
+
+    if (node < 0) return;
+    failed = count_by_node(pages->base + from, to - from, &place);
+    if (failed && !pages->where_errno) pages->where_errno = failed;
+    if (failed) return;
+    // Relaxed, both: one writer, and readers need no order.
+    atomic_store_explicit(&pages->misplaced_bytes,
+                          atomic_load_explicit(&pages->misplaced_bytes, memory_order_relaxed) +
+                              place.ready_bytes - place.absent_bytes - place.node_bytes[node],
+                          memory_order_relaxed);
+}
+
 cst_code csti_pages_prepare(csti_pages *pages, size_t ready_bytes, cst_err *err) {
     // Relaxed: only this thread writes it.
     const size_t from = atomic_load_explicit(&pages->ready_bytes, memory_order_relaxed);
@@ -158,6 +201,7 @@ cst_code csti_pages_prepare(csti_pages *pages, size_t ready_bytes, cst_err *err)
         return code;
     }
     if (pages->options.dma) pin(pages, from, end);
+    check_node(pages, from, end);
     // Pairs with the acquire load in csti_pages_ready: the zeroes come before the border.
     atomic_store_explicit(&pages->ready_bytes, end, memory_order_release);
     return CST_OK;
@@ -172,30 +216,7 @@ void csti_pages_release(csti_pages *pages) {
     pages->reserved_bytes = 0;
     atomic_store_explicit(&pages->ready_bytes, 0, memory_order_relaxed);
     atomic_store_explicit(&pages->pinned_bytes, 0, memory_order_relaxed);
-}
-
-static cst_code count_by_node(const csti_pages *pages, csti_pages_place *place, cst_err *err) {
-    void *addresses[PAGES_ASKED_AT_ONCE];
-    int nodes[PAGES_ASKED_AT_ONCE];
-
-    for (size_t at = 0; at < place->ready_bytes;) {
-        const size_t left_count = (place->ready_bytes - at) / CSTI_PAGE_BYTES;
-        const size_t count = smaller(left_count, PAGES_ASKED_AT_ONCE);
-
-        for (size_t i = 0; i < count; i++) addresses[i] = pages->base + at + i * CSTI_PAGE_BYTES;
-        // No target nodes: the call moves nothing and reports.
-        if (syscall(SYS_move_pages, 0, count, addresses, NULL, nodes, 0) != 0)
-            return cst_fail(err, CST_UNSUPPORTED, "where pages are: move_pages: %s",
-                            strerror(errno));
-        for (size_t i = 0; i < count; i++) {
-            if (nodes[i] >= 0 && nodes[i] < CSTI_PAGES_NODES_MAX)
-                place->node_bytes[nodes[i]] += CSTI_PAGE_BYTES;
-            else
-                place->absent_bytes += CSTI_PAGE_BYTES;
-        }
-        at += count * CSTI_PAGE_BYTES;
-    }
-    return CST_OK;
+    atomic_store_explicit(&pages->misplaced_bytes, 0, memory_order_relaxed);
 }
 
 // The guards keep our mappings apart from others': each line of smaps is all ours or not at all.
@@ -219,9 +240,22 @@ static cst_code count_huge(const csti_pages *pages, csti_pages_place *place, cst
     return CST_OK;
 }
 
+cst_code csti_pages_count(const void *from, size_t bytes, csti_pages_place *place_out,
+                          cst_err *err) {
+    const uint8_t *first = (const uint8_t *)from - (uintptr_t)from % CSTI_PAGE_BYTES;
+    const size_t whole = round_up((uintptr_t)from % CSTI_PAGE_BYTES + bytes, CSTI_PAGE_BYTES);
+    csti_pages_place place = {0};
+    const int failed = count_by_node(first, whole, &place);
+
+    if (failed)
+        return cst_fail(err, CST_UNSUPPORTED, "where pages are: move_pages: %s", strerror(failed));
+    *place_out = place;
+    return CST_OK;
+}
+
 cst_code csti_pages_where(const csti_pages *pages, csti_pages_place *place_out, cst_err *err) {
-    csti_pages_place place = {.ready_bytes = csti_pages_ready(pages)};
-    cst_code code = count_by_node(pages, &place, err);
+    csti_pages_place place = {0};
+    cst_code code = csti_pages_count(pages->base, csti_pages_ready(pages), &place, err);
 
     if (code != CST_OK) return code;
     code = count_huge(pages, &place, err);

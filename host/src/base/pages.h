@@ -13,15 +13,16 @@
 //
 // Huge pages come in whole aligned 2 MiB; a piece that does not fill one gets small pages and keeps
 // them, because a later collapse by the kernel would make the owner fault. So prepare in steps of
-// 2 MiB where hugepages matter. `numa_node` is a preference (memory comes from elsewhere when that
-// node is full); csti_pages_verify_node says whether it was met. Without a node, pages come from
-// the node of the thread that prepares them.
+// 2 MiB where hugepages matter. `numa_node` is a preference: when that node is full, memory comes
+// from the next one that has some, and prepare, which asks the kernel about each page that it made
+// ready, counts it (csti_pages_misplaced). Without a node, pages come from the node of the thread
+// that prepares them, and nothing is asked.
 //
 // Promises   base never moves; what is ready is zeroed before it is published, and stays ready;
 //            no neighbour touches the range: both ends have a guard.
 // Thread     one thread at a time prepares; any thread reads csti_pages_ready, and what is below
 //            it; reserve and release while nobody else uses the range.
-// Ring       0: csti_pages_ready and the memory below it. 1: all the rest.
+// Ring       0: csti_pages_ready, csti_pages_misplaced and the memory. 1: all the rest.
 // Owner      the caller owns the struct; release gives the range back, and may be called twice.
 // Errors     CST_NO_MEMORY, CST_LIMIT (past reserved_bytes), CST_NOT_FOUND (no such node):
 //            nothing changed.
@@ -46,19 +47,21 @@ typedef struct csti_pages_options {
 } csti_pages_options;
 
 typedef struct csti_pages {
-    uint8_t *base;               // 2 MiB aligned
-    size_t reserved_bytes;       // a multiple of a page
-    _Atomic size_t ready_bytes;  // written by prepare (release), read by the owner (acquire)
-    _Atomic size_t pinned_bytes; // of those, locked in memory
-    uint8_t *mapping;            // with the guards; NULL: nothing is reserved
+    uint8_t *base;                  // 2 MiB aligned
+    size_t reserved_bytes;          // a multiple of a page
+    _Atomic size_t ready_bytes;     // written by prepare (release), read by the owner (acquire)
+    _Atomic size_t pinned_bytes;    // of those, locked in memory
+    _Atomic size_t misplaced_bytes; // of those, not on options.numa_node when they were made ready
+    uint8_t *mapping;               // with the guards; NULL: nothing is reserved
     size_t mapping_bytes;
     csti_pages_options options;
-    int pin_errno; // why pinning failed first, or 0; the preparing thread's
+    int pin_errno;   // why pinning failed first, or 0; the preparing thread's
+    int where_errno; // why the kernel first did not say where pages are, or 0; the same thread's
 } csti_pages;
 
-// Where the ready bytes are, by asking the kernel page by page.
+// Where bytes are, by asking the kernel page by page.
 typedef struct csti_pages_place {
-    size_t ready_bytes;
+    size_t ready_bytes;  // asked about, in whole pages
     size_t absent_bytes; // not mapped now: swapped out or never touched
     size_t huge_bytes;   // in huge pages
     size_t node_bytes[CSTI_PAGES_NODES_MAX];
@@ -84,7 +87,17 @@ static inline bool csti_pages_pinned(const csti_pages *pages) {
     return pages->options.dma && pinned_bytes == csti_pages_ready(pages);
 }
 
+// Of the ready bytes, those that came from another node than was asked for; 0 where none was asked
+// for, and where the kernel does not say. Any thread.
+static inline size_t csti_pages_misplaced(const csti_pages *pages) {
+    return atomic_load_explicit(&pages->misplaced_bytes, memory_order_relaxed); // a number
+}
+
+// Any memory of this process: the pages that have a byte of it, with huge_bytes left 0.
 // CST_UNSUPPORTED where the kernel (or a container's filter) has no move_pages.
+CST_CHECK_RESULT cst_code csti_pages_count(const void *from, size_t bytes,
+                                           csti_pages_place *place_out, cst_err *err);
+// The same of what is ready here, with huge_bytes.
 CST_CHECK_RESULT cst_code csti_pages_where(const csti_pages *pages, csti_pages_place *place_out,
                                            cst_err *err);
 // CST_PLACEMENT, with the bytes and the node they are on, unless every ready byte is on `node`.

@@ -153,6 +153,17 @@ TEST(a_place_that_cannot_be_asked_for_is_not_invented) {
     in_a_child(no_move_pages);
 }
 
+static void no_move_pages_of_a_node(void) {
+    refuse(SYS_move_pages, EPERM);
+    CHECK_OK(csti_pages_reserve(&pages, 8192, &(csti_pages_options){.numa_node = 0}, NULL));
+    CHECK_OK(csti_pages_prepare(&pages, 8192, NULL));
+    CHECK_EQ(csti_pages_misplaced(&pages), 0);
+    CHECK_EQ(pages.where_errno, EPERM);
+}
+TEST(pages_are_ready_where_nobody_says_which_node_they_are_on) {
+    in_a_child(no_move_pages_of_a_node);
+}
+
 static void no_smaps(void) {
     csti_pages_place place = {.ready_bytes = 77};
 

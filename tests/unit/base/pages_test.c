@@ -246,6 +246,46 @@ TEST(verify_node_notices_bytes_that_left_memory) {
     csti_pages_release(&pages);
 }
 
+TEST(pages_from_another_node_than_was_asked_for_are_counted_as_they_are_made_ready) {
+    csti_pages pages;
+
+    CHECK_OK(csti_pages_reserve(&pages, 1 << 20, &(csti_pages_options){.numa_node = 0}, NULL));
+    CHECK_OK(csti_pages_prepare(&pages, 64 << 10, NULL));
+    CHECK_EQ(csti_pages_misplaced(&pages), 0);
+    pages.options.numa_node = 5; // what comes now comes from a node that was not asked for
+    CHECK_OK(csti_pages_prepare(&pages, 80 << 10, NULL));
+    CHECK_EQ(csti_pages_misplaced(&pages), 16 << 10);
+    CHECK_OK(csti_pages_prepare(&pages, 80 << 10, NULL)); // nothing new
+    CHECK_EQ(csti_pages_misplaced(&pages), 16 << 10);
+    CHECK_OK(csti_pages_prepare(&pages, 1 << 20, NULL));
+    CHECK_EQ(csti_pages_misplaced(&pages), (1 << 20) - (64 << 10));
+    csti_pages_release(&pages);
+    CHECK_EQ(csti_pages_misplaced(&pages), 0);
+}
+
+TEST(where_no_node_was_asked_for_nothing_is_misplaced) {
+    csti_pages pages;
+
+    CHECK_OK(csti_pages_reserve(&pages, 1 << 20, NULL, NULL));
+    CHECK_OK(csti_pages_prepare(&pages, 1 << 20, NULL));
+    CHECK_EQ(csti_pages_misplaced(&pages), 0);
+    csti_pages_release(&pages);
+}
+
+TEST(any_memory_is_counted_in_whole_pages) {
+    static _Alignas(4096) uint8_t memory[4 * 4096];
+    csti_pages_place place;
+
+    memset(memory, 1, sizeof memory);
+    CHECK_OK(csti_pages_count(memory + 4095, 2, &place, NULL));
+    CHECK_EQ(place.ready_bytes, 8192);
+    CHECK_EQ(place.node_bytes[0], 8192);
+    CHECK_OK(csti_pages_count(memory, sizeof memory, &place, NULL));
+    CHECK_EQ(place.node_bytes[0], sizeof memory);
+    CHECK_OK(csti_pages_count(memory, 0, &place, NULL));
+    CHECK_EQ(place.ready_bytes, 0);
+}
+
 TEST(only_whole_aligned_hugepages_are_huge) {
     csti_pages pages, other;
     csti_pages_place place;
