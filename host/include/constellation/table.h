@@ -222,6 +222,8 @@ typedef struct cst_table_stats {
     uint64_t budget_bytes;
     uint64_t epoch; // the open one
     uint64_t grows_count, splits_count;
+    uint64_t misplaced_bytes; // made ready on another node than options.numa_node, which was full;
+                              // 0 where no node was asked for, or the kernel does not say
 } cst_table_stats;
 
 CST_API void cst_table_stats_read(const cst_table *table, cst_table_stats *out);

@@ -2,10 +2,14 @@
 #include "base/topology.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <hwloc.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // A processor unit's place among the units of its core, as a count of those before it.
@@ -96,17 +100,126 @@ done:
     return code;
 }
 
-const csti_topology_cpu *csti_topology_turn(const csti_topology *topology, uint32_t turn) {
-    uint32_t left = topology->cpus_count ? turn % topology->cpus_count : 0;
-
-    for (int second = 0; second < 2; second++)
-        for (uint32_t c = 0; c < topology->cpus_count; c++) {
-            const csti_topology_cpu *cpu = &topology->cpus[c];
-
-            if ((cpu->thread > 0) == second && left-- == 0) return cpu;
-        }
+const csti_topology_node *csti_topology_node_of(const csti_topology *topology, int node) {
+    for (uint32_t n = 0; n < topology->nodes_count; n++)
+        if (topology->nodes[n].number == node) return &topology->nodes[n];
     return NULL;
 }
+
+// The nodes whose processors are meant: [0] up to [1].
+static void nodes_meant(const csti_topology *topology, int node, uint32_t bounds[2]) {
+    const csti_topology_node *one = node < 0 ? NULL : csti_topology_node_of(topology, node);
+
+    bounds[0] = one && one->cpus_count > 0 ? (uint32_t)(one - topology->nodes) : 0;
+    bounds[1] = one && one->cpus_count > 0 ? bounds[0] + 1 : topology->nodes_count;
+}
+
+uint32_t csti_topology_turns(const csti_topology *topology, int node) {
+    uint32_t bounds[2];
+    uint32_t count = 0;
+
+    nodes_meant(topology, node, bounds);
+    for (uint32_t n = bounds[0]; n < bounds[1]; n++) count += topology->nodes[n].cpus_count;
+    return count;
+}
+
+// Of the node's processors that are a core's first thread, or of those that are not, the one with
+// so many before it.
+static const csti_topology_cpu *
+nth_of(const csti_topology *topology, const csti_topology_node *node, int second, uint32_t before) {
+    for (uint32_t c = 0; c < node->cpus_count; c++) {
+        const csti_topology_cpu *cpu = &topology->cpus[node->first_cpu + c];
+
+        if ((cpu->thread > 0) == second && before-- == 0) return cpu;
+    }
+    return NULL;
+}
+
+const csti_topology_cpu *csti_topology_turn(const csti_topology *topology, int node,
+                                            uint32_t turn) {
+    const uint32_t turns = csti_topology_turns(topology, node);
+    uint32_t left = turns ? turn % turns : 0;
+    uint32_t bounds[2];
+
+    nodes_meant(topology, node, bounds);
+    for (int second = 0; second < 2; second++)
+        for (uint32_t before = 0; before < turns; before++)
+            for (uint32_t n = bounds[0]; n < bounds[1]; n++) {
+                const csti_topology_cpu *cpu =
+                    nth_of(topology, &topology->nodes[n], second, before);
+
+                if (cpu && left-- == 0) return cpu;
+            }
+    return NULL;
+}
+
+csti_topology_place csti_topology_place_of(const csti_topology *topology, int device_node,
+                                           uint32_t turn) {
+    const csti_topology_cpu *cpu = csti_topology_turn(topology, device_node, turn);
+    csti_topology_place place = {.cpu = cpu ? cpu->number : -1, .node = -1};
+
+    if (csti_topology_node_of(topology, device_node))
+        place.node = device_node;
+    else if (cpu && topology->nodes_count > 1)
+        place.node = cpu->node;
+    return place;
+}
+
+// ---- Cards --------------------------------------------------------------------------------------
+
+enum { CARD_NAME_BYTES = 16, CARD_LINE_BYTES = 32 };
+
+// domain:bus:device.function, of four, two, two and one digits; a domain that is left out is 0.
+static cst_code card_name(const char *bdf, char name[CARD_NAME_BYTES], cst_err *err) {
+    static const char form[] = "hhhh:hh:hh.h";
+    const size_t form_bytes = sizeof form - 1;
+    const size_t domain_bytes = sizeof "hhhh:" - 1;
+    const size_t bytes = strlen(bdf);
+    bool fits = bytes == form_bytes || bytes == form_bytes - domain_bytes;
+
+    if (fits) {
+        (void)snprintf(name, CARD_NAME_BYTES, "%s%s", bytes < form_bytes ? "0000:" : "", bdf);
+        for (size_t i = 0; i < form_bytes; i++)
+            fits = fits &&
+                   (form[i] == 'h' ? isxdigit((unsigned char)name[i]) != 0 : name[i] == form[i]);
+        for (size_t i = 0; i < form_bytes; i++) name[i] = (char)tolower((unsigned char)name[i]);
+    }
+    if (!fits) return cst_fail(err, CST_PARSE, "card \"%.32s\": not of the form 0000:3b:00.1", bdf);
+    return CST_OK;
+}
+
+cst_code csti_topology_card_node(const char *sysfs, const char *bdf, int *node_out, cst_err *err) {
+    char name[CARD_NAME_BYTES];
+    char path[PATH_MAX];
+    char line[CARD_LINE_BYTES] = "";
+    FILE *file = NULL;
+    char *end = line;
+    long node;
+    cst_code code = card_name(bdf, name, err);
+
+    if (code != CST_OK) return code;
+    if (snprintf(path, sizeof path, "%s/bus/pci/devices/%s/numa_node", sysfs, name) >=
+        (int)sizeof path)
+        return cst_fail(err, CST_LIMIT, "card %s: a path of %zu bytes and more", name, sizeof path);
+    file = fopen(path, "re");
+    if (!file)
+        return cst_fail(err, errno == ENOENT ? CST_NOT_FOUND : CST_IO, "card %s: %s: %s", name,
+                        path, strerror(errno));
+    if (!fgets(line, sizeof line, file) && ferror(file))
+        code = cst_fail(err, CST_IO, "card %s: %s: %s", name, path, strerror(errno));
+    (void)fclose(file);
+    if (code != CST_OK) return code;
+    node = strtol(line, &end, 10);
+    if (end == line || (*end != '\n' && *end != '\0') || node < -1)
+        return cst_fail(err, CST_PARSE, "card %s: %s: no node's number", name, path);
+    if (node >= CSTI_TOPOLOGY_NODES_MAX)
+        return cst_fail(err, CST_LIMIT, "card %s: NUMA node %ld: at most %d", name, node,
+                        CSTI_TOPOLOGY_NODES_MAX - 1);
+    *node_out = (int)node;
+    return CST_OK;
+}
+
+// ---- Threads ------------------------------------------------------------------------------------
 
 cst_code csti_topology_current_node(int *node_out, cst_err *err) {
     unsigned cpu, node;

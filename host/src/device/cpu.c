@@ -7,6 +7,7 @@
 #include "device/cpu_execute.h"
 
 #include "base/cpu.h"
+#include "base/pages.h"
 #include "base/park.h"
 #include "base/spsc_ring.h"
 
@@ -43,7 +44,8 @@ static uint64_t memory_bytes(void) {
     return pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
 }
 
-static void capabilities_fill(cst_capabilities *can, const csti_codec *codec, bool worker) {
+static void capabilities_fill(cst_capabilities *can, const csti_codec *codec, bool worker,
+                              int node) {
     *can = (cst_capabilities){
         .ops = (1u << CST_OPS_COUNT) - 1,
         .key_bytes_max = CST_INLINE_KEY_BYTES_MAX,
@@ -53,10 +55,25 @@ static void capabilities_fill(cst_capabilities *can, const csti_codec *codec, bo
         .queue_depth_max = CST_QUEUE_DEPTH_MAX,
         .batch_rows_max = CST_BATCH_ROWS_MAX,
         .memory_bytes = memory_bytes(),
-        .numa_node = -1,
+        .numa_node = node,
     };
     (void)snprintf(can->name, sizeof can->name, "processor, %s%s", codec->name,
                    worker ? ", a worker thread a queue" : "");
+}
+
+// -1: none was named. A node that is not there is refused by whoever would give memory of it.
+static cst_code take_node(csti_uri *uri, int *node_out, cst_err *err) {
+    uint64_t given = UINT64_MAX;
+    csti_pages pages = {0};
+    cst_code code = csti_uri_take_u64(uri, "node", CSTI_PAGES_NODES_MAX - 1, &given, err);
+
+    *node_out = -1;
+    if (code != CST_OK || given == UINT64_MAX) return code;
+    code = csti_pages_reserve(&pages, CSTI_PAGE_BYTES,
+                              &(csti_pages_options){.numa_node = (int)given}, err);
+    csti_pages_release(&pages);
+    if (code == CST_OK) *node_out = (int)given;
+    return code;
 }
 
 static cst_code cpu_open(csti_uri *uri, cst_device **out, cst_err *err) {
@@ -65,10 +82,12 @@ static cst_code cpu_open(csti_uri *uri, cst_device **out, cst_err *err) {
     const csti_codec *codec;
     cpu_device *device;
     uint64_t worker = 0;
+    int node = -1;
     cst_code code = csti_cpu_choose(uri->path, &features, &level, err);
 
     if (code == CST_OK) code = csti_uri_take_u64(uri, "worker", 1, &worker, err);
-    if (code == CST_OK) code = csti_uri_check_empty(uri, "worker=0|1", err);
+    if (code == CST_OK) code = take_node(uri, &node, err);
+    if (code == CST_OK) code = csti_uri_check_empty(uri, "worker=0|1, node=N", err);
     if (code != CST_OK) return code;
     codec = csti_codec_for(level);
     if (!codec)
@@ -77,7 +96,7 @@ static cst_code cpu_open(csti_uri *uri, cst_device **out, cst_err *err) {
     if (!device) return cst_fail(err, CST_NO_MEMORY, "device cpu:%s", uri->path);
     device->codec = codec;
     device->worker = worker;
-    capabilities_fill(&device->base.capabilities, codec, worker);
+    capabilities_fill(&device->base.capabilities, codec, worker, node);
     *out = &device->base;
     return CST_OK;
 }
@@ -86,29 +105,36 @@ static void cpu_close(cst_device *base) {
     free(base);
 }
 
+// Of the simulated card's device too: its host's memory is this.
 static cst_code cpu_buffer_alloc(cst_device *device, size_t bytes, cst_device_buffer *out,
                                  cst_err *err) {
-    const size_t page_bytes = 4096;
-    size_t whole_bytes;
-    void *host;
+    const csti_pages_options options = {.numa_node = device->capabilities.numa_node,
+                                        .hugepages = true};
+    csti_pages *pages = calloc(1, sizeof *pages);
+    cst_code code;
 
-    (void)device;
-    if (__builtin_add_overflow(bytes, page_bytes - 1, &whole_bytes))
-        return cst_fail(err, CST_NO_MEMORY, "a buffer of %zu bytes", bytes);
-    whole_bytes &= ~(page_bytes - 1);
-    host = aligned_alloc(page_bytes, whole_bytes);
-    if (!host) return cst_fail(err, CST_NO_MEMORY, "a buffer of %zu bytes", bytes);
-    memset(host, 0, whole_bytes);
-    *out = (cst_device_buffer){.host = host,
-                               .device_address = (uint64_t)(uintptr_t)host,
+    if (!pages) return cst_fail(err, CST_NO_MEMORY, "a buffer of %zu bytes", bytes);
+    if (bytes > CSTI_PAGES_RESERVED_BYTES_MAX)
+        code = cst_fail(err, CST_NO_MEMORY, "a buffer of %zu bytes", bytes);
+    else
+        code = csti_pages_reserve(pages, bytes, &options, err);
+    if (code == CST_OK) code = csti_pages_prepare(pages, bytes, err);
+    if (code != CST_OK) {
+        csti_pages_release(pages);
+        free(pages);
+        return code;
+    }
+    *out = (cst_device_buffer){.host = pages->base,
+                               .device_address = (uint64_t)(uintptr_t)pages->base,
                                .bytes = bytes,
-                               .numa_node = -1,
-                               .handle = host};
+                               .numa_node = options.numa_node,
+                               .handle = pages};
     return CST_OK;
 }
 
 static void cpu_buffer_free(cst_device *device, cst_device_buffer *buffer) {
     (void)device;
+    csti_pages_release(buffer->handle);
     free(buffer->handle);
 }
 

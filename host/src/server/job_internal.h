@@ -97,6 +97,7 @@ typedef struct job_worker {
     csti_metric *lag;         // of its reader; NULL: it has none
     _Atomic uint64_t busy_ns; // in turns that did something; written by its thread
     uint64_t near_said;       // the coordinator's: warnings of its memory that are logged
+    bool misplaced_said;      // the coordinator's: that some of it is on another node
 } job_worker;
 
 typedef struct job_uploader {
@@ -161,6 +162,7 @@ struct csti_job {
     csti_source *source;
     csti_filter filters[JOB_FILTERS_MAX];
     csti_topology topology;
+    int device_node; // that its partitions are on; -1: dealt over all
     cst_device *device;
     uint64_t partition_budget_bytes;
     uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX]; // of each stage

@@ -247,6 +247,21 @@ static void budgets_warn(csti_job *job) {
     }
 }
 
+// A node that was full costs speed and no more: it is said once a partition, and the job runs.
+static void placement_warn(csti_job *job) {
+    for (uint32_t p = 0; job->started_ns && p < job->workers_count; p++) {
+        job_worker *worker = &job->workers[p];
+        const csti_partition_metrics *metrics = csti_partition_metrics_of(worker->partition);
+        const int64_t bytes = gauge_read(metrics->misplaced);
+
+        if (bytes <= 0 || worker->misplaced_said) continue;
+        worker->misplaced_said = true;
+        CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "memory_misplaced",
+                 csti_log_u64("partition", p), csti_log_u64("node", (uint64_t)worker->node),
+                 csti_log_u64("misplaced_bytes", (uint64_t)bytes));
+    }
+}
+
 void csti_job_report(csti_job *job, bool recovering) {
     const uint64_t now_ns = csti_clock_now_ns(job->clock);
     const csti_source_options *source = &job->config->source;
@@ -261,6 +276,7 @@ void csti_job_report(csti_job *job, bool recovering) {
     if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
     gauges_set(job, &sums, &stats);
     budgets_warn(job);
+    placement_warn(job);
     if (sums.starved > job->starved_said)
         CSTI_LOG(job->options.logger, CSTI_LOG_ERROR, "memory_budget_too_small",
                  csti_log_u64("partitions", sums.starved),
@@ -291,6 +307,7 @@ void csti_job_result_read(csti_job *job, csti_job_result *out) {
 
     if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
     if (job->gauges) gauges_set(job, &sums, &stats);
+    placement_warn(job);
     *out = (csti_job_result){
         .rows = sums.rows,
         .rows_dropped_by_filters = sums.dropped,

@@ -2,6 +2,7 @@
 
 #include "base/crc32c.h"
 #include "base/fault_point.h"
+#include "base/pages.h"
 #include "stream/project.h"
 
 #include <assert.h>
@@ -260,6 +261,13 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
             job->groups_first[p] = csti_partition_group_first(p, job->partitions);
         code = cst_device_open(job->config->device, &job->device, err);
     }
+    job->device_node = -1;
+    if (code == CST_OK) {
+        cst_capabilities can;
+
+        cst_device_capabilities(job->device, &can);
+        job->device_node = can.numa_node;
+    }
     if (code == CST_OK && job->totals && !job->published) code = csti_job_totals_open(job, err);
     csti_steps_close(steps);
     operators_close(operators);
@@ -289,17 +297,55 @@ cst_code csti_job_readers_settle(csti_job *job, cst_err *err) {
 
 // ---- Channels -----------------------------------------------------------------------------------
 
+// A kernel, or a container's filter, that lets nobody choose costs speed and no more.
+static int node_given(const csti_job *job, int node) {
+    const csti_pages_options options = {.numa_node = node};
+    csti_pages trial = {0};
+    cst_err why = {0};
+    const cst_code code =
+        node < 0 ? (cst_code)CST_OK : csti_pages_reserve(&trial, CSTI_PAGE_BYTES, &options, &why);
+
+    csti_pages_release(&trial);
+    if (code == CST_OK) return node;
+    CSTI_LOG_LIMITED(job->options.logger, CSTI_LOG_WARN, 1, "memory_not_placed",
+                     csti_log_u64("node", (uint64_t)node),
+                     csti_log_text("code", cst_code_name(code)), csti_log_text("why", why.text));
+    return -1;
+}
+
 // Jobs beside each other begin at places of their own, as their names have it: else all of them
 // would share the first processors, and leave the others idle.
 static void worker_place(const csti_job *job, job_worker *worker) {
     const uint32_t count = job->workers_count;
-    const uint32_t places = job->topology.cpus_count / count;
+    const uint32_t places = csti_topology_turns(&job->topology, job->device_node) / count;
     const uint32_t name = csti_crc32c(0, job->config->name, strlen(job->config->name));
     const uint32_t first = places > 1 ? name % places * count : 0;
-    const csti_topology_cpu *cpu = csti_topology_turn(&job->topology, first + worker->number);
+    const csti_topology_place place =
+        csti_topology_place_of(&job->topology, job->device_node, first + worker->number);
 
-    worker->cpu = cpu ? cpu->number : -1;
-    worker->node = cpu ? cpu->node : -1;
+    worker->cpu = place.cpu;
+    worker->node = node_given(job, place.node);
+}
+
+// Where there is a choice.
+static void placement_say(const csti_job *job) {
+    const int wanted = job->device_node;
+    const csti_topology_node *node = csti_topology_node_of(&job->topology, wanted);
+
+    if (wanted >= 0 && (!node || node->cpus_count == 0))
+        CSTI_LOG(job->options.logger, CSTI_LOG_WARN, "device_node_not_ours",
+                 csti_log_u64("node", (uint64_t)wanted),
+                 csti_log_text("why", node ? "none of its processors may be used"
+                                           : "neither its memory nor its processors may be used"));
+    if (wanted < 0 && job->topology.nodes_count < 2) return;
+    for (uint32_t n = 0; n < job->topology.nodes_count; n++) {
+        const int number = job->topology.nodes[n].number;
+        uint64_t workers = 0;
+
+        for (uint32_t w = 0; w < job->workers_count; w++) workers += job->workers[w].node == number;
+        CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "node_taken",
+                 csti_log_u64("node", (uint64_t)number), csti_log_u64("workers", workers));
+    }
 }
 
 // From each of so many senders to each partition of the stage.
@@ -334,6 +380,7 @@ cst_code csti_job_channels_open(csti_job *job, cst_err *err) {
         csti_barrier_cell_init(&worker->barriers);
         worker_place(job, worker);
     }
+    placement_say(job);
     code = csti_job_unaligned_open(job, err);
     if (code == CST_OK) code = stage_channels_open(job, 0, job->readers_count, &job->channels, err);
     if (code == CST_OK && job->stages_count > 1)
@@ -374,22 +421,6 @@ static cst_code table_restore(job_worker *worker, cst_err *err) {
                                wide ? image : NULL, &options, &worker->restored, err);
     CSTI_FAULT_POINT(recovery_restore);
     return code;
-}
-
-// A preference that was not met costs speed and no more: it is said, and the job runs. Where there
-// is one node alone the kernel is not asked about every page.
-static void placement_say(const job_worker *worker) {
-    const cst_table *image = cst_device_table_view(worker->table);
-    cst_err why = {0};
-    cst_code code;
-
-    if (!image || worker->job->topology.nodes_count < 2) return;
-    code = cst_table_check_placement(image, &why);
-    if (code == CST_OK) return;
-    CSTI_LOG_LIMITED(worker->job->options.logger,
-                     code == CST_PLACEMENT ? CSTI_LOG_WARN : CSTI_LOG_INFO, 8, "memory_placement",
-                     csti_log_u64("partition", worker->number),
-                     csti_log_text("code", cst_code_name(code)), csti_log_text("why", why.text));
 }
 
 // A chain has the rows of all windows: they are restored into one table, and parted from there.
@@ -440,7 +471,6 @@ static cst_code table_open(job_worker *worker, const cst_table_options *options,
     cst_code code = cst_device_table_open(worker->queue, options, NULL, &worker->table, err);
 
     if (code == CST_OK && before && before->segments_count > 0) code = table_restore(worker, err);
-    if (code == CST_OK) placement_say(worker);
     if (code == CST_OK && worker->job->totals)
         code = csti_job_totals_make(worker, NULL, worker->epoch_next - 1,
                                     before ? before->rows_count : 0, err);

@@ -24,10 +24,11 @@ typedef struct csti_keeper csti_keeper;
 
 typedef struct csti_keeper_stats {
     uint64_t rows_count;
-    uint64_t state_bytes;  // of memory, that no release frees
-    uint64_t log_bytes;    // of memory, for changes until their release
-    uint64_t used_bytes;   // of memory, all
-    uint64_t chunks_count; // of buckets that EXPIRE walks through; 0: it has none
+    uint64_t state_bytes;     // of memory, that no release frees
+    uint64_t log_bytes;       // of memory, for changes until their release
+    uint64_t used_bytes;      // of memory, all
+    uint64_t chunks_count;    // of buckets that EXPIRE walks through; 0: it has none
+    uint64_t misplaced_bytes; // of memory, on another node than was asked for
 } csti_keeper_stats;
 
 static inline csti_keeper_stats csti_keeper_stats_of(const cst_table_stats *stats) {
@@ -36,7 +37,8 @@ static inline csti_keeper_stats csti_keeper_stats_of(const cst_table_stats *stat
                                               stats->directory_bytes + stats->slab_bytes,
                                .log_bytes = stats->log_bytes,
                                .used_bytes = stats->used_bytes,
-                               .chunks_count = stats->chunks_count};
+                               .chunks_count = stats->chunks_count,
+                               .misplaced_bytes = stats->misplaced_bytes};
 }
 
 typedef struct csti_keeper_ops {

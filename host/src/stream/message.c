@@ -354,5 +354,6 @@ void csti_channel_stats_read(const csti_channel *channel, csti_channel_stats *ou
         .queued = csti_spsc_ring_count(&channel->items),
         .queued_max = channel->blocks_max,
         .full_count = atomic_load_explicit(&channel->full_count, memory_order_relaxed),
+        .misplaced_bytes = csti_pages_misplaced(&channel->pages),
     };
 }

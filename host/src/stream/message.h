@@ -135,6 +135,7 @@ typedef struct csti_channel_stats {
     uint64_t queued;              // sent and not received, now
     uint64_t queued_max;          // its blocks
     uint64_t full_count;          // how often there was no block
+    uint64_t misplaced_bytes;     // of its blocks, on another node than was asked for
 } csti_channel_stats;
 void csti_channel_stats_read(const csti_channel *channel, csti_channel_stats *out);
 

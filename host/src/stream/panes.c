@@ -614,6 +614,7 @@ static void stats_add(const pane *one, cst_table_stats *out) {
     out->slab_bytes += stats.slab_bytes;
     out->log_bytes += stats.log_bytes;
     out->used_bytes += stats.used_bytes;
+    out->misplaced_bytes += stats.misplaced_bytes;
 }
 
 void csti_panes_stats_read(const csti_panes *panes, cst_table_stats *out) {

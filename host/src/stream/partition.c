@@ -159,6 +159,18 @@ static bool stats_read(const csti_partition *partition, csti_keeper_stats *out) 
     return true;
 }
 
+static uint64_t channels_misplaced(const csti_partition *partition) {
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < partition->inputs_count; i++) {
+        csti_channel_stats channel;
+
+        csti_channel_stats_read(partition->inputs[i], &channel);
+        bytes += channel.misplaced_bytes;
+    }
+    return bytes;
+}
+
 static void room_look(csti_partition *partition) {
     const bool pinned = partition->sealed_count > partition->released_count;
     const csti_panes *panes = partition->options.panes;
@@ -171,6 +183,8 @@ static void room_look(csti_partition *partition) {
     partition->state_full = state_is_full(partition, &stats);
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
+    csti_metric_set(partition->metrics.misplaced,
+                    (int64_t)(stats.misplaced_bytes + channels_misplaced(partition)));
     near_look(partition, stats.state_bytes, stats.log_bytes);
     pause_set(partition, partition->halted || partition->state_full ||
                              stats.log_bytes > partition->options.log_bytes_max);
@@ -193,6 +207,7 @@ static void clock_look(csti_partition *partition) {
 
 // ---- Open ---------------------------------------------------------------------------------------
 
+// long: a table.
 static cst_code metrics_open(csti_partition *partition, cst_err *err) {
     csti_partition_metrics *m = &partition->metrics;
     const csti_metric_row wanted[] = {
@@ -214,6 +229,8 @@ static cst_code metrics_open(csti_partition *partition, cst_err *err) {
          "Keys taken out of the table because their time was over."},
         {&m->used_bytes, CSTI_METRIC_GAUGE, "constellation_table_bytes",
          "Memory of the table, its change log included."},
+        {&m->misplaced, CSTI_METRIC_GAUGE, "constellation_misplaced_bytes",
+         "Memory of the table and of the partition's channels on another NUMA node than its own."},
         {&m->paused, CSTI_METRIC_GAUGE, "constellation_paused",
          "1: above the memory budget; 2: and nothing is left that could be freed."},
         {&m->pauses, CSTI_METRIC_COUNTER, "constellation_pauses_total",

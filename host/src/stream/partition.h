@@ -153,6 +153,7 @@ typedef struct csti_partition_metrics {
     csti_metric *keys;         // constellation_keys
     csti_metric *expired;      // constellation_expired_keys_total
     csti_metric *used_bytes;   // constellation_table_bytes
+    csti_metric *misplaced;    // constellation_misplaced_bytes: of it and of its channels
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved
     csti_metric *pauses;       // constellation_pauses_total
     csti_metric *near;         // constellation_near_budget: 1 from CSTI_BUDGET_NEAR_PERCENT on

@@ -323,4 +323,6 @@ void cst_table_stats_read(const cst_table *table, cst_table_stats *out) {
         .grows_count = control->grows_count,
         .splits_count = control->splits_count,
     };
+    for (int region = 0; region < CSTI_REGIONS_COUNT; region++)
+        out->misplaced_bytes += csti_pages_misplaced(&table->pages[region]);
 }

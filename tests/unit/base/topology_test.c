@@ -2,8 +2,14 @@
 #include "base/topology.h"
 #include "test.h"
 
+#include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 static csti_topology topology; // 17 KiB: not on the stack
 
@@ -25,15 +31,231 @@ TEST(two_nodes_of_four_cores_with_two_threads) {
     }
 }
 
-TEST(turns_take_a_thread_of_each_core_first_and_begin_again_behind_the_last) {
-    static const int wanted[] = {0, 2, 4, 6, 1, 3, 5, 7, 0, 2};
+static void check_turns(const char *machine, int node, const int *wanted, uint32_t count) {
+    CHECK_OK(csti_topology_take(machine, &topology, NULL));
+    for (uint32_t turn = 0; turn < count; turn++) {
+        const csti_topology_cpu *cpu = csti_topology_turn(&topology, node, turn);
 
-    CHECK_OK(csti_topology_take("node:2 core:2 pu:2", &topology, NULL));
-    for (uint32_t turn = 0; turn < 10; turn++)
-        CHECK_EQ(csti_topology_turn(&topology, turn)->number, wanted[turn]);
-    topology.cpus_count = 0;
-    CHECK(csti_topology_turn(&topology, 0) == NULL);
+        CHECK(cpu);
+        CHECK_EQ(cpu->number, wanted[turn]);
+    }
 }
+
+TEST(turns_are_dealt_over_nodes_and_take_a_thread_of_each_core_first) {
+    static const int two[] = {0, 4, 2, 6, 1, 5, 3, 7, 0, 4};
+    static const int four[] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0};
+    static const int one[] = {0, 2, 1, 3, 0, 2};
+
+    check_turns("node:2 core:2 pu:2", -1, two, 10);
+    check_turns("node:4 core:4 pu:1", -1, four, 17);
+    check_turns("node:1 core:2 pu:2", -1, one, 6);
+}
+
+TEST(turns_of_a_node_stay_on_it) {
+    static const int second[] = {4, 6, 5, 7, 4, 6};
+    static const int fourth[] = {12, 13, 14, 15, 12};
+
+    check_turns("node:2 core:2 pu:2", 1, second, 6);
+    CHECK_EQ(csti_topology_turns(&topology, 1), 4);
+    CHECK_EQ(csti_topology_turns(&topology, -1), 8);
+    check_turns("node:4 core:4 pu:1", 3, fourth, 5);
+    CHECK_EQ(csti_topology_turns(&topology, 3), 4);
+    CHECK_EQ(csti_topology_turn(&topology, 4, 1)->number, 4); // no such node: any
+    CHECK_EQ(csti_topology_turns(&topology, 4), 16);
+}
+
+static void check_place(int device_node, uint32_t turn, int cpu, int node) {
+    const csti_topology_place place = csti_topology_place_of(&topology, device_node, turn);
+
+    CHECK_EQ(place.cpu, cpu);
+    CHECK_EQ(place.node, node);
+}
+
+TEST(without_a_card_partitions_and_their_memory_are_dealt_over_nodes) {
+    CHECK_OK(csti_topology_take("node:2 core:4 pu:1", &topology, NULL));
+    for (int turn = 0; turn < 8; turn++)
+        check_place(-1, (uint32_t)turn, turn % 2 * 4 + turn / 2, turn % 2);
+    CHECK_OK(csti_topology_take("node:1 core:4 pu:1", &topology, NULL));
+    check_place(-1, 2, 2, -1); // one node: its memory is not asked for
+}
+
+TEST(partitions_of_a_card_are_on_its_node_with_their_memory) {
+    CHECK_OK(csti_topology_take("node:2 core:4 pu:1", &topology, NULL));
+    for (int turn = 0; turn < 8; turn++) check_place(1, (uint32_t)turn, 4 + turn % 4, 1);
+    CHECK_OK(csti_topology_take("node:1 core:4 pu:1", &topology, NULL));
+    check_place(0, 5, 1, 0);
+}
+
+TEST(a_cards_node_without_processors_has_the_memory_and_a_node_that_is_not_ours_nothing) {
+    topology = (csti_topology){
+        .nodes_count = 3,
+        .cpus_count = 2,
+        .nodes = {{.number = 0, .first_cpu = 0, .cpus_count = 1},
+                  {.number = 1, .first_cpu = 1, .cpus_count = 0},
+                  {.number = 2, .first_cpu = 1, .cpus_count = 1}},
+        .cpus = {{.number = 0}, {.number = 4, .node = 2}},
+    };
+    check_place(1, 0, 0, 1);
+    check_place(1, 1, 4, 1);
+    check_place(5, 0, 0, 0);
+    check_place(5, 1, 4, 2);
+    topology = (csti_topology){.nodes_count = 1};
+    check_place(-1, 0, -1, -1);
+}
+
+TEST(every_machine_deals_its_processors_once_before_it_begins_again) {
+    static const char *const machines[] = {"node:2 core:4 pu:1", "node:2 core:4 pu:2",
+                                           "node:8 core:2 pu:2", "pack:2 node:2 core:3 pu:2",
+                                           "node:1 core:1 pu:1", "pack:2 core:2 pu:1"};
+
+    for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+        bool seen[CSTI_TOPOLOGY_CPUS_MAX] = {false};
+        uint32_t of_node[CSTI_TOPOLOGY_NODES_MAX] = {0};
+
+        CHECK_OK(csti_topology_take(machines[m], &topology, NULL));
+        CHECK_EQ(csti_topology_turns(&topology, -1), topology.cpus_count);
+        for (uint32_t turn = 0; turn < topology.cpus_count; turn++) {
+            const csti_topology_cpu *cpu = csti_topology_turn(&topology, -1, turn);
+            const uint32_t round = turn / topology.nodes_count;
+
+            CHECK(!seen[cpu->number]);
+            seen[cpu->number] = true;
+            CHECK_EQ(of_node[cpu->node]++, round); // of equal nodes none is a turn ahead
+        }
+    }
+}
+
+TEST(nodes_that_have_less_processors_are_through_earlier) {
+    // As a cpuset leaves them: three of node 0, none of node 1, one of node 2.
+    static const int wanted[] = {0, 4, 1, 2, 0, 4};
+
+    topology = (csti_topology){
+        .nodes_count = 3,
+        .cpus_count = 4,
+        .nodes = {{.number = 0, .first_cpu = 0, .cpus_count = 3},
+                  {.number = 1, .first_cpu = 3, .cpus_count = 0},
+                  {.number = 2, .first_cpu = 3, .cpus_count = 1}},
+        .cpus = {{.number = 0}, {.number = 1}, {.number = 2}, {.number = 4, .node = 2}},
+    };
+    for (uint32_t turn = 0; turn < 6; turn++)
+        CHECK_EQ(csti_topology_turn(&topology, -1, turn)->number, wanted[turn]);
+    CHECK_EQ(csti_topology_turn(&topology, 1, 0)->number, 0); // it has none: any
+    CHECK_EQ(csti_topology_node_of(&topology, 1)->cpus_count, 0);
+    CHECK(csti_topology_node_of(&topology, 3) == NULL);
+    topology.nodes[0].cpus_count = topology.nodes[2].cpus_count = topology.cpus_count = 0;
+    CHECK(csti_topology_turn(&topology, -1, 0) == NULL);
+}
+
+// ---- Cards --------------------------------------------------------------------------------------
+
+typedef struct fixture {
+    char sysfs[200];
+    char folder[256]; // of its cards
+} fixture;
+
+static fixture sysfs_make(void) {
+    static const char *const parts[] = {"/bus", "/pci", "/devices"};
+    const char *parent = getenv("TMPDIR");
+    fixture f;
+
+    (void)snprintf(f.sysfs, sizeof f.sysfs, "%s/cst-sysfs-XXXXXX", parent ? parent : "/tmp");
+    CHECK(mkdtemp(f.sysfs));
+    (void)snprintf(f.folder, sizeof f.folder, "%s", f.sysfs);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        (void)strncat(f.folder, parts[i], sizeof f.folder - strlen(f.folder) - 1);
+        CHECK_EQ(mkdir(f.folder, 0700), 0);
+    }
+    return f;
+}
+
+static void sysfs_card(const fixture *f, const char *name, const char *numa_node) {
+    char path[320];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/%s", f->folder, name);
+    CHECK_EQ(mkdir(path, 0700), 0);
+    (void)snprintf(path, sizeof path, "%s/%s/numa_node", f->folder, name);
+    file = fopen(path, "we");
+    CHECK(file);
+    CHECK(fputs(numa_node, file) >= 0);
+    CHECK_EQ(fclose(file), 0);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place) {
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
+}
+
+static void sysfs_remove(const fixture *f) {
+    CHECK_EQ(nftw(f->sysfs, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+TEST(a_cards_node_is_what_sysfs_says) {
+    const fixture f = sysfs_make();
+    int node = -7;
+
+    sysfs_card(&f, "0000:3b:00.1", "1\n");
+    sysfs_card(&f, "0001:d8:00.0", "0\n");
+    sysfs_card(&f, "0000:af:00.0", "-1\n");
+    CHECK_OK(csti_topology_card_node(f.sysfs, "0000:3b:00.1", &node, NULL));
+    CHECK_EQ(node, 1);
+    CHECK_OK(csti_topology_card_node(f.sysfs, "0001:D8:00.0", &node, NULL));
+    CHECK_EQ(node, 0);
+    CHECK_OK(csti_topology_card_node(f.sysfs, "3b:00.1", &node, NULL)); // domain 0
+    CHECK_EQ(node, 1);
+    CHECK_OK(csti_topology_card_node(f.sysfs, "af:00.0", &node, NULL));
+    CHECK_EQ(node, -1); // a machine with one node
+    sysfs_remove(&f);
+}
+
+TEST(a_card_that_is_none_is_refused_and_named) {
+    static const char *const names[] = {"",
+                                        "0",
+                                        "3b:00",
+                                        "0000:3b:00.11",
+                                        "3g:00.1",
+                                        "0000-3b:00.1",
+                                        "../../../etc/x",
+                                        "3b/00.1",
+                                        "00:3b:00.1",
+                                        "0000:3b:00:1"};
+    const fixture f = sysfs_make();
+    int node = -7;
+    cst_err err = {0};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        CHECK_CODE(csti_topology_card_node(f.sysfs, names[i], &node, NULL), CST_PARSE);
+    CHECK_CODE(csti_topology_card_node(f.sysfs, "0000:3b:00.1", &node, &err), CST_NOT_FOUND);
+    CHECK(strstr(err.text, "card 0000:3b:00.1: "));
+    CHECK(strstr(err.text, "numa_node: No such file or directory"));
+    CHECK_EQ(node, -7);
+    sysfs_remove(&f);
+}
+
+TEST(a_cards_node_that_is_no_number_is_refused) {
+    static const char *const texts[] = {"", "\n", "one\n", "1x\n", "-2\n", "1 2\n"};
+    int node = -7;
+    cst_err err = {0};
+    fixture f;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        f = sysfs_make();
+        sysfs_card(&f, "0000:3b:00.1", texts[i]);
+        CHECK_CODE(csti_topology_card_node(f.sysfs, "3b:00.1", &node, &err), CST_PARSE);
+        CHECK(strstr(err.text, "numa_node: no node's number"));
+        sysfs_remove(&f);
+    }
+    f = sysfs_make();
+    sysfs_card(&f, "0000:3b:00.1", "64\n");
+    CHECK_CODE(csti_topology_card_node(f.sysfs, "3b:00.1", &node, &err), CST_LIMIT);
+    CHECK_TEXT(err.text, "card 0000:3b:00.1: NUMA node 64: at most 63");
+    CHECK_EQ(node, -7);
+    sysfs_remove(&f);
+}
+
+// ---- Machines -----------------------------------------------------------------------------------
 
 TEST(numbers_are_the_systems_and_not_positions) {
     CHECK_OK(

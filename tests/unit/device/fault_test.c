@@ -1,4 +1,5 @@
 // Devices that fail where they are told to: what a user of a device sees then.
+#include "base/pages.h"
 #include "fixture.h"
 
 static cst_command barrier(const fixture *f) {
@@ -194,6 +195,28 @@ TEST(buffers_are_zeroed_and_bounded) {
     CHECK_CODE(cst_device_buffer_alloc(device, 5000, &buffer, NULL), CST_NO_MEMORY);
     cst_device_buffer_free(device, &buffer);
     cst_device_close(device);
+}
+
+TEST(buffers_of_a_device_with_a_node_lie_there) {
+    cst_device *device = NULL;
+    cst_device_buffer buffer = {0};
+    cst_capabilities can;
+    csti_pages_place place;
+    cst_err err = {0};
+
+    CHECK_OK(cst_device_open("cpu:?node=0", &device, NULL));
+    cst_device_capabilities(device, &can);
+    CHECK_EQ(can.numa_node, 0);
+    CHECK_OK(cst_device_buffer_alloc(device, 3 << 20, &buffer, NULL));
+    CHECK_EQ(buffer.numa_node, 0);
+    CHECK_OK(csti_pages_count(buffer.host, buffer.bytes, &place, NULL));
+    CHECK_EQ(place.node_bytes[0], 3 << 20);
+    cst_device_buffer_free(device, &buffer);
+    CHECK_CODE(cst_device_buffer_alloc(device, SIZE_MAX, &buffer, NULL), CST_NO_MEMORY);
+    cst_device_close(device);
+    CHECK_CODE(cst_device_open("cpu:?node=63", &device, &err), CST_NOT_FOUND);
+    CHECK_TEXT(err.text, "NUMA node 63: no such node");
+    CHECK_CODE(cst_device_open("cpu:?node=64", &device, NULL), CST_DEVICE_URI);
 }
 
 TEST_MAIN

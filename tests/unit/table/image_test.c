@@ -202,6 +202,7 @@ TEST(an_open_table_is_one_empty_segment) {
 
 TEST(memory_that_is_not_where_it_was_asked_for_is_said) {
     cst_table_options options = fixture_options();
+    cst_table_stats stats;
     cst_table *table = fixture_open(&options);
     cst_err err = {0};
 
@@ -215,6 +216,11 @@ TEST(memory_that_is_not_where_it_was_asked_for_is_said) {
     CHECK_CODE(cst_table_check_placement(table, &err), CST_PLACEMENT);
     CHECK(strstr(err.text, "table: "));
     CHECK(strstr(err.text, " bytes are on NUMA node 0, not on 5"));
+    cst_table_stats_read(table, &stats);
+    CHECK_EQ(stats.misplaced_bytes, 0); // what was made ready before came from node 0
+    for (uint64_t first = 1000; first < 20000; first += 1000) fixture_put(table, first, 1000);
+    cst_table_stats_read(table, &stats);
+    CHECK(stats.misplaced_bytes > 0);
     cst_table_close(table);
 }
 
