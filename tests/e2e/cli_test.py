@@ -380,6 +380,19 @@ class Device(unittest.TestCase):
         out, _ = run("device", "probe", "cpu:scalar?worker=1")
         self.assertIn("processor, scalar, a worker thread a queue", out)
 
+    def test_probe_says_which_nodes_there_are_and_where_a_buffer_lies(self):
+        probe = json.loads(run("device", "probe", "cpu:?node=0", "--json")[0])
+        self.assertEqual(probe["numa_node"], 0)
+        self.assertEqual(probe["nodes"][0]["node"], 0)
+        self.assertGreater(sum(node["processors"] for node in probe["nodes"]), 0)
+        self.assertEqual(probe["buffer"]["bytes"], 4 << 20)
+        self.assertEqual(probe["buffer"]["misplaced_bytes"], 0)
+        self.assertEqual(probe["buffer"]["node_bytes"], {"0": 4 << 20})
+        out, _ = run("device", "probe", "cpu:?node=0")
+        self.assertIn("buffer         4096 KiB, 4096 KiB on node 0, 0 KiB misplaced\n", out)
+        _, err = run("device", "probe", "cpu:?node=63", status=5)
+        self.assertIn("NUMA node 63: no such node", err)
+
     def test_selftest_passes_on_what_is_there(self):
         for uri in ("cpu:", "cpu:scalar", "cpu:?worker=1", "fault:cpu:"):
             self.assertEqual(run("device", "selftest", uri)[0],

@@ -116,6 +116,9 @@ int cli_checkpoints_gc(int argc, char **argv);
 int cli_checkpoints_repair(int argc, char **argv);
 int cli_device(int argc, char **argv);
 int cli_device_emulate(int argc, char **argv);
+// Of `device probe`: the machine's nodes, and on which of them a buffer of the device lies. With
+// json as members behind others.
+CST_CHECK_RESULT cst_code cli_device_place(cst_device *device, bool json, cst_err *err);
 int cli_generate(int argc, char **argv);
 int cli_keys(int argc, char **argv);
 int cli_query(int argc, char **argv);

@@ -89,7 +89,7 @@ static void probe_print_json(const char *uri, const cst_capabilities *can) {
     }
     printf("],\"key_bytes_max\":%u,\"entry_bytes_max\":%u,\"wide_tables\":%s,"
            "\"shares_memory\":%s,\"memory_bytes\":%" PRIu64 ",\"queue_depth_max\":%u,"
-           "\"batch_rows_max\":%u,\"numa_node\":%d}\n",
+           "\"batch_rows_max\":%u,\"numa_node\":%d",
            can->key_bytes_max, can->entry_bytes_max, can->wide_tables ? "true" : "false",
            can->shares_memory ? "true" : "false", can->memory_bytes, can->queue_depth_max,
            can->batch_rows_max, can->numa_node);
@@ -106,7 +106,7 @@ static int device_probe(int argc, char **argv) {
     static const cli_verb verb = {
         .name = "device probe",
         .arguments = "URI",
-        .about = "Opens a device and says what it can do.",
+        .about = "Opens a device and says what it can do, and where memory of it lies.",
         .positional_min = 1,
         .positional_max = 1,
     };
@@ -115,6 +115,7 @@ static int device_probe(int argc, char **argv) {
     cli_arguments arguments;
     cst_err err = {0};
     const int status = cli_parse(&verb, argc, argv, &arguments);
+    cst_code code;
 
     if (status != CLI_GO_ON) return status;
     if (cst_device_open(arguments.positional[0], &device, &err) != CST_OK)
@@ -124,8 +125,10 @@ static int device_probe(int argc, char **argv) {
         probe_print_json(arguments.positional[0], &can);
     else
         probe_print(arguments.positional[0], &can);
+    code = cli_device_place(device, arguments.common.json, &err);
+    if (arguments.common.json) puts("}");
     cst_device_close(device);
-    return CLI_DONE;
+    return code == CST_OK ? CLI_DONE : device_fail(&arguments, verb.name, &err);
 }
 
 static int device_selftest(int argc, char **argv) {
