@@ -21,7 +21,7 @@ GROUPS = 4096
 BLOCK = 65536
 ROW, TOMBSTONE, GAP = 1 << 31, 1 << 30, 1 << 29
 TAKEN = {1: "claim", 2: "partitions", 3: "commit", 4: "adopt", 5: "abort", 6: "register", 7: "retire",
-         8: "deleted", 11: "lease", 12: "lease_end", 13: "token_raise"}  # of 9 and 10 nothing is read
+         8: "deleted", 9: "pin", 10: "unpin", 11: "lease", 12: "lease_end", 13: "token_raise"}
 
 
 class Damaged(Exception):
@@ -173,7 +173,7 @@ class Machine:
 
     def __init__(self):
         self.now, self.job, self.owner, self.tenure = -1 << 63, "", 0, 0
-        self.partitions, self.fulls, self.leases = [], {}, {}
+        self.partitions, self.fulls, self.leases, self.pins = [], {}, {}, {}
         self.checkpoints, self.aborted, self.pending = {}, set(), set()
 
     def load(self, data, incarnation, index):
@@ -191,10 +191,13 @@ class Machine:
             self.fulls[name] = (partition, epoch)
         for _ in range(read.number("I")):
             cid, _, _, _, crc, flags = read.numbers("QQQqII")
-            self.checkpoints[cid] = [read.text(), crc, bool(flags & 1)]
-            read.numbers(f"{read.number('I')}I")
+            self.checkpoints[cid] = [read.text(), crc, bool(flags & 1), set()]
+            for at in read.numbers(f"{read.number('I')}I"):
+                self.checkpoints[cid][3].add(list(self.fulls)[at])
         self.aborted = set(read.numbers(f"{read.number('I')}Q"))
-        read.numbers(f"{3 * read.number('I')}Q")
+        for _ in range(read.number("I")):
+            reader, cid, end = read.numbers("QQq")
+            self.pins[reader] = [cid, end]
         for _ in range(read.number("I")):
             name = read.text()
             self.leases[name] = list(read.numbers("QQq"))
@@ -207,7 +210,7 @@ class Machine:
         whole(data, b"CSTCMD1\n", "I", 16, 20)
         read = Reader(data, 12)
         kind = read.number("I")
-        need(kind in TAKEN or kind in (9, 10), f"kind {kind} is none")
+        need(kind in TAKEN, f"kind {kind} is none")
         read.at = 32
         at = read.number("q")
         names = ("owner", "tenure", "id", "base_id", "epoch", "bytes", "token", "reader", "ttl")
@@ -226,8 +229,7 @@ class Machine:
         command["names"] = {read.text() for _ in range(counts[3])}
         read.end()
         self.now = max(self.now, at)
-        if kind in TAKEN:
-            getattr(self, TAKEN[kind])(**command)
+        getattr(self, TAKEN[kind])(**command)
 
     def is_owner(self, owner, tenure, **_):
         return (owner, tenure) == (self.owner, self.tenure)
@@ -257,7 +259,7 @@ class Machine:
         if (self.is_owner(**command) and cid > last and command["base_id"] == last
                 and cid not in self.aborted
                 and all(self.fulls.get(name) == place for name, place in command["fulls"].items())):
-            self.checkpoints[cid] = [command["name"], command["crc"], False]
+            self.checkpoints[cid] = [command["name"], command["crc"], False, set(command["fulls"])]
 
     def abort(self, **command):
         if self.is_owner(**command) and command["id"] > max(self.checkpoints, default=0):
@@ -267,13 +269,27 @@ class Machine:
         if lease in self.leases and self.leases[lease][1] == token and name not in self.pending:
             self.fulls.setdefault(name, (partition, epoch))
 
+    def pin(self, reader, id, ttl, **_):  # pylint: disable=redefined-builtin
+        has = self.pins.get(reader)
+        if has and (has[0] != id or has[1] <= self.now) or id not in self.checkpoints \
+                or self.checkpoints[id][2]:
+            return
+        self.pins[reader] = [id, max(self.now + ttl, has[1] if has else 0)]
+
+    def unpin(self, reader, **_):
+        self.pins.pop(reader, None)
+
     def retire(self, ids, names, **command):
-        # A log has no refused ones that would matter: its owner alone retires, and it knows.
-        if not self.is_owner(**command) or max(self.checkpoints, default=0) in ids \
-                or any(cid not in self.checkpoints for cid in ids):
+        pinned = {cid for cid, end in self.pins.values() if end > self.now}
+        if not self.is_owner(**command) or max(self.checkpoints, default=0) in ids or any(
+                cid not in self.checkpoints or cid in pinned and not self.checkpoints[cid][2]
+                for cid in ids):
+            return
+        if any(not deleting and cid not in ids and names & {name, *fulls}
+               for cid, (name, _, deleting, fulls) in self.checkpoints.items()):
             return
         for cid in ids:
-            self.checkpoints[cid][2] = True
+            self.checkpoints[cid][2:] = [True, set()]
         for name in names:
             self.fulls.pop(name, None)
         self.pending |= names
@@ -559,11 +575,11 @@ class Checkpoint:
     def __init__(self, store, cid, named):
         self.store, self.named = store, named
         machine = metadata(store, named)
-        kept = [one for one, (_, _, deleting) in machine.checkpoints.items() if not deleting]
+        kept = [one for one, (_, _, deleting, _) in machine.checkpoints.items() if not deleting]
         need(kept, "there is no committed checkpoint")
         self.id = cid or max(kept)
         need(self.id in kept, f"checkpoint {self.id} is not there")
-        name, crc, _ = machine.checkpoints[self.id]
+        name, crc, _, _ = machine.checkpoints[self.id]
         self.manifest = read_object(store, name, named, lambda data: self.parsed(name, crc, data))
         stages = [self.manifest] + ([self.manifest["then"]] if "then" in self.manifest else [])
         self.stages = [Stage(fields) for fields in stages]
