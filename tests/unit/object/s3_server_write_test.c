@@ -54,6 +54,25 @@ TEST(etags_are_compared_with_quotes_until_others_are_found) {
     s3_end(store);
 }
 
+TEST(a_bucket_may_stand_in_the_hosts_name_and_a_proxy_before_it) {
+    static const s3_reply replies[] = {{WRITTEN, ""}};
+    cst_object_store *store = s3_begin(replies);
+    cst_object_store *proxied = NULL;
+    char uri[160];
+
+    (void)snprintf(uri, sizeof uri,
+                   "s3://bkt/p?endpoint=http://s3.test&style=virtual&region=r-1"
+                   "&proxy=http://127.0.0.1:%u",
+                   s3_server.port);
+    CHECK_OK(cst_object_store_open(uri, NULL, &proxied, NULL));
+    CHECK_OK(put(proxied, CST_PUT_IF_ABSENT, NULL));
+    CHECK_ASKED(0, "PUT http://bkt.s3.test/p/a/b HTTP/1.1\r\n");
+    CHECK_ASKED(0, "\r\nHost: bkt.s3.test\r\n");
+    CHECK_ASKED(0, "/r-1/s3/aws4_request");
+    cst_object_store_close(proxied);
+    s3_end(store);
+}
+
 // ---- Who wrote it -------------------------------------------------------------------------------
 
 TEST(a_condition_that_failed_on_our_own_write_is_a_success) {
