@@ -31,7 +31,8 @@ static bool visit(void *context, const char *name, const cst_object_info *info) 
 // What was visited is not visited again, whatever the page says.
 static void page(const uint8_t *bytes, size_t count) {
     char last[CST_OBJECT_NAME_BYTES_MAX + 1] = "";
-    csti_s3_page one = {.visit = visit, .context = last, .prefix_bytes = 2};
+    csti_s3_page one = {
+        .visit = visit, .context = last, .prefix = "p/", .after = "", .skip_bytes = 2};
 
     if (csti_s3_page_read(&one, bytes, count, NULL) != CST_OK) return;
     if (one.more && !one.token[0]) abort();

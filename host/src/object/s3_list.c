@@ -61,7 +61,9 @@ cst_code csti_s3_list(cst_object_store *base, const char *prefix, const char *af
     if (!p) return cst_fail(err, CST_NO_MEMORY, "%.150s: a list", base->uri);
     p->visit = visit;
     p->context = context;
-    p->prefix_bytes = store->uri.prefix[0] ? strlen(store->uri.prefix) + 1 : 0;
+    p->prefix = key_prefix;
+    p->after = key_after;
+    p->skip_bytes = store->uri.prefix[0] ? strlen(store->uri.prefix) + 1 : 0;
     p->more = true;
     while (code == CST_OK && p->more && !p->stopped)
         code = page_ask(store, p, key_prefix, key_after, err);

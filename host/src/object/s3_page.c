@@ -51,15 +51,16 @@ static void etag_read(const char *text, cst_object_info *out) {
 
 // Keys that are no object's name are other people's.
 static cst_code entry_end(csti_s3_page *p, cst_err *err) {
-    const char *name = p->key + p->prefix_bytes;
+    const bool is_asked = strncmp(p->key, p->prefix, strlen(p->prefix)) == 0 &&
+                          strcmp(p->key, p->after) > 0 && strlen(p->key) > p->skip_bytes;
 
     p->keys_count++;
     if (strcmp(p->key, p->last) <= 0)
         return cst_fail(err, CST_PARSE, "the list is not in order: '%.80s' behind '%.80s'", p->key,
                         p->last);
     memcpy(p->last, p->key, sizeof p->last);
-    if (!p->stopped && strlen(p->key) > p->prefix_bytes && csti_object_name_is_good(name))
-        p->stopped = !p->visit(p->context, name, &p->info);
+    if (!p->stopped && is_asked && csti_object_name_is_good(p->key + p->skip_bytes))
+        p->stopped = !p->visit(p->context, p->key + p->skip_bytes, &p->info);
     p->key[0] = '\0';
     p->info = (cst_object_info){.bytes = 0};
     return CST_OK;

@@ -2,8 +2,8 @@
 //
 //   <ListBucketResult> <IsTruncated>…  <NextContinuationToken>…  <Contents> <Key>… <Size>… <ETag>…
 //
-// Promises   names are visited in order, each once over all pages of a list; keys that are no
-//            object's names are passed over.
+// Promises   names are visited in order, each once over all pages of a list; keys that were
+//            not asked for, and such that are no object's names, are passed over.
 // Thread     one.
 // Ring       1.
 // Errors     CST_PARSE, CST_LIMIT: it is no list, or not in order. What was visited before is.
@@ -18,8 +18,10 @@ enum { CSTI_S3_KEY_BYTES = 1024 + 1, CSTI_S3_PAGE_TOKEN_BYTES = CSTI_S3_XML_TEXT
 typedef struct csti_s3_page {
     cst_object_visit visit;
     void *context;
-    size_t prefix_bytes; // of the store, with its '/'
-    bool stopped;        // by the visitor
+    const char *prefix; // what was asked for: keys that begin so,
+    const char *after;  // and stand behind that one
+    size_t skip_bytes;  // of a key, in front of its name: the store's prefix and its '/'
+    bool stopped;       // by the visitor
     bool more;
     uint64_t keys_count;
     char token[CSTI_S3_PAGE_TOKEN_BYTES];
