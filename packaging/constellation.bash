@@ -41,7 +41,7 @@ _constellation() {
         keys/*) words="--schema $common" ;;
         device/) words="list probe selftest emulate $common" ;;
         device/list) words=$common ;;
-        device/emulate) words="--card u55c --units -- $common" ;;
+        device/emulate) words="--card u55c --cards --units -- $common" ;;
         device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 sim: xrt:0 $common" ;;
         generate/) words="bids orders uniform zipf one-key" ;;
         generate/*)

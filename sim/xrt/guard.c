@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -28,13 +27,11 @@ enum {
 
 #define SHOWN __attribute__((visibility("default")))
 
-SHOWN void csti_xrt_guard_arm_v2(jmp_buf *place, int silence_ms);
-SHOWN void csti_xrt_guard_end_v1(void);
+SHOWN void csti_xrt_guard_arm_v3(csti_xrt_guarded *at);
+SHOWN void csti_xrt_guard_end_v3(pid_t *process);
 SHOWN int __printf_chk(int flag, const char *format, ...); // the compiler's name for printf
 
-static _Thread_local jmp_buf *guard_place;
-static _Thread_local int guard_silence_ms;
-static _Atomic pid_t guard_card; // the process that stands for the card; 0: none
+static _Thread_local csti_xrt_guarded *guarded;
 
 // Whether the shim of the emulation makes the call that returns there.
 static bool from_shim(const void *caller) {
@@ -46,9 +43,8 @@ static bool from_shim(const void *caller) {
 
 #define CALLED_BY_SHIM() from_shim(__builtin_return_address(0))
 
-void csti_xrt_guard_arm_v2(jmp_buf *place, int silence_ms) {
-    guard_place = place;
-    guard_silence_ms = silence_ms;
+void csti_xrt_guard_arm_v3(csti_xrt_guarded *at) {
+    guarded = at;
 }
 
 static void pause_ms(int ms) {
@@ -65,9 +61,10 @@ static void card_reap(pid_t card) {
     (void)waitpid(card, NULL, 0);
 }
 
-void csti_xrt_guard_end_v1(void) {
-    const pid_t card = atomic_exchange_explicit(&guard_card, 0, memory_order_acq_rel);
+void csti_xrt_guard_end_v3(pid_t *process) {
+    const pid_t card = *process;
 
+    *process = 0;
     if (card <= 0) return;
     (void)kill(card, SIGKILL);
     card_reap(card);
@@ -75,19 +72,19 @@ void csti_xrt_guard_end_v1(void) {
 
 // To where the back end waits for it; without such a place it comes back.
 static void escape(void) {
-    jmp_buf *place = guard_place;
+    csti_xrt_guarded *at = guarded;
 
-    guard_place = NULL;
-    if (place) longjmp(*place, 1);
+    guarded = NULL;
+    if (at) longjmp(at->place, 1);
 }
 
 static void wait_for(int fd, short events) {
     struct pollfd polled = {fd, events, 0};
     int ready;
 
-    if (!guard_place) return;
+    if (!guarded) return;
     do {
-        ready = poll(&polled, 1, guard_silence_ms);
+        ready = poll(&polled, 1, guarded->silence_ms);
     } while (ready < 0 && errno == EINTR);
     if (ready == 0) escape();
 }
@@ -129,7 +126,7 @@ SHOWN int select(int count, fd_set *reads, fd_set *writes, fd_set *errors, struc
 
         memcpy(&next, &symbol, sizeof next);
     }
-    if (!guard_place || !CALLED_BY_SHIM()) return next(count, reads, writes, errors, time);
+    if (!guarded || !CALLED_BY_SHIM()) return next(count, reads, writes, errors, time);
     ready = next(count, reads, writes, errors, &most);
     if (ready == 0) escape();
     return ready;
@@ -176,16 +173,17 @@ SHOWN pid_t fork(void) {
     }
     if (is_shim) (void)fflush(NULL);
     child = next();
-    if (child > 0 && is_shim) atomic_store_explicit(&guard_card, child, memory_order_release);
+    if (child > 0 && is_shim && guarded) *guarded->process = child;
     return child;
 }
 
 // It waits for any child of the process group, again and again while there is none.
 SHOWN pid_t waitpid(pid_t pid, int *status, int options) {
     if (pid == 0 && CALLED_BY_SHIM()) {
-        const pid_t card = atomic_exchange_explicit(&guard_card, 0, memory_order_acq_rel);
+        const pid_t card = guarded ? *guarded->process : 0;
 
         if (card > 0) card_reap(card);
+        if (card > 0) *guarded->process = 0;
         return 0;
     }
     return (pid_t)syscall(SYS_wait4, pid, status, options, NULL);
@@ -199,3 +197,8 @@ SHOWN int kill(pid_t pid, int number) {
     }
     return (int)syscall(SYS_kill, pid, number);
 }
+
+// google::protobuf::ShutdownProtobufLibrary, which closing one card calls: another's messages are
+// made with that library too.
+SHOWN void _ZN6google8protobuf23ShutdownProtobufLibraryEv(void);
+void _ZN6google8protobuf23ShutdownProtobufLibraryEv(void) {}

@@ -63,10 +63,10 @@ class Emulated(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def start(self, *command, units=1):
+    def start(self, *command, units=1, cards=1):
         """The process, and the folder that it has under /tmp."""
         process = subprocess.Popen(
-            [PROGRAM, "device", "emulate", "--units", str(units), "--", "sh", "-c",
+            [PROGRAM, "device", "emulate", "--units", str(units), "--cards", str(cards), "--", "sh", "-c",
              'dirname "$CST_XCLBIN"; exec "$@"', "sh", *command],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder)
         self.addCleanup(self.end, process)
@@ -79,8 +79,8 @@ class Emulated(unittest.TestCase):
         process.stdout.close()
         process.stderr.close()
 
-    def emulate(self, *command, status=DONE, units=1):
-        process, folder = self.start(*command, units=units)
+    def emulate(self, *command, status=DONE, units=1, cards=1):
+        process, folder = self.start(*command, units=units, cards=cards)
         out, err = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, status, out + err)
         self.assertFalse(os.path.exists(folder), folder)
@@ -228,11 +228,19 @@ class Emulate(Emulated):
 
     def test_wrong_words_are_refused(self):
         for words, why in ((["--card", "u50", "--", "true"], "only u55c is emulated"),
-                           (["--units", "9", "--", "true"], "1 to 8"), ([], "no command")):
+                           (["--units", "9", "--", "true"], "1 to 8"),
+                           (["--cards", "5", "--", "true"], "1 to 4"), ([], "no command")):
             done = subprocess.run([PROGRAM, "device", "emulate", *words], text=True, check=False,
                                   stderr=subprocess.PIPE)
             self.assertEqual(done.returncode, 2)
             self.assertIn(why, done.stderr)
+
+
+class Cards(Emulated):
+    def test_several_cards_at_once(self):
+        out, err = self.emulate(OPEN_CLOSE, "2", "xrt:0", "xrt:1", cards=2)
+        self.assertEqual(len(out.splitlines()), 2)
+        self.assertEqual(err, "")
 
 
 class Killed(Emulated):
@@ -243,8 +251,13 @@ class Killed(Emulated):
     def begin(self, device="xrt:0"):
         process, folder = self.start(PROGRAM, "run", self.job(self.ROWS), "--device", device, "--quiet",
                                      units=2)
-        card = self.wait_for(lambda: [pid for pid in descendants(process.pid)
-                                      if name_of(pid) == "constellation-c" and self.is_asked(pid)])
+
+        def cards():
+            if process.poll() is not None:
+                self.fail(process.communicate())
+            return [pid for pid in descendants(process.pid)
+                    if name_of(pid) == "constellation-c" and self.is_asked(pid)]
+        card = self.wait_for(cards)
         return process, folder, card[0]
 
     @staticmethod
@@ -295,16 +308,16 @@ class Killed(Emulated):
 
 
 class Leaks(Emulated):
-    TIMES = 20
+    TIMES = 10
 
     def test_nothing_is_left_of_a_device_that_was_closed(self):
-        out, err = self.emulate(OPEN_CLOSE, "xrt:0", str(self.TIMES))
+        out, err = self.emulate(OPEN_CLOSE, str(self.TIMES), "xrt:0")
         counts = [line.split() for line in out.splitlines()]
         self.assertEqual(len(counts), self.TIMES, err)
         self.assertEqual(counts[-1], counts[1], "open files, threads: the first time loads the library")
 
     def test_no_socket_and_no_folder_stays_while_the_program_lives(self):
-        code = ('"$1" xrt:0 3 > /dev/null && find /tmp/"$USER" "$SDACCEL_EM_RUN_DIR" -type s -o -name device0'
+        code = ('"$1" 3 xrt:0 > /dev/null && find /tmp/"$USER" "$SDACCEL_EM_RUN_DIR" -type s -o -name device0'
                 ' -o -name "tempFile*"')
         out, _ = self.emulate("sh", "-c", code, "sh", OPEN_CLOSE)
         self.assertEqual(out, "")

@@ -1,5 +1,5 @@
-// open_close.c: opens a device as often as it is told, with a queue and a table each time, and says
-// what of the process is left every time: open files and threads.
+// open_close.c TIMES URI...: opens devices as often as it is told, with a queue and a table each,
+// and says what of the process is left every time: open files and threads.
 #include <constellation/device.h>
 #include <dirent.h>
 #include <inttypes.h>
@@ -16,7 +16,8 @@ static int entries(const char *folder) {
     return count;
 }
 
-static cst_code open_close(const char *uri, cst_err *err) {
+// Each is open while those behind it are.
+static cst_code open_close(char **uris, cst_err *err) {
     const cst_table_options options = {.layout = CST_TABLE_INLINE,
                                        .key_bytes = 8,
                                        .program = {.value_bytes = 8,
@@ -26,10 +27,11 @@ static cst_code open_close(const char *uri, cst_err *err) {
     cst_device *device = NULL;
     cst_queue *queue = NULL;
     cst_device_table *table = NULL;
-    cst_code code = cst_device_open(uri, &device, err);
+    cst_code code = cst_device_open(*uris, &device, err);
 
     if (code == CST_OK) code = cst_queue_open(device, NULL, &queue, err);
     if (code == CST_OK) code = cst_device_table_open(queue, &options, NULL, &table, err);
+    if (code == CST_OK && uris[1]) code = open_close(uris + 1, err);
     cst_device_table_close(table);
     cst_queue_close(queue);
     cst_device_close(device);
@@ -37,12 +39,12 @@ static cst_code open_close(const char *uri, cst_err *err) {
 }
 
 int main(int argc, char **argv) {
-    const long times = argc == 3 ? strtol(argv[2], NULL, 10) : 0;
+    const long times = argc > 2 ? strtol(argv[1], NULL, 10) : 0;
 
     for (long i = 0; i < times; i++) {
         cst_err err = {0};
 
-        if (open_close(argv[1], &err) != CST_OK) {
+        if (open_close(argv + 2, &err) != CST_OK) {
             fprintf(stderr, "%s\n", err.text);
             return 1;
         }

@@ -30,6 +30,7 @@
 enum {
     UNITS_DEFAULT = 2,
     UNITS_MAX = 8,
+    CARDS_MAX = 4,
     PACKET_BYTES = 256 << 10, // of a transfer; the ini's padding has to be longer
     PAD_BYTES = PACKET_BYTES + (64 << 10),
     NAME_BYTES = 512,
@@ -45,7 +46,7 @@ static const char folder_template[] = "/tmp/constellation.XXXXXX";
 
 typedef struct emulation {
     const char *card;
-    uint64_t units;
+    uint64_t units, cards;
     char folder[sizeof folder_template];
     char programs[NAME_BYTES]; // where this program is
     char guard[NAME_BYTES];    // beside our libraries, or where the loader looks
@@ -193,8 +194,8 @@ static cst_code folder_fill(const emulation *e, cst_err *err) {
     if (code == CST_OK) code = ini_write(e, err);
     (void)snprintf(text, sizeof text,
                    "{\"Version\":{\"FileVersion\":\"2.0\"},\"Platform\":{\"Boards\":[{\"Devices\":["
-                   "{\"Name\":\"constellation_%s\"}]}]}}\n",
-                   e->card);
+                   "{\"Name\":\"constellation_%s\",\"NumDevices\":%u}]}]}}\n",
+                   e->card, (unsigned)e->cards);
     if (code == CST_OK) code = file_write(e, "emconfig.json", text, err);
     (void)snprintf(text, sizeof text,
                    "#!/bin/sh\nunset LD_PRELOAD\nexec '%s/constellation-card' --units %u\n",
@@ -322,14 +323,15 @@ static int words_before(int argc, char **argv) {
 }
 
 int cli_device_emulate(int argc, char **argv) {
-    emulation e = {.card = "u55c", .units = UNITS_DEFAULT};
+    emulation e = {.card = "u55c", .units = UNITS_DEFAULT, .cards = 1};
     const cli_option options[] = {
         {"card", CLI_KIND_TEXT, &e.card, "CARD", "what is emulated: u55c"},
-        {"units", CLI_KIND_U64, &e.units, "N", "kernels on it, 1 to 8: 2; a partition takes one"},
+        {"cards", CLI_KIND_U64, &e.cards, "N", "how many, 1 to 4: 1; xrt:0, xrt:1, ..."},
+        {"units", CLI_KIND_U64, &e.units, "N", "kernels on each, 1 to 8: 2; a partition takes one"},
     };
     const cli_verb verb = {
         .name = "device emulate",
-        .arguments = "[--card CARD] [--units N] -- COMMAND...",
+        .arguments = "[--card CARD] [--cards N] [--units N] -- COMMAND...",
         .about = "Runs a command that finds an emulated card at xrt:0: XRT's own library, and the "
                  "kernel\nunder Verilator in a process beside it. Exits as the command does.",
         .options = options,
@@ -350,6 +352,9 @@ int cli_device_emulate(int argc, char **argv) {
     if (e.units < 1 || e.units > UNITS_MAX)
         return cli_failf(&arguments.common, verb.name, NULL, CST_USAGE, "--units %llu: 1 to %d",
                          (unsigned long long)e.units, UNITS_MAX);
+    if (e.cards < 1 || e.cards > CARDS_MAX)
+        return cli_failf(&arguments.common, verb.name, NULL, CST_USAGE, "--cards %llu: 1 to %d",
+                         (unsigned long long)e.cards, CARDS_MAX);
     status = emulate(&e, argv + before + 1, &err);
     if (err.code != CST_OK) (void)cli_fail(&arguments.common, verb.name, NULL, &err);
     return status;

@@ -46,6 +46,7 @@ static void card_close(xrt_card *card) {
     }
     if (card->device) xrt_device_close(card);
     pthread_mutex_destroy(&card->calls);
+    pthread_mutex_destroy(&card->images);
     free(card);
 }
 
@@ -71,6 +72,7 @@ static cst_code card_open(const xrt_api *api, const char *id, const char *path, 
     card->uses = 1;
     card->silence_ms = ms < SILENCE_MS_MAX ? (int)ms : SILENCE_MS_MAX;
     pthread_mutex_init(&card->calls, NULL);
+    pthread_mutex_init(&card->images, NULL);
     (void)snprintf(card->id, sizeof card->id, "%s", id);
     (void)snprintf(card->path, sizeof card->path, "%s", path);
     code = xrt_xclbin_read(path, &card->xclbin, err);

@@ -1,7 +1,7 @@
 // xrt_guard.h: what stands between XRT's hardware emulation and the process, in emulation alone.
 //
 //   back end xrt:                 libxrt_hwemu                  libconstellation-xrt-guard.so
-//   arm(place, ms) ──► call ──────► read, write, select ───────► the card is gone, or says nothing
+//   arm(at) ─────────► call ──────► read, write, select ───────► the card is gone, or says nothing
 //      ▲                                                          for so long: jumps
 //      └──────────────────────────────────────────────────────────────┘
 //
@@ -16,13 +16,20 @@
 #define CST_DEVICE_XRT_GUARD_H
 
 #include <setjmp.h>
+#include <sys/types.h>
 
-// Of the calling thread: where calls that would never return go to; NULL: nowhere.
-typedef void (*csti_xrt_guard_arm)(jmp_buf *place, int silence_ms);
-// Ends the card's process, if there is one.
-typedef void (*csti_xrt_guard_end)(void);
+typedef struct csti_xrt_guarded {
+    jmp_buf place;  // where a call that would never return comes back
+    int silence_ms; // so long it may wait for the card
+    pid_t *process; // that stands for the card: set when it is started; 0: none
+} csti_xrt_guarded;
 
-#define CSTI_XRT_GUARD_ARM "csti_xrt_guard_arm_v2"
-#define CSTI_XRT_GUARD_END "csti_xrt_guard_end_v1"
+// Of the calling thread's calls; NULL: as the C library has them.
+typedef void (*csti_xrt_guard_arm)(csti_xrt_guarded *at);
+// Ends a card's process, if there is one.
+typedef void (*csti_xrt_guard_end)(pid_t *process);
+
+#define CSTI_XRT_GUARD_ARM "csti_xrt_guard_arm_v3"
+#define CSTI_XRT_GUARD_END "csti_xrt_guard_end_v3"
 
 #endif

@@ -51,10 +51,12 @@ typedef struct xrt_card {
     const xrt_api *api;
     void *device;
     unsigned char uuid[XRT_UUID_BYTES];
-    int silence_ms;        // so long a call may take, in emulation
-    pthread_mutex_t calls; // in emulation one at a time: see xrt_guard.h
-    _Atomic bool gone;     // no call is made any more
-    uint32_t units_taken;  // a bit each, under the cards' lock
+    pid_t process;          // that stands for it in emulation
+    int silence_ms;         // so long a call may take, in emulation
+    pthread_mutex_t calls;  // in emulation one at a time: see xrt_guard.h
+    pthread_mutex_t images; // a unit's sixteen buffers come and go together: see xrt_link.c
+    _Atomic bool gone;      // no call is made any more
+    uint32_t units_taken;   // a bit each, under the cards' lock
 } xrt_card;
 
 typedef struct xrt_device {

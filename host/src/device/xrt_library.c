@@ -203,26 +203,26 @@ static void exit_without_destructors(int status, void *context) {
 }
 
 static void card_is_gone(xrt_card *card) {
-    card->api->arm(NULL, 0);
+    card->api->arm(NULL);
     atomic_store_explicit(&card->gone, true, memory_order_release);
-    card->api->end();
+    card->api->end(&card->process);
     (void)on_exit(exit_without_destructors, NULL);
 }
 
 // In emulation a call that would not return comes back by a jump, over the library's own frames.
 static void call_guarded(xrt_card *card, xrt_call *call) {
-    jmp_buf place;
+    csti_xrt_guarded at = {.silence_ms = card->silence_ms, .process = &card->process};
 
     pthread_mutex_lock(&card->calls);
     if (atomic_load_explicit(&card->gone, memory_order_acquire)) goto done;
-    if (setjmp(place) != 0) {
+    if (setjmp(at.place) != 0) {
         card_is_gone(card);
         *call = (xrt_call){.kind = call->kind};
         goto done;
     }
-    card->api->arm(&place, card->silence_ms);
+    card->api->arm(&at);
     call_make(card, call);
-    card->api->arm(NULL, 0);
+    card->api->arm(NULL);
 done:
     pthread_mutex_unlock(&card->calls);
 }

@@ -6,7 +6,8 @@
 //   image[c]   of channel c           image_at(c, ...)     what the host copies there and back
 //
 // The kernel finds channel c's memory at image + c * stride, so the sixteen buffers have to begin
-// at one offset in their banks: checked whenever they are made. A larger image takes larger ones,
+// at one offset in their banks: checked whenever they are made. They are made, and given back, all
+// of a unit's at once, which leaves the banks alike for the next. A larger image takes larger ones,
 // and if they lie elsewhere the run begins anew.
 #include "base/park.h"
 #include "device/xrt_internal.h"
@@ -77,14 +78,16 @@ static void *buffer_make(xrt_card *card, uint64_t bytes, uint32_t bank, uint8_t 
 }
 
 static void image_close(xrt_unit *unit) {
+    pthread_mutex_lock(&unit->card->images);
     for (uint32_t c = 0; c < CSTI_KERNEL_CHANNELS; c++) {
         xrt_buffer_close(unit->card, unit->image[c]);
         unit->image[c] = NULL;
     }
     unit->image_bytes = 0;
+    pthread_mutex_unlock(&unit->card->images);
 }
 
-static cst_code image_open(xrt_unit *unit, uint64_t bytes, uint64_t *address_out, cst_err *err) {
+static cst_code channels_open(xrt_unit *unit, uint64_t bytes, uint64_t *address_out, cst_err *err) {
     const xrt_xclbin *xclbin = &unit->card->xclbin;
     uint64_t first = 0;
 
@@ -106,6 +109,15 @@ static cst_code image_open(xrt_unit *unit, uint64_t bytes, uint64_t *address_out
     unit->image_bytes = bytes;
     *address_out = first;
     return CST_OK;
+}
+
+static cst_code image_open(xrt_unit *unit, uint64_t bytes, uint64_t *address_out, cst_err *err) {
+    cst_code code;
+
+    pthread_mutex_lock(&unit->card->images);
+    code = channels_open(unit, bytes, address_out, err);
+    pthread_mutex_unlock(&unit->card->images);
+    return code;
 }
 
 static void unit_close(xrt_unit *unit) {
