@@ -39,6 +39,10 @@ constexpr uint64_t MEMORY_BYTES = BANKS * CSTI_SIM_CHANNEL_BYTES;
 constexpr uint32_t CLOCK_KHZ = 300000;
 constexpr uint64_t TURN_CLOCKS = 64; // between two looks at the socket
 constexpr uint64_t IDLE_CLOCKS = 100000;
+// A host that moves something moves more of it soon: no turn in between. One that looks at a
+// completion waits for a turn.
+constexpr long MOVES_NS = 200000;
+constexpr size_t LOOK_BYTES = 128;
 constexpr unsigned CONNECT_TRIES = 20000; // a millisecond apart: the host listens soon
 
 [[noreturn]] void fail(const char *what) {
@@ -217,11 +221,13 @@ class Host {
     Host(const Host &) = delete;
     Host &operator=(const Host &) = delete;
 
-    // Whether something is there to read, or the other end is gone.
-    bool asks(bool waits) {
+    // Whether something is there to read, or the other end is gone, within so many nanoseconds; -1:
+    // it waits for that.
+    bool asks(long ns) {
         pollfd polled = {fd_, POLLIN, 0};
+        const timespec time = {0, ns};
 
-        return poll(&polled, 1, waits ? -1 : 0) > 0;
+        return ppoll(&polled, 1, ns < 0 ? nullptr : &time, nullptr) > 0;
     }
     // False: the host is gone.
     bool receive(cst_sim::RpcHeader &header, std::vector<uint8_t> &body) {
@@ -286,13 +292,19 @@ class Card {
         cst_sim::RpcHeader header;
         std::vector<uint8_t> body;
 
-        for (bool runs = false;; runs = units_.run()) {
-            if (!host_.asks(!runs)) continue;
+        for (bool runs = false, moves = false;;) {
+            if (!host_.asks(moves ? MOVES_NS : runs ? 0 : -1)) {
+                moves = false;
+                runs = units_.run();
+                continue;
+            }
             if (!host_.receive(header, body)) return;
             units_.wake();
             const std::string answer = call(header.call, body);
             if (header.call == RpcCall::Close) host_.tell_closed();
             if (!host_.answer(answer) || header.call == RpcCall::Close) return;
+            moves = header.call != RpcCall::CopyFromDevice || answer.size() > LOOK_BYTES;
+            runs = moves || units_.run();
         }
     }
 
