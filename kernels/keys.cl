@@ -9,8 +9,10 @@
 // A processor may be told what a work-item will need; elsewhere other work-items fill the time.
 #ifdef OCL_PROCESSOR
 #define PREFETCH(POINTER) __builtin_prefetch((const void *)(size_t)(POINTER))
+#define PREFETCH_WRITE(POINTER) __builtin_prefetch((const void *)(size_t)(POINTER), 1)
 #else
 #define PREFETCH(POINTER)
+#define PREFETCH_WRITE(POINTER)
 #endif
 
 // ---- Bytes --------------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 //   part_count -> prefix -> part_scatter     rows by segment, each segment's in row order
 //   apply         a work-item a partition: all rows of a segment are its own, so what they do to
 //                 index and slots follows from their order alone; it keeps what was there before
-//   plan          one work-group: the first row that failed; each append's number, in row order
-//   records       a work-item a row: its place in the log follows from that number
+//   plan          one work-group: the first row that failed; each append's offset, in row order
+//   records       a work-item a row
 //   undo          after a failure: what was there before; then again, up to the failed row
 //
 // No record crosses a line of 1,024 bytes and all have one width, so that the place of the n-th
-// from the tail on is known without the others.
+// behind the tail is known without the others.
 
 enum { BUCKET_SLOTS = 16, CHUNK_BUCKETS = 8, FIRST_UNTIL = 14 };
 enum { ROW_WORDS = 8, LINE_BYTES = 64, OCCUPIED = 16 }; // of a directory row; of a control line
@@ -130,9 +130,9 @@ __kernel void part_count(ARGUMENTS) {
     if (tile >= tiles) return;
     for (uint p = 0; p < 1u << bits; p++) counts[p * tiles + tile] = 0;
     for (uint row = rows.lo; row < rows.hi; row++) {
-        // A segment's first chunk is no other's.
-        const uint chunk = directory[(hashes[row] & mask) * ROW_WORDS + 1];
-        const uint part = chunk * 2654435761u >> (32 - bits);
+        // A segment's first chunk is no other's; those of a partition lie near each other.
+        const ulong chunk = directory[(hashes[row] & mask) * ROW_WORDS + 1];
+        const uint part = (uint)(chunk * pass->chunk_scale >> 32);
 
         parts[row] = part;
         counts[part * tiles + tile]++;
@@ -200,9 +200,9 @@ typedef struct table {
     __global uchar *index;
     __global ulong *slots;
     __global const uint *order;
-    __global uchar *state;  // by a row's number
-    __global ulong *places; // by its place in `order`, as undo
-    __global ulong *undo;
+    __global uchar *state;
+    __global ulong *places, *offsets;
+    __global ulong *undo; // by a row's place in `order`; those above by its number
     ulong epoch_first;
     uint entry_words, value_word, value_words;
     uint undo_words;
@@ -221,7 +221,8 @@ static void own(const table *t, uint2 at, ulong slot, __global ulong *entry, uch
     for (uint w = 0; w < t->value_words; w++) before[1 + w] = entry[t->value_word + w];
     if (t->restores) state = OCL_PLAIN;
     t->state[at.hi] = state | more;
-    t->places[at.lo] = slot;
+    t->places[at.hi] = slot;
+    t->offsets[at.hi] = offset; // an append's comes with the plan
     entry[1] = OCL_MARK | (ulong)at.lo << 8 | (entry[1] & 0xff);
 }
 
@@ -329,7 +330,7 @@ static uint insert(table *t, uint2 at, ulong hash, segment of, row_key key) {
     value_put(t, at.hi, value, entry + t->value_word);
     occupy(t, slot, of.tag);
     t->state[at.hi] = state;
-    t->places[at.lo] = slot;
+    t->places[at.hi] = slot;
     t->rows++;
     return 0;
 }
@@ -414,6 +415,7 @@ static table table_of(__global const uchar *input, __global uchar *work, __globa
     t.order = (__global const uint *)(work + pass->work_order);
     t.state = work + pass->work_state;
     t.places = (__global ulong *)(work + pass->work_places);
+    t.offsets = (__global ulong *)(work + pass->work_offsets);
     t.undo = (__global ulong *)(work + pass->work_undo);
     t.epoch_first = pass->epoch_first;
     t.entry_words = pass->entry_words;
@@ -460,7 +462,8 @@ __kernel void plan(ARGUMENTS) {
     __global ocl_result *result = (__global ocl_result *)work;
     __global const ocl_end *ends = (__global const ocl_end *)(work + pass->work_ends);
     __global const uchar *state = work + pass->work_state;
-    __global uint *ordinals = (__global uint *)(work + pass->work_ordinals);
+    __global ulong *offsets = (__global ulong *)(work + pass->work_offsets);
+    const uint bytes = pass->entry_words * 8;
     const uint item = (uint)get_local_id(0), items = (uint)get_local_size(0);
     const uint parts = 1u << pass->partitions_bits;
     __local ulong stops[OCL_GROUP_ITEMS_MAX];
@@ -468,6 +471,7 @@ __kernel void plan(ARGUMENTS) {
     __local uint sums[OCL_GROUP_ITEMS_MAX];
     ulong stop = (ulong)pass->limit << 32;
     long rows = 0;
+    ulong offset;
     uint sum = 0, share, from, to;
 
     for (uint p = item; p < parts; p += items) {
@@ -495,6 +499,7 @@ __kernel void plan(ARGUMENTS) {
         result->rows = rows;
     }
     barrier(CLK_GLOBAL_MEM_FENCE);
+    offset = ocl_record_offset(pass->log_tail, bytes, sum);
     for (uint row = from; row < to; row++) {
         if (!(state[row] & OCL_APPEND)) continue;
         if (sum == pass->appends_max) { // of one work-item alone
@@ -502,7 +507,11 @@ __kernel void plan(ARGUMENTS) {
             result->code = pass->appends_code;
             result->appends = sum;
         }
-        ordinals[row] = sum++;
+        offsets[row] = offset;
+        sum++;
+        offset += bytes;
+        if ((uint)offset % OCL_LOG_LINE + bytes > OCL_LOG_LINE)
+            offset = (offset + OCL_LOG_LINE - 1) & ~(ulong)(OCL_LOG_LINE - 1);
     }
 }
 
@@ -515,15 +524,17 @@ static __global ulong *log_at(__global const uchar *input, __global uchar *log, 
                               (offset & (((ulong)1 << pass->log_shift) - 1)));
 }
 
-// What is left of the line before a record that begins one.
-static void gap_put(__global const uchar *input, __global uchar *log, uint n, ulong offset) {
+// What is left of the line before a record that begins one: behind the last record there, or behind
+// the tail.
+static void gap_put(__global const uchar *input, __global uchar *log, ulong offset) {
     __global const ocl_pass *pass = PASS;
     const uint bytes = pass->entry_words * 8;
-    const ulong end =
-        n == 0 ? pass->log_tail : ocl_record_offset(pass->log_tail, bytes, n - 1) + bytes;
+    const ulong tail = pass->log_tail;
+    const ulong line = max(offset - OCL_LOG_LINE, tail);
+    const ulong end = line + (uint)(offset - line) / bytes * bytes;
     __global ulong *gap;
 
-    if (end >= offset) return;
+    if ((uint)offset % OCL_LOG_LINE != 0 || offset == tail || end == offset) return;
     gap = log_at(input, log, end);
     for (uint w = 0; w < (offset - end) / 8; w++) gap[w] = 0;
     gap[1] = (offset - end) / 32 << 16 | (ulong)RECORD_GAP << 32;
@@ -546,46 +557,40 @@ static void record_put(__global const uchar *input, __global ulong *record, ulon
 
 __kernel void records(ARGUMENTS) {
     __global const ocl_pass *pass = PASS;
-    const uint at = (uint)get_global_id(0);
-    __global const uint *order = (__global const uint *)(work + pass->work_order);
+    const uint row = pass->first + (uint)get_global_id(0);
+    __global const uchar *states = work + pass->work_state;
     __global const ulong *places = (__global const ulong *)(work + pass->work_places);
-    __global const ulong *before;
     __global ulong *entry;
     ulong offset;
     uchar state;
-    uint row;
     row_key key;
 
-    if (at >= pass->count - pass->first) return;
-    if (((__global const ocl_result *)work)->stop != pass->limit) return;
-    row = order[at];
-    if (row >= pass->limit) return;
-    state = (work + pass->work_state)[row];
+    if (row >= pass->limit || ((__global const ocl_result *)work)->stop != pass->limit) return;
+#ifdef OCL_PROCESSOR
+    if (row + AHEAD < pass->limit && states[row + AHEAD]) {
+        PREFETCH_WRITE(slots + places[row + AHEAD] * pass->entry_words);
+        if (pass->entry_words > 8) PREFETCH(slots + places[row + AHEAD] * pass->entry_words + 8);
+    }
+#endif
+    state = states[row];
     if (state == 0) return;
-    entry = state & OCL_DELETED ? 0 : slots + places[at] * pass->entry_words;
+    entry = state & OCL_DELETED ? 0 : slots + places[row] * pass->entry_words;
     if (state & OCL_PLAIN) {
         if (entry) entry[1] &= 0xff;
         return;
     }
-    if (state & OCL_APPEND) {
-        const uint n = ((__global const uint *)(work + pass->work_ordinals))[row];
-
-        offset = ocl_record_offset(pass->log_tail, pass->entry_words * 8, n);
-        gap_put(input, log, n, offset);
-    } else {
-        before = (__global const ulong *)(work + pass->work_undo) + (ulong)at * pass->undo_words;
-        offset = (before[0] >> 8) * 32;
-    }
+    offset = ((__global const ulong *)(work + pass->work_offsets))[row];
+    if (state & OCL_APPEND) gap_put(input, log, offset);
     key = key_of(input, work, row);
     record_put(input, log_at(input, log, offset),
-               ((__global const ulong *)(work + pass->work_ordered))[at], key, entry);
+               ((__global const ulong *)(work + pass->work_hashes))[row], key, entry);
     if (entry) entry[1] = offset / 32 << 8 | key.count;
 }
 
 static void row_undo(const table *t, __global const uint *directory, uint at) {
     __global const ocl_pass *pass = (__global const ocl_pass *)t->input;
     const uchar state = t->state[t->order[at]];
-    const ulong slot = t->places[at];
+    const ulong slot = t->places[t->order[at]];
     const ulong hash = ((__global const ulong *)(t->work + pass->work_ordered))[at];
     const segment of = segment_of(t->input, directory, hash);
 

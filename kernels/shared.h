@@ -135,10 +135,11 @@ typedef struct ocl_pass {
     ocl_u64 epoch_first, log_tail, log_first; // log_first: the segment of the first of log_places
     ocl_u32 log_places, appends_max, appends_code;
     ocl_u32 partitions_bits, tiles, tile_rows;
+    ocl_u64 chunk_scale; // of a chunk's number to that of its partition, times 2^32
     ocl_u32 codes[4]; // of a key too long, a table full, a sum's overflow
 
     ocl_u64 work_hashes, work_keys, work_lengths, work_parts, work_order, work_ordered;
-    ocl_u64 work_ordinals;
+    ocl_u64 work_offsets;
     ocl_u64 work_state, work_places, work_undo, work_counts, work_ends, work_found, work_values;
     ocl_u32 counts_count, scan_slot;
     ocl_u64 scan_bucket, scan_end; // EXPIRE, SCAN: the first bucket, and one behind the last of all

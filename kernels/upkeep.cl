@@ -107,7 +107,8 @@ __kernel void expire_write(ARGUMENTS) {
                 break;
             }
             offset = ocl_record_offset(pass->log_tail, t.entry_words * 8, n);
-            gap_put(input, log, n++, offset);
+            gap_put(input, log, offset);
+            n++;
         }
         key.bytes = (__global const uchar *)(entry + 2);
         key.count = (uint)(entry[1] & 0xff);

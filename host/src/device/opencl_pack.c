@@ -234,6 +234,8 @@ static void table_describe(ocl_piece *piece) {
     pass->ttl_us = program->ttl_us;
     pass->now_us = piece->command->rows.now_us;
     pass->directory_mask = (UINT64_C(1) << control->depth_max) - 1;
+    pass->chunk_scale = (UINT64_C(1) << (32 + piece->table->queue->device->partitions_bits)) /
+                        control->chunks_frontier;
     pass->epoch_first = control->epoch_first;
     pass->log_shift = image->log_segment_shift;
     for (uint32_t i = 0; i < program->accumulators_count; i++) {
@@ -307,7 +309,7 @@ static void work_place(const ocl_device *device, ocl_piece *piece) {
     if (!(pass->ops & OCL_APPLY)) return;
     pass->work_parts = room_take(end, rows * 4);
     pass->work_order = room_take(end, rows * 4);
-    pass->work_ordinals = room_take(end, rows * 4);
+    pass->work_offsets = room_take(end, rows * 8);
     pass->work_state = room_take(end, rows);
     pass->work_places = room_take(end, rows * 8);
     pass->work_ordered = room_take(end, rows * 8);

@@ -20,7 +20,7 @@ static void apply_launch(ocl_queue *queue) {
 
     ocl_launch(queue, piece->table, OCL_KERNEL_apply, UINT64_C(1) << pass->partitions_bits);
     ocl_launch(queue, piece->table, OCL_KERNEL_plan, 1);
-    ocl_launch(queue, piece->table, OCL_KERNEL_records, pass->count - pass->first);
+    ocl_launch(queue, piece->table, OCL_KERNEL_records, pass->limit - pass->first);
     ocl_read(queue, &queue->work, 0, &queue->result, sizeof queue->result);
 }
 
