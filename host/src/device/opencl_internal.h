@@ -24,6 +24,7 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
+#include "base/pages.h"
 #include "base/park.h"
 #include "base/spsc_ring.h"
 #include "device/cpu_execute.h"
@@ -118,10 +119,12 @@ typedef struct ocl_device {
     bool is_processor;
 } ocl_device;
 
-// A buffer that grows.
+// A buffer that grows. A processor's large ones lie in huge pages, which its driver does not ask
+// for.
 typedef struct ocl_memory {
     cl_mem mem;
     uint64_t bytes;
+    csti_pages pages; // what is behind it; none: the driver's own
 } ocl_memory;
 
 enum { OCL_DIRECTORY, OCL_INDEX, OCL_SLOTS, OCL_LOG, OCL_REGIONS };

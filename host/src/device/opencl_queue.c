@@ -36,22 +36,41 @@ static const cl_event *before_list(const ocl_queue *queue) {
 
 void ocl_memory_free(const ocl_device *device, ocl_memory *memory) {
     if (memory->mem) (void)device->cl.ReleaseMemObject(memory->mem);
-    *memory = (ocl_memory){0};
+    csti_pages_release(&memory->pages);
+    memory->mem = NULL;
+    memory->bytes = 0;
+}
+
+static cst_code memory_make(const ocl_device *device, ocl_memory *memory) {
+    const csti_pages_options huge = {.numa_node = -1, .hugepages = true};
+    const bool own = device->is_processor && memory->bytes >= CSTI_HUGEPAGE_BYTES;
+    cl_int error = CL_SUCCESS;
+    cst_code code = CST_OK;
+
+    if (own) code = csti_pages_reserve(&memory->pages, memory->bytes, &huge, NULL);
+    if (own && code == CST_OK) code = csti_pages_prepare(&memory->pages, memory->bytes, NULL);
+    if (code == CST_OK)
+        memory->mem =
+            device->cl.CreateBuffer(device->context,
+                                    CL_MEM_READ_WRITE | (own ? CL_MEM_USE_HOST_PTR : 0),
+                                    memory->bytes, own ? memory->pages.base : NULL, &error);
+    if (code == CST_OK && error == CL_SUCCESS) return CST_OK;
+    memory->mem = NULL;
+    ocl_memory_free(device, memory);
+    return CST_NO_MEMORY;
 }
 
 cst_code ocl_memory_reach(ocl_queue *queue, ocl_memory *memory, uint64_t bytes, bool keep) {
     const ocl_device *device = queue->device;
     ocl_memory grown = {.bytes = memory->bytes ? memory->bytes : MEMORY_BYTES_MIN};
-    cl_int error = CL_SUCCESS;
     cl_event event = NULL;
+    cl_int error;
 
     if (bytes <= memory->bytes && memory->mem) return CST_OK;
     if (bytes > device->alloc_bytes_max) return CST_NO_MEMORY;
     while (grown.bytes < bytes) grown.bytes *= 2;
     if (grown.bytes > device->alloc_bytes_max) grown.bytes = device->alloc_bytes_max;
-    grown.mem =
-        device->cl.CreateBuffer(device->context, CL_MEM_READ_WRITE, grown.bytes, NULL, &error);
-    if (error != CL_SUCCESS) return CST_NO_MEMORY;
+    if (memory_make(device, &grown) != CST_OK) return CST_NO_MEMORY;
     if (keep && memory->mem) {
         error =
             device->cl.EnqueueCopyBuffer(queue->commands, memory->mem, grown.mem, 0, 0,
