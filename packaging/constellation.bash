@@ -42,7 +42,7 @@ _constellation() {
         device/) words="list probe selftest emulate $common" ;;
         device/list) words=$common ;;
         device/emulate) words="--card u55c --cards --units -- $common" ;;
-        device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 sim: xrt:0 $common" ;;
+        device/*) words="cpu: cpu:scalar cpu:avx2 cpu:avx512 sim: opencl: xrt:0 $common" ;;
         generate/) words="bids orders uniform zipf one-key" ;;
         generate/*)
             words="--rows --skew --keys --seed --first-row --format --no-header $common"
