@@ -164,7 +164,7 @@ class Simulated(Jobs):
 class OpenCL(Jobs):
     """The same rows on an OpenCL device and on the processor, killed half-way included."""
 
-    ROWS = 20_000
+    ROWS = 8_000
 
     def setUp(self):
         super().setUp()
