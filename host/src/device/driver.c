@@ -16,6 +16,8 @@ typedef struct driver_work {
     cst_command command;
     uint64_t ticket;
     bool sent;
+    bool done; // a fixup that ran behind a stop; its turn to be handed over comes
+    cst_completion completion;
     uint64_t count;
     uint64_t position;
     uint32_t buckets_done;
@@ -35,11 +37,11 @@ struct cst_driver {
     uint32_t depth;
     driver_state state;
     cst_completion stop; // why, while draining and halted
-    uint32_t drained;    // behind it came back aborted
     uint64_t ticket;
     driver_work *work;
     uint32_t first, count;
-    cst_completion *ready; // of fixups that ran behind a stop, to be handed over first
+    uint32_t drained;      // of the work: behind which the next completion is, while draining
+    cst_completion *ready; // of fixups on a halted driver, to be handed over first
     uint32_t ready_count;
 };
 
@@ -202,7 +204,7 @@ static cst_code work_send(cst_driver *driver, cst_err *err) {
         driver_work *work = work_at(driver, i);
         cst_code code;
 
-        if (work->sent) continue;
+        if (work->sent || work->done) continue;
         code = cst_queue_submit(driver->queue, &work->command, NULL, err);
         if (code == CST_DEVICE_LOST) driver->state = DRIVER_LOST;
         if (code != CST_OK) return code;
@@ -272,16 +274,28 @@ static cst_code stop_finish(cst_driver *driver, cst_completion *out, bool *halte
     return code == CST_OK ? work_send(driver, err) : code;
 }
 
-// A fixup that was in flight behind the stop has run all the same: it is done, and not sent again.
-static void fixup_take(cst_driver *driver, cst_completion *done) {
-    const uint32_t index = 1 + driver->drained; // behind the one that stopped
+// What was in flight behind a stop: aborted, or a fixup, which runs on a stopped queue too.
+static void drained_take(cst_driver *driver, const cst_completion *done) {
+    driver_work *work;
 
-    assert(work_at(driver, index)->command.fixup);
-    completion_fill(work_at(driver, index), done);
-    driver->ready[driver->ready_count++] = *done;
-    for (uint32_t i = index; i + 1 < driver->count; i++)
-        *work_at(driver, i) = *work_at(driver, i + 1);
-    driver->count--;
+    do work = work_at(driver, ++driver->drained);
+    while (work->done);
+    assert(driver->drained < driver->count);
+    if (done->code == CST_ABORTED) return;
+    assert(work->command.fixup);
+    work->done = true;
+    work->completion = *done;
+}
+
+// The first of the work, if that has run already.
+static bool done_take(cst_driver *driver, cst_completion *out) {
+    driver_work *work = work_at(driver, 0);
+
+    if (driver->count == 0 || !work->done) return false;
+    *out = work->completion;
+    completion_fill(work, out);
+    work_drop_first(driver);
+    return true;
 }
 
 // Takes one completion from the queue; *out_ready says whether it is one to hand over.
@@ -307,10 +321,8 @@ static cst_code completion_take(cst_driver *driver, cst_completion *out, bool *o
         driver->state = DRIVER_DRAINING;
         driver->stop = done;
         driver->drained = 0;
-    } else if (done.code == CST_ABORTED) {
-        driver->drained++;
     } else {
-        fixup_take(driver, &done);
+        drained_take(driver, &done);
     }
     if (cst_queue_in_flight(driver->queue) == 0) code = stop_finish(driver, out, out_ready, err);
     return code;
@@ -332,11 +344,15 @@ cst_code cst_driver_poll(cst_driver *driver, uint64_t timeout_us, cst_completion
 
     *count_out = count;
     if (driver->state == DRIVER_LOST) return cst_queue_lost(driver->queue, err);
-    // Ends: each turn takes a completion, or nothing is left to wait for.
+    // Ends: each turn takes a completion, or what has run, or nothing is left to wait for.
     while (count < count_max && driver->state != DRIVER_HALTED) {
         bool ready = false;
         cst_code code;
 
+        if (done_take(driver, &out[count])) {
+            *count_out = ++count;
+            continue;
+        }
         if (cst_queue_in_flight(driver->queue) == 0) break;
         if (cst_queue_wait(driver->queue, count ? 0 : timeout_us) != CST_OK) break;
         code = completion_take(driver, &out[count], &ready, err);
@@ -344,7 +360,6 @@ cst_code cst_driver_poll(cst_driver *driver, uint64_t timeout_us, cst_completion
         count += ready;
         *count_out = count;
     }
-    *count_out += ready_take(driver, out + count, count_max - count);
     return CST_OK;
 }
 

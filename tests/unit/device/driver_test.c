@@ -197,6 +197,53 @@ TEST(a_spent_budget_halts_and_a_release_cures_it) {
     }
 }
 
+// It runs while the queue is stopped, and is told in its turn.
+TEST(a_fixup_behind_a_stop_keeps_its_place) {
+    for (size_t uri = 0; uri < URIS_COUNT; uri++) {
+        fixture_rows *few = fixture_rows_make(10, 0);
+        fixture_rows *many = fixture_rows_make(8000, 0);
+        cst_driver *driver = NULL;
+        cst_table_stats stats;
+        cst_command first, second, barrier, release;
+        cst_completion done;
+        fixture f;
+
+        fixture_open(&f, uris[uri]);
+        CHECK_OK(cst_driver_open(f.queue, &driver, NULL));
+        first = fixture_apply(&f, few);
+        second = fixture_apply(&f, many);
+        barrier = (cst_command){.ops = CST_OP_BARRIER, .table = f.table};
+        CHECK_OK(cst_driver_submit(driver, &first, NULL, NULL));
+        CHECK_OK(cst_driver_submit(driver, &barrier, NULL, NULL));
+        CHECK_CODE(driver_next(driver).code, CST_OK);
+        done = driver_next(driver);
+        release = (cst_command){.ops = CST_OP_RELEASE,
+                                .fixup = true,
+                                .tag = 7,
+                                .table = f.table,
+                                .release = done.delta};
+        CHECK_OK(cst_driver_submit(driver, &second, NULL, NULL)); // stops, and more than once
+        CHECK_OK(cst_driver_submit(driver, &release, NULL, NULL));
+        CHECK_OK(cst_driver_submit(driver, &barrier, NULL, NULL));
+        done = driver_next(driver);
+        CHECK_CODE(done.code, CST_OK);
+        CHECK_EQ(done.rows_done, 8000);
+        done = driver_next(driver);
+        CHECK_CODE(done.code, CST_OK);
+        CHECK_EQ(done.tag, 7);
+        CHECK_EQ(done.ticket, 4);
+        done = driver_next(driver);
+        CHECK_CODE(done.code, CST_OK);
+        CHECK_EQ(done.delta.epoch, 2);
+        cst_driver_close(driver);
+        cst_table_stats_read(cst_device_table_image(f.table), &stats);
+        CHECK(stats.grows_count > 0);
+        fixture_close(&f);
+        free(few);
+        free(many);
+    }
+}
+
 // It is marked to run on a stopped queue, and does, before the rows that stopped.
 TEST(a_fixup_in_flight_behind_a_stop_is_done_once) {
     for (size_t uri = 0; uri < URIS_COUNT; uri++) {
