@@ -83,7 +83,7 @@ typedef struct cst_capabilities {
 // thread of its own a queue; "sim:", the simulated card; "opencl:", what a driver offers;
 // "fault:URI?..." round any (docs/formats.md, Device names).
 // CST_DEVICE_URI: malformed, or a scheme this build does not have; CST_UNSUPPORTED: this machine
-// cannot, and why; CST_NO_MEMORY.
+// cannot, and why; CST_DEVICE_LOST: it is not there, or does not answer; CST_NO_MEMORY.
 CST_API CST_CHECK_RESULT cst_code cst_device_open(const char *uri, cst_device **out, cst_err *err);
 // Its queues are closed first. NULL is allowed.
 CST_API void cst_device_close(cst_device *device);
@@ -153,8 +153,10 @@ CST_API CST_CHECK_RESULT cst_code cst_device_buffer_sync(cst_device *device,
 // ---- Queues -------------------------------------------------------------------------------------
 
 typedef struct cst_queue_options {
-    uint32_t depth; // commands in flight, 1 to CST_QUEUE_DEPTH_MAX; 0: CST_QUEUE_DEPTH_DEFAULT
+    uint32_t depth;      // commands in flight, 1 to CST_QUEUE_DEPTH_MAX; 0: CST_QUEUE_DEPTH_DEFAULT
+    uint64_t timeout_us; // of a command that driver.h waits for; 0: CST_QUEUE_TIMEOUT_US
 } cst_queue_options;
+#define CST_QUEUE_TIMEOUT_US UINT64_C(60000000)
 
 // `options` may be NULL. CST_USAGE, CST_NO_MEMORY, CST_IO (a thread could not be started).
 CST_API CST_CHECK_RESULT cst_code cst_queue_open(cst_device *device,
@@ -225,6 +227,11 @@ CST_API CST_CHECK_RESULT cst_code cst_queue_wait(cst_queue *queue, uint64_t time
 CST_API CST_CHECK_RESULT cst_code cst_queue_resume(cst_queue *queue, cst_err *err);
 // CST_DEVICE_LOST, and which device that is and why: after a completion or a submit that said so.
 CST_API cst_code cst_queue_lost(const cst_queue *queue, cst_err *err);
+// The caller has waited long enough. CST_DEVICE_LOST, with `why`: driver.h waits for nothing of the
+// queue any more; what is in flight stays the device's until a reset.
+CST_API cst_code cst_queue_give_up(cst_queue *queue, const char *why, cst_err *err);
+// Completions that were polled since it was opened.
+CST_API uint64_t cst_queue_polled(const cst_queue *queue);
 CST_API uint32_t cst_queue_in_flight(const cst_queue *queue);
 CST_API uint32_t cst_queue_depth(const cst_queue *queue);
 CST_API cst_device *cst_queue_device(const cst_queue *queue);

@@ -79,10 +79,12 @@ struct cst_queue {
     cst_device *device;
     cst_queue *next;
     uint32_t depth;
+    uint64_t timeout_us;
     // The host's side: the queue's one thread.
     uint64_t submitted_count; // the last ticket
     uint64_t polled_count;
     uint64_t generation;
+    bool given_up;                 // nobody waits for what is in flight, until a reset
     bool stop_seen;                // a stop was polled and not yet resumed
     _Atomic uint32_t tables_count; // a table of the processor's may be closed by any thread
     // Why the device is lost, as its back end knows it; written before a completion or a submit

@@ -86,6 +86,7 @@ cst_code cst_device_reset(cst_device *device, cst_err *err) {
     for (cst_queue *queue = device->queues; queue; queue = queue->next) {
         queue->generation++;
         queue->stop_seen = false;
+        queue->given_up = false;
         queue->lost_why[0] = 0;
     }
     return CST_OK;

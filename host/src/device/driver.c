@@ -3,11 +3,11 @@
 #include <constellation/driver.h>
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     CURE_STEPS_MAX = 1 << 20, // a GROW copies 1,024 of at most 2^23 directory rows
-    DEVICE_TIMEOUT_US = 60 * 1000 * 1000,
     WAIT_TURNS_MAX = 1 << 16,
 };
 
@@ -51,15 +51,16 @@ struct cst_driver {
 static cst_code run_alone(cst_queue *queue, const cst_command *command, cst_completion *out,
                           cst_err *err) {
     cst_code code = cst_queue_submit(queue, command, NULL, err);
+    char why[48];
 
     if (code != CST_OK) return code;
     // A device may take back what the wait saw, so one look is not enough.
     for (int turn = 0; turn < WAIT_TURNS_MAX; turn++) {
-        if (cst_queue_wait(queue, DEVICE_TIMEOUT_US) != CST_OK) break;
+        if (cst_queue_wait(queue, queue->timeout_us) != CST_OK) break;
         if (cst_queue_poll(queue, out, 1) == 1) return CST_OK;
     }
-    return cst_fail(err, CST_DEVICE_LOST, "%s: no completion within %d s", queue->device->uri,
-                    DEVICE_TIMEOUT_US / 1000000);
+    (void)snprintf(why, sizeof why, "no completion within %.3g s", (double)queue->timeout_us / 1e6);
+    return cst_queue_give_up(queue, why, err);
 }
 
 // Makes the room that the stopped row wants. CST_OK: it may be tried again.
@@ -180,8 +181,8 @@ void cst_driver_close(cst_driver *driver) {
     cst_completion done;
 
     if (!driver) return;
-    while (driver->queue && cst_queue_in_flight(driver->queue) > 0) {
-        if (cst_queue_wait(driver->queue, DEVICE_TIMEOUT_US) != CST_OK) break;
+    while (driver->queue && cst_queue_in_flight(driver->queue) > 0 && !driver->queue->given_up) {
+        if (cst_queue_wait(driver->queue, driver->queue->timeout_us) != CST_OK) break;
         (void)cst_queue_poll(driver->queue, &done, 1);
     }
     if (driver->queue && driver->queue->stop_seen) (void)!cst_queue_resume(driver->queue, NULL);

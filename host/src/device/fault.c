@@ -9,6 +9,9 @@
 //   fail=N          completion says CST_DEVICE_LOST; so do all later ones and submits, until reset
 //   drop=N          completion never arrives, nor those behind it, until reset fails them
 //   delay=N         completion is held back for `polls` polls (8), and those behind it with it
+//   checksum=N      completion says CST_DEVICE_LOST, as it came with a wrong checksum
+//   reset=N         completion says CST_DEVICE_LOST, and all that is in flight with it: the device
+//                   has reset itself, and lives on
 //   flip=N          command with hashes_out has one bit of its first hash wrong
 //
 // Counts are the device's, over all its queues.
@@ -20,8 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define INNER_TIMEOUT_US UINT64_C(10000000)
+
 typedef struct fault_plan {
-    uint64_t fail_open, fail_alloc, fail_submit, fail, drop, delay, polls, flip;
+    uint64_t fail_open, fail_alloc, fail_submit, fail, drop, delay, polls, checksum, reset, flip;
 } fault_plan;
 
 typedef struct fault_device {
@@ -68,6 +73,8 @@ static cst_code plan_read(csti_uri *uri, fault_plan *plan, cst_err *err) {
         {"drop", &plan->drop},
         {"delay", &plan->delay},
         {"polls", &plan->polls},
+        {"checksum", &plan->checksum},
+        {"reset", &plan->reset},
         {"flip", &plan->flip},
     };
 
@@ -226,6 +233,21 @@ static cst_code fault_submit(cst_queue *base, const csti_entry_in_flight *entry,
     return CST_OK;
 }
 
+static void lost_say(fault_queue *queue, const char *why, cst_completion *out) {
+    (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why, "%s", why);
+    out->code = CST_DEVICE_LOST;
+    out->stopped = true;
+}
+
+// What is in flight has run, and nobody is told.
+static void in_flight_lose(fault_queue *queue) {
+    cst_completion gone;
+
+    while (cst_queue_wait(queue->inner, INNER_TIMEOUT_US) == CST_OK &&
+           cst_queue_poll(queue->inner, &gone, 1) == 1) {}
+    queue->fail_until = queue->notes_end;
+}
+
 // The next completion of the inner queue as the plan wants it; false: none for now.
 static bool completion_next(fault_queue *queue, cst_completion *out) {
     fault_device *device = (fault_device *)queue->base.device;
@@ -250,10 +272,13 @@ static bool completion_next(fault_queue *queue, cst_completion *out) {
     if (number == device->plan.fail) atomic_store(&device->lost, true);
     if (out->code == CST_DEVICE_LOST)
         memcpy(queue->base.lost_why, queue->inner->lost_why, sizeof queue->base.lost_why);
-    else if (atomic_load(&device->lost)) {
-        (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why, "lost by fail");
-        out->code = CST_DEVICE_LOST;
-        out->stopped = true;
+    else if (atomic_load(&device->lost))
+        lost_say(queue, "lost by fail", out);
+    else if (number == device->plan.checksum)
+        lost_say(queue, "a completion with a wrong checksum", out);
+    else if (number == device->plan.reset) {
+        lost_say(queue, "it has reset itself", out);
+        in_flight_lose(queue);
     }
     if (number == device->plan.drop)
         queue->dropped = true;

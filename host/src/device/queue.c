@@ -1,6 +1,7 @@
 #include "device/backend.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 enum { FUSED = CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY | CST_OP_LOOKUP };
 
@@ -168,6 +169,8 @@ cst_code cst_queue_open(cst_device *device, const cst_queue_options *options, cs
     if (code != CST_OK) return code;
     queue->device = device;
     queue->depth = depth;
+    queue->timeout_us = options && options->timeout_us ? options->timeout_us : CST_QUEUE_TIMEOUT_US;
+    queue->given_up = false;
     queue->lost_why[0] = 0;
     queues_lock(device);
     queue->next = device->queues;
@@ -242,6 +245,16 @@ cst_code cst_queue_resume(cst_queue *queue, cst_err *err) {
 cst_code cst_queue_lost(const cst_queue *queue, cst_err *err) {
     return cst_fail(err, CST_DEVICE_LOST, "%s: %s", queue->device->uri,
                     queue->lost_why[0] ? queue->lost_why : cst_code_text(CST_DEVICE_LOST));
+}
+
+cst_code cst_queue_give_up(cst_queue *queue, const char *why, cst_err *err) {
+    queue->given_up = true;
+    (void)snprintf(queue->lost_why, sizeof queue->lost_why, "%s", why);
+    return cst_queue_lost(queue, err);
+}
+
+uint64_t cst_queue_polled(const cst_queue *queue) {
+    return queue->polled_count;
 }
 
 uint32_t cst_queue_in_flight(const cst_queue *queue) {

@@ -17,6 +17,7 @@ enum {
     TABLE_KEYS = 1500, // enough for the table to grow
     VALUE_BYTES = 24,
     SCAN_BYTES = 64 * TABLE_ROWS,
+    TEST_TIMEOUT_US = 10 * 1000 * 1000, // of a command
 };
 
 static const cst_hash_key test_hash_key = {UINT64_C(0x0706050403020100),
@@ -202,9 +203,10 @@ static cst_code table_test(cst_queue *queue, table_rows *rows, cst_err *err) {
 }
 
 cst_code cst_device_selftest(cst_device *device, cst_err *err) {
+    const cst_queue_options options = {.timeout_us = TEST_TIMEOUT_US};
     cst_queue *queue = NULL;
     table_rows *rows = NULL;
-    cst_code code = cst_queue_open(device, NULL, &queue, err);
+    cst_code code = cst_queue_open(device, &options, &queue, err);
 
     if (code != CST_OK) return code;
     code = keys_test(queue, err);

@@ -82,6 +82,86 @@ TEST(a_dropped_completion_is_waited_for_in_vain_and_failed_by_a_reset) {
     }
 }
 
+TEST(a_device_that_resets_itself_loses_what_is_in_flight_and_lives_on) {
+    static const char *const uris[] = {"fault:cpu:?reset=2", "fault:cpu:?worker=1&reset=2"};
+
+    for (size_t u = 0; u < 2; u++) {
+        fixture f;
+        cst_command command;
+        cst_err err = {0};
+
+        fixture_open(&f, uris[u]);
+        command = barrier(&f);
+        for (int i = 0; i < 3; i++) fixture_submit(&f, &command);
+        CHECK_CODE(fixture_next(&f).code, CST_OK);
+        CHECK_CODE(fixture_next(&f).code, CST_DEVICE_LOST);
+        CHECK_CODE(cst_queue_lost(f.queue, &err), CST_DEVICE_LOST);
+        CHECK(strstr(err.text, "it has reset itself"));
+        CHECK_CODE(fixture_next(&f).code, CST_DEVICE_LOST);
+        fixture_submit(&f, &command);
+        CHECK_CODE(fixture_next(&f).code, CST_OK);
+        fixture_close(&f);
+    }
+}
+
+TEST(a_completion_with_a_wrong_checksum_says_so) {
+    fixture f;
+    cst_command command;
+    cst_err err = {0};
+
+    fixture_open(&f, "fault:cpu:?checksum=1");
+    command = barrier(&f);
+    fixture_submit(&f, &command);
+    CHECK_CODE(fixture_next(&f).code, CST_DEVICE_LOST);
+    CHECK_CODE(cst_queue_lost(f.queue, &err), CST_DEVICE_LOST);
+    CHECK(strstr(err.text, "wrong checksum"));
+    fixture_close(&f);
+}
+
+// Nobody who closes waits for what will not come.
+TEST(a_queue_that_is_given_up_is_not_waited_for_until_a_reset) {
+    fixture f;
+    cst_driver *driver = NULL;
+    cst_command command;
+    cst_completion done[2];
+    cst_err err = {0};
+
+    fixture_open(&f, "fault:cpu:?drop=1");
+    command = barrier(&f);
+    CHECK_OK(cst_driver_open(f.queue, &driver, NULL));
+    CHECK_OK(cst_driver_submit(driver, &command, NULL, NULL));
+    CHECK_EQ(cst_queue_poll(f.queue, done, 2), 0);
+    CHECK_EQ(cst_queue_polled(f.queue), 0);
+    CHECK_CODE(cst_queue_give_up(f.queue, "too long", &err), CST_DEVICE_LOST);
+    CHECK(strstr(err.text, "fault:cpu:?drop=1: too long"));
+    cst_driver_close(driver);
+    CHECK_EQ(cst_queue_in_flight(f.queue), 1);
+    CHECK_OK(cst_device_reset(f.device, NULL));
+    CHECK_EQ(cst_queue_poll(f.queue, done, 2), 1);
+    CHECK_EQ(cst_queue_polled(f.queue), 1);
+    fixture_close(&f);
+}
+
+TEST(a_command_that_is_waited_for_has_its_queues_time) {
+    const cst_queue_options options = {.timeout_us = 1000};
+    fixture f;
+    cst_queue *queue = NULL;
+    cst_device_table *table = NULL;
+    const cst_table_options shape = fixture_options();
+    cst_completion done;
+    cst_err err = {0};
+
+    fixture_open(&f, "fault:cpu:?drop=1");
+    CHECK_OK(cst_queue_open(f.device, &options, &queue, NULL));
+    CHECK_OK(cst_device_table_open(queue, &shape, NULL, &table, NULL));
+    const cst_command command = {.ops = CST_OP_BARRIER, .table = table};
+    CHECK_CODE(cst_device_run(queue, &command, &done, &err), CST_DEVICE_LOST);
+    CHECK(strstr(err.text, "no completion within 0.001 s"));
+    cst_device_table_close(table);
+    cst_queue_close(queue);
+    fixture_close(&f);
+}
+
 TEST(a_delayed_completion_keeps_its_place) {
     fixture f;
     cst_command command;
