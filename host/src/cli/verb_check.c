@@ -137,6 +137,9 @@ static void shape_print(const char *path, const csti_job_config *config,
            config->state_folder ? " for changes, rows in " : "",
            config->state_folder ? config->state_folder : "");
     printf("device       %s, batches of %u rows\n", config->device, config->batch_rows);
+    if (config->device_why)
+        printf("             not there now: %s. A run %s\n", config->device_why,
+               config->device_policy == CSTI_DEVICE_STOP ? "ends at once" : "begins on cpu:");
     if (then)
         printf("then state   %u bytes a key (%s%u of key, %u of value)\n",
                entry_bytes(then) + SLOT_INDEX_BYTES, then->key_bytes == 0 ? "up to " : "",
@@ -166,6 +169,7 @@ static void shape_print_json(const char *path, const csti_job_config *config,
         text_print_json("then_key_schema", then->identity.key_schema);
     }
     text_print_json("device", config->device);
+    if (config->device_why) text_print_json("device_missing", config->device_why);
     text_print_json("checkpoint_store", config->checkpoint_store);
     text_print_json("sink", sinks[config->sink]);
     printf(",\"partitions\":%u,\"key_bytes\":%u,\"value_bytes\":%u,\"entry_bytes\":%u,"

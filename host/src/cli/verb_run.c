@@ -118,10 +118,11 @@ static void progress_json(const run_progress *run, const csti_job_progress *prog
     printf("{\"event\":\"%s\",\"rows\":%" PRIu64 ",\"rows_all\":%" PRIu64
            ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64 ",\"last_checkpoint\":%" PRIu64
            ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"paused\":%" PRIu32
-           ",\"starved\":%" PRIu32,
+           ",\"starved\":%" PRIu32 ",\"device_faults\":%" PRIu64 ",\"device_away\":%s",
            progress->recovering ? "recovering" : "progress", progress->rows, progress->rows_all,
            progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
-           progress->used_bytes, progress->paused, progress->starved);
+           progress->used_bytes, progress->paused, progress->starved, progress->device_faults,
+           progress->device_away ? "true" : "false");
     if (progress->recovering)
         printf(",\"checked_bytes\":%" PRIu64 ",\"checked_bytes_all\":%" PRIu64
                ",\"restored_bytes\":%" PRIu64 ",\"restored_bytes_all\":%" PRIu64,
@@ -155,8 +156,8 @@ static void progress_line(run_progress *run, const csti_job_progress *progress, 
     fprintf(stderr, ", %s", rate_text(rate, speed));
     if (progress->rows_all > progress->rows && rate > 0)
         fprintf(stderr, ", %.0f s left", (double)(progress->rows_all - progress->rows) / rate);
-    fprintf(stderr, ", %s keys, %" PRIu64 " checkpoints%s%s", grouped(progress->keys, keys),
-            progress->checkpoints,
+    fprintf(stderr, ", %s keys, %" PRIu64 " checkpoints%s%s%s", grouped(progress->keys, keys),
+            progress->checkpoints, progress->device_away ? ", device lost: on cpu:" : "",
             progress->starved  ? ", paused: the state needs a larger [state] budget"
             : progress->paused ? ", paused for memory"
                                : "",
@@ -190,10 +191,14 @@ static void on_progress(void *context, const csti_job_progress *progress) {
 static void result_json(const csti_job *job, const csti_job_result *result) {
     printf("{\"event\":\"done\",\"rows\":%" PRIu64 ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64
            ",\"recovered_from\":%" PRIu64 ",\"recovery_seconds\":%.3f,\"last_checkpoint\":%" PRIu64
-           ",\"keys\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"caught_up\":%s",
+           ",\"keys\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"caught_up\":%s"
+           ",\"device_faults\":%" PRIu64 ",\"device_returns\":%" PRIu64
+           ",\"device_away\":%s,\"device_recovery_seconds\":%.6f",
            result->rows, result->seconds, result->checkpoints, result->recovered_from,
            result->recovery_seconds, result->last_checkpoint_id, result->keys,
-           result->rows_dropped_by_filters, result->caught_up ? "true" : "false");
+           result->rows_dropped_by_filters, result->caught_up ? "true" : "false",
+           result->device_faults, result->device_returns, result->device_away ? "true" : "false",
+           result->device_seconds);
     cli_simulation_json(&result->simulation);
     totals_json(job);
     puts("}");
@@ -275,6 +280,15 @@ static void result_table(const csti_job *job, const csti_job_config *config,
         fprintf(out, "  rescaled         from %" PRIu32 " partitions to %" PRIu32 " in %.2f s\n",
                 result->rescaled.partitions_before, result->rescaled.partitions_count,
                 (double)result->rescaled.ns / 1e9);
+    if (result->device_faults > 0)
+        fprintf(out,
+                "  device           %s, lost %" PRIu64 " time%s, gone back to %" PRIu64
+                ", ended on %s\n",
+                config->device, result->device_faults, result->device_faults == 1 ? "" : "s",
+                result->device_returns, result->device_away ? "cpu:" : "it");
+    if (result->device_seconds > 0)
+        fprintf(out, "  device recovery  the last in %.3f s, to the first row\n",
+                result->device_seconds);
     cli_simulation_print(out, "  simulated        ", &result->simulation);
     fprintf(out, "  checkpoint store %s\n", config->checkpoint_store);
     if (config->sink == CSTI_SINK_FILE) fprintf(out, "  output           %s\n", config->sink_path);

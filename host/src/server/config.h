@@ -79,6 +79,12 @@ typedef struct csti_then_config {
     csti_aggregate_config aggregates[CST_ACCUMULATORS_MAX];
 } csti_then_config;
 
+typedef enum csti_device_policy {
+    CSTI_DEVICE_RETURN,
+    CSTI_DEVICE_STAY,
+    CSTI_DEVICE_STOP
+} csti_device_policy;
+
 typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS, CSTI_EVERY_AUTO } csti_every_kind;
 
 typedef enum csti_late { CSTI_LATE_DROP, CSTI_LATE_SIDE } csti_late;
@@ -148,6 +154,9 @@ typedef struct csti_job_config {
     csti_place ttl_at;
     // [device]
     const char *device;
+    const char *device_why; // why it cannot be reached now; NULL: it can
+    csti_device_policy device_policy;
+    uint64_t device_timeout_us, device_return_us;
     uint32_t batch_rows;
     // [checkpoint]
     const char *checkpoint_store; // file: made absolute

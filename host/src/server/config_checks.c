@@ -438,6 +438,9 @@ static cst_code device_check(const checker *c, const csti_config_overrides *over
     else if (overridden || !is_wrong(c, "device"))
         code = cst_device_open(c->config->device, &device, &why);
     cst_device_close(device);
+    // It may be there by then, and what is to be done if not is [device] policy's to say.
+    if (code == CST_DEVICE_LOST)
+        return csti_text_keep(&c->config->arena, why.text, &c->config->device_why, c->err);
     return code == CST_OK ? CST_OK : blame(c, at, label, &why);
 }
 

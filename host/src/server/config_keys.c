@@ -221,6 +221,18 @@ const csti_config_key csti_config_keys[] = {
      "`cpu:` picks the best instructions there are; `cpu:scalar`, `cpu:avx2`, `cpu:avx512` name "
      "them; `opencl:` is a device of the machine's OpenCL drivers; `fault:` in front injects "
      "faults."},
+    {"policy", "device", CSTI_KEY_CHOICE, false, JOB(device_policy), CSTI_DEVICE_RETURN, 0,
+     "return|stay|stop", "return", NULL,
+     "When the device is lost (Devices that fail, above): the job goes on with cpu: and goes back "
+     "to "
+     "the device when that is well; or stays with cpu: until it ends; or ends (exit status 5)."},
+    {"timeout", "device", CSTI_KEY_DURATION, false, JOB(device_timeout_us), 10 * MILLISECOND, HOUR,
+     NULL, "10s", NULL,
+     "How long a device may take to complete something of what it has; it is lost then."},
+    {"return_after", "device", CSTI_KEY_DURATION, false, JOB(device_return_us), 10 * MILLISECOND,
+     DAY, NULL, "1s", NULL,
+     "With policy = \"return\": how long behind the loss the device is tried; twice as long behind "
+     "each further try, up to a minute."},
     {"batch_rows", "device", CSTI_KEY_COUNT32, false, JOB(batch_rows), 64, CST_GENERATOR_ROWS_MAX,
      NULL, "8192", NULL, "Most rows of a batch."},
 
@@ -286,9 +298,6 @@ const csti_config_refusal csti_config_refusals[] = {
     {"then.window", "at_end", NULL, "[window] at_end is for both stages: put it there"},
     {"sink", "kind", "kafka", "Kafka comes with a later version: use file, stdout or none"},
     {"sink", "kind", "postgres", "PostgreSQL comes with a later version: use file, stdout or none"},
-    {"device", "policy", NULL,
-     "with cpu: there is no fault to come back from; it comes with the "
-     "first device that is not the processor"},
 };
 const size_t csti_config_refusals_count =
     sizeof csti_config_refusals / sizeof csti_config_refusals[0];

@@ -55,6 +55,7 @@ void csti_job_close(csti_job *job) {
     csti_metrics_close(job->metrics);
     for (uint32_t r = 0; r < job->runs_count; r++) csti_metrics_close(job->metrics_before[r]);
     csti_published_close(job->published);
+    csti_job_device_close(job);
     free(job->gauges);
     csti_arena_release(&job->arena);
     (void)pthread_mutex_destroy(&job->failure_lock);
@@ -85,6 +86,7 @@ void csti_job_end(csti_job *job) {
     csti_unpark(&job->committer.parker);
     csti_unpark(&job->compactor.parker);
     csti_unpark(&job->watch.parker);
+    csti_unpark(&job->mender.parker);
 }
 
 void csti_job_fail(csti_job *job, cst_code code, const cst_err *err) {
@@ -93,6 +95,11 @@ void csti_job_fail(csti_job *job, cst_code code, const cst_err *err) {
         job->failure = *err;
         job->failure.code = code;
         csti_job_count_error(job, "job", code);
+        if (csti_code_is_device_fault(code)) {
+            // Relaxed: a number that is shown.
+            atomic_fetch_add_explicit(&job->fallback.faults_count, 1, memory_order_relaxed);
+            job->fallback.lost_ns = csti_clock_now_ns(job->clock);
+        }
     }
     (void)pthread_mutex_unlock(&job->failure_lock);
     if (code == CST_FENCED && job->tenure > 0) csti_guard_fence(&job->guard);
@@ -228,6 +235,7 @@ static cst_code run_once(csti_job *job, csti_job_result *result_out, cst_err *er
     code = failure_read(job, err);
     csti_job_result_read(job, result_out);
     result_out->damaged = job->plan_open && !job->options.verify_all && csti_code_is_damage(code);
+    if (csti_code_is_device_fault(code)) csti_job_device_quiet(job);
     if (job->workers)
         for (uint32_t w = 0; w < job->workers_count; w++) csti_job_tasks_close(&job->workers[w]);
     csti_job_rows_close(job);
@@ -240,6 +248,10 @@ static cst_code run_anew(csti_job *job, uint32_t settle_partitions, cst_err *err
     cst_code code;
 
     assert(job->runs_count < JOB_RUNS_MAX);
+    if (job->tenure > 0) {
+        job->owner_before = job->owner;
+        job->tenure_before = job->tenure;
+    }
     free(job->gauges);
     job->metrics_before[job->runs_count++] = job->metrics;
     job->metrics = NULL;
@@ -274,9 +286,34 @@ static cst_code settle(csti_job *job, uint32_t partitions, csti_job_result *resu
     return code;
 }
 
-cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) {
+static cst_code run_settled(csti_job *job, csti_job_result *result_out, cst_err *err) {
     const cst_code code = run_once(job, result_out, err);
     const uint32_t partitions = job->partitions_to_settle;
 
     return code == CST_OK && partitions > 0 ? settle(job, partitions, result_out, err) : code;
+}
+
+// Rows that are read again count again.
+static void result_add(csti_job_result *result, const csti_job_result *before) {
+    result->rows += before->rows;
+    result->rows_dropped_by_filters += before->rows_dropped_by_filters;
+    result->seconds += before->seconds;
+    result->checkpoints += before->checkpoints;
+    if (!result->simulation.simulated) result->simulation = before->simulation;
+}
+
+cst_code csti_job_run(csti_job *job, csti_job_result *result_out, cst_err *err) {
+    cst_err why = {0};
+    cst_code code = run_settled(job, result_out, &why);
+
+    while (csti_job_device_again(job, code, &why)) {
+        const csti_job_result before = *result_out;
+
+        code = run_anew(job, 0, &why);
+        if (code != CST_OK) break;
+        code = run_settled(job, result_out, &why);
+        result_add(result_out, &before);
+    }
+    if (code != CST_OK && err) *err = why;
+    return code;
 }

@@ -38,6 +38,8 @@ typedef struct csti_job_progress {
     uint32_t paused;  // partitions above their memory budget
     uint32_t starved; // of them, those that no checkpoint can help: the budget is too small
     bool recovering;
+    uint64_t device_faults; // how often its device was lost
+    bool device_away;       // cpu: stands in for it
     // While it recovers: first a checkpoint is read and checked, then the tables are restored.
     uint64_t checked_bytes, checked_bytes_all;
     uint64_t restored_bytes, restored_bytes_all; // all is 0 until the first is over
@@ -81,7 +83,7 @@ typedef struct csti_job_options {
 } csti_job_options;
 
 typedef struct csti_job_result {
-    uint64_t rows; // of this run
+    uint64_t rows; // of this run; again those that were read again behind a device's loss
     uint64_t rows_dropped_by_filters;
     uint64_t keys;
     double seconds;
@@ -97,6 +99,10 @@ typedef struct csti_job_result {
     csti_recovery_report recovery;
     csti_rescale_report rescaled; // partitions_count 0: the number is what it was
     cst_simulation simulation;    // what its device simulated
+    uint64_t device_faults;       // how often its device was lost
+    uint64_t device_returns;      // and how often it went back to it
+    bool device_away;             // in the end cpu: stood in for it
+    double device_seconds;        // from the last loss until the first row behind it
 } csti_job_result;
 
 typedef struct csti_job csti_job;

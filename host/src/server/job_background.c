@@ -415,6 +415,8 @@ cst_code csti_job_background_start(csti_job *job, cst_err *err) {
 
     if (code == CST_OK) code = thread_start(&job->compactor, compactor_main, job, "fold", err);
     if (code == CST_OK) code = thread_start(&job->watch, watch_main, job, "watch", err);
+    if (code == CST_OK && csti_job_device_is_away(job))
+        code = thread_start(&job->mender, csti_job_device_mend, job, "device", err);
     for (uint32_t u = 0; u < job->uploaders_count && code == CST_OK; u++) {
         job_uploader *uploader = &job->uploaders[u];
         const int failed = pthread_create(&uploader->thread, NULL, uploader_main, uploader);
@@ -435,4 +437,5 @@ void csti_job_background_join(csti_job *job) {
     thread_join(&job->committer);
     thread_join(&job->compactor);
     thread_join(&job->watch);
+    thread_join(&job->mender);
 }

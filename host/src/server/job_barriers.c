@@ -344,6 +344,8 @@ void csti_job_coordinate(csti_job *job) {
                 job->finished = true;
                 return;
             }
+        } else if (csti_job_device_comes_back(job, &stats)) {
+            return;
         } else if (barrier_is_due(job, &readers, &stats) &&
                    !barrier_send(job, &readers, next_mode(job, &readers), &id)) {
             nap_ns = RETRY_NAP_NS;

@@ -66,6 +66,14 @@ static cst_code newest_check(const csti_job *job, const csti_meta_view *view, cs
     return csti_job_sink_check(job, &object.manifest, err);
 }
 
+// A run that had to be made first has had the job; nobody else's is taken from him for that.
+static cst_code run_before_check(const csti_job *job, const csti_meta_view *view, cst_err *err) {
+    if (job->tenure_before == 0) return CST_OK;
+    if (view->owner == job->owner_before && view->tenure == job->tenure_before) return CST_OK;
+    return cst_fail(err, CST_FENCED, "job %s: tenure %" PRIu64 " has begun, ours was %" PRIu64,
+                    job->config->name, view->tenure, job->tenure_before);
+}
+
 // What the claim is going to push aside, or must not. *heir_out: the owner before this one holds
 // the lease of folds, and nobody will give it back if he is dead.
 static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
@@ -76,6 +84,7 @@ static cst_code predecessor_read(csti_job *job, bool *heir_out, cst_err *err) {
     *heir_out = false;
     csti_arena_init(&arena, JOB_ARENA_BYTES_MAX);
     code = csti_meta_read(job->meta, &arena, &view, err);
+    if (code == CST_OK) code = run_before_check(job, &view, err);
     if (code == CST_OK) code = newest_check(job, &view, &arena, err);
     for (uint32_t i = 0; i < view.leases_count && code == CST_OK; i++)
         if (strcmp(view.leases[i].name, CSTI_FOLD_LEASE) == 0)

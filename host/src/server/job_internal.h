@@ -6,6 +6,7 @@
 //   job_rescale.c     another number of partitions than the checkpoint's
 //   job_tasks.c       shape, channels, and a worker's partition
 //   job_reader.c      the source, and a worker's reader
+//   job_device.c      the device, and the runs that follow when it is lost
 //   job_state.c       rows on disk: whose folder, which state, the keeper
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
@@ -37,7 +38,9 @@ enum {
     JOB_UPLOADERS_MAX = 4,
     JOB_ARENA_BYTES_MAX = 64 << 20,
     JOB_FILTERS_MAX = CSTI_CONFIG_FILTERS_MAX,
-    JOB_RUNS_MAX = 2, // beside the last one
+    JOB_DEVICE_TRIES_MAX = 10,
+    // Beside the last one: what settles comes before each, and each try may bring the device back.
+    JOB_RUNS_MAX = 3 * (2 * JOB_DEVICE_TRIES_MAX + 2),
 };
 
 // A sealed delta that its checkpointer still needs.
@@ -58,6 +61,26 @@ typedef struct job_stage {
     csti_window window; // size_us 0: none
 } job_stage;
 
+// How long a queue has had commands in flight and completed none.
+typedef struct job_silence {
+    uint64_t polled_count, ns;
+} job_silence;
+
+// What has become of the config's device, over all runs.
+typedef struct job_fallback {
+    bool away;      // cpu: stands in for it
+    bool returning; // the run has ended because it is back
+    uint64_t returns_count;
+    _Atomic uint64_t faults_count;
+    _Atomic uint32_t tries_count; // to come back
+    uint64_t lost_ns;             // the newest fault was noticed
+    uint64_t ended_ns;            // its run had ended
+    _Atomic uint64_t unseen_ns;   // lost_ns, until a row is in behind it; 0: none is waited for
+    _Atomic uint64_t recovery_ns; // from lost_ns to that row, of the newest fault
+    uint64_t try_at_ns;           // the mender's, while it runs
+    cst_device *mended;           // the mender's until it has passed; then the next run's
+} job_fallback;
+
 // A thread, and the reader and the partition that take turns on it. Partitions of a second stage
 // have their numbers behind those of the first, and no reader.
 typedef struct job_worker {
@@ -68,6 +91,8 @@ typedef struct job_worker {
     pthread_t thread;
     bool started;
     csti_parker parker;
+    uint64_t looked_ns; // at its device
+    job_silence silence, reader_silence;
     uint64_t rest_until_ns; // its reader takes no rows before; see job->rest_percent
 
     csti_operator *operators[CSTI_CONFIG_OPERATORS_MAX];
@@ -136,6 +161,8 @@ struct csti_job {
     // Of runs that this one had to make first, see csti_job_run; others may look at them.
     csti_metrics *metrics_before[JOB_RUNS_MAX];
     uint32_t runs_count;
+    job_fallback fallback;
+    uint64_t owner_before, tenure_before; // of the run before in this process; 0: none claimed it
 
     // From here on all is new in each of its runs.
     cst_err failure;      // the first one; under failure_lock
@@ -181,7 +208,8 @@ struct csti_job {
 
     uint32_t uploaders_count;
     job_uploader uploaders[JOB_UPLOADERS_MAX];
-    job_thread committer, compactor, watch;
+    job_thread committer, compactor, watch, mender;
+    _Atomic bool mended;              // the device has passed; the run ends behind the next commit
     _Atomic uint64_t commits_count;   // raised behind each commit and its release
     _Atomic uint64_t compacted_count; // commits that the compactor has done with
     _Atomic uint32_t troubles_count;  // steps that failed since the last commit, for good reasons
@@ -215,6 +243,8 @@ struct csti_job {
     double recovery_seconds;
     uint32_t starved_said;
     bool caught_up, finished;
+    bool return_due; // the device has passed: behind so many commits
+    uint64_t return_behind;
     struct job_gauges *gauges;
 };
 
@@ -361,6 +391,28 @@ void csti_job_pace_chains(csti_job *job, const csti_manifest *manifest);
 // ---- job_barriers.c
 // Until the job is over.
 void csti_job_coordinate(csti_job *job);
+
+// ---- job_device.c
+// What [device] policy is for.
+static inline bool csti_code_is_device_fault(cst_code code) {
+    return code == CST_DEVICE_LOST || code == CST_DEVICE_SELFTEST;
+}
+bool csti_job_device_is_processor(const csti_job *job); // of this run
+// The config's, which has passed its self-test, or what stands in for it.
+CST_CHECK_RESULT cst_code csti_job_device_open(csti_job *job, cst_err *err);
+CST_CHECK_RESULT cst_code csti_job_queue_open(const csti_job *job, cst_queue **out, cst_err *err);
+// DEVICE_LOST: a queue of the worker's has been silent for too long. Between two of its turns.
+CST_CHECK_RESULT cst_code csti_job_device_look(job_worker *worker, uint64_t now_ns, cst_err *err);
+// Its commands have completed or failed; behind the workers.
+void csti_job_device_quiet(csti_job *job);
+// Behind a run that ended so: whether another one follows, on the device or what stands in for it.
+bool csti_job_device_again(csti_job *job, cst_code code, const cst_err *err);
+void csti_job_device_row_seen(csti_job *job);      // a row is in, behind a fault; any worker
+bool csti_job_device_is_away(const csti_job *job); // and is to be tried
+void *csti_job_device_mend(void *job);             // a thread's
+// Whether the run is to end for it; the coordinator's.
+bool csti_job_device_comes_back(csti_job *job, const csti_checkpointer_stats *stats);
+void csti_job_device_close(csti_job *job);
 
 // ---- job_totals.c
 CST_CHECK_RESULT cst_code csti_job_totals_open(csti_job *job, cst_err *err);

@@ -31,10 +31,30 @@ typedef struct job_gauges {
     csti_metric *rescaled_bytes;
     csti_metric *rescale_ns;
     csti_metric *estimate; // of a recovery
+    csti_metric *device_faults, *device_tries, *device_returns, *device_away, *device_recovery;
 } job_gauges;
+
+static cst_code fallback_open(csti_job *job, job_gauges *g, cst_err *err) {
+    const csti_metric_row wanted[] = {
+        {&g->device_faults, CSTI_METRIC_COUNTER, "constellation_device_faults_total",
+         "Times that the job's device was lost."},
+        {&g->device_tries, CSTI_METRIC_COUNTER, "constellation_device_tries_total",
+         "Times that a lost device was tried."},
+        {&g->device_returns, CSTI_METRIC_COUNTER, "constellation_device_returns_total",
+         "Times that the job went back to its device."},
+        {&g->device_away, CSTI_METRIC_GAUGE, "constellation_device_away",
+         "1 while cpu: stands in for the job's device."},
+        {&g->device_recovery, CSTI_METRIC_GAUGE, "constellation_device_recovery_seconds",
+         "From the last loss of the device until the first row behind it."},
+    };
+
+    return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
+                                      err);
+}
 
 cst_code csti_job_report_open(csti_job *job, cst_err *err) {
     job_gauges *g = calloc(1, sizeof *g);
+    cst_code code;
 
     if (!g) return cst_fail(err, CST_NO_MEMORY, "a job's metrics");
     job->gauges = g;
@@ -84,8 +104,9 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
         {&g->estimate, CSTI_METRIC_GAUGE, "constellation_recovery_estimate_seconds",
          "How long a recovery would take, if the process died now."},
     };
-    return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
-                                      err);
+    code =
+        csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "", err);
+    return code == CST_OK ? fallback_open(job, g, err) : code;
 }
 
 cst_code csti_job_report_workers(csti_job *job, cst_err *err) {
@@ -170,6 +191,20 @@ uint64_t csti_job_changes(const csti_job *job) {
     return sums.rows + sums.expired;
 }
 
+// Relaxed, all: numbers that are shown.
+static void fallback_set(const csti_job *job, const job_gauges *g) {
+    const job_fallback *fallback = &job->fallback;
+
+    csti_metric_set(g->device_faults,
+                    (int64_t)atomic_load_explicit(&fallback->faults_count, memory_order_relaxed));
+    csti_metric_set(g->device_tries,
+                    atomic_load_explicit(&fallback->tries_count, memory_order_relaxed));
+    csti_metric_set(g->device_returns, (int64_t)fallback->returns_count);
+    csti_metric_set(g->device_away, fallback->away);
+    csti_metric_set(g->device_recovery,
+                    (int64_t)atomic_load_explicit(&fallback->recovery_ns, memory_order_relaxed));
+}
+
 static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpointer_stats *stats) {
     job_gauges *g = job->gauges;
 
@@ -196,6 +231,7 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
     csti_metric_set(g->errors, (int64_t)stats->errors_count);
     csti_metric_set(g->partitions, job->partitions);
     csti_metric_set(g->unaligned, (int64_t)job->unaligned_count);
+    fallback_set(job, g);
     if (job->started_ns) csti_metric_set(g->estimate, (int64_t)csti_job_recovery_estimate_ns(job));
     csti_metric_set(g->paused, atomic_load_explicit(&job->paused, memory_order_relaxed));
 }
@@ -294,6 +330,8 @@ void csti_job_report(csti_job *job, bool recovering) {
         .paused = atomic_load_explicit(&job->paused, memory_order_relaxed),
         .starved = sums.starved,
         .recovering = recovering,
+        .device_faults = atomic_load_explicit(&job->fallback.faults_count, memory_order_relaxed),
+        .device_away = job->fallback.away,
     };
     if (recovering) recovery_read(job, &progress);
     if (source->kind == CSTI_SOURCE_GENERATOR && source->rows > 0)
@@ -323,5 +361,10 @@ void csti_job_result_read(csti_job *job, csti_job_result *out) {
     out->recovery = job->recovery;
     out->rescaled = job->rescaled;
     if (job->device) cst_device_simulation(job->device, &out->simulation);
+    out->device_faults = atomic_load_explicit(&job->fallback.faults_count, memory_order_relaxed);
+    out->device_returns = job->fallback.returns_count;
+    out->device_away = job->fallback.away;
+    out->device_seconds =
+        (double)atomic_load_explicit(&job->fallback.recovery_ns, memory_order_relaxed) / 1e9;
     if (out->last_checkpoint_id == 0) out->last_checkpoint_id = job->base_id;
 }

@@ -259,7 +259,7 @@ cst_code csti_job_rows_open(csti_job *job, cst_err *err) {
         job->partition_budget_bytes = partition_budget(job);
         for (uint32_t p = 0; p < job->partitions; p++)
             job->groups_first[p] = csti_partition_group_first(p, job->partitions);
-        code = cst_device_open(job->config->device, &job->device, err);
+        code = csti_job_device_open(job, err);
     }
     job->device_node = -1;
     if (code == CST_OK) {
@@ -416,7 +416,7 @@ static cst_code table_restore(job_worker *worker, cst_err *err) {
 
     if (!image)
         return cst_fail(err, CST_UNSUPPORTED, "%s: its tables cannot be restored into",
-                        worker->job->config->device);
+                        cst_device_uri(worker->job->device));
     code = cst_segment_restore(chain->segments, chain->segments_count, wide ? NULL : image,
                                wide ? image : NULL, &options, &worker->restored, err);
     CSTI_FAULT_POINT(recovery_restore);
@@ -619,6 +619,9 @@ static void applied(void *context, uint32_t rows_count, uint64_t read_ns, uint64
     const job_worker *worker = context;
     const csti_job_observer *observer = &worker->job->options.observer;
 
+    // Relaxed: a number that is shown.
+    if (atomic_load_explicit(&worker->job->fallback.unseen_ns, memory_order_relaxed) > 0)
+        csti_job_device_row_seen(worker->job);
     if (observer->applied)
         observer->applied(observer->context, worker->number, rows_count, read_ns, applied_ns);
 }
@@ -792,7 +795,7 @@ static cst_code emitter_open(job_worker *worker, cst_err *err) {
 
 cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
     csti_job *job = worker->job;
-    cst_code code = cst_queue_open(job->device, NULL, &worker->queue, err);
+    cst_code code = csti_job_queue_open(job, &worker->queue, err);
 
     if (code == CST_OK) code = emitter_open(worker, err);
     if (code == CST_OK) code = keeper_open(worker, err);
@@ -803,9 +806,9 @@ cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
 }
 
 void csti_job_tasks_close(job_worker *worker) {
+    cst_queue_close(worker->reader_queue); // what it encodes is the reader's
     csti_reader_close(worker->reader);
     operators_close(worker->operators);
-    cst_queue_close(worker->reader_queue);
     csti_partition_close(worker->partition);
     csti_channel_close(worker->replay_blocks);
     free(worker->replay_bytes);

@@ -109,9 +109,13 @@ static void worker_run(job_worker *worker) {
     while (!csti_job_is_ending(job)) {
         const uint32_t rest_percent = rest_percent_of(worker);
         const uint64_t begun_ns = csti_clock_now_ns(job->clock);
-        const cst_code code =
-            rest_percent == 0 ? turn(worker, true, &err) : slow_turn(worker, rest_percent, &err);
+        cst_code code = csti_job_device_look(worker, begun_ns, &err);
 
+        if (code == CST_OK)
+            code = rest_percent == 0 ? turn(worker, true, &err)
+                                     : slow_turn(worker, rest_percent, &err);
+        if (csti_code_is_device_fault(code))
+            code = cst_fail_at(&err, code, "worker %" PRIu32, worker->number);
         if (code != CST_OK && code != CST_AGAIN) {
             csti_job_fail(job, code, &err);
             break;

@@ -6,6 +6,7 @@
 #include <constellation/table.h>
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -444,6 +445,33 @@ static void heads_hash(csti_reader *reader) {
                                      offsets[r + 1] - offsets[r] - key->hash_tail_bytes);
 }
 
+static cst_code hash_prove(const csti_reader *reader, uint32_t row, cst_err *err) {
+    const csti_reader_key *key = reader->options.key;
+    const uint32_t *offsets = reader->keys.offsets;
+    const uint8_t *bytes =
+        reader->keys.bytes + (key->key_bytes ? (size_t)row * key->key_bytes : (size_t)offsets[row]);
+    const uint32_t count = key->key_bytes ? key->key_bytes : offsets[row + 1] - offsets[row];
+    const uint64_t hash = cst_hash(&key->hash_key, bytes, count);
+
+    if (hash == reader->hashes[row]) return CST_OK;
+    return cst_fail(err, CST_DEVICE_SELFTEST,
+                    "%s: hash %" PRIu32 " of a batch of %" PRIu32 " is %016" PRIx64
+                    ", not %016" PRIx64,
+                    cst_device_uri(cst_queue_device(reader->options.queue)), row,
+                    reader->batch.rows_count, reader->hashes[row], hash);
+}
+
+// A device that errs errs at the ends of what it sends, or everywhere.
+static cst_code hashes_prove(const csti_reader *reader, cst_err *err) {
+    const uint32_t rows_count = reader->batch.rows_count;
+    cst_code code;
+
+    if (!reader->options.proves_hashes || reader->options.key->hash_tail_bytes || rows_count == 0)
+        return CST_OK;
+    code = hash_prove(reader, 0, err);
+    return code == CST_OK ? hash_prove(reader, rows_count - 1, err) : code;
+}
+
 // CST_AGAIN: the device is not done.
 static cst_code encode_end(csti_reader *reader, cst_err *err) {
     const csti_reader_key *key = reader->options.key;
@@ -455,6 +483,7 @@ static cst_code encode_end(csti_reader *reader, cst_err *err) {
     code = done.code == CST_OK
                ? keys_check(reader, err)
                : cst_fail(err, done.code, "encoding %u keys", reader->batch.rows_count);
+    if (code == CST_OK) code = hashes_prove(reader, err);
     if (code != CST_OK) return cst_fail_at(err, code, "split %s", reader->split->name);
     if (key->hash_tail_bytes) heads_hash(reader);
     const cst_rows rows = {

@@ -22,7 +22,8 @@
 // Ring       1.
 // Owner      borrows source, key, queue, channels, cell, clock and `paused`, and the splits' names;
 //            the other options until open returns. The steps are its own, also if open fails.
-// Errors     of source, steps and device, naming the split; KEY_TOO_LONG, and where the row is.
+// Errors     of source, steps and device, naming the split; DEVICE_SELFTEST: a hash is wrong;
+// KEY_TOO_LONG, and where the row is.
 //            The channels then end with that code, and every later poll gives it again.
 #ifndef CST_STREAM_READER_H
 #define CST_STREAM_READER_H
@@ -83,6 +84,7 @@ typedef struct csti_reader_options {
     int64_t lateness_us;
     uint64_t idle_us;
     cst_queue *queue;                 // of its own
+    bool proves_hashes;               // the first and the last of a batch, on the processor
     bool end_closes;                  // behind the end of all splits no time is early enough
     uint32_t rows_max;                // of a batch that is read; 0: as many as come out
     const csti_router_options *route; // rows_max: of a batch that comes out of the steps
