@@ -136,7 +136,7 @@ class Simulated(Jobs):
         self.assertGreater(done["cycles"], self.ROWS)
 
     def test_a_card_whose_memory_fails_says_so_and_what_was_committed_goes_on(self):
-        self.job(rows=self.ROWS, every="500 rows")
+        self.job(rows=self.ROWS, every="500 rows", more='[device]\npolicy = "stop"\n')
         self.assertGreater(self.run_json("--rows", "2000", "--device", "sim:")[-1]
                            ["checkpoints"], 0)
         for kind, why in (("slverr", "was answered with an error"),
