@@ -29,6 +29,13 @@ def unaligned_text(settings):
     return f'unaligned_after = "{settings["unaligned"]}"' if settings["unaligned"] else ""
 
 
+def device_text(settings):
+    if not settings["device"]:
+        return ""
+    return "\n".join((f'uri = "{settings["device"]}"', f'policy = "{settings["policy"]}"',
+                      'timeout = "300ms"', 'return_after = "50ms"'))
+
+
 def source_text(settings):
     if settings["ack"]:
         return f"""kind    = "tcp"
@@ -88,6 +95,7 @@ budget = "{settings["budget"]}"
 
 [device]
 batch_rows = {settings["batch_rows"]}
+{device_text(settings)}
 
 [checkpoint]
 store = "file:checkpoints"
@@ -110,7 +118,7 @@ class Job:
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
                               "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
                               "operator": None, "state": "hash:", "ack": None, "tls": "",
-                              "unaligned": None},
+                              "unaligned": None, "device": None, "policy": "return"},
                              **(settings or {}))
         self.rows_count = 0
         self.torn = {}   # file: what its last line still lacks
@@ -200,6 +208,11 @@ class Job:
                                 stderr=subprocess.PIPE, text=True, timeout=RUN_SECONDS_MAX,
                                 check=False)
         return result.returncode, result.stdout, result.stderr
+
+    def times_logged(self, event):
+        """In all its runs."""
+        with open(self.path("log"), encoding="utf-8") as log:
+            return sum(f" {event} " in line for line in log)
 
     def temporaries(self):
         """Objects that are being written, and what killed writers left."""

@@ -25,9 +25,11 @@ RANDOM_A_SCENARIO = 12
 TAKEOVERS_A_SCENARIO = 1   # two processes die in one, or the first wakes up and is fenced off
 KILLS_A_SCENARIO = (NAMED_A_SCENARIO + RECOVERING_A_SCENARIO + RANDOM_A_SCENARIO
                     + TAKEOVERS_A_SCENARIO)
+SCENARIOS_KILLS = 200      # some scenario of so many kills has a device that fails
 LOOK_CHANCE = 0.15         # that sink and state are compared after a kill
 RESCALE_CHANCE = 0.2       # that a run has another number of partitions than the one before
 PARTITIONS_MAX = 4
+DEVICE_CHANCE = 0.3        # that a scenario's device fails
 STRIDE = 9                 # of the steps of one scenario, in the list of them
 PAUSE_SECONDS = 0.02       # between two helpings of rows
 RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
@@ -69,6 +71,7 @@ class Tally:
         self.lock = threading.Lock()
         self.kills = self.uploading = self.recovering = 0
         self.takeovers = self.fenced = 0
+        self.devices_lost = 0
         self.steps = {}
 
     def add(self, step, uploading):
@@ -79,6 +82,10 @@ class Tally:
             if step:
                 self.steps[step] = self.steps.get(step, 0) + 1
 
+
+    def add_devices(self, lost):
+        with self.lock:
+            self.devices_lost += lost
 
     def add_takeover(self, fenced):
         with self.lock:
@@ -120,6 +127,12 @@ def settings_of(draw, program):
     settings["state"] = draw.choice(("hash:", "lmdb:state"))
     if "rows" not in settings["every"]:
         settings["unaligned"] = draw.choice((None, "0s", "2ms"))
+    if draw.random() < DEVICE_CHANCE:  # it is lost in each run, again and again
+        fault = draw.choice(("fail", "drop", "reset", "checksum", "flip", "fail_submit"))
+        settings["device"] = f"fault:cpu:?{fault}={draw.choice((20, 60, 250))}"
+        if draw.random() < 0.5:
+            settings["device"] += "&worker=1"
+        settings["policy"] = draw.choice(("return", "stay"))
     return settings
 
 
@@ -273,6 +286,7 @@ def scenario(options, points, tally, index, only=None):
         if only:
             again += " --points " + ",".join(only)
         said = f"scenario {index}: {failure}\n  job    {job.folder}\n  again  {again}"
+    tally.add_devices(job.times_logged("device_lost"))
     if not said:
         job.remove()
     return said
@@ -302,7 +316,8 @@ def report(options, points, tally, failures, seconds):
     print(f"kills: {tally.kills} kills in {seconds:.0f} s, seed {options.seed}: "
           f"{sum(tally.steps.values())} at named steps, {tally.uploading} while an object was being "
           f"written, {tally.recovering} during recovery; {tally.takeovers} takeovers from stopped "
-          f"owners, {tally.fenced} of which woke up and were fenced off")
+          f"owners, {tally.fenced} of which woke up and were fenced off; devices were lost "
+          f"{tally.devices_lost} times")
     for failure in failures:
         print(failure)
     if failures:
@@ -316,7 +331,10 @@ def report(options, points, tally, failures, seconds):
     idle = 2 * tally.uploading < tally.kills
     if idle:
         print("kills: fewer than half while an object was being written")
-    return 1 if short or few or idle else 0
+    well = tally.devices_lost == 0 and tally.kills >= SCENARIOS_KILLS
+    if well:
+        print("kills: no device was lost")
+    return 1 if short or few or idle or well else 0
 
 
 def main():
