@@ -142,17 +142,6 @@ TEST(a_bucket_that_is_not_there_is_denied) {
     cst_object_store_close(store);
 }
 
-TEST(proving_leaves_nothing_and_says_what_it_found) {
-    cst_object_store *store = fixture_open();
-    char found[200];
-
-    CHECK_OK(cst_object_store_prove(store, NULL));
-    cst_object_store_findings(store, found, sizeof found);
-    CHECK(strstr(found, "If-None-Match"));
-    CHECK_EQ(objects_count(store), 0);
-    fixture_close(store);
-}
-
 TEST(an_owner_has_all_rights) {
     cst_object_store *store = fixture_open();
 

@@ -60,10 +60,8 @@ static s3_upload *self(cst_object_upload *upload) {
 
 // What failed once fails for good: a part is missing.
 static cst_code fails(s3_upload *u, cst_code code, const cst_err *why, cst_err *err) {
-    if (u->failed == CST_OK) {
-        u->failed = code;
-        u->why = *why;
-    }
+    if (u->failed == CST_OK) u->why = *why;
+    if (u->failed == CST_OK) u->failed = code;
     if (err) *err = u->why;
     return u->failed;
 }
@@ -318,6 +316,14 @@ static cst_code complete_body(const s3_upload *u, char **out, size_t *bytes_out,
     return CST_OK;
 }
 
+// Whether the answer says for sure that nothing was completed. "No such upload" may be the answer
+// to our own repetition, and a good one is looked at again: the server need not have asked for
+// absence.
+static bool is_final(const csti_s3_call *call) {
+    return call->fault != CSTI_S3_GOOD && call->fault != CSTI_S3_CONDITION &&
+           call->fault != CSTI_S3_NO_UPLOAD && !call->unsure && !csti_s3_fault_passes(call->fault);
+}
+
 // "Complete" may answer 200 and bring an error in its body: the head was sent while it still
 // worked.
 static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *info_out,
@@ -343,8 +349,12 @@ static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *in
         call.attempts = 0;
         (void)csti_s3_ask(store, &call);
     }
-    if (call.fault != CSTI_S3_CONDITION) call.unsure = true;
-    code = csti_s3_settle(store, &call, u->base.nonce, CST_PUT_IF_ABSENT, info_out, err);
+    if (is_final(&call)) {
+        code = csti_s3_fail(store, &call, err);
+    } else {
+        if (call.fault != CSTI_S3_CONDITION) call.unsure = true;
+        code = csti_s3_settle(store, &call, u->base.nonce, CST_PUT_IF_ABSENT, info_out, err);
+    }
     if (code == CST_OK && info_out->bytes != u->sent_bytes)
         code = cst_fail(err, CST_OBJECT_UNAVAILABLE,
                         "%.150s: %s has %" PRIu64 " bytes, and %" PRIu64 " were sent",

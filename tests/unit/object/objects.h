@@ -11,7 +11,8 @@ static inline cst_code put_text(cst_object_store *store, const char *name, const
                                 cst_put_condition condition, const char *etag,
                                 cst_object_info *info_out) {
     const cst_bytes range = {(const uint8_t *)text, strlen(text)};
-    static _Atomic uint64_t nonces; // each write has its own, as object.h wants it
+    // Each write has its own, as object.h wants it; small ones are for tests that name theirs.
+    static _Atomic uint64_t nonces = UINT64_C(1) << 32;
     const cst_put_options options = {.condition = condition,
                                      .etag = etag,
                                      .nonce = atomic_fetch_add(&nonces, 1) + 1};
