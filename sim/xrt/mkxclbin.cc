@@ -273,7 +273,7 @@ Bytes units_of(unsigned units, const Damage &damage) {
         const std::string name = kernel_name(damage) + ":" + unit_name(u);
 
         ip.m_type = IP_KERNEL;
-        ip.properties = (damage.control ? AP_CTRL_HS : AP_CTRL_CHAIN) << IP_CONTROL_SHIFT;
+        ip.properties = uint32_t(damage.control ? AP_CTRL_HS : AP_CTRL_CHAIN) << IP_CONTROL_SHIFT;
         ip.m_base_address = UNITS_AT + u * UNIT_BYTES;
         snprintf(reinterpret_cast<char *>(ip.m_name), sizeof ip.m_name, "%s", name.c_str());
         ips.push_back(ip);
