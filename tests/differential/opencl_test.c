@@ -3,6 +3,8 @@
 #define PAIR_KEY_BYTES_MAX 48
 #define PAIR_VALUE_WORDS_MAX 20
 #include "device_pair.h"
+#include <constellation/driver.h>
+
 #include "unit/codec/random_batch.h"
 #include "unit/codec/vectors.h"
 
@@ -385,6 +387,53 @@ TEST(commands_in_flight_complete_as_one_after_the_other) {
         free(batches[i]->values);
         free(batches[i]);
     }
+}
+
+// More rows than a piece has, from a table without any: it grows again and again.
+TEST(a_batch_of_several_pieces_is_applied_as_by_the_processor) {
+    enum { ROWS = 80000, KEYS = 15000 };
+    static uint64_t numbers[ROWS];
+    static uint8_t ops[ROWS];
+    const cst_column_data column = {.values = {numbers, sizeof numbers}};
+    const cst_source source = {numbers, NULL, CST_TYPE_U64};
+    cst_schema schema;
+    const cst_batch batch = {.schema = &schema, .rows_count = ROWS, .columns = &column};
+    both b = {0};
+
+    if (!opencl_is_there()) return;
+    CHECK_OK(cst_schema_parse("u64", &schema, NULL));
+    knobs_draw(&b.knobs);
+    b.knobs.options.key_bytes = 8;
+    b.knobs.options.budget_bytes = UINT64_C(64) << 20;
+    b.knobs.options.program =
+        (cst_program){.value_bytes = 16,
+                      .accumulators_count = 2,
+                      .presence_offset = CST_NO_OFFSET,
+                      .accumulators = {{CST_COUNT, CST_U64, 0, CST_NO_COLUMN, 0},
+                                       {CST_SUM, CST_U64, 8, 0, 0}}};
+    both_open(&b, "opencl:", &schema);
+    for (uint32_t epoch = 0; epoch < 3; epoch++) {
+        for (uint32_t r = 0; r < ROWS; r++) {
+            numbers[r] = test_random_below(KEYS);
+            ops[r] = test_random_below(16) == 0;
+        }
+        for (uint32_t s = 0; s < SIDES; s++) {
+            const cst_command command = {.ops = CST_OP_ENCODE | CST_OP_HASH | CST_OP_APPLY,
+                                         .table = b.sides[s].table,
+                                         .batch = &batch,
+                                         .rows = {.rows_count = ROWS,
+                                                  .ops = ops,
+                                                  .sources = &source}};
+            cst_completion done;
+            cst_err err = {0};
+
+            if (cst_device_run(b.sides[s].queue, &command, &done, &err) != CST_OK)
+                TEST_FAIL("%s", err.text);
+        }
+        barrier(&b);
+        images_compare(&b);
+    }
+    both_close(&b);
 }
 
 // A reset while nothing is lost: tables go on.
