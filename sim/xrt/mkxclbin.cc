@@ -437,7 +437,7 @@ int main(int argc, char **argv) {
     }
     if (!order.xml) return xclbin_write(order);
     std::cout << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-              << "<!-- constellation-mkxclbin --kernel-xml: of host/src/device/kernel_map.h -->\n"
+              << "<!-- constellation-mkxclbin makes this of host/src/device/kernel_map.h -->\n"
               << "<root versionMajor=\"1\" versionMinor=\"6\">\n"
               << kernel_xml(arguments_of(order.damage), order.damage, "") << "</root>\n";
     return 0;
