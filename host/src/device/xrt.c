@@ -1,5 +1,6 @@
 // xrt.c: cards by XRT: which there are, what is loaded into them, who has which unit.
 #include "base/park.h"
+#include "base/topology.h"
 #include "device/xrt_internal.h"
 
 #include <stdio.h>
@@ -126,6 +127,15 @@ static void xrt_close(cst_device *base) {
     free(device);
 }
 
+// Of a card that is named by its PCIe address: XRT's C functions give none for an index. Where the
+// system does not say, memory is not placed.
+static int32_t card_node(const xrt_card *card) {
+    int node = -1;
+
+    if (xrt_api_emulates(card->api) || !strchr(card->id, ':')) return -1;
+    return csti_topology_card_node(CSTI_SYSFS, card->id, &node, NULL) == CST_OK ? node : -1;
+}
+
 static void capabilities_fill(const xrt_device *device, cst_capabilities *can) {
     const xrt_card *card = device->card;
 
@@ -136,7 +146,7 @@ static void capabilities_fill(const xrt_device *device, cst_capabilities *can) {
         .queue_depth_max = CST_QUEUE_DEPTH_MAX,
         .batch_rows_max = CST_BATCH_ROWS_MAX,
         .memory_bytes = CSTI_KERNEL_CHANNELS * card->xclbin.bank_bytes,
-        .numa_node = -1,
+        .numa_node = card_node(card),
     };
     (void)snprintf(can->name, sizeof can->name, "%s, %u units of " CSTI_KERNEL_NAME,
                    xrt_api_emulates(card->api) ? "emulated card" : "card",
