@@ -103,12 +103,14 @@ class Emulated(unittest.TestCase):
         return path
 
 
-    def job(self, rows):
+    def job(self, rows, device=""):
         path = os.path.join(self.folder, "bids.toml")
         with open(BIDS, encoding="ascii") as file:
             text = file.read()
         for old, new in SMALLER:
             text = text.replace(old, new.format(rows=rows))
+        if device:
+            text += f"\n[device]\n{device}\n"
         with open(path, "w", encoding="ascii") as file:
             file.write(text)
         return path
@@ -248,9 +250,10 @@ class Killed(Emulated):
 
     ROWS = 400_000
 
-    def begin(self, device="xrt:0"):
-        process, folder = self.start(PROGRAM, "run", self.job(self.ROWS), "--device", device, "--quiet",
-                                     units=2)
+    def begin(self, device="xrt:0", policy="stop"):
+        job = self.job(self.ROWS, f'policy = "{policy}"')
+        process, folder = self.start(PROGRAM, "run", job, "--device", device, "--quiet",
+                                     "--until-caught-up", units=2)
 
         def cards():
             if process.poll() is not None:
@@ -289,6 +292,27 @@ class Killed(Emulated):
         self.assertEqual(process.returncode, DEVICE, err)
         self.assertIn("CST_DEVICE_LOST", err)
         self.is_clean(folder, pids)
+
+    def state(self):
+        """What the job keeps; the next run begins anew."""
+        rows = subprocess.run([PROGRAM, "query", "bids.toml"], check=True, cwd=self.folder,
+                              stdout=subprocess.PIPE, text=True).stdout
+        subprocess.run(["rm", "-rf", "data", "out"], check=True, cwd=self.folder)
+        return rows
+
+    def test_a_job_goes_on_without_its_card(self):
+        process, folder, card = self.begin(policy="stay")
+        pids = descendants(process.pid)
+        os.kill(card, signal.SIGKILL)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, DONE, err)
+        self.assertIn("device_lost", err)
+        self.is_clean(folder, pids)
+        without = self.state()
+        subprocess.run([PROGRAM, "run", "bids.toml", "--until-caught-up", "--device", "cpu:", "--quiet"],
+                       check=True, cwd=self.folder)
+        self.assertGreater(len(without.splitlines()), 1000)
+        self.assertEqual(without, self.state())
 
     def test_the_command(self):
         process, folder, card = self.begin()

@@ -25,6 +25,10 @@ TEST(the_least_job_has_every_default) {
     CHECK_TEXT(config.state_store, "hash:");
     CHECK_EQ(config.budget_bytes, UINT64_C(4) << 30);
     CHECK_TEXT(config.device, "cpu:");
+    CHECK(!config.device_why);
+    CHECK_EQ(config.device_policy, CSTI_DEVICE_RETURN);
+    CHECK_EQ(config.device_timeout_us, 10000000);
+    CHECK_EQ(config.device_return_us, 1000000);
     CHECK_EQ(config.every_kind, CSTI_EVERY_TIME);
     CHECK_EQ(config.every, 1000000);
     CHECK_EQ(config.fold.every, 0);
@@ -37,6 +41,24 @@ TEST(the_least_job_has_every_default) {
     CHECK_TEXT(config.dir, data);
     (void)snprintf(data, sizeof data, "file:%s/checkpoints", config.dir);
     CHECK_TEXT(config.checkpoint_store, data);
+    csti_config_close(&config);
+}
+
+// Whether it is there is not the file's to say; what it is called is.
+TEST(a_device_that_is_not_there_is_no_mistake_of_the_file) {
+    CHECK_OK(job_read(JOB_LEAST "[device]\nuri = \"fault:cpu:?fail_open=1\"\npolicy = \"stay\"\n"
+                                "timeout = \"20ms\"\nreturn_after = \"1m\"\n",
+                      &config, &err));
+    CHECK_TEXT(config.device_why, "open fails by fail_open");
+    CHECK_EQ(config.device_policy, CSTI_DEVICE_STAY);
+    CHECK_EQ(config.device_timeout_us, 20000);
+    CHECK_EQ(config.device_return_us, 60000000);
+    csti_config_close(&config);
+    CHECK_CODE(job_read(JOB_LEAST "[device]\npolicy = \"back\"\n", &config, &err), CST_CONFIG);
+    CHECK(strstr(err.text, "policy"));
+    csti_config_close(&config);
+    CHECK_CODE(job_read(JOB_LEAST "[device]\ntimeout = \"1ms\"\n", &config, &err), CST_CONFIG);
+    CHECK(strstr(err.text, "timeout"));
     csti_config_close(&config);
 }
 

@@ -157,7 +157,7 @@ TEST(a_job_goes_back_to_a_device_that_is_well_again) {
     CHECK(seen.tries > 0);
     CHECK(f.result.device_returns > 0);
     CHECK(f.result.finished);
-    rows = f.result.rows + ROWS;
+    rows = 2 * f.result.rows; // no reader has come to its share of them
     f.options.progress = NULL;
     run_ok(&f, rows);
     CHECK(f.result.caught_up);
@@ -189,7 +189,7 @@ TEST(a_device_that_does_not_pass_its_selftest_stays_away) {
     CHECK_EQ(f.result.device_returns, 0);
     CHECK(f.result.device_away);
     CHECK(f.result.finished);
-    rows = f.result.rows + ROWS;
+    rows = 2 * f.result.rows; // no reader has come to its share of them
     f.options.progress = NULL;
     run_ok(&f, rows);
     check_state(&f, rows);
