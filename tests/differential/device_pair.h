@@ -427,4 +427,140 @@ static inline void flight_take(both *b, cst_command *commands) {
     if (stop.stopped) go_on(b, &stop, &commands[stop.tag].rows);
 }
 
+// ---- Streams of commands ------------------------------------------------------------------------
+
+enum { STREAMS_MIN = 8, STREAMS_MAX = 32, STREAM_STEPS = 8 };
+
+// What a stream has had. What is drawn may leave something out: of 32 streams some have it.
+typedef struct stream_totals {
+    uint64_t rows, stops, grows, expired, scanned, restored;
+} stream_totals;
+
+static bool stream_totals_add(stream_totals *totals, const both *b) {
+    totals->rows += b->rows_count;
+    totals->stops += b->stops_count;
+    totals->grows += b->grows_count;
+    totals->expired += b->expired_count;
+    totals->scanned += b->scanned_count;
+    totals->restored += b->restored_count;
+    return totals->stops > 0 && totals->grows > 0 && totals->expired > 0 && totals->scanned > 0 &&
+           totals->restored > 0;
+}
+
+static void stream_run(both *b, rows_batch *batch, uint32_t steps) {
+    b->now_us = 1000000;
+    for (uint32_t step = 0; step < steps; step++) {
+        cst_command command = {0};
+
+        for (uint32_t i = 0; i < rounds(); i++) {
+            b->now_us += (int64_t)test_random_below(400);
+            rows_draw(&b->knobs, batch, b->now_us);
+            command = (cst_command){.ops = CST_OP_APPLY, .rows = batch->rows};
+            if (!command.rows.hashes) command.ops |= CST_OP_HASH;
+            apply(b, command);
+        }
+        command.rows.first_row = batch->rows.first_row;
+        if (rows_chance(30)) look_up(b, command);
+        if (rows_chance(40)) barrier(b);
+        if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
+        if (b->knobs.options.program.ttl_us && rows_chance(70)) expire(b);
+        if (b->deltas_count > 0 && rows_chance(30)) restore(b);
+        if (rows_chance(20)) scan(b);
+        if (rows_chance(20)) images_compare(b);
+    }
+    scan(b);
+    barrier(b);
+    images_compare(b);
+}
+
+// Accumulators that read one column alike share its words, widened from f32, some of them null; a
+// decimal has two of them.
+static void sums_draw(both *b, rows_batch *batch) {
+    knobs_draw(&b->knobs);
+    b->knobs.options.key_bytes = b->knobs.keys_longest = 8;
+    b->knobs.keys_fixed = true;
+    b->knobs.keys_count = 40;
+    b->knobs.extremes_percent = 1;
+    b->knobs.nulls_percent = 10;
+    b->knobs.options.program = (cst_program){.value_bytes = 64,
+                                             .accumulators_count = 5,
+                                             .presence_offset = 8,
+                                             .accumulators = {{CST_SUM, CST_F64, 0, 0, 0},
+                                                              {CST_SUM, CST_DECIMAL128, 16, 1, 0},
+                                                              {CST_MAX, CST_DECIMAL128, 32, 1, 0},
+                                                              {CST_SUM, CST_F64, 48, 3, 0},
+                                                              {CST_MIN, CST_F64, 56, 3, 0}}};
+    sources_draw(&b->knobs.options.program, batch);
+}
+
+static void sums_run(both *b, rows_batch *batch) {
+    for (uint32_t step = 0; step < 24; step++) {
+        const cst_command command = apply_draw(b, batch);
+
+        apply(b, command);
+        look_up(b, command);
+        barrier(b);
+        images_compare(b);
+    }
+    CHECK(b->rows_count > 500);
+}
+
+enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
+
+static void log_draw(both *b) {
+    b->knobs = (rows_knobs){.keys_fixed = true,
+                            .keys_count = 700,
+                            .keys_longest = 16,
+                            .batch_max = ROWS_BATCH_MAX};
+    b->knobs.options =
+        (cst_table_options){.layout = CST_TABLE_INLINE,
+                            .key_bytes = 16,
+                            .hash_key = {test_random(), test_random()},
+                            .program = {.value_bytes = 64, .presence_offset = CST_NO_OFFSET},
+                            .rows_hint = 700,
+                            .budget_bytes = 12 * LOG_SEGMENT_BYTES,
+                            .log_segment_bytes = LOG_SEGMENT_BYTES,
+                            .numa_node = -1};
+}
+
+// Each epoch rewrites many rows and is released when the next one is sealed: the log runs through
+// more segments than the budget pays for, in places that the device chose. Nobody looks at the
+// image before the end: a card would load the log's places anew.
+static void log_run(both *b, rows_batch *batch) {
+    for (uint32_t step = 0; step < LOG_EPOCHS * LOG_BATCHES; step++) {
+        const cst_command command = apply_draw(b, batch);
+
+        apply(b, command);
+        if (step % LOG_BATCHES != 0) continue;
+        b->deltas[b->deltas_count++] = both_run(b, &(cst_command){.ops = CST_OP_BARRIER}).delta;
+        if (b->deltas_count < 2) continue;
+        fixup(b, &(cst_command){.ops = CST_OP_RELEASE, .release = b->deltas[b->deltas_count - 2]});
+        b->deltas[0] = b->deltas[b->deltas_count - 1];
+        b->deltas_count = 1;
+    }
+    images_compare(b);
+    CHECK(b->deltas[0].to > b->knobs.options.budget_bytes);
+}
+
+static void flight_draw(both *b, rows_batch **batches) {
+    knobs_draw(&b->knobs);
+    b->knobs.options.budget_bytes = UINT64_C(16) << 20; // nothing is released
+    for (uint32_t i = 0; i < FLIGHT_BATCHES; i++)
+        sources_draw(&b->knobs.options.program, batches[i]);
+}
+
+static void flight_run(both *b, rows_batch **batches, uint32_t rounds_count) {
+    for (uint32_t round = 0; round < rounds_count; round++) {
+        cst_command commands[FLIGHT_COMMANDS];
+
+        for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) rows_draw(&b->knobs, batches[i], 0);
+        flight_submit(b, batches, commands);
+        flight_take(b, commands);
+    }
+}
+
+static void flight_batches_free(rows_batch **batches) {
+    for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) batch_free(batches[i]);
+}
+
 #endif

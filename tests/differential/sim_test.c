@@ -94,29 +94,7 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     knobs_draw(&b->knobs);
     sources_draw(&b->knobs.options.program, batch);
     card_open(b, uri, NULL);
-    b->now_us = 1000000;
-    for (uint32_t step = 0; step < steps; step++) {
-        cst_command command = {0};
-
-        for (uint32_t i = 0; i < rounds(); i++) {
-            b->now_us += (int64_t)test_random_below(400);
-            rows_draw(&b->knobs, batch, b->now_us);
-            command = (cst_command){.ops = CST_OP_APPLY, .rows = batch->rows};
-            if (!command.rows.hashes) command.ops |= CST_OP_HASH;
-            apply(b, command);
-        }
-        command.rows.first_row = batch->rows.first_row;
-        if (rows_chance(30)) look_up(b, command);
-        if (rows_chance(40)) barrier(b);
-        if (b->deltas_count > 0 && rows_chance(30)) release_some(b);
-        if (b->knobs.options.program.ttl_us && rows_chance(70)) expire(b);
-        if (b->deltas_count > 0 && rows_chance(30)) restore(b);
-        if (rows_chance(20)) scan(b);
-        if (rows_chance(20)) images_compare(b);
-    }
-    scan(b);
-    barrier(b);
-    images_compare(b);
+    stream_run(b, batch, steps);
     work_check(b);
     counted(b);
     CHECK(b->counts[WALKED] >= b->scanned_count + b->expired_count);
@@ -124,11 +102,8 @@ static void stream(both *b, const char *uri, uint32_t steps) {
     batch_free(batch);
 }
 
-enum { STREAMS_MIN = 8, STREAMS_MAX = 32, STREAM_STEPS = 8 };
-
-// What is drawn may leave something out: of 32 streams some have it.
 TEST(random_streams_give_equal_completions_deltas_and_images) {
-    uint64_t rows = 0, stops = 0, grows = 0, expired = 0, scanned = 0, restored = 0;
+    stream_totals totals = {0};
     uint64_t counts[COUNTERS_MAX] = {0};
     bool all = false;
 
@@ -142,52 +117,22 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
         both b = {0};
 
         stream(&b, i % 4 == 3 ? "sim:?memory=ddr4&channels=4" : "sim:", STREAM_STEPS);
-        rows += b.rows_count;
-        stops += b.stops_count;
-        grows += b.grows_count;
-        expired += b.expired_count;
-        scanned += b.scanned_count;
-        restored += b.restored_count;
         for (uint32_t c = 0; c <= RESTORED; c++) counts[c] += b.counts[c];
-        all = stops > 0 && grows > 0 && expired > 0 && scanned > 0 && restored > 0 &&
-              counts[RESTORED] > 0;
+        all = stream_totals_add(&totals, &b) && counts[RESTORED] > 0;
     }
-    printf("%" PRIu64 " rows; ", rows);
-    CHECK(rows > 2000);
+    printf("%" PRIu64 " rows; ", totals.rows);
+    CHECK(totals.rows > 2000);
     CHECK(all);
 }
 
-// Accumulators that read one column alike share its words; a decimal has two of them.
 TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
     rows_batch *batch = calloc(1, sizeof *batch);
     both b = {0};
 
     CHECK(batch);
-    knobs_draw(&b.knobs);
-    b.knobs.options.key_bytes = b.knobs.keys_longest = 8;
-    b.knobs.keys_fixed = true;
-    b.knobs.keys_count = 40;
-    b.knobs.extremes_percent = 1;
-    b.knobs.nulls_percent = 10;
-    b.knobs.options.program = (cst_program){.value_bytes = 64,
-                                            .accumulators_count = 5,
-                                            .presence_offset = 8,
-                                            .accumulators = {{CST_SUM, CST_F64, 0, 0, 0},
-                                                             {CST_SUM, CST_DECIMAL128, 16, 1, 0},
-                                                             {CST_MAX, CST_DECIMAL128, 32, 1, 0},
-                                                             {CST_SUM, CST_F64, 48, 3, 0},
-                                                             {CST_MIN, CST_F64, 56, 3, 0}}};
-    sources_draw(&b.knobs.options.program, batch);
+    sums_draw(&b, batch);
     card_open(&b, "sim:", NULL);
-    for (uint32_t step = 0; step < 24; step++) {
-        const cst_command command = apply_draw(&b, batch);
-
-        apply(&b, command);
-        look_up(&b, command);
-        barrier(&b);
-        images_compare(&b);
-    }
-    CHECK(b.rows_count > 500);
+    sums_run(&b, batch);
     work_check(&b);
     card_close(&b);
     batch_free(batch);
@@ -227,43 +172,14 @@ TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
     batch_free(batch);
 }
 
-enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
-
-// Each epoch rewrites many rows and is released when the next one is sealed: the log runs through
-// more segments than the budget pays for, in places that the circuit chose. Nobody looks at the
-// image before the end: the card would load the log's places anew.
 static void log_runs(const char *uri) {
     rows_batch *batch = calloc(1, sizeof *batch);
     both b = {0};
 
     CHECK(batch);
-    b.knobs = (rows_knobs){.keys_fixed = true,
-                           .keys_count = 700,
-                           .keys_longest = 16,
-                           .batch_max = ROWS_BATCH_MAX};
-    b.knobs.options =
-        (cst_table_options){.layout = CST_TABLE_INLINE,
-                            .key_bytes = 16,
-                            .hash_key = {test_random(), test_random()},
-                            .program = {.value_bytes = 64, .presence_offset = CST_NO_OFFSET},
-                            .rows_hint = 700,
-                            .budget_bytes = 12 * LOG_SEGMENT_BYTES,
-                            .log_segment_bytes = LOG_SEGMENT_BYTES,
-                            .numa_node = -1};
+    log_draw(&b);
     card_open(&b, uri, NULL);
-    for (uint32_t step = 0; step < LOG_EPOCHS * LOG_BATCHES; step++) {
-        const cst_command command = apply_draw(&b, batch);
-
-        apply(&b, command);
-        if (step % LOG_BATCHES != 0) continue;
-        b.deltas[b.deltas_count++] = both_run(&b, &(cst_command){.ops = CST_OP_BARRIER}).delta;
-        if (b.deltas_count < 2) continue;
-        fixup(&b, &(cst_command){.ops = CST_OP_RELEASE, .release = b.deltas[b.deltas_count - 2]});
-        b.deltas[0] = b.deltas[b.deltas_count - 1];
-        b.deltas_count = 1;
-    }
-    images_compare(&b);
-    CHECK(b.deltas[0].to > b.knobs.options.budget_bytes);
+    log_run(&b, batch);
     counted(&b);
     CHECK(b.counts[RELEASED] >= b.deltas[0].to / LOG_SEGMENT_BYTES - 12);
     card_close(&b);
@@ -284,28 +200,15 @@ TEST(commands_in_flight_complete_as_one_after_the_other) {
     for (uint32_t table = 0; table < (card_is_simulated() ? 4 : 1); table++) {
         both b = {0};
 
-        knobs_draw(&b.knobs);
-        b.knobs.options.budget_bytes = UINT64_C(16) << 20; // nothing is released
-        for (uint32_t i = 0; i < FLIGHT_BATCHES; i++)
-            sources_draw(&b.knobs.options.program, batches[i]);
+        flight_draw(&b, batches);
         card_open(&b, "sim:", NULL);
-        for (uint32_t round = 0; round < (card_is_simulated() ? 6 : 3); round++) {
-            cst_command commands[FLIGHT_COMMANDS];
-
-            for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) rows_draw(&b.knobs, batches[i], 0);
-            flight_submit(&b, batches, commands);
-            flight_take(&b, commands);
-        }
+        flight_run(&b, batches, card_is_simulated() ? 6 : 3);
         work_check(&b);
         stops += b.stops_count;
         card_close(&b);
     }
     CHECK(stops > 0);
-    for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) {
-        free(batches[i]->keys);
-        free(batches[i]->values);
-        free(batches[i]);
-    }
+    flight_batches_free(batches);
 }
 
 enum { COLUMN_ROWS = 700 };

@@ -205,7 +205,7 @@ static cst_code build_binary(ocl_device *device, const bytes *binary, const char
     if (program) (void)device->cl.ReleaseProgram(program);
     (void)ocl_fail(err, CST_UNSUPPORTED, "clCreateProgramWithBinary",
                    error == CL_SUCCESS ? status : error);
-    return cst_fail_at(err, CST_UNSUPPORTED, what);
+    return cst_fail_at(err, CST_UNSUPPORTED, "%s", what);
 }
 
 static cst_code build_source(ocl_device *device, cst_err *err) {
