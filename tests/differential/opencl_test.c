@@ -3,10 +3,10 @@
 #define PAIR_KEY_BYTES_MAX 48
 #define PAIR_VALUE_WORDS_MAX 20
 #include "device_pair.h"
-#include <constellation/driver.h>
-
 #include "unit/codec/random_batch.h"
 #include "unit/codec/vectors.h"
+
+#include <constellation/driver.h>
 
 static bool opencl_is_there(void) {
     cst_device *device = NULL;

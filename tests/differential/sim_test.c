@@ -2,13 +2,15 @@
 // deltas and images, whatever stops them; and the circuit's own counter says that it did the rows.
 #define PAIR_KEY_BYTES_MAX 16
 #define PAIR_VALUE_WORDS_MAX 8
+#include "card_waves.h"
+
+#include <constellation/device.h>
+
+#ifdef CST_HAS_SIM
 #include "device_pair.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
-
-#ifdef CST_HAS_SIM
-#include "card_waves.h"
 #endif
 
 #ifndef CST_HAS_SIM
