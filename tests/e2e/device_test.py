@@ -120,11 +120,7 @@ class Policies(Lost):
 class Simulated(Lost):
     def setUp(self):
         super().setUp()
-        text = subprocess.run([run_jobs.PROGRAM, "device", "list", "--json"], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
-        sim = [json.loads(line) for line in text.splitlines() if '"sim:"' in line][0]
-        if not sim["available"]:
-            self.skipTest(sim["text"])
+        self.need("sim:")
 
     def test_a_simulated_card_that_fails_leaves_the_output_of_the_processor(self):
         wanted = self.begin()

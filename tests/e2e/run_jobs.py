@@ -91,6 +91,14 @@ class Jobs(unittest.TestCase):
         self.running = []
         self.addCleanup(self.end_all)
 
+    def need(self, uri):
+        """Skips the test in a build or on a machine that has no such device."""
+        text = subprocess.run([PROGRAM, "device", "list", "--json"], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+        device, = [row for row in map(json.loads, text.splitlines()) if row["uri"] == uri]
+        if not device["available"]:
+            self.skipTest(device["text"])
+
     def end_all(self):
         for process in self.running:
             if process.poll() is None:

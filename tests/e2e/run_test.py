@@ -121,11 +121,7 @@ class Simulated(Jobs):
 
     def setUp(self):
         super().setUp()
-        text = subprocess.run([run_jobs.PROGRAM, "device", "list", "--json"], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
-        sim = [json.loads(line) for line in text.splitlines() if '"sim:"' in line][0]
-        if not sim["available"]:
-            self.skipTest(sim["text"])
+        self.need("sim:")
 
     def test_a_card_gives_what_the_processor_gives(self):
         self.job(rows=self.ROWS, every="1s")
@@ -168,11 +164,7 @@ class OpenCL(Jobs):
 
     def setUp(self):
         super().setUp()
-        text = subprocess.run([run_jobs.PROGRAM, "device", "list", "--json"], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
-        opencl = [json.loads(line) for line in text.splitlines() if '"opencl:"' in line][0]
-        if not opencl["available"]:
-            self.skipTest(opencl["text"])
+        self.need("opencl:")
 
     def test_a_device_gives_what_the_processor_gives(self):
         self.job(rows=self.ROWS, every="1s")

@@ -213,7 +213,7 @@ void sim_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *co
 
 // ---- Queues -------------------------------------------------------------------------------------
 
-cst_code sim_queue_make(const sim_link *link, uint32_t depth, sim_queue **out, cst_err *err) {
+cst_code sim_queue_make(const sim_link *link, uint32_t depth, cst_queue **out, cst_err *err) {
     sim_queue *queue = aligned_alloc(CSTI_SPSC_LINE_BYTES, sizeof *queue);
     cst_code code;
 
@@ -229,17 +229,13 @@ cst_code sim_queue_make(const sim_link *link, uint32_t depth, sim_queue **out, c
         free(queue);
         return code;
     }
-    *out = queue;
+    *out = &queue->base;
     return CST_OK;
 }
 
 static cst_code sim_queue_open(cst_device *base, uint32_t depth, cst_queue **out, cst_err *err) {
-    sim_queue *queue = NULL;
-    const cst_code code = sim_queue_make(&sim_link_card, depth, &queue, err);
-
     (void)base;
-    if (code == CST_OK) *out = &queue->base;
-    return code;
+    return sim_queue_make(&sim_link_card, depth, out, err);
 }
 
 void sim_queue_close(cst_queue *base) {

@@ -265,7 +265,7 @@ static inline uint8_t *sim_batch_at(const sim_queue *queue, uint64_t offset) {
 }
 
 // ---- sim.c --------------------------------------------------------------------------------------
-CST_CHECK_RESULT cst_code sim_queue_make(const sim_link *link, uint32_t depth, sim_queue **out,
+CST_CHECK_RESULT cst_code sim_queue_make(const sim_link *link, uint32_t depth, cst_queue **out,
                                          cst_err *err);
 void sim_queue_close(cst_queue *queue);
 cst_code sim_table_open(cst_queue *queue, const cst_table_options *options, const cst_schema *keys,

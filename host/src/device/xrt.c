@@ -201,12 +201,8 @@ static cst_code xrt_open(csti_uri *uri, cst_device **out, cst_err *err) {
 // A queue takes a unit with its first table, or when it has keys to make and one is left over; else
 // those are the processor's.
 static cst_code xrt_queue_open(cst_device *base, uint32_t depth, cst_queue **out, cst_err *err) {
-    sim_queue *queue = NULL;
-    const cst_code code = sim_queue_make(&xrt_link, depth, &queue, err);
-
     (void)base;
-    if (code == CST_OK) *out = &queue->base;
-    return code;
+    return sim_queue_make(&xrt_link, depth, out, err);
 }
 
 static cst_code xrt_table_open(cst_queue *base, const cst_table_options *options,
