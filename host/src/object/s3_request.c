@@ -15,6 +15,7 @@ enum {
     RETRY_COST = 10,
     BACKOFF_US = 50 * 1000,
     BACKOFF_US_MAX = 5 * 1000 * 1000,
+    ATTEMPT_US_MIN = 100 * 1000, // with less left none is begun: what the last one said is told
     BYTES_PER_US = 1, // a deadline grows with what is sent: as if it were 1 MB a second
     HEADER_LINE_BYTES = CSTI_S3_TOKEN_BYTES + 64,
 };
@@ -303,7 +304,7 @@ static bool backs_off(const csti_s3_call *call) {
     if (most_us > BACKOFF_US_MAX) most_us = BACKOFF_US_MAX;
     if (csti_random_fill(csti_random_real(), &random, sizeof random, NULL) != CST_OK) random = 0;
     wake_ns = now_ns + random % (most_us + 1) * 1000;
-    if (wake_ns >= call->deadline_ns) return false;
+    if (wake_ns + ATTEMPT_US_MIN * UINT64_C(1000) >= call->deadline_ns) return false;
     csti_parker_init(&parker);
     (void)csti_park_until(&parker, wake_ns);
     return true;

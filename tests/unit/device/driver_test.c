@@ -244,41 +244,6 @@ TEST(a_fixup_behind_a_stop_keeps_its_place) {
     }
 }
 
-// It is marked to run on a stopped queue, and does, before the rows that stopped.
-TEST(a_fixup_in_flight_behind_a_stop_is_done_once) {
-    for (size_t uri = 0; uri < URIS_COUNT; uri++) {
-        fixture_rows *rows[2] = {fixture_rows_make(FIXTURE_ROWS_MAX, 0),
-                                 fixture_rows_make(FIXTURE_ROWS_MAX, FIXTURE_ROWS_MAX)};
-        cst_command command;
-        cst_driver *driver = NULL;
-        uint64_t tags = 0;
-        fixture f;
-
-        fixture_open(&f, uris[uri]);
-        CHECK_OK(cst_driver_open(f.queue, &driver, NULL));
-        for (uint64_t i = 0; i < 4; i++) { // rows, a release, rows, a barrier
-            command = fixture_apply(&f, rows[i / 2]);
-            if (i == 1)
-                command = (cst_command){.ops = CST_OP_RELEASE, .fixup = true, .release = {7, 0, 0}};
-            if (i == 3) command = (cst_command){.ops = CST_OP_BARRIER};
-            command.table = f.table;
-            command.tag = i;
-            CHECK_OK(cst_driver_submit(driver, &command, NULL, NULL));
-        }
-        for (uint64_t i = 0; i < 4; i++) {
-            const cst_completion done = driver_next(driver);
-
-            CHECK_CODE(done.code, done.tag == 1 ? CST_EPOCH : CST_OK);
-            CHECK(done.tag != 3 || done.delta.epoch == 1);
-            tags |= 1u << done.tag;
-        }
-        CHECK_EQ(tags, 15);
-        cst_driver_close(driver);
-        fixture_close(&f);
-        for (uint32_t i = 0; i < 2; i++) free(rows[i]);
-    }
-}
-
 TEST(run_leaves_the_queue_running_after_a_bad_row) {
     fixture f;
     fixture_rows *rows = fixture_rows_make(4, 0);

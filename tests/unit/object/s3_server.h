@@ -129,7 +129,7 @@ static inline cst_object_store *s3_begin_within(const s3_reply *replies, size_t 
 #define s3_begin(REPLIES)                                                                          \
     s3_begin_within(REPLIES, sizeof(REPLIES) / sizeof(REPLIES)[0], 10 * 1000 * 1000)
 #define s3_begin_short(REPLIES)                                                                    \
-    s3_begin_within(REPLIES, sizeof(REPLIES) / sizeof(REPLIES)[0], 150 * 1000)
+    s3_begin_within(REPLIES, sizeof(REPLIES) / sizeof(REPLIES)[0], 600 * 1000)
 
 static inline size_t s3_asked_count(void) {
     return atomic_load(&s3_server.asked_count);
