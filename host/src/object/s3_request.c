@@ -16,7 +16,7 @@ enum {
     BACKOFF_US = 50 * 1000,
     BACKOFF_US_MAX = 5 * 1000 * 1000,
     ATTEMPT_US_MIN = 100 * 1000, // with less left none is begun: what the last one said is told
-    BYTES_PER_US = 1, // a deadline grows with what is sent: as if it were 1 MB a second
+    BYTES_PER_US = 1,            // a deadline grows with what is sent: as if it were 1 MB a second
     HEADER_LINE_BYTES = CSTI_S3_TOKEN_BYTES + 64,
 };
 
