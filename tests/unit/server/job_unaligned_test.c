@@ -232,13 +232,17 @@ TEST(checkpoints_go_on_behind_one_that_was_given_up_before_the_time_out) {
 
 TEST(a_job_that_ends_while_a_channel_stands_still_loses_and_repeats_no_row) {
     static fixture f;
-    uint64_t rows;
+    uint64_t rows = 0;
+    bool unaligned = false;
 
     folder_open(&f, 2, 0, ALWAYS);
     f.stop_at_rows = 1;
-    rows = run_stalled(&f, NO_SINK, false);
+    for (int i = 0; i < TRIES_MAX && !unaligned; i++) {
+        rows += run_stalled(&f, NO_SINK, false);
+        unaligned = newest_is_unaligned(&f); // nothing aligned was committed behind it
+    }
+    CHECK(unaligned);
     f.stop_at_rows = 0;
-    CHECK(newest_is_unaligned(&f));
     end_at(&f, 2, rows);
     folder_close(&f);
 }
