@@ -74,7 +74,7 @@ static cst_code stop_cure(cst_queue *queue, cst_device_table *table, const cst_c
     if (stop->code == CST_TABLE_NOT_READY) return cst_device_table_prepare(table, err);
     if (stop->code != CST_TABLE_FULL) return stop->code;
     for (int step = 0; step < CURE_STEPS_MAX; step++) {
-        cst_completion done;
+        cst_completion done = {0};
         cst_code code = run_alone(queue, &grow, &done, err);
 
         if (code != CST_OK) return code;

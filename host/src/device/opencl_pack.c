@@ -178,7 +178,7 @@ static bool is_plain(const ocl_pass *pass) {
 
         if (accumulator->number != CST_U64 || (source && source->validity != OCL_NONE))
             return false;
-        if (accumulator->op != CST_COUNT && source->kind != OCL_U64) return false;
+        if (accumulator->op != CST_COUNT && (!source || source->kind != OCL_U64)) return false;
     }
     return true;
 }

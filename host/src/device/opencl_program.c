@@ -197,7 +197,7 @@ static cst_code build_binary(ocl_device *device, const bytes *binary, const char
                              cst_err *err) {
     const unsigned char *data = binary->data;
     cl_int status = CL_SUCCESS, error = CL_SUCCESS;
-    const cl_program program =
+    cl_program program =
         device->cl.CreateProgramWithBinary(device->context, 1, &device->id, &binary->count, &data,
                                            &status, &error);
 
@@ -212,7 +212,7 @@ static cst_code build_source(ocl_device *device, cst_err *err) {
     const char *source = csti_kernels_source;
     const size_t count = strlen(source);
     cl_int error = CL_SUCCESS;
-    const cl_program program =
+    cl_program program =
         device->cl.CreateProgramWithSource(device->context, 1, &source, &count, &error);
 
     if (error != CL_SUCCESS)

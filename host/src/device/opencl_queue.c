@@ -109,7 +109,7 @@ void ocl_read(ocl_queue *queue, const ocl_memory *memory, uint64_t at, void *to,
 }
 
 static void arguments_set(ocl_queue *queue, const ocl_table *table, cl_kernel kernel) {
-    const cl_mem none = queue->nothing.mem;
+    cl_mem none = queue->nothing.mem;
     const cl_mem arguments[] = {queue->input.mem,
                                 queue->work.mem,
                                 table ? table->regions[OCL_DIRECTORY].mem : none,
