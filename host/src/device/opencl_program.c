@@ -197,9 +197,8 @@ static cst_code build_binary(ocl_device *device, const bytes *binary, const char
                              cst_err *err) {
     const unsigned char *data = binary->data;
     cl_int status = CL_SUCCESS, error = CL_SUCCESS;
-    cl_program program =
-        device->cl.CreateProgramWithBinary(device->context, 1, &device->id, &binary->count, &data,
-                                           &status, &error);
+    cl_program program = device->cl.CreateProgramWithBinary(device->context, 1, &device->id,
+                                                            &binary->count, &data, &status, &error);
 
     if (error == CL_SUCCESS && status == CL_SUCCESS) return build(device, program, what, err);
     if (program) (void)device->cl.ReleaseProgram(program);
