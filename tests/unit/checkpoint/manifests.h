@@ -9,6 +9,8 @@
 #include "checkpoint/manifest.h"
 #include "test.h"
 
+enum { MANIFEST_ARENA_BYTES = 256 << 20 };
+
 typedef struct sample {
     csti_manifest manifest;
     csti_manifest_partition partitions[2];
