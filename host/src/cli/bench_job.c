@@ -18,21 +18,6 @@ typedef struct job_what {
     csti_sink_kind sink;
 } job_what;
 
-typedef struct job_side {
-    bench_running *running;
-    bench_turns *turns;
-    bool warm;
-} job_side;
-
-static cst_code job_round(void *context, double *ns_per_row_out, cst_err *err) {
-    job_side *side = context;
-    const cst_code code = bench_running_turn(side->running, true, side->warm ? side->turns : NULL,
-                                             ns_per_row_out, err);
-
-    side->warm = true;
-    return code;
-}
-
 static void params_fill(bench_params *params, const bench *b, const job_what *what) {
     bench_params_u64(params, "entries", what->entries);
     bench_params_u64(params, "key", BENCH_KEY_BYTES);
@@ -90,10 +75,10 @@ static cst_code measure(bench *b, const job_what *what, const bench_rows *rows, 
                                            .entries = what->entries,
                                            .rows = what->made_before ? rows : NULL,
                                            .sink = what->sink};
-    job_side side = {.running = &running, .turns = &turns};
+    bench_running_side side = {.running = &running, .turns = &turns};
     bench_params params = {0};
     const bench_what line = {.name = "job.rate", .params = &params};
-    bench_side sides[3] = {{BENCH_OURS, "constellation", job_round, &side}};
+    bench_side sides[3] = {{BENCH_OURS, "constellation", bench_running_round, &side}};
     size_t count = 1;
     cst_code code = bench_running_open(&running, b, &options, err);
 

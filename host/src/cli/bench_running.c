@@ -330,3 +330,12 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     turns->folds += atomic_load(&r->folds) - folds_before;
     return CST_OK;
 }
+
+cst_code bench_running_round(void *context, double *ns_per_row_out, cst_err *err) {
+    bench_running_side *side = context;
+    const cst_code code = bench_running_turn(side->running, true, side->warm ? side->turns : NULL,
+                                             ns_per_row_out, err);
+
+    side->warm = true;
+    return code;
+}

@@ -76,6 +76,16 @@ void bench_running_close(bench_running *r); // a zeroed one is allowed
 // (NULL: nobody asks). *ns_per_row_out: of the turn.
 CST_CHECK_RESULT cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *turns,
                                              double *ns_per_row_out, cst_err *err);
+
+// A side of a comparison whose rounds are turns with checkpoints; the first only warms it.
+typedef struct bench_running_side {
+    bench_running *running;
+    bench_turns *turns;
+    bool warm;
+} bench_running_side;
+
+CST_CHECK_RESULT cst_code bench_running_round(void *side, double *ns_per_row_out, cst_err *err);
+
 // One checkpoint between turns, and all that follows it.
 CST_CHECK_RESULT cst_code bench_running_settle(bench_running *r, cst_err *err);
 // How far apart checkpoints are.

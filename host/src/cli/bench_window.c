@@ -24,21 +24,6 @@ enum {
 
 // ---- A whole job --------------------------------------------------------------------------------
 
-typedef struct job_side {
-    bench_running *running;
-    bench_turns *turns;
-    bool warm;
-} job_side;
-
-static cst_code job_round(void *context, double *ns_per_row_out, cst_err *err) {
-    job_side *side = context;
-    const cst_code code = bench_running_turn(side->running, true, side->warm ? side->turns : NULL,
-                                             ns_per_row_out, err);
-
-    side->warm = true;
-    return code;
-}
-
 static double cpu_per_row(const bench_turns *turns) {
     const uint64_t rows = turns->rows[0] + turns->rows[1];
 
@@ -81,15 +66,15 @@ typedef struct rate {
 static cst_code measure_rate(bench *b, uint64_t entries, const rate *of, cst_err *err) {
     static bench_running windowed, plain;
     static bench_turns windowed_turns, plain_turns;
-    job_side ours = {.running = &windowed, .turns = &windowed_turns};
-    job_side peer = {.running = &plain, .turns = &plain_turns};
+    bench_running_side ours = {.running = &windowed, .turns = &windowed_turns};
+    bench_running_side peer = {.running = &plain, .turns = &plain_turns};
     const uint64_t wanted = entries * ROWS_A_KEY;
     const uint64_t made = wanted < ROWS_MADE_MAX ? wanted : (uint64_t)ROWS_MADE_MAX;
     bench_params params = {0};
     const bench_what line = {.name = of->rate, .params = &params};
     const bench_side sides[] = {
-        {BENCH_OURS, "constellation", job_round, &ours},
-        {BENCH_PEER, "the same job without windows", job_round, &peer},
+        {BENCH_OURS, "constellation", bench_running_round, &ours},
+        {BENCH_PEER, "the same job without windows", bench_running_round, &peer},
     };
     bench_rows rows;
     cst_code code = bench_rows_make(&rows, b, "uniform", entries, made, err);
