@@ -57,6 +57,17 @@ def is_there(pid):
         return False
 
 
+def line_of(pipe):
+    """A line, and not a byte behind it: communicate() passes by what a buffered reader holds."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(pipe.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode().strip()
+
+
 class Emulated(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="cst-device-")
@@ -70,7 +81,7 @@ class Emulated(unittest.TestCase):
              'dirname "$CST_XCLBIN"; exec "$@"', "sh", *command],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder)
         self.addCleanup(self.end, process)
-        return process, process.stdout.readline().strip()
+        return process, line_of(process.stdout)
 
     def end(self, process):
         if process.poll() is None:
