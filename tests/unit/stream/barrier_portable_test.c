@@ -1,5 +1,4 @@
 // The same promises of the cell for machines without a 128-bit compare-exchange.
 #define CSTI_BARRIER_PORTABLE 1
-#define INJECTIONS 100000
 #include "stream/barrier.c"
 #include "unit/stream/barrier_test.c"

@@ -123,10 +123,10 @@ TEST(a_withdrawn_barrier_is_not_taken_and_its_id_is_used_up) {
 
 // ---- Threads -------------------------------------------------------------------------------
 
-#ifndef INJECTIONS
-#define INJECTIONS 1000000
-#endif
-enum { INJECTORS_COUNT = 2 };
+enum {
+    INJECTORS_COUNT = 2,
+    INJECTIONS = 100000, // each waits for a turn of the source's thread
+};
 
 static _Atomic uint64_t next_id, injectors_done;
 static uint64_t injections_count; // set before the threads start, as is the next
@@ -218,7 +218,7 @@ TEST(injections_of_two_threads_are_never_mixed_or_lost) {
 }
 
 TEST(a_barrier_is_either_taken_or_withdrawn) {
-    injections_count = TEST_SHARE(200000);
+    injections_count = TEST_SHARE(50000);
     withdraws = true;
     check_injectors_and_source();
 }
