@@ -2,6 +2,8 @@
 // are in the second one once behind a restore, with the same partitions and with others.
 #include "unit/server/runs.h"
 
+#include <pthread.h>
+
 enum { ROWS_MORE = 20000, TRIES_MAX = 20, STORED_MAX = 8 };
 
 #define ALWAYS "10ms\"\nunaligned_after = \"0s"
@@ -15,43 +17,6 @@ enum { ROWS_MORE = 20000, TRIES_MAX = 20, STORED_MAX = 8 };
     "[[then.aggregate]]\nas = \"sum\"\nop = \"sum\"\ncolumn = \"sum\"\n"
 
 // ---- What a checkpoint has ----------------------------------------------------------------------
-
-// The second stage of the newest checkpoint, by key.
-static void then_read(fixture *f, sums *out) {
-    opened n;
-
-    memset(out, 0, sizeof *out);
-    checkpoint_open(f, &n);
-    for (uint32_t p = n.plan.manifest.partitions_count / 2; p < n.plan.manifest.partitions_count;
-         p++) {
-        const csti_manifest_stage *then = n.plan.manifest.then;
-        const cst_table_options table_options = {.layout = CST_TABLE_INLINE,
-                                                 .key_bytes = 8,
-                                                 .program = then->program,
-                                                 .hash_key = then->hash_key,
-                                                 .budget_bytes = 64 << 20,
-                                                 .numa_node = -1};
-        const cst_restore_options restore = {0};
-        cst_table *table = NULL;
-
-        CHECK_OK(cst_table_open(&table_options, &table, &f->err));
-        CHECK_OK(cst_segment_restore(n.plan.chains[p].segments, n.plan.chains[p].segments_count,
-                                     table, NULL, &restore, NULL, &f->err));
-        for (uint64_t key = 1; key <= KEYS; key++) {
-            uint64_t value[8] = {0};
-            uint8_t encoded[8];
-            size_t bytes = 0;
-
-            cst_key_encode_u64(key, encoded);
-            if (cst_table_get(table, encoded, 8, value, sizeof value, &bytes) != CST_OK) continue;
-            CHECK_EQ(out->count[key], 0); // a key is in one partition
-            out->count[key] = value[then->program.accumulators[0].value_offset / 8];
-            out->sum[key] = value[then->program.accumulators[1].value_offset / 8];
-        }
-        cst_table_close(table);
-    }
-    checkpoint_close(&n);
-}
 
 static bool newest_has_rows(fixture *f) {
     opened n;
@@ -79,13 +44,15 @@ static uint64_t committed_rows(const fixture *f) {
 // ---- A channel between the stages that stands still ---------------------------------------------
 
 typedef struct stall {
-    _Atomic bool now;
+    bool now;
     bool stops;     // behind the first commit with rows of a channel that stood
     int64_t others; // rows of the second stage's other partition, when it began
     uint64_t stalled_id;
     uint64_t stored; // rows that a committed checkpoint has
 } stall;
 
+// Written by the coordinator's thread and by the committer's.
+static pthread_mutex_t standing_lock = PTHREAD_MUTEX_INITIALIZER;
 static stall standing;
 
 static int64_t rows_of(const fixture *f, uint32_t worker) {
@@ -102,6 +69,7 @@ static void on_progress_stalled(void *context, const csti_job_progress *progress
     csti_job *job = f->job;
 
     if (progress->recovering) return;
+    (void)pthread_mutex_lock(&standing_lock);
     if (standing.now && job->barrier_mode == CSTI_BARRIER_UNALIGNED &&
         job->workers[0].sealed_id == job->barrier_id &&
         job->workers[2].sealed_id == job->barrier_id &&
@@ -111,26 +79,30 @@ static void on_progress_stalled(void *context, const csti_job_progress *progress
         csti_job_stall_then_channel(job, 0, 0, false);
         standing.now = false;
     }
+    (void)pthread_mutex_unlock(&standing_lock);
+}
+
+// On a slow machine a checkpoint has rows without a channel that stands.
+static bool stored_enough(const fixture *f, uint64_t committed_id) {
+    if (standing.stalled_id == 0 || committed_id < standing.stalled_id) return false;
+    standing.stored += committed_rows(f);
+    return standing.stops && committed_rows(f) > 0;
 }
 
 static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
     const fixture *f = context;
 
     if (moment != CSTI_JOB_COMMITTED) return;
-    // On a slow machine a checkpoint has rows without a channel that stands.
-    if (standing.stalled_id > 0 && number >= standing.stalled_id && committed_rows(f) > 0) {
-        standing.stored += committed_rows(f);
-        if (standing.stops) {
-            csti_job_stop(f->job);
-            csti_job_stop(f->job);
-            return;
-        }
-    }
-    if (!standing.now && number >= standing.stalled_id && rows_of(f, 2) > 0) {
+    (void)pthread_mutex_lock(&standing_lock);
+    if (stored_enough(f, number)) {
+        csti_job_stop(f->job);
+        csti_job_stop(f->job);
+    } else if (!standing.now && number >= standing.stalled_id && rows_of(f, 2) > 0) {
         standing.others = rows_of(f, 3);
         csti_job_stall_then_channel(f->job, 0, 0, true);
         standing.now = true;
     }
+    (void)pthread_mutex_unlock(&standing_lock);
 }
 
 // Leaves a checkpoint with stored rows as the newest one, of two partitions of each stage; a number
@@ -160,7 +132,7 @@ static void end_at(fixture *f, int partitions, uint64_t rows) {
     run_ok(f, 0);
     CHECK(f->result.caught_up);
     sums_expect(f, rows, &expected);
-    then_read(f, &actual);
+    checkpoint_read_stage(f, 1, &actual);
     check_sums(&actual, &expected);
     CHECK(!newest_has_rows(f)); // the last one of a run is aligned
 }

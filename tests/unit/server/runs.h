@@ -163,40 +163,51 @@ static inline void checkpoint_close(opened *n) {
     cst_object_store_close(n->store);
 }
 
-static inline void checkpoint_read(fixture *f, sums *out) {
+// What one of its partitions holds, by key.
+static inline void checkpoint_add(fixture *f, const opened *n, uint32_t p, sums *out) {
+    const csti_manifest_stage stage =
+        csti_manifest_stage_of(&n->plan.manifest, &n->plan.manifest.partitions[p]);
+    const cst_table_options table_options = {
+        .layout = CST_TABLE_INLINE,
+        .key_bytes = stage.program.value_bytes ? 8 : 0,
+        .program = stage.program,
+        .hash_key = stage.hash_key,
+        .budget_bytes = 64 << 20,
+        .numa_node = -1,
+    };
+    const cst_restore_options restore = {0};
+    cst_table *table = NULL;
+
+    CHECK_OK(cst_table_open(&table_options, &table, &f->err));
+    CHECK_OK(cst_segment_restore(n->plan.chains[p].segments, n->plan.chains[p].segments_count,
+                                 table, NULL, &restore, NULL, &f->err));
+    for (uint64_t key = 1; key <= KEYS; key++) {
+        uint64_t value[8] = {0};
+        uint8_t encoded[8];
+        size_t bytes = 0;
+
+        cst_key_encode_u64(key, encoded);
+        if (cst_table_get(table, encoded, 8, value, sizeof value, &bytes) != CST_OK) continue;
+        CHECK_EQ(out->count[key], 0); // a key is in one partition
+        out->count[key] = value[stage.program.accumulators[0].value_offset / 8];
+        out->sum[key] = value[stage.program.accumulators[1].value_offset / 8];
+    }
+    cst_table_close(table);
+}
+
+// A stage of the newest checkpoint, by key.
+static inline void checkpoint_read_stage(fixture *f, uint32_t stage, sums *out) {
     opened n;
 
     memset(out, 0, sizeof *out);
     checkpoint_open(f, &n);
-    for (uint32_t p = 0; p < n.plan.manifest.partitions_count; p++) {
-        const cst_table_options table_options = {
-            .layout = CST_TABLE_INLINE,
-            .key_bytes = n.plan.manifest.program.value_bytes ? 8 : 0,
-            .program = n.plan.manifest.program,
-            .hash_key = n.plan.manifest.hash_key,
-            .budget_bytes = 64 << 20,
-            .numa_node = -1,
-        };
-        const cst_restore_options restore = {0};
-        cst_table *table = NULL;
-
-        CHECK_OK(cst_table_open(&table_options, &table, &f->err));
-        CHECK_OK(cst_segment_restore(n.plan.chains[p].segments, n.plan.chains[p].segments_count,
-                                     table, NULL, &restore, NULL, &f->err));
-        for (uint64_t key = 1; key <= KEYS; key++) {
-            uint64_t value[8] = {0};
-            uint8_t encoded[8];
-            size_t bytes = 0;
-
-            cst_key_encode_u64(key, encoded);
-            if (cst_table_get(table, encoded, 8, value, sizeof value, &bytes) != CST_OK) continue;
-            CHECK_EQ(out->count[key], 0); // a key is in one partition
-            out->count[key] = value[n.plan.manifest.program.accumulators[0].value_offset / 8];
-            out->sum[key] = value[n.plan.manifest.program.accumulators[1].value_offset / 8];
-        }
-        cst_table_close(table);
-    }
+    for (uint32_t p = 0; p < n.plan.manifest.partitions_count; p++)
+        if (n.plan.manifest.partitions[p].stage == stage) checkpoint_add(f, &n, p, out);
     checkpoint_close(&n);
+}
+
+static inline void checkpoint_read(fixture *f, sums *out) {
+    checkpoint_read_stage(f, 0, out);
 }
 
 // What the first rows of the job's generator give.
