@@ -1,6 +1,6 @@
 // sim_card.h: what the back end sim: asks of libconstellation-sim.so: a card, simulated.
 //
-//   host (sim_*.c)                       card (sim/card/card.cc)
+//   host (sim_link.c)                     card (sim/card/card.cc)
 //   registers ──write, read──► s_axi_control ┐
 //   batch memory ◄────────────── m_axi_batch ┤ cst_kernel_state, Verilated
 //   image ◄──locate── channels ◄─ m_axi_c.. ─┘ sim/memory: HBM2 or DDR4, clock by clock

@@ -3,11 +3,11 @@
 
 enum { LOOK_CLOCKS = 100000 }; // more than a command takes, but for one that waits for a watchdog
 
-static const csti_sim_card_ops *ops_of(const sim_queue *queue) {
+static const csti_sim_card_ops *ops_of(const card_queue *queue) {
     return ((const sim_device *)queue->base.device)->card;
 }
 
-static void transfer_tell(sim_queue *queue, csti_sim_way way, uint64_t bytes) {
+static void transfer_tell(card_queue *queue, csti_sim_way way, uint64_t bytes) {
     sim_device *device = (sim_device *)queue->base.device;
     const uint64_t ns = device->card->transfer(queue->card, way, bytes);
 
@@ -16,7 +16,7 @@ static void transfer_tell(sim_queue *queue, csti_sim_way way, uint64_t bytes) {
     queue->transfer_told = ns;
 }
 
-static cst_code link_open(sim_queue *queue, cst_err *err) {
+static cst_code link_open(card_queue *queue, cst_err *err) {
     const sim_device *device = (const sim_device *)queue->base.device;
     csti_sim_card_config config = device->config;
     csti_sim_card *card = NULL;
@@ -27,55 +27,56 @@ static cst_code link_open(sim_queue *queue, cst_err *err) {
     if (code != CST_OK) return code;
     queue->card = card;
     queue->rows_at = device->card->memory(card);
-    queue->results_at = queue->rows_at + SIM_RESULTS_AT;
+    queue->results_at = queue->rows_at + CARD_RESULTS_AT;
     queue->rows_address = CSTI_SIM_BATCH_CHANNEL * CSTI_SIM_CHANNEL_BYTES;
-    queue->results_address = queue->rows_address + SIM_RESULTS_AT;
+    queue->results_address = queue->rows_address + CARD_RESULTS_AT;
     queue->image_address = 0;
     queue->image_stride = CSTI_SIM_CHANNEL_BYTES;
     return CST_OK;
 }
 
-static void link_close(sim_queue *queue) {
+static void link_close(card_queue *queue) {
     ops_of(queue)->close(queue->card);
 }
 
-static void link_write(sim_queue *queue, uint32_t offset, uint32_t value) {
+static void link_write(card_queue *queue, uint32_t offset, uint32_t value) {
     ops_of(queue)->write(queue->card, offset, value);
 }
 
-static uint32_t link_read(sim_queue *queue, uint32_t offset) {
+static uint32_t link_read(card_queue *queue, uint32_t offset) {
     return ops_of(queue)->read(queue->card, offset);
 }
 
-static void link_launch(sim_queue *queue) {
+static void link_launch(card_queue *queue) {
     link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_START);
     transfer_tell(queue, CSTI_SIM_LAUNCH, 0);
 }
 
-static void link_send(sim_queue *queue, uint64_t command, uint64_t at, uint64_t bytes) {
+static void link_send(card_queue *queue, uint64_t command, uint64_t at, uint64_t bytes) {
     (void)command;
     (void)at;
-    transfer_tell(queue, CSTI_SIM_TO_CARD, SIM_BEAT_BYTES + bytes);
+    transfer_tell(queue, CSTI_SIM_TO_CARD, CARD_BEAT_BYTES + bytes);
 }
 
-static void link_receive(sim_queue *queue, uint64_t at, uint64_t bytes) {
+static void link_receive(card_queue *queue, uint64_t at, uint64_t bytes) {
     (void)at;
     transfer_tell(queue, CSTI_SIM_FROM_CARD, bytes);
 }
 
-static bool link_wait(sim_queue *queue, uint64_t completion, uint32_t number, uint64_t clocks_max) {
-    const uint32_t *word = (const uint32_t *)sim_batch_at(queue, completion);
+static bool link_wait(card_queue *queue, uint64_t completion, uint32_t number,
+                      uint64_t clocks_max) {
+    const uint32_t *word = (const uint32_t *)card_batch_at(queue, completion);
 
     for (uint64_t clocks = 0; clocks < clocks_max; clocks += LOOK_CLOCKS) {
         if (ops_of(queue)->run(queue->card, word, number, LOOK_CLOCKS)) break;
-        if (sim_status_lost(link_read(queue, CSTI_KERNEL_STATUS))) break;
+        if (card_status_lost(link_read(queue, CSTI_KERNEL_STATUS))) break;
     }
-    if (*word == number) transfer_tell(queue, CSTI_SIM_NOTICE, SIM_BEAT_BYTES);
+    if (*word == number) transfer_tell(queue, CSTI_SIM_NOTICE, CARD_BEAT_BYTES);
     return *word == number;
 }
 
 // The device's counts are those of all its cards.
-static void link_count(sim_queue *queue) {
+static void link_count(card_queue *queue) {
     sim_device *device = (sim_device *)queue->base.device;
     const uint64_t clocks = device->card->clocks(queue->card);
     uint32_t operations;
@@ -89,11 +90,11 @@ static void link_count(sim_queue *queue) {
     queue->operations_told = operations;
 }
 
-static uint64_t link_clocks(const sim_queue *queue) {
+static uint64_t link_clocks(const card_queue *queue) {
     return ops_of(queue)->clocks(queue->card);
 }
 
-const sim_link sim_link_card = {
+const card_link sim_link = {
     .open = link_open,
     .close = link_close,
     .write = link_write,

@@ -141,8 +141,8 @@ static void capabilities_fill(const xrt_device *device, cst_capabilities *can) {
 
     *can = (cst_capabilities){
         .ops = (1u << CST_OPS_COUNT) - 1,
-        .key_bytes_max = SIM_KEY_BYTES_MAX,
-        .entry_bytes_max = SIM_ENTRY_BYTES_MAX,
+        .key_bytes_max = CARD_KEY_BYTES_MAX,
+        .entry_bytes_max = CARD_ENTRY_BYTES_MAX,
         .queue_depth_max = CST_QUEUE_DEPTH_MAX,
         .batch_rows_max = CST_BATCH_ROWS_MAX,
         .memory_bytes = CSTI_KERNEL_CHANNELS * card->xclbin.bank_bytes,
@@ -202,18 +202,18 @@ static cst_code xrt_open(csti_uri *uri, cst_device **out, cst_err *err) {
 // those are the processor's.
 static cst_code xrt_queue_open(cst_device *base, uint32_t depth, cst_queue **out, cst_err *err) {
     (void)base;
-    return sim_queue_make(&xrt_link, depth, out, err);
+    return card_queue_make(&xrt_link, depth, out, err);
 }
 
 static cst_code xrt_table_open(cst_queue *base, const cst_table_options *options,
                                const cst_schema *keys, cst_device_table **out, cst_err *err) {
-    const cst_code code = sim_run_open((sim_queue *)base, err);
+    const cst_code code = card_run_open((card_queue *)base, err);
 
-    return code == CST_OK ? sim_table_open(base, options, keys, out, err) : code;
+    return code == CST_OK ? card_table_open(base, options, keys, out, err) : code;
 }
 
 static cst_code xrt_wait(cst_queue *base, uint64_t deadline_ns) {
-    sim_queue *queue = (sim_queue *)base;
+    card_queue *queue = (card_queue *)base;
     const csti_clock *clock = csti_clock_real();
     csti_parker parker;
 
@@ -221,8 +221,8 @@ static cst_code xrt_wait(cst_queue *base, uint64_t deadline_ns) {
     while (!csti_spsc_ring_front(&queue->completions)) {
         const uint64_t now_ns = csti_clock_now_ns(clock);
 
-        if (sim_entries_ready(queue))
-            sim_entries_run(queue);
+        if (card_entries_ready(queue))
+            card_entries_run(queue);
         else if (now_ns >= deadline_ns)
             return CST_AGAIN;
         else
@@ -233,9 +233,9 @@ static cst_code xrt_wait(cst_queue *base, uint64_t deadline_ns) {
 
 // The circuit's, and how often a run was begun: a batch asks for none.
 static void xrt_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
-    const sim_queue *queue = (const sim_queue *)base;
+    const card_queue *queue = (const card_queue *)base;
 
-    sim_counters(base, out, capacity, count_out);
+    card_counters(base, out, capacity, count_out);
     if (!queue->card) return;
     if (*count_out < capacity)
         out[*count_out] = (cst_counter){"doorbells", xrt_unit_doorbells(queue->card)};
@@ -246,19 +246,19 @@ const csti_device_ops csti_device_xrt = {
     .scheme = "xrt",
     .open = xrt_open,
     .close = xrt_close,
-    .reset = sim_reset,
-    .buffer_alloc = sim_buffer_alloc,
-    .buffer_free = sim_buffer_free,
-    .buffer_sync = sim_buffer_sync,
+    .reset = card_reset,
+    .buffer_alloc = card_buffer_alloc,
+    .buffer_free = card_buffer_free,
+    .buffer_sync = card_buffer_sync,
     .queue_open = xrt_queue_open,
-    .queue_close = sim_queue_close,
+    .queue_close = card_queue_close,
     .table_open = xrt_table_open,
-    .table_close = sim_table_close,
-    .table_prepare = sim_table_prepare,
-    .table_image = sim_table_image,
-    .table_view = sim_table_view,
-    .submit = sim_submit,
-    .poll = sim_poll,
+    .table_close = card_table_close,
+    .table_prepare = card_table_prepare,
+    .table_image = card_table_image,
+    .table_view = card_table_view,
+    .submit = card_submit,
+    .poll = card_poll,
     .wait = xrt_wait,
     .counters = xrt_counters,
 };

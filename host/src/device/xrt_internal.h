@@ -3,12 +3,12 @@
 //   xrt.c          the device: its name, its units, queues
 //   xrt_library.c  XRT's functions, loaded at run time; calls that would never return
 //   xrt_xclbin.c   whether a container holds the kernel that this host knows
-//   xrt_link.c     one unit: its registers and buffers, as sim_internal.h wants them
+//   xrt_link.c     one unit: its registers and buffers, as card_internal.h wants them
 //
 //   cst_device ─► xrt_card (one a process and card) ─► unit 0 ◄── a queue
 //                                                  └─► unit 1 ◄── another
 //
-// What the units do, and what they are told, is sim_*.c's, as for the simulated card: the same
+// What the units do, and what they are told, is card_*.c's, as for the simulated card: the same
 // kernel. Here is how it is reached, and that the card's memory is not the host's.
 //
 // Thread     a queue's; of a card's units and uses any.
@@ -16,7 +16,7 @@
 #ifndef CST_DEVICE_XRT_INTERNAL_H
 #define CST_DEVICE_XRT_INTERNAL_H
 
-#include "device/sim_internal.h"
+#include "device/card_internal.h"
 #include "device/xrt_guard.h"
 
 #include <pthread.h>
@@ -37,8 +37,6 @@ typedef struct xrt_xclbin {
     uint32_t image_bank[XRT_UNITS_MAX], rows_bank[XRT_UNITS_MAX], results_bank[XRT_UNITS_MAX];
     uint64_t bank_bytes;
 } xrt_xclbin;
-
-typedef enum xrt_direction { XRT_TO_CARD = 0, XRT_FROM_CARD = 1 } xrt_direction; // as XRT has them
 
 typedef struct xrt_api xrt_api;
 
@@ -86,7 +84,7 @@ bool xrt_register_read(xrt_card *card, void *kernel, uint32_t offset, uint32_t *
 void *xrt_buffer_open(xrt_card *card, uint64_t bytes, uint32_t bank);
 void *xrt_buffer_map(xrt_card *card, void *buffer);
 uint64_t xrt_buffer_address(xrt_card *card, void *buffer);
-bool xrt_buffer_sync(xrt_card *card, void *buffer, xrt_direction direction, uint64_t bytes,
+bool xrt_buffer_sync(xrt_card *card, void *buffer, card_direction direction, uint64_t bytes,
                      uint64_t offset);
 void xrt_buffer_close(xrt_card *card, void *buffer);
 
@@ -96,7 +94,7 @@ void xrt_buffer_close(xrt_card *card, void *buffer);
 CST_CHECK_RESULT cst_code xrt_xclbin_read(const char *path, xrt_xclbin *out, cst_err *err);
 
 // ---- xrt_link.c ---------------------------------------------------------------------------------
-extern const sim_link xrt_link;
+extern const card_link xrt_link;
 // CST_DEVICE_IMAGE: its version is not this host's.
 CST_CHECK_RESULT cst_code xrt_unit_check(xrt_card *card, uint32_t number, cst_err *err);
 uint64_t xrt_unit_doorbells(const void *unit);

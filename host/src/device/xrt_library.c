@@ -304,7 +304,7 @@ uint64_t xrt_buffer_address(xrt_card *card, void *buffer) {
     return call.number;
 }
 
-bool xrt_buffer_sync(xrt_card *card, void *buffer, xrt_direction direction, uint64_t bytes,
+bool xrt_buffer_sync(xrt_card *card, void *buffer, card_direction direction, uint64_t bytes,
                      uint64_t offset) {
     xrt_call call = {.kind = CALL_BUFFER_SYNC,
                      .handle = buffer,

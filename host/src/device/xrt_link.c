@@ -32,16 +32,16 @@ typedef struct xrt_unit {
     uint64_t doorbells;
 } xrt_unit;
 
-static xrt_unit *unit_of(const sim_queue *queue) {
+static xrt_unit *unit_of(const card_queue *queue) {
     return queue->card;
 }
 
 static uint64_t rows_bytes(void) {
-    return SIM_ROWS_AT + (uint64_t)SIM_RING * SIM_ROWS_BYTES + PAGE_BYTES;
+    return CARD_ROWS_AT + (uint64_t)CARD_RING * CARD_ROWS_BYTES + PAGE_BYTES;
 }
 
 static uint64_t results_bytes(void) {
-    return SIM_BATCH_BYTES - SIM_RESULTS_AT + PAGE_BYTES;
+    return CARD_BATCH_BYTES - CARD_RESULTS_AT + PAGE_BYTES;
 }
 
 uint64_t xrt_unit_doorbells(const void *unit) {
@@ -152,7 +152,7 @@ static cst_code unit_open(xrt_card *card, xrt_unit **out, cst_err *err) {
     return code;
 }
 
-static cst_code batches_open(sim_queue *queue, xrt_unit *unit, cst_err *err) {
+static cst_code batches_open(card_queue *queue, xrt_unit *unit, cst_err *err) {
     const xrt_xclbin *xclbin = &unit->card->xclbin;
 
     unit->rows =
@@ -166,7 +166,7 @@ static cst_code batches_open(sim_queue *queue, xrt_unit *unit, cst_err *err) {
     return CST_OK;
 }
 
-static cst_code link_open(sim_queue *queue, cst_err *err) {
+static cst_code link_open(card_queue *queue, cst_err *err) {
     const xrt_device *device = (const xrt_device *)queue->base.device;
     xrt_unit *unit = NULL;
     cst_code code = unit_open(device->card, &unit, err);
@@ -185,11 +185,11 @@ static cst_code link_open(sim_queue *queue, cst_err *err) {
 
 // ---- Registers and batches ----------------------------------------------------------------------
 
-static void link_write(sim_queue *queue, uint32_t offset, uint32_t value) {
+static void link_write(card_queue *queue, uint32_t offset, uint32_t value) {
     (void)xrt_register_write(unit_of(queue)->card, unit_of(queue)->kernel, offset, value);
 }
 
-static uint32_t link_read(sim_queue *queue, uint32_t offset) {
+static uint32_t link_read(card_queue *queue, uint32_t offset) {
     uint32_t value;
 
     (void)xrt_register_read(unit_of(queue)->card, unit_of(queue)->kernel, offset, &value);
@@ -197,48 +197,49 @@ static uint32_t link_read(sim_queue *queue, uint32_t offset) {
 }
 
 // Whole pages: what stands behind the bytes is nobody's until it is sent itself.
-static bool batch_sync(sim_queue *queue, xrt_direction direction, uint64_t at, uint64_t bytes) {
+static bool batch_sync(card_queue *queue, card_direction direction, uint64_t at, uint64_t bytes) {
     const xrt_unit *unit = unit_of(queue);
-    const bool is_results = at >= SIM_RESULTS_AT;
+    const bool is_results = at >= CARD_RESULTS_AT;
 
     return xrt_buffer_sync(unit->card, is_results ? unit->results : unit->rows, direction, bytes,
-                           is_results ? at - SIM_RESULTS_AT : at);
+                           is_results ? at - CARD_RESULTS_AT : at);
 }
 
-static void link_launch(sim_queue *queue) {
-    (void)batch_sync(queue, XRT_TO_CARD, 0, SIM_TABLE_AT);
+static void link_launch(card_queue *queue) {
+    (void)batch_sync(queue, CARD_TO, 0, CARD_TABLE_AT);
     unit_of(queue)->doorbells++;
     link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_START);
 }
 
 // What a command brings is there before it is. A beat crosses as one.
-static void link_send(sim_queue *queue, uint64_t command, uint64_t at, uint64_t bytes) {
+static void link_send(card_queue *queue, uint64_t command, uint64_t at, uint64_t bytes) {
     const uint64_t pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 
-    if (bytes > 0) (void)batch_sync(queue, XRT_TO_CARD, at, pages);
-    (void)batch_sync(queue, XRT_TO_CARD, command, SIM_BEAT_BYTES);
+    if (bytes > 0) (void)batch_sync(queue, CARD_TO, at, pages);
+    (void)batch_sync(queue, CARD_TO, command, CARD_BEAT_BYTES);
 }
 
-static void link_receive(sim_queue *queue, uint64_t at, uint64_t bytes) {
-    (void)batch_sync(queue, XRT_FROM_CARD, at, bytes);
+static void link_receive(card_queue *queue, uint64_t at, uint64_t bytes) {
+    (void)batch_sync(queue, CARD_FROM, at, bytes);
 }
 
-static bool gone_say(sim_queue *queue) {
+static bool gone_say(card_queue *queue) {
     if (!atomic_load_explicit(&unit_of(queue)->card->gone, memory_order_acquire)) return false;
     (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why,
                    "the card does not answer any more");
     return true;
 }
 
-static bool link_arrived(sim_queue *queue, uint64_t completion, uint32_t number) {
-    const uint32_t *word = (const uint32_t *)sim_batch_at(queue, completion);
+static bool link_arrived(card_queue *queue, uint64_t completion, uint32_t number) {
+    const uint32_t *word = (const uint32_t *)card_batch_at(queue, completion);
 
-    return !batch_sync(queue, XRT_FROM_CARD, completion, SIM_BEAT_BYTES) || *word == number;
+    return !batch_sync(queue, CARD_FROM, completion, CARD_BEAT_BYTES) || *word == number;
 }
 
-static bool link_wait(sim_queue *queue, uint64_t completion, uint32_t number, uint64_t clocks_max) {
+static bool link_wait(card_queue *queue, uint64_t completion, uint32_t number,
+                      uint64_t clocks_max) {
     const xrt_device *device = (const xrt_device *)queue->base.device;
-    const uint32_t *word = (const uint32_t *)sim_batch_at(queue, completion);
+    const uint32_t *word = (const uint32_t *)card_batch_at(queue, completion);
     const csti_clock *clock = csti_clock_real();
     const uint64_t deadline_ns = csti_clock_now_ns(clock) + device->timeout_ns;
     uint64_t pause_ns = 1000;
@@ -250,7 +251,7 @@ static bool link_wait(sim_queue *queue, uint64_t completion, uint32_t number, ui
         const uint64_t now_ns = csti_clock_now_ns(clock);
 
         if (now_ns >= deadline_ns) break;
-        if (look % LOOKS_A_STATUS == 0 && sim_status_lost(link_read(queue, CSTI_KERNEL_STATUS)))
+        if (look % LOOKS_A_STATUS == 0 && card_status_lost(link_read(queue, CSTI_KERNEL_STATUS)))
             break;
         (void)csti_park_until(&parker, now_ns + pause_ns);
         if (pause_ns < PAUSE_NS_MAX) pause_ns *= 2;
@@ -260,7 +261,7 @@ static bool link_wait(sim_queue *queue, uint64_t completion, uint32_t number, ui
 
 // ---- The image ----------------------------------------------------------------------------------
 
-static cst_code link_image_room(sim_queue *queue, uint64_t bytes, bool *moved, cst_err *err) {
+static cst_code link_image_room(card_queue *queue, uint64_t bytes, bool *moved, cst_err *err) {
     xrt_unit *unit = unit_of(queue);
     uint64_t room = IMAGE_BYTES_MIN, address = 0;
     cst_code code;
@@ -272,17 +273,16 @@ static cst_code link_image_room(sim_queue *queue, uint64_t bytes, bool *moved, c
     if (code != CST_OK) return gone_say(queue) ? CST_DEVICE_LOST : code;
     *moved = address != queue->image_address;
     queue->image_address = address;
-    return !*moved || sim_run_restart(queue) ? CST_OK : CST_DEVICE_LOST;
+    return !*moved || card_run_restart(queue) ? CST_OK : CST_DEVICE_LOST;
 }
 
-static uint8_t *link_image_at(sim_queue *queue, uint32_t channel, uint64_t address) {
+static uint8_t *link_image_at(card_queue *queue, uint32_t channel, uint64_t address) {
     return unit_of(queue)->image_host[channel] + address;
 }
 
-static cst_code link_image_move(sim_queue *queue, csti_sim_way way, uint32_t channel,
+static cst_code link_image_move(card_queue *queue, card_direction direction, uint32_t channel,
                                 uint64_t address, uint64_t bytes) {
     const xrt_unit *unit = unit_of(queue);
-    const xrt_direction direction = way == CSTI_SIM_TO_CARD ? XRT_TO_CARD : XRT_FROM_CARD;
 
     if (xrt_buffer_sync(unit->card, unit->image[channel], direction, bytes, address)) return CST_OK;
     if (!gone_say(queue))
@@ -292,14 +292,14 @@ static cst_code link_image_move(sim_queue *queue, csti_sim_way way, uint32_t cha
 }
 
 // A kernel that nobody asks for anything goes on looking at its ring: it is stopped.
-static void link_close(sim_queue *queue) {
+static void link_close(card_queue *queue) {
     xrt_unit *unit = unit_of(queue);
 
     link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_SOFT_RESET);
     unit_close(unit);
 }
 
-const sim_link xrt_link = {
+const card_link xrt_link = {
     .open = link_open,
     .close = link_close,
     .write = link_write,

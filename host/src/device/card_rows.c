@@ -1,35 +1,36 @@
+// card_rows.c: rows of a batch into those of the ring, and what comes back of them.
 #include "codec/batch_read.h"
-#include "device/sim_internal.h"
+#include "device/card_internal.h"
 #include "table/program.h"
 
 #include <assert.h>
 
-// Rows of a command go to the card in pieces of SIM_ROWS_MAX.
-typedef struct sim_piece {
+// Rows of a command go to the card in pieces of CARD_ROWS_MAX.
+typedef struct card_piece {
     const cst_command *command;
-    const sim_table *table; // NULL: keys alone
+    const card_table *table; // NULL: keys alone
     bool encode;
     uint32_t from, to;
     uint8_t flags; // of its command to the card: the form of its rows is in them
     uint64_t at;   // of the batch channel: its rows
-} sim_piece;
+} card_piece;
 
-bool sim_schema_fits(const cst_schema *schema) {
+bool card_schema_fits(const cst_schema *schema) {
     for (uint32_t c = 0; c < schema->columns_count; c++)
         if (cst_column_value_bytes(&schema->columns[c]) == 0) return false;
-    return cst_schema_key_bytes_max(schema) <= SIM_KEY_BYTES_MAX;
+    return cst_schema_key_bytes_max(schema) <= CARD_KEY_BYTES_MAX;
 }
 
-bool sim_keys_fit(const cst_command *command) {
+bool card_keys_fit(const cst_command *command) {
     if (command->ops & CST_OP_ENCODE)
-        return sim_schema_fits(command->batch->schema) &&
+        return card_schema_fits(command->batch->schema) &&
                cst_schema_key_bytes(command->batch->schema) > 0;
-    return !command->rows.key_offsets && command->rows.key_bytes <= SIM_KEY_BYTES_MAX;
+    return !command->rows.key_offsets && command->rows.key_bytes <= CARD_KEY_BYTES_MAX;
 }
 
 // ---- Rows into records --------------------------------------------------------------------------
 
-static void columns_pack(const cst_batch *batch, uint32_t row, sim_row *out) {
+static void columns_pack(const cst_batch *batch, uint32_t row, card_row *out) {
     uint32_t at = 0;
 
     for (uint32_t c = 0; c < batch->schema->columns_count; c++) {
@@ -44,7 +45,7 @@ static void columns_pack(const cst_batch *batch, uint32_t row, sim_row *out) {
     }
 }
 
-static void key_pack(const cst_rows *rows, uint32_t row, sim_row *out) {
+static void key_pack(const cst_rows *rows, uint32_t row, card_row *out) {
     const uint8_t *key = rows->keys;
     uint32_t bytes = rows->key_bytes;
 
@@ -56,10 +57,10 @@ static void key_pack(const cst_rows *rows, uint32_t row, sim_row *out) {
     }
     out->key_bytes = (uint8_t)(bytes < UINT8_MAX ? bytes : UINT8_MAX);
     if (key && bytes > 0)
-        memcpy(out->key, key, bytes < SIM_KEY_BYTES_MAX ? bytes : SIM_KEY_BYTES_MAX);
+        memcpy(out->key, key, bytes < CARD_KEY_BYTES_MAX ? bytes : CARD_KEY_BYTES_MAX);
 }
 
-static void operands_pack(const sim_table *table, const cst_rows *rows, uint32_t row,
+static void operands_pack(const card_table *table, const cst_rows *rows, uint32_t row,
                           uint8_t *nulls, uint64_t *operands) {
     const cst_program *program = &table->cpu.base.options.program;
 
@@ -77,32 +78,32 @@ static void operands_pack(const sim_table *table, const cst_rows *rows, uint32_t
     }
 }
 
-static void record_put(const sim_piece *piece, const sim_row *record, const uint64_t *operands,
+static void record_put(const card_piece *piece, const card_row *record, const uint64_t *operands,
                        uint8_t *at) {
-    if (piece->flags & SIM_FLAG_COMPACT) {
-        sim_compact half = {.kind = record->kind,
-                            .key_bytes = record->key_bytes,
-                            .nulls = record->nulls,
-                            .key_nulls = record->key_nulls,
-                            .words = {operands[0], operands[1]}};
+    if (piece->flags & CARD_FLAG_COMPACT) {
+        card_compact half = {.kind = record->kind,
+                             .key_bytes = record->key_bytes,
+                             .nulls = record->nulls,
+                             .key_nulls = record->key_nulls,
+                             .words = {operands[0], operands[1]}};
 
         memcpy(half.key, record->key, sizeof half.key);
-        if (piece->flags & SIM_FLAG_LONG)
+        if (piece->flags & CARD_FLAG_LONG)
             memcpy(&half.words[1], record->key + sizeof half.key, sizeof half.words[1]);
         memcpy(at, &half, sizeof half);
         return;
     }
     memcpy(at, record, sizeof *record);
-    memcpy(at + offsetof(sim_row, operands), operands, sizeof record->operands);
-    if (!(piece->flags & SIM_FLAG_WIDE)) return;
-    memset(at + SIM_BEAT_BYTES, 0, SIM_BEAT_BYTES);
-    memcpy(at + SIM_BEAT_BYTES, operands + SIM_NARROW_LANES, sizeof record->operands);
+    memcpy(at + offsetof(card_row, operands), operands, sizeof record->operands);
+    if (!(piece->flags & CARD_FLAG_WIDE)) return;
+    memset(at + CARD_BEAT_BYTES, 0, CARD_BEAT_BYTES);
+    memcpy(at + CARD_BEAT_BYTES, operands + CARD_NARROW_LANES, sizeof record->operands);
 }
 
-static void row_pack(const sim_piece *piece, uint32_t row, uint8_t *at) {
+static void row_pack(const card_piece *piece, uint32_t row, uint8_t *at) {
     const cst_rows *rows = &piece->command->rows;
-    uint64_t operands[SIM_LANES] = {0};
-    sim_row record = {.kind = SIM_KIND_UPSERT};
+    uint64_t operands[CARD_LANES] = {0};
+    card_row record = {.kind = CARD_KIND_UPSERT};
 
     if (piece->encode)
         columns_pack(piece->command->batch, row, &record);
@@ -110,11 +111,11 @@ static void row_pack(const sim_piece *piece, uint32_t row, uint8_t *at) {
         key_pack(rows, row, &record);
     if (piece->table) {
         if (piece->command->ops & CST_OP_LOOKUP)
-            record.kind = SIM_KIND_LOOKUP;
+            record.kind = CARD_KIND_LOOKUP;
         else if (rows->ops && rows->ops[row] == CST_ROW_DELETE)
-            record.kind = SIM_KIND_DELETE;
+            record.kind = CARD_KIND_DELETE;
         if (!(piece->command->ops & CST_OP_HASH)) record.hash = rows->hashes[row];
-        if (record.kind == SIM_KIND_UPSERT)
+        if (record.kind == CARD_KIND_UPSERT)
             operands_pack(piece->table, rows, row, &record.nulls, operands);
     }
     record_put(piece, &record, operands, at);
@@ -132,45 +133,45 @@ static uint32_t key_bytes_of(const cst_command *command, bool encode) {
 }
 
 // The smallest form that holds the rows: half a beat, if the circuit hashes; one; or two.
-static uint8_t form_of(const sim_table *table, const cst_command *command, bool encode) {
+static uint8_t form_of(const card_table *table, const cst_command *command, bool encode) {
     const uint32_t words = table ? table->words_count : 0;
-    const bool is_long = key_bytes_of(command, encode) > SIM_COMPACT_KEY_BYTES;
-    const uint32_t fit = SIM_COMPACT_WORDS - is_long;
+    const bool is_long = key_bytes_of(command, encode) > CARD_COMPACT_KEY_BYTES;
+    const uint32_t fit = CARD_COMPACT_WORDS - is_long;
     const bool hashes = (command->ops & CST_OP_HASH) || !table;
 
-    if (words > SIM_NARROW_LANES) return SIM_FLAG_WIDE;
+    if (words > CARD_NARROW_LANES) return CARD_FLAG_WIDE;
     if (!hashes || words > fit) return 0;
-    return (uint8_t)(SIM_FLAG_COMPACT | (is_long ? SIM_FLAG_LONG : 0));
+    return (uint8_t)(CARD_FLAG_COMPACT | (is_long ? CARD_FLAG_LONG : 0));
 }
 
-size_t sim_row_bytes(uint8_t flags) {
-    if (flags & SIM_FLAG_COMPACT) return SIM_BEAT_BYTES / 2;
-    return flags & SIM_FLAG_WIDE ? 2 * SIM_BEAT_BYTES : SIM_BEAT_BYTES;
+size_t card_row_bytes(uint8_t flags) {
+    if (flags & CARD_FLAG_COMPACT) return CARD_BEAT_BYTES / 2;
+    return flags & CARD_FLAG_WIDE ? 2 * CARD_BEAT_BYTES : CARD_BEAT_BYTES;
 }
 
 // From row `from` on, as many as go at once, for the ring's next place.
-static sim_piece piece_at(const sim_queue *queue, const sim_table *table,
-                          const cst_command *command, bool encode, uint32_t from) {
+static card_piece piece_at(const card_queue *queue, const card_table *table,
+                           const cst_command *command, bool encode, uint32_t from) {
     const uint32_t left = command->rows.rows_count - from;
-    const uint32_t slot = table ? queue->number & (SIM_RING - 1) : 0;
-    const uint32_t most = table ? queue->piece_rows : SIM_KEYS_MAX;
+    const uint32_t slot = table ? queue->number & (CARD_RING - 1) : 0;
+    const uint32_t most = table ? queue->piece_rows : CARD_KEYS_MAX;
 
-    return (sim_piece){.command = command,
-                       .table = table,
-                       .encode = encode,
-                       .from = from,
-                       .to = from + (left < most ? left : most),
-                       .flags = (uint8_t)(form_of(table, command, encode) |
-                                          (encode ? SIM_FLAG_ENCODE : 0) |
-                                          (command->ops & CST_OP_HASH ? SIM_FLAG_HASH : 0)),
-                       .at = SIM_ROWS_AT + (uint64_t)slot * SIM_ROWS_BYTES};
+    return (card_piece){.command = command,
+                        .table = table,
+                        .encode = encode,
+                        .from = from,
+                        .to = from + (left < most ? left : most),
+                        .flags = (uint8_t)(form_of(table, command, encode) |
+                                           (encode ? CARD_FLAG_ENCODE : 0) |
+                                           (command->ops & CST_OP_HASH ? CARD_FLAG_HASH : 0)),
+                        .at = CARD_ROWS_AT + (uint64_t)slot * CARD_ROWS_BYTES};
 }
 
-static sim_descriptor piece_pack(const sim_queue *queue, const sim_piece *piece) {
-    uint8_t *rows = sim_batch_at(queue, piece->at);
-    const size_t stride = sim_row_bytes(piece->flags);
-    sim_descriptor command = {
-        .op = piece->table ? SIM_OP_ROWS : SIM_OP_KEYS,
+static card_descriptor piece_pack(const card_queue *queue, const card_piece *piece) {
+    uint8_t *rows = card_batch_at(queue, piece->at);
+    const size_t stride = card_row_bytes(piece->flags);
+    card_descriptor command = {
+        .op = piece->table ? CARD_OP_ROWS : CARD_OP_KEYS,
         .flags = piece->flags,
         .count = piece->to - piece->from,
         .row = piece->from,
@@ -178,7 +179,7 @@ static sim_descriptor piece_pack(const sim_queue *queue, const sim_piece *piece)
         .now = piece->table ? (uint64_t)piece->command->rows.now_us : 0,
     };
 
-    if (!piece->table || (piece->command->ops & CST_OP_LOOKUP)) command.results = SIM_RESULTS_AT;
+    if (!piece->table || (piece->command->ops & CST_OP_LOOKUP)) command.results = CARD_RESULTS_AT;
     for (uint32_t row = piece->from; row < piece->to; row++)
         row_pack(piece, row, rows + (row - piece->from) * stride);
     return command;
@@ -186,19 +187,19 @@ static sim_descriptor piece_pack(const sim_queue *queue, const sim_piece *piece)
 
 // ---- APPLY, LOOKUP ------------------------------------------------------------------------------
 
-static void lookups_unpack(const sim_piece *piece, const uint8_t *results, cst_completion *out) {
+static void lookups_unpack(const card_piece *piece, const uint8_t *results, cst_completion *out) {
     const cst_command *command = piece->command;
     const uint32_t value_bytes = piece->table->cpu.base.options.program.value_bytes;
 
     for (uint32_t row = piece->from; row < piece->to; row++) {
-        const uint8_t *at = results + (size_t)(row - piece->from) * 2 * SIM_BEAT_BYTES;
-        sim_result result;
+        const uint8_t *at = results + (size_t)(row - piece->from) * 2 * CARD_BEAT_BYTES;
+        card_result result;
 
         memcpy(&result, at, sizeof result);
         command->found_out[row] = result.found;
         out->count += result.found;
         if (result.found && value_bytes > 0)
-            memcpy(command->values_out + (size_t)row * command->values_stride, at + SIM_BEAT_BYTES,
+            memcpy(command->values_out + (size_t)row * command->values_stride, at + CARD_BEAT_BYTES,
                    value_bytes);
     }
 }
@@ -227,10 +228,10 @@ static uint32_t row_encode(const cst_batch *batch, uint32_t row, uint8_t *key, s
 }
 
 // The caller's, or made as the circuit made it.
-uint64_t sim_row_hash(const sim_queue *queue, const cst_command *command, uint32_t row) {
+uint64_t card_row_hash(const card_queue *queue, const cst_command *command, uint32_t row) {
     const cst_rows *rows = &command->rows;
-    uint8_t key[4 * SIM_KEY_BYTES_MAX];
-    sim_row record = {0};
+    uint8_t key[4 * CARD_KEY_BYTES_MAX];
+    card_row record = {0};
     uint32_t bytes;
 
     if (!(command->ops & CST_OP_HASH)) return rows->hashes[row];
@@ -244,17 +245,17 @@ uint64_t sim_row_hash(const sim_queue *queue, const cst_command *command, uint32
     return cst_hash(&queue->table->cpu.base.options.hash_key, key, bytes);
 }
 
-uint32_t sim_rows_put(sim_queue *queue, const cst_command *command, uint32_t from) {
-    const sim_table *table = (const sim_table *)command->table;
-    const sim_piece piece = piece_at(queue, table, command, command->ops & CST_OP_ENCODE, from);
-    const sim_descriptor rows = piece_pack(queue, &piece);
+uint32_t card_rows_put(card_queue *queue, const cst_command *command, uint32_t from) {
+    const card_table *table = (const card_table *)command->table;
+    const card_piece piece = piece_at(queue, table, command, command->ops & CST_OP_ENCODE, from);
+    const card_descriptor rows = piece_pack(queue, &piece);
 
-    (void)sim_run_put(queue, &rows);
+    (void)card_run_put(queue, &rows);
     return piece.to;
 }
 
-cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *command, bool encode,
-                      cst_completion *out) {
+cst_code card_rows_run(card_queue *queue, card_table *table, const cst_command *command,
+                       bool encode, cst_completion *out) {
     const cst_program *program = &table->cpu.base.options.program;
     cst_code code = CST_OK;
 
@@ -263,21 +264,21 @@ cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *com
         !csti_program_takes(program, &command->rows))
         return CST_USAGE;
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
-        sim_completion done;
-        sim_descriptor rows;
+        card_completion done;
+        card_descriptor rows;
 
-        code = sim_run_load(queue, table);
+        code = card_run_load(queue, table);
         if (code != CST_OK) return code;
-        const sim_piece piece = piece_at(queue, table, command, encode, out->rows_done);
+        const card_piece piece = piece_at(queue, table, command, encode, out->rows_done);
 
         rows = piece_pack(queue, &piece);
-        code = sim_run(queue, &rows, &done);
+        code = card_run(queue, &rows, &done);
         if (code == CST_DEVICE_LOST) return code;
-        if (sim_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
+        if (card_image_take(table, &done) != CST_OK) return CST_DEVICE_LOST;
         table->loaded = code == CST_OK; // a stopped unit goes on when it is loaded
         out->rows_done = code == CST_OK ? piece.to : done.row;
-        sim_pace(queue, code);
-        if (code == CST_TABLE_FULL) out->hash = sim_row_hash(queue, command, done.row);
+        card_pace(queue, code);
+        if (code == CST_TABLE_FULL) out->hash = card_row_hash(queue, command, done.row);
         if (code == CST_OK && (command->ops & CST_OP_LOOKUP))
             lookups_unpack(&piece, queue->results_at, out);
     }
@@ -286,16 +287,16 @@ cst_code sim_rows_run(sim_queue *queue, sim_table *table, const cst_command *com
 
 // ---- Keys and hashes alone ----------------------------------------------------------------------
 
-static cst_code keys_unpack(const sim_piece *piece, const uint8_t *results) {
+static cst_code keys_unpack(const card_piece *piece, const uint8_t *results) {
     const cst_command *command = piece->command;
     const bool encodes = command->ops & CST_OP_ENCODE;
     cst_keys *keys = command->keys_out;
 
     for (uint32_t row = piece->from; row < piece->to; row++) {
-        sim_result result;
+        card_result result;
 
-        memcpy(&result, results + (size_t)(row - piece->from) * SIM_COMPACT_RESULT_BYTES,
-               SIM_COMPACT_RESULT_BYTES);
+        memcpy(&result, results + (size_t)(row - piece->from) * CARD_COMPACT_RESULT_BYTES,
+               CARD_COMPACT_RESULT_BYTES);
         if (command->hashes_out) command->hashes_out[row] = result.hash;
         if (!encodes || !keys) continue;
         if ((size_t)(row + 1) * result.key_bytes > keys->bytes_capacity) return CST_LIMIT;
@@ -304,22 +305,22 @@ static cst_code keys_unpack(const sim_piece *piece, const uint8_t *results) {
     return CST_OK;
 }
 
-cst_code sim_keys_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+cst_code card_keys_run(card_queue *queue, const cst_command *command, cst_completion *out) {
     const bool encodes = command->ops & CST_OP_ENCODE;
     const cst_schema *schema = encodes ? command->batch->schema : NULL;
     cst_code code =
-        sim_run_load_keys(queue, schema,
-                          command->table ? &command->table->options.hash_key : &command->hash_key);
+        card_run_load_keys(queue, schema,
+                           command->table ? &command->table->options.hash_key : &command->hash_key);
 
     out->rows_done = command->rows.first_row & ~7u;
     if (encodes && command->keys_out) command->keys_out->stride = cst_schema_key_bytes(schema);
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
-        const sim_piece piece = piece_at(queue, NULL, command, encodes, out->rows_done);
-        sim_completion done;
-        sim_descriptor rows;
+        const card_piece piece = piece_at(queue, NULL, command, encodes, out->rows_done);
+        card_completion done;
+        card_descriptor rows;
 
         rows = piece_pack(queue, &piece);
-        code = sim_run(queue, &rows, &done);
+        code = card_run(queue, &rows, &done);
         if (code != CST_OK) queue->keys_loaded = false; // the card has stopped: it is loaded again
         if (code == CST_OK) code = keys_unpack(&piece, queue->results_at);
         if (code == CST_OK) out->rows_done = piece.to;

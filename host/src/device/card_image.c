@@ -1,4 +1,5 @@
-#include "device/sim_internal.h"
+// card_image.c: how a table's image lies over the channels, and its control block there and back.
+#include "device/card_internal.h"
 #include "table/internal.h"
 #include "table/program.h"
 
@@ -22,22 +23,22 @@ static uint32_t nibbles_fold(uint64_t number) {
 
 // In each channel, of a region of so many bytes.
 static uint64_t share_bytes(uint64_t bytes) {
-    return (bytes / CSTI_SIM_CHANNELS / PAGE_BYTES + 2) * PAGE_BYTES;
+    return (bytes / CSTI_KERNEL_CHANNELS / PAGE_BYTES + 2) * PAGE_BYTES;
 }
 
-static void regions_place(sim_table *table, const uint64_t *bytes) {
+static void regions_place(card_table *table, const uint64_t *bytes) {
     const uint32_t stripes[REGIONS_COUNT] = {64, 64,
                                              CSTI_BUCKET_SLOTS * table->cpu.image->entry_bytes,
                                              CSTI_LOG_LINE};
     uint64_t at = 0;
 
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
-        table->regions[r] = (sim_region){at, at + share_bytes(bytes[r]), stripes[r]};
+        table->regions[r] = (card_region){at, at + share_bytes(bytes[r]), stripes[r]};
         at = table->regions[r].end;
     }
 }
 
-cst_code sim_image_place(sim_table *table, cst_err *err) {
+cst_code card_image_place(card_table *table, cst_err *err) {
     const cst_table *image = table->cpu.image;
     uint64_t bytes[REGIONS_COUNT];
 
@@ -49,13 +50,13 @@ cst_code sim_image_place(sim_table *table, cst_err *err) {
                         "a budget of %llu MiB: the card's 16 channels of %llu MiB are too small",
                         (unsigned long long)(image->budget_bytes >> 20),
                         (unsigned long long)(CSTI_SIM_CHANNEL_BYTES >> 20));
-    if (image->log_segments_max > SIM_PLACES_MAX)
+    if (image->log_segments_max > CARD_PLACES_MAX)
         return cst_fail(err, CST_LIMIT, "a log of up to %u segments, the circuit has places for %d",
-                        image->log_segments_max, SIM_PLACES_MAX);
+                        image->log_segments_max, CARD_PLACES_MAX);
     return CST_OK;
 }
 
-void sim_image_place_ready(sim_table *table) {
+void card_image_place_ready(card_table *table) {
     uint64_t bytes[REGIONS_COUNT];
 
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
@@ -69,9 +70,9 @@ void sim_image_place_ready(sim_table *table) {
     regions_place(table, bytes);
 }
 
-bool sim_image_fits(const sim_table *table) {
+bool card_image_fits(const card_table *table) {
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
-        const sim_region *region = &table->regions[r];
+        const card_region *region = &table->regions[r];
 
         if (region->base + share_bytes(csti_ready_bytes(table->cpu.image, host_regions[r])) >
             region->end)
@@ -80,51 +81,51 @@ bool sim_image_fits(const sim_table *table) {
     return true;
 }
 
-uint8_t *sim_image_region(const sim_table *table, uint32_t region, uint64_t *used_out) {
+uint8_t *card_image_region(const card_table *table, uint32_t region, uint64_t *used_out) {
     const cst_table *image = table->cpu.image;
 
     *used_out = atomic_load_explicit(&image->used[host_regions[region]], memory_order_relaxed);
     return image->pages[host_regions[region]].base;
 }
 
-uint64_t sim_image_stripe(uint32_t region, uint64_t line, uint32_t channel) {
+uint64_t card_image_stripe(uint32_t region, uint64_t line, uint32_t channel) {
     uint64_t stripe = channel ^ nibbles_fold(line);
 
     if (region == REGION_INDEX) stripe = (stripe & 14) | (channel & 1);
-    return line * CSTI_SIM_CHANNELS + stripe;
+    return line * CSTI_KERNEL_CHANNELS + stripe;
 }
 
 // The way back of docs/hardware.md, Memory map: the stripe whose number, folded, is the channel.
-uint8_t *sim_image_locate(void *context, uint32_t channel, uint64_t address) {
-    const sim_queue *queue = context;
-    const sim_table *table = queue->table;
+uint8_t *card_image_locate(void *context, uint32_t channel, uint64_t address) {
+    const card_queue *queue = context;
+    const card_table *table = queue->table;
 
     if (!table) return NULL;
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) {
-        const sim_region *region = &table->regions[r];
+        const card_region *region = &table->regions[r];
         const csti_pages *pages = &table->cpu.image->pages[host_regions[r]];
         uint64_t line, offset;
 
         if (address < region->base || address >= region->end) continue;
         line = (address - region->base) / region->stripe_bytes;
-        offset = sim_image_stripe(r, line, channel) * region->stripe_bytes +
+        offset = card_image_stripe(r, line, channel) * region->stripe_bytes +
                  (address - region->base) % region->stripe_bytes;
-        if (offset + SIM_BEAT_BYTES > csti_ready_bytes(table->cpu.image, host_regions[r]))
+        if (offset + CARD_BEAT_BYTES > csti_ready_bytes(table->cpu.image, host_regions[r]))
             return NULL;
         return pages->base + offset;
     }
     return NULL;
 }
 
-cst_code sim_image_check(const cst_table_options *options, cst_err *err) {
+cst_code card_image_check(const cst_table_options *options, cst_err *err) {
     const cst_program *program = &options->program;
 
-    if (options->key_bytes > SIM_KEY_BYTES_MAX)
+    if (options->key_bytes > CARD_KEY_BYTES_MAX)
         return cst_fail(err, CST_KEY_TOO_LONG, "the circuit takes keys of %d bytes, not %u",
-                        SIM_KEY_BYTES_MAX, options->key_bytes);
-    if (program->value_bytes > SIM_VALUE_BYTES_MAX)
+                        CARD_KEY_BYTES_MAX, options->key_bytes);
+    if (program->value_bytes > CARD_VALUE_BYTES_MAX)
         return cst_fail(err, CST_VALUE_TOO_LONG, "the circuit takes values of %d bytes, not %u",
-                        SIM_VALUE_BYTES_MAX, program->value_bytes);
+                        CARD_VALUE_BYTES_MAX, program->value_bytes);
     return CST_OK;
 }
 
@@ -152,26 +153,26 @@ static void program_pack(const cst_program *program, const uint8_t *words, uint8
 
             out[4] |= (uint8_t)((accumulator->source != CST_NO_COLUMN) << lane);
             out[24 + lane] = accumulator->op;
-            out[32 + lane] = w == 0 ? accumulator->number : SIM_NUMBER_UPPER;
+            out[32 + lane] = w == 0 ? accumulator->number : CARD_NUMBER_UPPER;
             out[40 + lane] = (uint8_t)i;
         }
     }
-    for (uint32_t lane = 0; lane < SIM_LANES; lane++)
+    for (uint32_t lane = 0; lane < CARD_LANES; lane++)
         out[20 + lane / 2] |= (uint8_t)(words[lane] << lane % 2 * 4);
 }
 
-void sim_columns_pack(const cst_schema *schema, const cst_hash_key *key, uint8_t *out) {
+void card_columns_pack(const cst_schema *schema, const cst_hash_key *key, uint8_t *out) {
     put(out, 0, key->k0, 8);
     put(out, 8, key->k1, 8);
     if (!schema) return;
-    out[SIM_BEAT_BYTES + 3] = (uint8_t)(schema->columns_count - 1);
+    out[CARD_BEAT_BYTES + 3] = (uint8_t)(schema->columns_count - 1);
     for (uint32_t c = 0; c < schema->columns_count; c++) {
         const cst_column *column = &schema->columns[c];
         const uint32_t word = (uint32_t)column->type | (uint32_t)column->descending << 5 |
                               (uint32_t)column->nullable << 6 | (uint32_t)column->nulls_last << 7 |
                               (uint32_t)(cst_column_value_bytes(column) & 127) << 8;
 
-        put(out, 3 * SIM_BEAT_BYTES + c * 2, word, 2);
+        put(out, 3 * CARD_BEAT_BYTES + c * 2, word, 2);
     }
 }
 
@@ -179,22 +180,22 @@ static void places_pack(const uint32_t *places, uint32_t count, uint8_t *out) {
     for (uint32_t i = 0; i < count; i++) put(out, i * 2, places[i], 2);
 }
 
-uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
+uint32_t card_image_pack(const card_table *table, uint8_t *out) {
     const cst_table *image = table->cpu.image;
     const csti_control *control = image->control;
     const uint32_t places = image->log_segments_max;
     const uint64_t used = csti_used_bytes(image);
     const uint64_t left = used < image->budget_bytes ? image->budget_bytes - used : 0;
     const uint32_t shift = image->log_segment_shift;
-    uint8_t *second = out + SIM_BEAT_BYTES, *third = second + SIM_BEAT_BYTES;
+    uint8_t *second = out + CARD_BEAT_BYTES, *third = second + CARD_BEAT_BYTES;
 
-    memset(out, 0, SIM_TABLE_BYTES);
-    sim_columns_pack(table->encodes ? &table->cpu.base.keys : NULL, &image->hash_key, out);
+    memset(out, 0, CARD_TABLE_BYTES);
+    card_columns_pack(table->encodes ? &table->cpu.base.keys : NULL, &image->hash_key, out);
     for (uint32_t r = 0; r < REGIONS_COUNT; r++) put(out, 16 + r * 8, table->regions[r].base, 8);
     put(out, 52, table->regions[REGION_LOG].end / PAGE_BYTES, 4);
     put(out, 56, (UINT64_C(1) << control->depth_max) - 1, 4);
     out[60] = (uint8_t)image->key_bytes;
-    out[61] = (uint8_t)(image->entry_bytes / SIM_ENTRY_UNIT_BYTES);
+    out[61] = (uint8_t)(image->entry_bytes / CARD_ENTRY_UNIT_BYTES);
     out[62] = (uint8_t)table->key_words;
     out[63] = (uint8_t)image->value_bytes;
     second[0] = (uint8_t)(shift - 5);
@@ -203,9 +204,9 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
     put(second, 56, control->program.time_offset / 8u, 1);
     put(second, 8, places - 1, 4);
     put(second, 12,
-        at_most(control->log_segments_frontier + (left >> shift), 2 * SIM_PLACES_MAX - 1), 4);
+        at_most(control->log_segments_frontier + (left >> shift), 2 * CARD_PLACES_MAX - 1), 4);
     put(second, 16,
-        at_most(csti_ready_bytes(image, CSTI_REGION_LOG) >> shift, 2 * SIM_PLACES_MAX - 1), 4);
+        at_most(csti_ready_bytes(image, CSTI_REGION_LOG) >> shift, 2 * CARD_PLACES_MAX - 1), 4);
     put(third, 0, control->rows_count, 8);
     put(third, 8, control->epoch, 8);
     put(third, 16, control->epoch_first / CSTI_LOG_UNIT, 8);
@@ -215,9 +216,9 @@ uint32_t sim_image_pack(const sim_table *table, uint8_t *out) {
     put(third, 40, control->log_free_count, 4);
     put(third, 44, control->chunks_frontier, 4);
     put(third, 48, control->log_floor, 8);
-    out += SIM_TABLE_BYTES;
+    out += CARD_TABLE_BYTES;
     places_pack(image->log_map, places, out);
-    out += (places + 31) / 32 * SIM_BEAT_BYTES;
+    out += (places + 31) / 32 * CARD_BEAT_BYTES;
     places_pack(image->log_free, places, out);
     return places;
 }
@@ -248,15 +249,16 @@ static void segment_take(cst_table *image, uint64_t segment) {
     image->log_map[segment & mask] = place;
 }
 
-cst_code sim_image_release(sim_table *table, const cst_delta *delta, const sim_completion *done) {
+cst_code card_image_release(card_table *table, const cst_delta *delta,
+                            const card_completion *done) {
     const cst_code code = cst_table_release(table->cpu.image, delta);
 
     if (code == CST_OK && done->from != table->cpu.image->control->log_floor)
         return CST_DEVICE_LOST;
-    return code == CST_OK ? sim_image_take(table, done) : code;
+    return code == CST_OK ? card_image_take(table, done) : code;
 }
 
-cst_code sim_image_take(sim_table *table, const sim_completion *done) {
+cst_code card_image_take(card_table *table, const card_completion *done) {
     cst_table *image = table->cpu.image;
     csti_control *control = image->control;
     const uint64_t tail = done->tail * CSTI_LOG_UNIT;

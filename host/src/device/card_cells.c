@@ -1,4 +1,4 @@
-// sim_cells.c: keys of columns of any type by the circuit: rows into cells, keys and hashes back.
+// card_cells.c: keys of columns of any type by the circuit: rows into cells, keys and hashes back.
 //
 //   a row    [ a byte a column | cell | cell | cell ]   the byte: bytes of its value; 255: null
 //            [ cell | cell | cell | cell ] ...          16 bytes of a value, or its last ones
@@ -9,14 +9,14 @@
 // key has more bytes or its row more cells, the processor encodes.
 #include "codec/batch_read.h"
 #include "codec/types.h"
-#include "device/sim_internal.h"
+#include "device/card_internal.h"
 
 #include <assert.h>
 
 enum {
     CELL_BYTES = 16,
     CELL_NULL = 255,
-    CELLS_A_BEAT = SIM_BEAT_BYTES / CELL_BYTES,
+    CELLS_A_BEAT = CARD_BEAT_BYTES / CELL_BYTES,
     ROW_BEATS_MAX = 8,
 };
 
@@ -69,7 +69,7 @@ static cells_need row_measure(const cst_batch *batch, uint32_t row) {
 }
 
 static uint32_t rows_at_once(uint32_t beats, bool is_long) {
-    const uint32_t rows = SIM_CELLS_BEATS / beats, results = SIM_CELLS_RESULTS >> is_long;
+    const uint32_t rows = CARD_CELLS_BEATS / beats, results = CARD_CELLS_RESULTS >> is_long;
 
     return rows < results ? rows : results;
 }
@@ -82,9 +82,9 @@ static cells_piece piece_at(const cst_command *command, uint32_t from) {
     while (piece.to < command->rows.rows_count) {
         const cells_need need = row_measure(command->batch, piece.to);
         const uint32_t needed = need.cells / CELLS_A_BEAT + 1; // with a cell for the head
-        const bool is_processors = need.least > SIM_LONG_KEY_BYTES;
+        const bool is_processors = need.least > CARD_LONG_KEY_BYTES;
         const uint32_t beats = !is_processors && needed > piece.beats ? needed : piece.beats;
-        const bool is_long = piece.is_long || (!is_processors && need.most > SIM_RESULT_KEY_BYTES);
+        const bool is_long = piece.is_long || (!is_processors && need.most > CARD_RESULT_KEY_BYTES);
 
         if (piece.to - from == rows_at_once(beats, is_long)) break;
         assert(beats <= ROW_BEATS_MAX); // 20 cells hold any key of 64 bytes
@@ -97,7 +97,7 @@ static cells_piece piece_at(const cst_command *command, uint32_t from) {
 
 // As much of the row as its beats hold. A value's count ends at 254: its key is too long then.
 static void row_pack(const cst_batch *batch, uint32_t row, uint32_t beats, uint8_t *at) {
-    const size_t row_bytes = (size_t)beats * SIM_BEAT_BYTES;
+    const size_t row_bytes = (size_t)beats * CARD_BEAT_BYTES;
     size_t used = CELL_BYTES;
 
     memset(at, 0, CELL_BYTES);
@@ -118,20 +118,20 @@ static void row_pack(const cst_batch *batch, uint32_t row, uint32_t beats, uint8
     }
 }
 
-static sim_descriptor piece_pack(const sim_queue *queue, const cells_piece *piece) {
-    uint8_t *rows = sim_batch_at(queue, SIM_ROWS_AT);
+static card_descriptor piece_pack(const card_queue *queue, const cells_piece *piece) {
+    uint8_t *rows = card_batch_at(queue, CARD_ROWS_AT);
 
     for (uint32_t row = piece->from; row < piece->to; row++)
         row_pack(piece->command->batch, row, piece->beats,
-                 rows + (size_t)(row - piece->from) * piece->beats * SIM_BEAT_BYTES);
-    return (sim_descriptor){
-        .op = SIM_OP_KEYS,
-        .flags = (uint8_t)(SIM_FLAG_CELLS | SIM_FLAG_ENCODE | SIM_FLAG_HASH |
-                           (piece->is_long ? SIM_FLAG_LONG : 0)),
+                 rows + (size_t)(row - piece->from) * piece->beats * CARD_BEAT_BYTES);
+    return (card_descriptor){
+        .op = CARD_OP_KEYS,
+        .flags = (uint8_t)(CARD_FLAG_CELLS | CARD_FLAG_ENCODE | CARD_FLAG_HASH |
+                           (piece->is_long ? CARD_FLAG_LONG : 0)),
         .count = piece->to - piece->from,
         .row = piece->from,
-        .address = SIM_ROWS_AT,
-        .results = SIM_RESULTS_AT,
+        .address = CARD_ROWS_AT,
+        .results = CARD_RESULTS_AT,
         .at = piece->beats,
     };
 }
@@ -139,20 +139,20 @@ static sim_descriptor piece_pack(const sim_queue *queue, const cells_piece *piec
 // ---- Keys and hashes back -----------------------------------------------------------------------
 
 static const uint8_t *result_of(const cells_piece *piece, const uint8_t *results, uint32_t row,
-                                sim_result *out) {
-    const uint8_t *at = results + ((size_t)(row - piece->from) * SIM_BEAT_BYTES << piece->is_long);
+                                card_result *out) {
+    const uint8_t *at = results + ((size_t)(row - piece->from) * CARD_BEAT_BYTES << piece->is_long);
 
     memcpy(out, at, sizeof *out);
-    return at + offsetof(sim_result, key);
+    return at + offsetof(card_result, key);
 }
 
 // A key's place follows from the one before. CST_DEVICE_LOST: the circuit says what cannot be.
-static cst_code key_take(const cells_piece *piece, uint32_t row, const sim_result *result,
+static cst_code key_take(const cells_piece *piece, uint32_t row, const card_result *result,
                          const uint8_t *key) {
     const cst_command *command = piece->command;
     cst_keys *keys = command->keys_out;
     const size_t at = keys->stride ? (size_t)row * keys->stride : keys->offsets[row];
-    const size_t most = piece->is_long ? SIM_LONG_KEY_BYTES : SIM_RESULT_KEY_BYTES;
+    const size_t most = piece->is_long ? CARD_LONG_KEY_BYTES : CARD_RESULT_KEY_BYTES;
 
     if (result->key_bytes > most || at + result->key_bytes > keys->bytes_capacity)
         return CST_DEVICE_LOST;
@@ -162,7 +162,7 @@ static cst_code key_take(const cells_piece *piece, uint32_t row, const sim_resul
     return CST_OK;
 }
 
-static cst_code rows_encode(sim_queue *queue, const cst_command *command, uint32_t from,
+static cst_code rows_encode(card_queue *queue, const cst_command *command, uint32_t from,
                             uint32_t to) {
     cst_command rows = *command;
     cst_completion done = {0};
@@ -172,13 +172,13 @@ static cst_code rows_encode(sim_queue *queue, const cst_command *command, uint32
     return csti_cpu_command(&queue->executor, &rows, &done);
 }
 
-static cst_code piece_take(sim_queue *queue, const cells_piece *piece) {
+static cst_code piece_take(card_queue *queue, const cells_piece *piece) {
     const uint8_t *results = queue->results_at;
     cst_code code = CST_OK;
 
     for (uint32_t row = piece->from; row < piece->to && code == CST_OK; row++) {
         const uint32_t first = row;
-        sim_result result;
+        card_result result;
         const uint8_t *key = result_of(piece, results, row, &result);
 
         if (result.code == CST_OK) {
@@ -199,7 +199,7 @@ static cst_code piece_take(sim_queue *queue, const cells_piece *piece) {
 
 // No key of the schema is too long in any case, and the caller's place suffices for the bytes that
 // the processor would ask for: else it says what there is to say.
-bool sim_cells_fit(const cst_command *command) {
+bool card_cells_fit(const cst_command *command) {
     const cst_keys *keys = command->keys_out;
     const uint32_t first = command->rows.first_row & ~7u;
     const cst_schema *schema;
@@ -211,34 +211,34 @@ bool sim_cells_fit(const cst_command *command) {
     for (uint32_t c = 0; c < schema->columns_count; c++) {
         const uint32_t width = cst_column_value_bytes(&schema->columns[c]);
 
-        if (width > SIM_LONG_KEY_BYTES) return false;
+        if (width > CARD_LONG_KEY_BYTES) return false;
         least += schema->columns[c].nullable ? CSTI_KEY_MARKER_BYTES
                  : width                     ? width
                                              : CSTI_KEY_END_BYTES;
     }
-    if (least > SIM_LONG_KEY_BYTES) return false;
+    if (least > CARD_LONG_KEY_BYTES) return false;
     used = (size_t)first * cst_schema_key_bytes(schema);
     if (used == 0 && first > 0) used = keys->offsets[first];
     used += cst_keys_bytes_bound(command->batch);
     return used <= keys->bytes_capacity && used <= UINT32_MAX;
 }
 
-cst_code sim_cells_run(sim_queue *queue, const cst_command *command, cst_completion *out) {
+cst_code card_cells_run(card_queue *queue, const cst_command *command, cst_completion *out) {
     const cst_schema *schema = command->batch->schema;
     cst_keys *keys = command->keys_out;
     cst_code code =
-        sim_run_load_keys(queue, schema,
-                          command->table ? &command->table->options.hash_key : &command->hash_key);
+        card_run_load_keys(queue, schema,
+                           command->table ? &command->table->options.hash_key : &command->hash_key);
 
     out->rows_done = command->rows.first_row & ~7u;
     keys->stride = cst_schema_key_bytes(schema);
     if (!keys->stride && out->rows_done == 0) keys->offsets[0] = 0;
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
         const cells_piece piece = piece_at(command, out->rows_done);
-        const sim_descriptor rows = piece_pack(queue, &piece);
-        sim_completion done;
+        const card_descriptor rows = piece_pack(queue, &piece);
+        card_completion done;
 
-        code = sim_run(queue, &rows, &done);
+        code = card_run(queue, &rows, &done);
         if (code != CST_OK) queue->keys_loaded = false; // the card has stopped: it is loaded again
         // Of a row: each has its own. Stopped, the card goes on with keys.
         if (code == CST_KEY_TOO_LONG || code == CST_BATCH) code = CST_OK;
