@@ -48,11 +48,11 @@ static void end_without_answer(csti_s3_exchange *e, CURLcode result) {
     end(e);
 }
 
-static void begin(csti_s3_http *http, csti_s3_exchange *e) {
+static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
     const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
     const uint64_t left_ms = e->deadline_ns > now_ns ? (e->deadline_ns - now_ns) / NS_PER_MS : 0;
 
-    if (left_ms == 0 || e->cancelled) {
+    if (left_ms == 0 || unwanted) {
         end_without_answer(e, CURLE_OPERATION_TIMEDOUT);
         return;
     }
@@ -107,7 +107,8 @@ static void finish(csti_s3_http *http, csti_s3_exchange *e, CURLcode result) {
 
 // ---- The loop -----------------------------------------------------------------------------------
 
-static csti_s3_exchange *queue_take(csti_s3_http *http) {
+// *unwanted_out: it was cancelled while it waited.
+static csti_s3_exchange *queue_take(csti_s3_http *http, bool *unwanted_out) {
     csti_s3_exchange *e = NULL;
 
     (void)pthread_mutex_lock(&http->mutex);
@@ -115,7 +116,7 @@ static csti_s3_exchange *queue_take(csti_s3_http *http) {
         e = http->queue;
         http->queue = e->next;
         if (!http->queue) http->queue_end = &http->queue;
-        if (http->closing) e->cancelled = true;
+        *unwanted_out = e->cancelled || http->closing;
     }
     (void)pthread_mutex_unlock(&http->mutex);
     return e;
@@ -191,9 +192,10 @@ static void *loop(void *context) {
 
     while (!is_over(http)) {
         csti_s3_exchange *e;
+        bool unwanted = false;
 
         sweep(http);
-        while ((e = queue_take(http)) != NULL) begin(http, e);
+        while ((e = queue_take(http, &unwanted)) != NULL) begin(http, e, unwanted);
         (void)curl_multi_perform(http->multi, &running);
         reap(http);
         // What ended has made room: it is filled before anybody sleeps.
