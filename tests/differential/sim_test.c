@@ -192,6 +192,48 @@ TEST(the_log_goes_on_in_places_that_were_released) {
     log_runs("sim:");
 }
 
+// ---- Many rows ----------------------------------------------------------------------------------
+
+enum { MANY_BATCHES = 24, MANY_BATCHES_AN_EPOCH = 8 };
+
+// Nothing but rows, barriers and releases, which cost the card the fewest clocks a row; the bytes
+// of each delta are compared, and the images at the end.
+static uint64_t many_rows(rows_skew skew) {
+    rows_batch *batch = calloc(1, sizeof *batch);
+    both b = {0};
+
+    CHECK(batch);
+    knobs_draw(&b.knobs);
+    b.knobs.skew = skew;
+    b.knobs.hashes = ROWS_HASH_FREE;
+    b.knobs.keys_count = 20000 * rounds();
+    b.knobs.deletes_percent = (uint32_t)test_random_below(10);
+    b.knobs.options.program.ttl_us = 0;
+    b.knobs.options.budget_bytes = (UINT64_C(16) << 20) + (UINT64_C(4) << 20) * rounds();
+    sources_draw(&b.knobs.options.program, batch);
+    card_open(&b, "sim:", NULL);
+    for (uint32_t i = 0; i < MANY_BATCHES * rounds(); i++) {
+        apply(&b, apply_draw(&b, batch));
+        if (i % MANY_BATCHES_AN_EPOCH != MANY_BATCHES_AN_EPOCH - 1) continue;
+        barrier(&b);
+        if (b.deltas_count > 1) release_some(&b);
+    }
+    barrier(&b);
+    images_compare(&b);
+    work_check(&b);
+    card_close(&b);
+    batch_free(batch);
+    return b.rows_count;
+}
+
+TEST(many_rows_of_every_skew_leave_equal_deltas_and_images) {
+    uint64_t rows = 0;
+
+    for (rows_skew skew = 0; skew < ROWS_SKEWS; skew++) rows += many_rows(skew);
+    printf("%" PRIu64 " rows; ", rows);
+    CHECK(rows > UINT64_C(5000) * rounds());
+}
+
 // ---- Several in flight --------------------------------------------------------------------------
 
 TEST(commands_in_flight_complete_as_one_after_the_other) {
