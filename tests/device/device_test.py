@@ -204,7 +204,8 @@ class Refused(Emulated):
         with open(path, "wb") as file:
             file.write(data[:100])
         self.refuse(path, "it has not its size")
-        self.refuse("/nonexistent", "/nonexistent: No such file")
+        missing = os.path.join(self.folder, "missing.xclbin")
+        self.refuse(missing, f"{missing}: No such file")
 
     def test_a_kernel_of_another_version(self):
         script = f"#!/bin/sh\nunset LD_PRELOAD\nexec '{beside('constellation-card')}' --units 1 --version 7\n"
