@@ -94,6 +94,10 @@ CST_API CST_CHECK_RESULT cst_code cst_object_upload_open(cst_object_store *store
 // A cst_write: the context is the upload. `bytes` are the caller's again when it returns.
 CST_API CST_CHECK_RESULT cst_code cst_object_upload_write(void *upload, const void *bytes,
                                                           size_t count, cst_err *err);
+// The same, and `bytes` stay as they are until the upload is finished or aborted: a back end keeps
+// where they lie, and need not copy them.
+CST_API CST_CHECK_RESULT cst_code cst_object_upload_refer(void *upload, const void *bytes,
+                                                          size_t count, cst_err *err);
 // CST_EXISTS. Closes the upload, whatever it returns.
 CST_API CST_CHECK_RESULT cst_code cst_object_upload_finish(cst_object_upload *upload,
                                                            cst_object_info *info_out, cst_err *err);

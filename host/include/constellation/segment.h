@@ -97,7 +97,8 @@ CST_API CST_CHECK_RESULT cst_code cst_segment_writer_append(cst_segment_writer *
 CST_API CST_CHECK_RESULT cst_code cst_segment_writer_finish(cst_segment_writer *writer,
                                                             cst_segment_summary *summary_out,
                                                             cst_err *err);
-CST_API void cst_segment_writer_close(cst_segment_writer *writer); // NULL is allowed
+// What it wrote of its own (header, tables, footer) stays until here. NULL is allowed.
+CST_API void cst_segment_writer_close(cst_segment_writer *writer);
 
 // All of it in one call: ranges[part][0..ranges_count[part]) as cst_table_delta_ranges gives them.
 CST_API CST_CHECK_RESULT cst_code cst_segment_write(const cst_segment_info *info,

@@ -120,7 +120,8 @@ static bool task_take_locked(csti_checkpointer *c, uint32_t partition, upload_ta
     return true;
 }
 
-// A cst_write: the context is the task.
+// A cst_write: the context is the task. The bytes stay until the upload is over: records are where
+// the table has them until their epoch is released, and what goes round them is the writer's.
 static cst_code write_some(void *context, const void *bytes, size_t count, cst_err *err) {
     upload_task *task = context;
 
@@ -133,7 +134,7 @@ static cst_code write_some(void *context, const void *bytes, size_t count, cst_e
     if (task->is_begun && CSTI_FAULT_FAILS(upload_middle))
         return cst_fail(err, CST_IO, "%s: its upload failed on purpose", task->name);
     task->is_begun = true;
-    return cst_object_upload_write(task->upload, bytes, count, err);
+    return cst_object_upload_refer(task->upload, bytes, count, err);
 }
 
 static cst_code append_ranges(const upload_task *task, cst_segment_writer *writer, cst_err *err) {

@@ -32,6 +32,9 @@ typedef struct csti_object_ops {
                             cst_object_upload **out, cst_err *err);
     cst_code (*upload_write)(cst_object_upload *upload, const void *bytes, size_t count,
                              cst_err *err);
+    // The bytes stay until finish or abort. NULL: upload_write copies nothing that stays.
+    cst_code (*upload_refer)(cst_object_upload *upload, const void *bytes, size_t count,
+                             cst_err *err);
     cst_code (*upload_finish)(cst_object_upload *upload, cst_object_info *info_out, cst_err *err);
     void (*upload_abort)(cst_object_upload *upload);
     cst_code (*remove)(cst_object_store *store, const char *name, cst_err *err);

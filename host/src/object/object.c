@@ -157,6 +157,14 @@ cst_code cst_object_upload_write(void *upload, const void *bytes, size_t count, 
     return to->store->ops->upload_write(to, bytes, count, err);
 }
 
+cst_code cst_object_upload_refer(void *upload, const void *bytes, size_t count, cst_err *err) {
+    cst_object_upload *to = upload;
+    const csti_object_ops *ops = to->store->ops;
+
+    assert(bytes || count == 0);
+    return (ops->upload_refer ? ops->upload_refer : ops->upload_write)(to, bytes, count, err);
+}
+
 cst_code cst_object_upload_finish(cst_object_upload *upload, cst_object_info *info_out,
                                   cst_err *err) {
     cst_object_info info = {0};

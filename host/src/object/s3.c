@@ -326,6 +326,7 @@ const csti_object_ops csti_object_s3 = {
     .put = csti_s3_put,
     .upload_open = csti_s3_upload_open,
     .upload_write = csti_s3_upload_write,
+    .upload_refer = csti_s3_upload_refer,
     .upload_finish = csti_s3_upload_finish,
     .upload_abort = csti_s3_upload_abort,
     .remove = s3_remove,

@@ -77,6 +77,8 @@ cst_code csti_s3_upload_open(cst_object_store *store, const char *name, uint64_t
                              cst_object_upload **out, cst_err *err);
 cst_code csti_s3_upload_write(cst_object_upload *upload, const void *bytes, size_t count,
                               cst_err *err);
+cst_code csti_s3_upload_refer(cst_object_upload *upload, const void *bytes, size_t count,
+                              cst_err *err);
 cst_code csti_s3_upload_finish(cst_object_upload *upload, cst_object_info *info_out, cst_err *err);
 void csti_s3_upload_abort(cst_object_upload *upload);
 cst_code csti_s3_sweep(cst_object_store *store, uint64_t *swept_out, cst_err *err);

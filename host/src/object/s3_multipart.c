@@ -8,10 +8,12 @@
 // not relied on: what must be decided by the store is a plain put. Large objects have a nonce in
 // their names, and nobody else writes there.
 //
-// Memory     a part being filled an upload, and STORE_PARTS_MAX under way a store.
+// Memory     what is referred to stays where its owner has it; of the rest, a part being filled an
+//            upload, and STORE_PARTS_MAX under way a store.
 #include "object/s3_multipart.h"
 
 #include "object/s3_answer.h"
+#include "object/s3_part.h"
 #include "object/s3_xml.h"
 
 #include <assert.h>
@@ -22,18 +24,16 @@
 
 enum {
     PART_BYTES = 8 << 20,
-    FIRST_BYTES = 64 << 10, // a buffer begins so, and doubles: most uploads are small
-    PARTS_MAX = 4,          // of one upload, under way
-    STORE_PARTS_MAX = 8,    // of all of them: 64 MiB
-    NUMBERS_MAX = 10000,    // S3's own
+    PARTS_MAX = 4,       // of one upload, under way
+    STORE_PARTS_MAX = 8, // of all of them: 64 MiB
+    NUMBERS_MAX = 10000, // S3's own
     NUMBER_BYTES = 12,
     ETAG_LINE_BYTES = 160, // of the list of parts
 };
 
 typedef struct part {
     csti_s3_call call;
-    cst_bytes range;
-    uint8_t *bytes;
+    csti_s3_part made;
     uint32_t number;
     char number_text[NUMBER_BYTES];
     bool under_way;
@@ -41,9 +41,7 @@ typedef struct part {
 
 typedef struct s3_upload {
     cst_object_upload base;
-    uint8_t *filling;
-    size_t filled_bytes;
-    size_t room_bytes;
+    csti_s3_part filling;
     uint64_t sent_bytes;
     uint32_t numbers_count;
     part *parts; // PARTS_MAX; NULL: nothing was sent
@@ -99,8 +97,7 @@ static cst_code part_finish(csti_s3_store *store, s3_upload *u, part *p) {
     else
         code = csti_s3_fail(store, &p->call, &why);
     csti_s3_clear(&p->call);
-    free(p->bytes);
-    p->bytes = NULL;
+    csti_s3_part_release(&p->made);
     store_part_give(store);
     return code == CST_OK ? CST_OK : fails(u, code, &why, NULL);
 }
@@ -192,16 +189,15 @@ static cst_code part_send(csti_s3_store *store, s3_upload *u, cst_err *err) {
     }
     memset(&p->call, 0, sizeof p->call);
     p->number = ++u->numbers_count;
-    p->bytes = u->filling;
-    p->range = (cst_bytes){u->filling, u->filled_bytes};
-    u->sent_bytes += u->filled_bytes;
-    u->filling = NULL;
-    u->filled_bytes = u->room_bytes = 0;
+    csti_s3_part_seal(&u->filling);
+    p->made = u->filling;
+    u->sent_bytes += u->filling.bytes;
+    u->filling = (csti_s3_part){.ranges = NULL};
     (void)snprintf(p->number_text, sizeof p->number_text, "%" PRIu32, p->number);
     p->call.method = "PUT";
     p->call.name = u->base.name;
-    p->call.ranges = &p->range;
-    p->call.ranges_count = 1;
+    p->call.ranges = p->made.ranges;
+    p->call.ranges_count = p->made.ranges_count;
     p->call.query[p->call.query_count++] = (csti_s3_pair){"partNumber", p->number_text};
     p->call.query[p->call.query_count++] = (csti_s3_pair){"uploadId", u->id};
     p->under_way = true;
@@ -227,52 +223,49 @@ cst_code csti_s3_upload_open(cst_object_store *base, const char *name, uint64_t 
     return CST_OK;
 }
 
-static bool filling_grow(s3_upload *u) {
-    const size_t room = u->room_bytes ? u->room_bytes * 2 : FIRST_BYTES;
-    uint8_t *larger = realloc(u->filling, room);
-
-    if (!larger) return false;
-    u->filling = larger;
-    u->room_bytes = room;
-    return true;
-}
-
-cst_code csti_s3_upload_write(cst_object_upload *base, const void *bytes, size_t count,
-                              cst_err *err) {
-    csti_s3_store *store = csti_s3_self(base->store);
-    s3_upload *u = self(base);
-    const uint8_t *from = bytes;
+// Each part takes what it has room for.
+static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
+                     bool (*add)(csti_s3_part *, const void *, size_t), cst_err *err) {
+    csti_s3_store *store = csti_s3_self(u->base.store);
 
     if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
     while (count > 0) {
-        size_t now;
+        const size_t room = PART_BYTES - u->filling.bytes;
+        const size_t now = room < count ? room : count;
+        cst_code code = CST_OK;
 
-        if (u->filled_bytes == PART_BYTES) {
-            const cst_code code = part_send(store, u, err);
-
+        if (room == 0) {
+            code = part_send(store, u, err);
             if (code != CST_OK) return code;
+            continue;
         }
-        if (u->filled_bytes == u->room_bytes && !filling_grow(u)) {
+        if (!add(&u->filling, from, now)) {
             cst_err why;
 
-            return fails(u,
-                         cst_fail(&why, CST_NO_MEMORY, "%.150s: upload of %s", store->base.uri,
-                                  base->name),
-                         &why, err);
+            code = cst_fail(&why, CST_NO_MEMORY, "%.150s: upload of %s", store->base.uri,
+                            u->base.name);
+            return fails(u, code, &why, err);
         }
-        now = u->room_bytes - u->filled_bytes < count ? u->room_bytes - u->filled_bytes : count;
-        memcpy(u->filling + u->filled_bytes, from, now);
-        u->filled_bytes += now;
         from += now;
         count -= now;
     }
     return CST_OK;
 }
 
+cst_code csti_s3_upload_write(cst_object_upload *base, const void *bytes, size_t count,
+                              cst_err *err) {
+    return fill(self(base), bytes, count, csti_s3_part_copy, err);
+}
+
+cst_code csti_s3_upload_refer(cst_object_upload *base, const void *bytes, size_t count,
+                              cst_err *err) {
+    return fill(self(base), bytes, count, csti_s3_part_refer, err);
+}
+
 // ---- End ----------------------------------------------------------------------------------------
 
 static void release(s3_upload *u) {
-    free(u->filling);
+    csti_s3_part_release(&u->filling);
     free(u->parts);
     free(u->etags);
     free(u);
@@ -369,7 +362,7 @@ static cst_code finish_parts(csti_s3_store *store, s3_upload *u, cst_object_info
     cst_object_info there;
     cst_code code;
 
-    if (u->filled_bytes > 0) (void)part_send(store, u, NULL);
+    if (u->filling.bytes > 0) (void)part_send(store, u, NULL);
     parts_finish(store, u, false);
     if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
     code = csti_s3_head(&store->base, u->base.name, &there, err);
@@ -379,17 +372,25 @@ static cst_code finish_parts(csti_s3_store *store, s3_upload *u, cst_object_info
     return code == CST_NOT_FOUND ? complete(store, u, info_out, err) : code;
 }
 
+// Nothing was sent so far.
+static cst_code finish_whole(s3_upload *u, cst_object_info *info_out, cst_err *err) {
+    const cst_put_options options = {.condition = CST_PUT_IF_ABSENT, .nonce = u->base.nonce};
+    csti_s3_part *all = &u->filling;
+
+    csti_s3_part_seal(all);
+    return csti_s3_put(u->base.store, u->base.name, all->ranges, all->ranges_count, &options,
+                       info_out, err);
+}
+
 cst_code csti_s3_upload_finish(cst_object_upload *base, cst_object_info *info_out, cst_err *err) {
-    const cst_put_options options = {.condition = CST_PUT_IF_ABSENT, .nonce = base->nonce};
     csti_s3_store *store = csti_s3_self(base->store);
     s3_upload *u = self(base);
-    const cst_bytes range = {u->filling, u->filled_bytes};
     cst_code code;
 
     if (u->failed != CST_OK)
         code = fails(u, u->failed, &u->why, err);
     else if (!u->parts)
-        code = csti_s3_put(base->store, base->name, &range, 1, &options, info_out, err);
+        code = finish_whole(u, info_out, err);
     else
         code = finish_parts(store, u, info_out, err);
     // Where it is not known whether it was completed it is not dropped: a sweep will find it.

@@ -18,7 +18,17 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-enum { S3_REQUESTS_MAX = 64, S3_REQUEST_BYTES = 1 << 16, S3_REPLY_BYTES = 1 << 16 };
+// A file that sends more says so first.
+#ifndef S3_SERVER_REQUESTS
+#define S3_SERVER_REQUESTS 64
+#define S3_SERVER_REQUEST_BYTES (1 << 16)
+#endif
+
+enum {
+    S3_REQUESTS_MAX = S3_SERVER_REQUESTS,
+    S3_REQUEST_BYTES = S3_SERVER_REQUEST_BYTES,
+    S3_REPLY_BYTES = 1 << 16
+};
 
 // NULL head: the connection is closed. Content-Length is added where the head has none.
 typedef struct s3_reply {
