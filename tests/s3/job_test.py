@@ -59,6 +59,16 @@ class Job(unittest.TestCase):
         self.assertEqual(process.returncode, status, err)
         return out if status == DONE else err
 
+    def check(self, *found):
+        """What `check` says of the store."""
+        with open(os.path.join(self.folder, "job.toml"), encoding="utf-8") as file:
+            text = file.read().replace("[checkpoint]", f'[checkpoint]\nstore = "{self.store}"')
+        with open(os.path.join(self.folder, "checked.toml"), "w", encoding="utf-8") as file:
+            file.write(text)
+        said = self.call("check", "checked.toml")
+        for words in found:
+            self.assertIn(words, said)
+
     def run_job(self):
         return self.start("run", "job.toml", "--checkpoint-store", self.store, "--quiet")
 
@@ -127,6 +137,8 @@ class Reads(Job):
 class Versity(Job):
     def test_the_job_and_the_server_are_killed_in_turn(self):
         self.begin(servers.Versity(self))
+        self.check("go with a CRC32C, which is checked", "also when an upload is completed",
+                   "many are deleted at once")
         process = self.run_job()
         self.until_a_checkpoint(process)
         self.server.kill()
@@ -141,6 +153,7 @@ class S3rver(Job):
         self.begin(servers.S3rver(self))
         said = self.call("run", "job.toml", "--checkpoint-store", self.store, status=REFUSED)
         self.assertIn("If-None-Match", said)
+        self.assertEqual(said.lower().count("use a "), 1, said)
         print(said.strip())
         self.assertEqual(self.manifests(), set())
 

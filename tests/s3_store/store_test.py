@@ -180,6 +180,9 @@ class Check(Store):
         result = self.check(self.uri("/checked"))
         self.assertEqual(result.returncode, DONE, result.stderr)
         self.assertIn("\nrights ", result.stdout)
+        for found in ("If-Match for etags without quotes", "passed over when an upload is completed",
+                      "are signed, which is checked", "many are deleted at once"):
+            self.assertIn(found, result.stdout)
         result = self.check(f"s3://no-such-bucket/p?endpoint={self.endpoint}")
         self.assertEqual(result.returncode, REFUSED)
         self.assertIn("Make the bucket", result.stderr)

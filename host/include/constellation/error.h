@@ -73,7 +73,7 @@ extern "C" {
     X(OBJECT_UNAVAILABLE, 103, "the object store does not answer", "retry later")                  \
     X(OBJECT_DENIED, 104, "the object store forbids it", "check credentials and permissions")      \
     X(OBJECT_REFUSED, 105, "the object store does not honour conditional writes",                  \
-      "use a store that does; there is no fallback")                                               \
+      "use a store that does, as docs/s3.md names some; there is no fallback")                     \
     X(DEADLINE, 106, "a step took longer than it may", "see which step, and its setting")          \
     X(META_CORRUPT, 110, "the metadata log is damaged", "recover --from-listing")                  \
     X(META_VERSION, 111, "metadata of a newer version", "use a newer program")                     \

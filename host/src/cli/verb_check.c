@@ -8,7 +8,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { CHECK_ARENA_BYTES = 1 << 20, SLOT_INDEX_BYTES = 8 /* a control line of 64 for 8 slots */ };
+enum {
+    CHECK_ARENA_BYTES = 1 << 20,
+    CHECK_FOUND_BYTES = 400,
+    SLOT_INDEX_BYTES = 8 /* a control line of 64 for 8 slots */
+};
 
 static const char *const sinks[] = {
     [CSTI_SINK_NONE] = "none", [CSTI_SINK_STDOUT] = "stdout", [CSTI_SINK_FILE] = "file"};
@@ -202,19 +206,28 @@ static int good_print(const cli_arguments *arguments, const char *path,
     return status;
 }
 
-// Of a store behind a network: whether the job would be let in.
+// Of a store behind a network: whether the job would be let in, and run there.
 static int store_check(const cli_arguments *arguments, const csti_job_config *config) {
     cst_object_store *store = NULL;
+    char found[CHECK_FOUND_BYTES];
     cst_err err = {.code = CST_OK};
     cst_code code;
 
     if (strncmp(config->checkpoint_store, "s3:", 3) != 0) return CLI_DONE;
     code = cst_object_store_open(config->checkpoint_store, NULL, &store, &err);
     if (code == CST_OK) code = cst_object_store_rights(store, &err);
+    if (code == CST_OK) code = cst_object_store_prove(store, &err);
+    if (code == CST_OK) cst_object_store_findings(store, found, sizeof found);
     cst_object_store_close(store);
     if (code != CST_OK) return cli_fail(&arguments->common, "check", NULL, &err);
-    if (!arguments->common.json && !arguments->common.quiet)
+    if (arguments->common.json) {
+        fputs("{\"event\":\"store\"", stdout);
+        text_print_json("found", found);
+        puts("}");
+    } else if (!arguments->common.quiet) {
         puts("rights       to put, get, list and delete, and to upload in parts");
+        printf("store        %s\n", found);
+    }
     return CLI_DONE;
 }
 

@@ -38,6 +38,12 @@ typedef struct csti_object_ops {
     cst_code (*upload_finish)(cst_object_upload *upload, cst_object_info *info_out, cst_err *err);
     void (*upload_abort)(cst_object_upload *upload);
     cst_code (*remove)(cst_object_store *store, const char *name, cst_err *err);
+    // Many in one request: deleted[i] is set where the store says that names[i] is gone; the others
+    // are left to `remove`, which says why they stay. NULL: there is no such request.
+    cst_code (*remove_many)(cst_object_store *store, const char *const *names, size_t count,
+                            bool *deleted, cst_err *err);
+    // How many it is worth to bring at once; 1 where the store turned out to have none. NULL: 1.
+    size_t (*remove_count)(cst_object_store *store);
     cst_code (*get)(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,
                     cst_object_body *out, cst_err *err);
     void (*body_release)(cst_object_store *store, cst_object_body *body);
@@ -51,11 +57,14 @@ typedef struct csti_object_ops {
     // Each kind of request once, on a probe: CST_OBJECT_DENIED names the right that misses. NULL:
     // there is nothing to ask.
     cst_code (*rights)(cst_object_store *store, cst_err *err);
+    // What else it can do, tried on objects in `folder`, behind its proof: nothing it lacks is an
+    // error. NULL: there is nothing to try.
+    cst_code (*probe)(cst_object_store *store, const char *folder, cst_err *err);
     // What proving found, for people. NULL: nothing to say.
     void (*findings)(cst_object_store *store, char *out, size_t capacity);
 } csti_object_ops;
 
-enum { CSTI_OBJECT_RACERS_MAX = 16 };
+enum { CSTI_OBJECT_RACERS_MAX = 16, CSTI_OBJECT_DELETE_MAX = 1000 };
 
 extern const csti_object_ops csti_object_file;
 extern const csti_object_ops csti_object_s3;
@@ -77,6 +86,12 @@ struct cst_object_upload {
 static inline bool csti_object_store_is_remote(const cst_object_store *store) {
     return store->ops->is_remote;
 }
+
+// How many names a call of csti_object_delete_many is best given.
+size_t csti_object_delete_count(cst_object_store *store);
+// All of them, in no order. A missing one is CST_OK. After an error some may be there still.
+CST_CHECK_RESULT cst_code csti_object_delete_many(cst_object_store *store, const char *const *names,
+                                                  size_t count, cst_err *err);
 
 // Whether the name keeps object.h's rules.
 bool csti_object_name_is_good(const char *name);

@@ -184,6 +184,24 @@ cst_code cst_object_delete(cst_object_store *store, const char *name, cst_err *e
     return code == CST_OK ? store->ops->remove(store, name, err) : code;
 }
 
+size_t csti_object_delete_count(cst_object_store *store) {
+    return store->ops->remove_count ? store->ops->remove_count(store) : 1;
+}
+
+cst_code csti_object_delete_many(cst_object_store *store, const char *const *names, size_t count,
+                                 cst_err *err) {
+    bool deleted[CSTI_OBJECT_DELETE_MAX] = {false};
+    cst_code code = CST_OK;
+
+    assert(count <= CSTI_OBJECT_DELETE_MAX);
+    for (size_t i = 0; i < count && code == CST_OK; i++) code = name_check(store, names[i], err);
+    if (code == CST_OK && count > 1 && store->ops->remove_many)
+        code = store->ops->remove_many(store, names, count, deleted, err);
+    for (size_t i = 0; i < count && code == CST_OK; i++)
+        if (!deleted[i]) code = store->ops->remove(store, names[i], err);
+    return code;
+}
+
 // ---- Read ---------------------------------------------------------------------------------------
 
 cst_code cst_object_get(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,

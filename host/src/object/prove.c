@@ -54,9 +54,7 @@ static cst_code upload_value(cst_object_store *store, const char *name, uint64_t
 
 static cst_code refuse(const cst_object_store *store, const char *name, const char *what,
                        cst_err *err) {
-    return cst_fail(err, CST_OBJECT_REFUSED,
-                    "%s: %s: %s. Use a store that honours conditional writes", store->uri, name,
-                    what);
+    return cst_fail(err, CST_OBJECT_REFUSED, "%s: %s: %s", store->uri, name, what);
 }
 
 // An answer other than the wanted: a lie if the store said OK or the opposite, else its own error.
@@ -235,16 +233,19 @@ static cst_code race_match(cst_object_store *store, const char *name, cst_err *e
 cst_code cst_object_store_prove(cst_object_store *store, cst_err *err) {
     char by_one[NAME_BYTES];
     char by_many[NAME_BYTES];
+    char folder[NAME_BYTES];
     uint64_t nonce;
     bool lacks_match = false;
     cst_code code = csti_random_fill(csti_random_real(), &nonce, sizeof nonce, err);
 
     if (code != CST_OK) return code;
-    (void)snprintf(by_one, sizeof by_one, "probe/%016" PRIx64 "/alone", nonce);
-    (void)snprintf(by_many, sizeof by_many, "probe/%016" PRIx64 "/race", nonce);
+    (void)snprintf(folder, sizeof folder, "probe/%016" PRIx64, nonce);
+    (void)snprintf(by_one, sizeof by_one, "%.32s/alone", folder);
+    (void)snprintf(by_many, sizeof by_many, "%.32s/race", folder);
     code = alone(store, by_one, &lacks_match, err);
     if (code == CST_OK) code = race_absent(store, by_many, err);
     if (code == CST_OK && !lacks_match) code = race_match(store, by_many, err);
+    if (code == CST_OK && store->ops->probe) code = store->ops->probe(store, folder, err);
     // Probes that cannot be deleted matter only if all else was well.
     for (int i = 0; i < 2; i++) {
         cst_err inner = {0};

@@ -60,11 +60,32 @@ static void origin_settle(csti_s3_store *store) {
         store->origin[strlen(store->origin) - 1] = '\0';
 }
 
+// 127.x.y.z, as numbers alone: a name that begins so may be anybody's.
+static bool is_loopback(const char *host) {
+    const size_t bytes = strcspn(host, ":");
+
+    if (strncmp(host, "[::1]", 5) == 0) return host[5] == '\0' || host[5] == ':';
+    if (bytes == 9 && memcmp(host, "localhost", 9) == 0) return true;
+    return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == bytes;
+}
+
+// TLS lets nobody between, and on loopback there is nobody; with a proxy there may be.
+static void payload_settle(csti_s3_store *store) {
+    static const char *const proxies[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    const bool tls = strncmp(store->origin, "https:", 6) == 0;
+    const bool near =
+        is_loopback(strstr(store->origin, "://") + 3) && !store->uri.proxy[0] && !first_of(proxies);
+
+    store->may_be_unsigned = store->uri.payload == CSTI_S3_PAYLOAD_UNSIGNED ||
+                             (store->uri.payload == CSTI_S3_PAYLOAD_AUTO && (tls || near));
+}
+
 static void s3_close(cst_object_store *base) {
     csti_s3_store *store = csti_s3_self(base);
 
     csti_s3_credentials_close(store->credentials);
     csti_s3_http_close(store->http);
+    csti_s3_spares_free(store);
     (void)pthread_mutex_destroy(&store->mutex);
     free(store);
 }
@@ -84,6 +105,7 @@ static cst_code s3_open(const char *place, const cst_object_store_options *optio
     if (code == CST_OK) {
         region_settle(store);
         origin_settle(store);
+        payload_settle(store);
         http = (csti_s3_http_options){.connections = store->uri.connections,
                                       .ca = store->uri.ca[0] ? store->uri.ca
                                             : bundle         ? bundle
@@ -267,6 +289,7 @@ cst_code csti_s3_put(cst_object_store *base, const char *name, const cst_bytes *
 
     if (code != CST_OK) return code;
     for (size_t i = 0; i < ranges_count; i++) bytes += ranges[i].count;
+    p.call.vouch = csti_s3_vouch_for(store, bytes);
     (void)csti_s3_ask(store, &p.call);
     code = put_judge(store, &p, options->condition, bytes, info_out, err);
     csti_s3_clear(&p.call);
@@ -302,20 +325,6 @@ static bool match_other(cst_object_store *base) {
     return another;
 }
 
-static void findings(cst_object_store *base, char *out, size_t capacity) {
-    static const char *const texts[] = {
-        [CSTI_S3_MATCH_QUOTED] = "If-None-Match and If-Match are honoured",
-        [CSTI_S3_MATCH_PLAIN] = "If-None-Match is honoured, If-Match for etags without quotes",
-        [CSTI_S3_MATCH_NONE] =
-            "If-None-Match is honoured; there is no If-Match, and none is needed",
-    };
-    csti_s3_store *store = csti_s3_self(base);
-
-    (void)pthread_mutex_lock(&store->mutex);
-    (void)snprintf(out, capacity, "%s", texts[store->match]);
-    (void)pthread_mutex_unlock(&store->mutex);
-}
-
 const csti_object_ops csti_object_s3 = {
     .scheme = "s3",
     .racers = 16,
@@ -330,6 +339,8 @@ const csti_object_ops csti_object_s3 = {
     .upload_finish = csti_s3_upload_finish,
     .upload_abort = csti_s3_upload_abort,
     .remove = s3_remove,
+    .remove_many = csti_s3_remove_many,
+    .remove_count = csti_s3_remove_count,
     .get = csti_s3_get,
     .body_release = csti_s3_body_release,
     .head = csti_s3_head,
@@ -337,5 +348,6 @@ const csti_object_ops csti_object_s3 = {
     .sweep_uploads = csti_s3_sweep,
     .match_other = match_other,
     .rights = csti_s3_rights,
-    .findings = findings,
+    .probe = csti_s3_probe,
+    .findings = csti_s3_findings,
 };

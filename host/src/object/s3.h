@@ -2,7 +2,7 @@
 //
 //   s3.c ──► put, head, delete, upload ─┐
 //   s3_get.c, s3_list.c ────────────────┼─► s3_request.c: sign, send, judge, ask again
-//   s3_multipart.c ─────────────────────┘        │        │
+//   s3_delete.c, s3_multipart.c ────────┘        │        │
 //                             s3_sign.c ◄────────┘        └──► s3_http.c: the loop
 //                             s3_credentials.c                 s3_error.c, s3_xml.c: answers
 //
@@ -19,6 +19,8 @@
 // Promises   at most `connections` requests at once, fewer while the server is slow; a request is
 //            repeated only where that changes nothing: reads, deletes, puts with a condition or to
 //            a name that is a hint, parts of an upload.
+//            Bodies up to CSTI_S3_SIGNED_BYTES_MAX, and with them all that decides, are always
+//            signed.
 // Thread     any.
 #ifndef CST_OBJECT_S3_H
 #define CST_OBJECT_S3_H
@@ -35,6 +37,22 @@ typedef enum csti_s3_match {
     CSTI_S3_MATCH_NONE,
 } csti_s3_match;
 
+// What a server can tell a body by that changed on its way.
+typedef enum csti_s3_vouch {
+    CSTI_S3_SIGNED, // its SHA-256, which is signed
+    CSTI_S3_CRC32C, // its CRC32C, which the server was seen to check; the body is not signed
+} csti_s3_vouch;
+
+// What a server makes of something beyond plain puts; found out by s3_probe.c.
+typedef enum csti_s3_seen {
+    CSTI_S3_NOT_TRIED,
+    CSTI_S3_HONOURED,
+    CSTI_S3_PASSED_OVER, // it answers as if it had not been asked
+    CSTI_S3_DECLINED,    // and says so
+} csti_s3_seen;
+
+enum { CSTI_S3_STORE_PARTS_MAX = 8 }; // of all uploads, under way: 64 MiB
+
 typedef struct csti_s3_store {
     cst_object_store base;
     csti_s3_uri uri;
@@ -43,6 +61,7 @@ typedef struct csti_s3_store {
     uint32_t page_keys;    // of a list; 0: as many as the server likes. Tests make it small
     bool amazon;           // no endpoint was given: it follows from the region
     bool virtual_host;     // the bucket is in the host's name
+    bool may_be_unsigned;  // nobody between can change a body, or is said not to
     pthread_mutex_t mutex; // of what follows
     char origin[CSTI_S3_PLACE_BYTES]; // "http://127.0.0.1:8480"
     char region[CSTI_S3_WORD_BYTES];
@@ -50,9 +69,18 @@ typedef struct csti_s3_store {
     char signer_access[CSTI_S3_ACCESS_BYTES];
     int64_t skew_us; // the server's clock less ours
     uint32_t retries_left;
-    uint32_t parts_count; // of uploads, under way
+    uint32_t parts_count;                     // of uploads, under way
+    uint8_t *spares[CSTI_S3_STORE_PARTS_MAX]; // part buffers that were touched before
+    uint32_t spares_count;
     csti_s3_match match;
+    bool no_batches;     // the server does not delete many at once
+    csti_s3_vouch large; // by what large bodies go
+    csti_s3_seen sha256_checked;
+    csti_s3_seen crc32c_checked;
+    csti_s3_seen complete_condition; // If-None-Match when an upload is completed
 } csti_s3_store;
+
+enum { CSTI_S3_SIGNED_BYTES_MAX = 64 << 10 };
 
 static inline csti_s3_store *csti_s3_self(cst_object_store *store) {
     return (csti_s3_store *)store;
@@ -67,12 +95,20 @@ cst_code csti_s3_put(cst_object_store *store, const char *name, const cst_bytes 
 cst_code csti_s3_get(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,
                      cst_object_body *out, cst_err *err);
 void csti_s3_body_release(cst_object_store *store, cst_object_body *body);
+// s3_probe.c
+cst_code csti_s3_probe(cst_object_store *store, const char *folder, cst_err *err);
+void csti_s3_findings(cst_object_store *store, char *out, size_t capacity);
 // s3_rights.c
 cst_code csti_s3_rights(cst_object_store *store, cst_err *err);
 // s3_list.c
 cst_code csti_s3_list(cst_object_store *store, const char *prefix, const char *after,
                       cst_object_visit visit, void *context, cst_err *err);
+// s3_delete.c
+cst_code csti_s3_remove_many(cst_object_store *store, const char *const *names, size_t count,
+                             bool *deleted, cst_err *err);
+size_t csti_s3_remove_count(cst_object_store *store);
 // s3_multipart.c
+void csti_s3_spares_free(csti_s3_store *store);
 cst_code csti_s3_upload_open(cst_object_store *store, const char *name, uint64_t nonce,
                              cst_object_upload **out, cst_err *err);
 cst_code csti_s3_upload_write(cst_object_upload *upload, const void *bytes, size_t count,

@@ -9,9 +9,11 @@
 // their names, and nobody else writes there.
 //
 // Memory     what is referred to stays where its owner has it; of the rest, a part being filled an
-//            upload, and STORE_PARTS_MAX under way a store.
+//            upload, and CSTI_S3_STORE_PARTS_MAX under way a store, which keeps as many buffers for
+//            the next: fresh pages cost more than what is copied in.
 #include "object/s3_multipart.h"
 
+#include "base/crc32c.h"
 #include "object/s3_answer.h"
 #include "object/s3_part.h"
 #include "object/s3_xml.h"
@@ -24,11 +26,11 @@
 
 enum {
     PART_BYTES = 8 << 20,
-    PARTS_MAX = 4,       // of one upload, under way
-    STORE_PARTS_MAX = 8, // of all of them: 64 MiB
-    NUMBERS_MAX = 10000, // S3's own
+    PARTS_MAX = 4,          // of one upload, under way
+    PIECE_BYTES = 64 << 10, // at once, so that they are near when they are summed
+    NUMBERS_MAX = 10000,    // S3's own
     NUMBER_BYTES = 12,
-    ETAG_LINE_BYTES = 160, // of the list of parts
+    MARK_LINE_BYTES = 224, // of the list of parts
 };
 
 typedef struct part {
@@ -45,7 +47,9 @@ typedef struct s3_upload {
     uint64_t sent_bytes;
     uint32_t numbers_count;
     part *parts; // PARTS_MAX; NULL: nothing was sent
-    char (*etags)[CST_OBJECT_ETAG_BYTES];
+    csti_s3_part_mark *marks;
+    csti_s3_vouch vouch;
+    uint32_t crc; // of what is filled, of CSTI_S3_CRC32C
     char nonce_text[17];
     char id[CSTI_S3_UPLOAD_ID_BYTES]; // "": none yet
     cst_code failed;
@@ -64,13 +68,54 @@ static cst_code fails(s3_upload *u, cst_code code, const cst_err *why, cst_err *
     return u->failed;
 }
 
+// ---- Buffers ------------------------------------------------------------------------------------
+
+// NULL: there is none.
+static uint8_t *spare_take(csti_s3_store *store) {
+    uint8_t *bytes = NULL;
+
+    (void)pthread_mutex_lock(&store->mutex);
+    if (store->spares_count > 0) bytes = store->spares[--store->spares_count];
+    (void)pthread_mutex_unlock(&store->mutex);
+    return bytes;
+}
+
+static void spare_give(csti_s3_store *store, uint8_t *bytes, size_t capacity) {
+    if (bytes && capacity == PART_BYTES) {
+        (void)pthread_mutex_lock(&store->mutex);
+        if (store->spares_count < CSTI_S3_STORE_PARTS_MAX) {
+            store->spares[store->spares_count++] = bytes;
+            bytes = NULL;
+        }
+        (void)pthread_mutex_unlock(&store->mutex);
+    }
+    free(bytes);
+}
+
+void csti_s3_spares_free(csti_s3_store *store) {
+    while (store->spares_count > 0) free(store->spares[--store->spares_count]);
+}
+
+// A spare one for what will be copied in; without one it grows by itself.
+static void own_lend(csti_s3_store *store, csti_s3_part *made) {
+    if (made->own) return;
+    made->own = spare_take(store);
+    if (made->own) made->own_capacity = PART_BYTES;
+}
+
+static void part_clear(csti_s3_store *store, csti_s3_part *made) {
+    spare_give(store, made->own, made->own_capacity);
+    made->own = NULL;
+    csti_s3_part_release(made);
+}
+
 // ---- Parts --------------------------------------------------------------------------------------
 
 static bool store_part_take(csti_s3_store *store) {
     bool good;
 
     (void)pthread_mutex_lock(&store->mutex);
-    good = store->parts_count < STORE_PARTS_MAX;
+    good = store->parts_count < CSTI_S3_STORE_PARTS_MAX;
     if (good) store->parts_count++;
     (void)pthread_mutex_unlock(&store->mutex);
     return good;
@@ -80,6 +125,14 @@ static void store_part_give(csti_s3_store *store) {
     (void)pthread_mutex_lock(&store->mutex);
     store->parts_count--;
     (void)pthread_mutex_unlock(&store->mutex);
+}
+
+static void mark_set(csti_s3_part_mark *mark, const csti_s3_call *call) {
+    const char *etag = call->exchange.answer.etag;
+
+    memcpy(mark->etag, etag, strlen(etag) + 1);
+    mark->crc[0] = '\0';
+    if (call->vouch == CSTI_S3_CRC32C) memcpy(mark->crc, call->crc, sizeof mark->crc);
 }
 
 static cst_code part_finish(csti_s3_store *store, s3_upload *u, part *p) {
@@ -93,11 +146,11 @@ static cst_code part_finish(csti_s3_store *store, s3_upload *u, part *p) {
         (!etag[0] || strlen(etag) >= CST_OBJECT_ETAG_BYTES || strpbrk(etag, "<>&\"")))
         p->call.fault = CSTI_S3_MALFORMED;
     if (p->call.fault == CSTI_S3_GOOD)
-        memcpy(u->etags[p->number - 1], etag, strlen(etag) + 1);
+        mark_set(&u->marks[p->number - 1], &p->call);
     else
         code = csti_s3_fail(store, &p->call, &why);
     csti_s3_clear(&p->call);
-    csti_s3_part_release(&p->made);
+    part_clear(store, &p->made);
     store_part_give(store);
     return code == CST_OK ? CST_OK : fails(u, code, &why, NULL);
 }
@@ -139,13 +192,15 @@ static cst_code begin_visit(void *context, const char *path, const char *text, c
 }
 
 cst_code csti_s3_upload_begin(csti_s3_store *store, const char *name, const char *nonce,
-                              char id[CSTI_S3_UPLOAD_ID_BYTES], cst_err *err) {
+                              csti_s3_vouch vouch, char id[CSTI_S3_UPLOAD_ID_BYTES], cst_err *err) {
     csti_s3_call call = {.method = "POST", .name = name};
     cst_code code = CST_OK;
 
     id[0] = '\0';
     call.query[call.query_count++] = (csti_s3_pair){"uploads", ""};
     if (nonce) call.headers[call.headers_count++] = (csti_s3_pair){CSTI_S3_NONCE_HEADER, nonce};
+    if (vouch == CSTI_S3_CRC32C)
+        call.headers[call.headers_count++] = (csti_s3_pair){"x-amz-checksum-algorithm", "CRC32C"};
     if (csti_s3_ask(store, &call) == CSTI_S3_GOOD &&
         (csti_s3_xml_walk(call.exchange.body, call.exchange.body_bytes, begin_visit, id, NULL) !=
              CST_OK ||
@@ -161,10 +216,10 @@ cst_code csti_s3_upload_begin(csti_s3_store *store, const char *name, const char
 
 static cst_code create(csti_s3_store *store, s3_upload *u, cst_err *err) {
     u->parts = calloc(PARTS_MAX, sizeof *u->parts);
-    u->etags = calloc(NUMBERS_MAX, sizeof *u->etags); // pages come as they are touched
-    if (!u->parts || !u->etags)
+    u->marks = calloc(NUMBERS_MAX, sizeof *u->marks); // pages come as they are touched
+    if (!u->parts || !u->marks)
         return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", store->base.uri, u->base.name);
-    return csti_s3_upload_begin(store, u->base.name, u->nonce_text, u->id, err);
+    return csti_s3_upload_begin(store, u->base.name, u->nonce_text, u->vouch, u->id, err);
 }
 
 // What is filled goes off; the next bytes have a buffer of their own.
@@ -198,6 +253,10 @@ static cst_code part_send(csti_s3_store *store, s3_upload *u, cst_err *err) {
     p->call.name = u->base.name;
     p->call.ranges = p->made.ranges;
     p->call.ranges_count = p->made.ranges_count;
+    p->call.vouch = u->vouch;
+    p->call.has_crc = u->vouch == CSTI_S3_CRC32C;
+    csti_s3_crc_text(u->crc, p->call.crc);
+    u->crc = 0;
     p->call.query[p->call.query_count++] = (csti_s3_pair){"partNumber", p->number_text};
     p->call.query[p->call.query_count++] = (csti_s3_pair){"uploadId", u->id};
     p->under_way = true;
@@ -214,6 +273,7 @@ cst_code csti_s3_upload_open(cst_object_store *base, const char *name, uint64_t 
     cst_code code;
 
     if (!u) return cst_fail(err, CST_NO_MEMORY, "%.150s: upload of %s", base->uri, name);
+    u->vouch = csti_s3_vouch_for(csti_s3_self(base), PART_BYTES);
     code = csti_s3_nonce_draw(nonce, &u->base.nonce, u->nonce_text, err);
     if (code != CST_OK) {
         free(u);
@@ -231,7 +291,7 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
     if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
     while (count > 0) {
         const size_t room = PART_BYTES - u->filling.bytes;
-        const size_t now = room < count ? room : count;
+        size_t now = room < count ? room : count;
         cst_code code = CST_OK;
 
         if (room == 0) {
@@ -239,6 +299,7 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
             if (code != CST_OK) return code;
             continue;
         }
+        if (now > PIECE_BYTES) now = PIECE_BYTES;
         if (!add(&u->filling, from, now)) {
             cst_err why;
 
@@ -246,6 +307,7 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
                             u->base.name);
             return fails(u, code, &why, err);
         }
+        if (u->vouch == CSTI_S3_CRC32C) u->crc = csti_crc32c(u->crc, from, now);
         from += now;
         count -= now;
     }
@@ -254,6 +316,7 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
 
 cst_code csti_s3_upload_write(cst_object_upload *base, const void *bytes, size_t count,
                               cst_err *err) {
+    own_lend(csti_s3_self(base->store), &self(base)->filling);
     return fill(self(base), bytes, count, csti_s3_part_copy, err);
 }
 
@@ -264,10 +327,10 @@ cst_code csti_s3_upload_refer(cst_object_upload *base, const void *bytes, size_t
 
 // ---- End ----------------------------------------------------------------------------------------
 
-static void release(s3_upload *u) {
-    csti_s3_part_release(&u->filling);
+static void release(csti_s3_store *store, s3_upload *u) {
+    part_clear(store, &u->filling);
     free(u->parts);
-    free(u->etags);
+    free(u->marks);
     free(u);
 }
 
@@ -284,24 +347,30 @@ void csti_s3_upload_abort(cst_object_upload *base) {
     parts_finish(store, u, true);
     // What stays is swept.
     if (u->id[0]) (void)csti_s3_upload_drop(store, u->base.name, u->id, NULL);
-    release(u);
+    release(store, u);
 }
 
 // The list of parts, as the server wants it.
-static cst_code complete_body(const s3_upload *u, char **out, size_t *bytes_out, cst_err *err) {
+static cst_code complete_body(const csti_s3_part_mark *marks, uint32_t marks_count, char **out,
+                              size_t *bytes_out, cst_err *err) {
     static const char head[] = "<CompleteMultipartUpload>";
     static const char tail[] = "</CompleteMultipartUpload>";
-    const size_t room = sizeof head + sizeof tail + (size_t)u->numbers_count * ETAG_LINE_BYTES;
+    const size_t room = sizeof head + sizeof tail + (size_t)marks_count * MARK_LINE_BYTES;
     char *text = malloc(room);
     size_t at = sizeof head - 1;
 
     if (!text) return cst_fail(err, CST_NO_MEMORY, "a list of parts");
     memcpy(text, head, sizeof head);
-    for (uint32_t i = 0; i < u->numbers_count; i++)
+    for (uint32_t i = 0; i < marks_count; i++) {
         at += (size_t)snprintf(text + at, room - at,
                                "<Part><PartNumber>%" PRIu32 "</PartNumber><ETag>&quot;%s&quot;"
-                               "</ETag></Part>",
-                               i + 1, u->etags[i]);
+                               "</ETag>",
+                               i + 1, marks[i].etag);
+        if (marks[i].crc[0])
+            at += (size_t)snprintf(text + at, room - at, "<ChecksumCRC32C>%s</ChecksumCRC32C>",
+                                   marks[i].crc);
+        at += (size_t)snprintf(text + at, room - at, "</Part>");
+    }
     at += (size_t)snprintf(text + at, room - at, "%s", tail);
     assert(at < room);
     *out = text;
@@ -317,31 +386,52 @@ static bool is_final(const csti_s3_call *call) {
            call->fault != CSTI_S3_NO_UPLOAD && !call->unsure && !csti_s3_fault_passes(call->fault);
 }
 
-// "Complete" may answer 200 and bring an error in its body: the head was sent while it still
-// worked.
-static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *info_out,
-                         cst_err *err) {
-    csti_s3_call call = {.method = "POST", .name = u->base.name};
+// It may answer 200 and bring an error in its body: the head was sent while it still worked.
+cst_code csti_s3_complete(csti_s3_store *store, csti_s3_call *call, const char *id,
+                          const csti_s3_part_mark *marks, uint32_t marks_count, bool conditional,
+                          cst_err *err) {
     cst_bytes range = {NULL, 0};
     char *text = NULL;
-    cst_code code = complete_body(u, &text, &range.count, err);
+    const cst_code code = complete_body(marks, marks_count, &text, &range.count, err);
 
     if (code != CST_OK) return code;
     range.data = (const uint8_t *)text;
-    call.ranges = &range;
-    call.ranges_count = 1;
-    call.query[call.query_count++] = (csti_s3_pair){"uploadId", u->id};
-    call.headers[call.headers_count++] = (csti_s3_pair){"if-none-match", "*"};
-    if (csti_s3_ask(store, &call) == CSTI_S3_GOOD) {
-        csti_s3_error_read(call.exchange.body, call.exchange.body_bytes, &call.error);
-        if (call.error.code[0]) call.fault = csti_s3_fault_of(500, call.error.code, true);
+    call->method = "POST";
+    call->ranges = &range;
+    call->ranges_count = 1;
+    call->query[call->query_count++] = (csti_s3_pair){"uploadId", id};
+    if (conditional) call->headers[call->headers_count++] = (csti_s3_pair){"if-none-match", "*"};
+    if (csti_s3_ask(store, call) == CSTI_S3_GOOD) {
+        csti_s3_error_read(call->exchange.body, call->exchange.body_bytes, &call->error);
+        if (call->error.code[0]) call->fault = csti_s3_fault_of(500, call->error.code, true);
     }
-    if (call.fault == CSTI_S3_REFUSED) { // a server that has no condition here says so
-        csti_s3_clear(&call);
-        call.headers_count = 0;
-        call.attempts = 0;
-        (void)csti_s3_ask(store, &call);
+    call->ranges = NULL;
+    call->ranges_count = 0;
+    free(text);
+    return CST_OK;
+}
+
+static bool takes_condition(csti_s3_store *store) {
+    bool takes;
+
+    (void)pthread_mutex_lock(&store->mutex);
+    takes = store->complete_condition != CSTI_S3_DECLINED;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return takes;
+}
+
+static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *info_out,
+                         cst_err *err) {
+    csti_s3_call call = {.name = u->base.name};
+    cst_code code = csti_s3_complete(store, &call, u->id, u->marks, u->numbers_count,
+                                     takes_condition(store), err);
+
+    if (code == CST_OK && call.fault == CSTI_S3_REFUSED && call.headers_count > 0) {
+        csti_s3_clear(&call); // a server that has no condition here says so
+        call = (csti_s3_call){.name = u->base.name};
+        code = csti_s3_complete(store, &call, u->id, u->marks, u->numbers_count, false, err);
     }
+    if (code != CST_OK) return code;
     if (is_final(&call)) {
         code = csti_s3_fail(store, &call, err);
     } else {
@@ -353,7 +443,6 @@ static cst_code complete(csti_s3_store *store, s3_upload *u, cst_object_info *in
                         "%.150s: %s has %" PRIu64 " bytes, and %" PRIu64 " were sent",
                         store->base.uri, u->base.name, info_out->bytes, u->sent_bytes);
     csti_s3_clear(&call);
-    free(text);
     return code;
 }
 

@@ -1,6 +1,7 @@
 #include "object/s3_request.h"
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/park.h"
 #include "base/random.h"
 
@@ -144,6 +145,8 @@ static cst_code prepare(csti_s3_store *store, csti_s3_call *call, cst_err *err) 
     pairs[count++] = (csti_s3_pair){"x-amz-content-sha256", call->payload};
     if (call->keys.token[0])
         pairs[count++] = (csti_s3_pair){"x-amz-security-token", call->keys.token};
+    if (call->vouch == CSTI_S3_CRC32C)
+        pairs[count++] = (csti_s3_pair){CSTI_S3_CRC_HEADER, call->crc};
     for (size_t i = 0; i < call->headers_count; i++) pairs[count++] = call->headers[i];
     signing.path = path;
     signing.query = query;
@@ -171,6 +174,33 @@ static void attempt(csti_s3_store *store, csti_s3_call *call) {
     csti_s3_http_start(store->http, e);
 }
 
+csti_s3_vouch csti_s3_vouch_for(csti_s3_store *store, uint64_t bytes) {
+    csti_s3_vouch vouch;
+
+    (void)pthread_mutex_lock(&store->mutex);
+    vouch = bytes > CSTI_S3_SIGNED_BYTES_MAX ? store->large : CSTI_S3_SIGNED;
+    (void)pthread_mutex_unlock(&store->mutex);
+    return vouch;
+}
+
+static cst_code vouch(csti_s3_call *call) {
+    uint32_t crc = 0;
+    cst_code code = CST_OK;
+
+    if (call->vouch == CSTI_S3_SIGNED) {
+        code = csti_s3_hash(call->ranges, call->ranges_count, call->payload, &call->why);
+        if (code == CST_OK && call->mistaken)
+            call->payload[0] = call->payload[0] == '0' ? '1' : '0';
+        return code;
+    }
+    memcpy(call->payload, CSTI_S3_UNSIGNED, sizeof CSTI_S3_UNSIGNED);
+    if (call->has_crc) return code;
+    for (size_t i = 0; i < call->ranges_count; i++)
+        crc = csti_crc32c(crc, call->ranges[i].data, call->ranges[i].count);
+    csti_s3_crc_text(call->mistaken ? ~crc : crc, call->crc);
+    return code;
+}
+
 void csti_s3_start(csti_s3_store *store, csti_s3_call *call) {
     const uint64_t wait_us = call->wait_us ? call->wait_us : store->base.deadline_us;
     uint64_t bytes = 0;
@@ -179,7 +209,7 @@ void csti_s3_start(csti_s3_store *store, csti_s3_call *call) {
     for (size_t i = 0; i < call->ranges_count; i++) bytes += call->ranges[i].count;
     call->deadline_ns =
         csti_clock_now_ns(csti_clock_real()) + (wait_us + bytes / BYTES_PER_US) * 1000;
-    call->stopped = csti_s3_hash(call->ranges, call->ranges_count, call->payload, &call->why);
+    call->stopped = vouch(call);
     if (call->stopped == CST_OK) attempt(store, call);
 }
 
@@ -316,7 +346,8 @@ csti_s3_fault csti_s3_finish(csti_s3_store *store, csti_s3_call *call) {
         if (call->fault == CSTI_S3_GOOD) budget_give(store);
         if (!learns(store, call) &&
             (!csti_s3_fault_passes(call->fault) || call->exchange.cancelled ||
-             call->attempts >= ATTEMPTS_MAX || !budget_take(store) || !backs_off(call)))
+             (call->mistaken && call->fault == CSTI_S3_CORRUPT) || call->attempts >= ATTEMPTS_MAX ||
+             !budget_take(store) || !backs_off(call)))
             return call->fault;
         attempt(store, call);
     }
@@ -348,8 +379,6 @@ static const char *advice_of(csti_s3_fault fault) {
         return ". Set this machine's clock";
     case CSTI_S3_REGION:
         return ". Give the bucket's region: ?region=";
-    case CSTI_S3_REFUSED:
-        return ". Use a server that has conditional writes: docs/s3.md names some";
     case CSTI_S3_NOT_SECURE:
         return ". Give the server's certificate authority: ?ca=FILE";
     default:

@@ -21,6 +21,7 @@
 #include "object/s3_error.h"
 
 enum { CSTI_S3_URL_BYTES = 6144, CSTI_S3_EXTRA_MAX = 4, CSTI_S3_TEXT_BYTES_MAX = 8 << 20 };
+#define CSTI_S3_CRC_HEADER "x-amz-checksum-crc32c"
 
 typedef struct csti_s3_call {
     // What is asked; the rest is zero.
@@ -35,6 +36,9 @@ typedef struct csti_s3_call {
     uint8_t *into;
     uint64_t body_bytes_max; // 0: CSTI_S3_TEXT_BYTES_MAX
     uint64_t wait_us;        // 0: the store's deadline
+    csti_s3_vouch vouch;
+    bool has_crc;  // `crc` is there already
+    bool mistaken; // what vouches is wrong, to see whether the server looks; asked once
     // What came of it.
     csti_s3_fault fault;
     csti_s3_error error;
@@ -47,6 +51,7 @@ typedef struct csti_s3_call {
     bool skewed, moved, renewed;
     uint64_t deadline_ns;
     char payload[CSTI_S3_HASH_BYTES];
+    char crc[CSTI_S3_CRC_BYTES]; // of CSTI_S3_CRC32C
     char url[CSTI_S3_URL_BYTES];
     csti_s3_keys keys;
 } csti_s3_call;
@@ -58,6 +63,8 @@ void csti_s3_cancel(csti_s3_call *call);
 // Both.
 csti_s3_fault csti_s3_ask(csti_s3_store *store, csti_s3_call *call);
 void csti_s3_clear(csti_s3_call *call);
+// By what a body of so many bytes goes.
+csti_s3_vouch csti_s3_vouch_for(csti_s3_store *store, uint64_t bytes);
 // From a fault to a code and a sentence.
 cst_code csti_s3_fail(const csti_s3_store *store, const csti_s3_call *call, cst_err *err);
 

@@ -38,7 +38,8 @@ static cst_code try_list(cst_object_store *store, const char *name, cst_err *err
 // Begun and given up: what the listing of uploads shows is what an abort takes away.
 static cst_code try_parts(cst_object_store *store, const char *name, cst_err *err) {
     char id[CSTI_S3_UPLOAD_ID_BYTES];
-    const cst_code code = csti_s3_upload_begin(csti_s3_self(store), name, NULL, id, err);
+    const cst_code code =
+        csti_s3_upload_begin(csti_s3_self(store), name, NULL, CSTI_S3_SIGNED, id, err);
 
     return code == CST_OK ? csti_s3_upload_drop(csti_s3_self(store), name, id, err) : code;
 }

@@ -110,6 +110,13 @@ cst_code csti_s3_hash(const cst_bytes *ranges, size_t ranges_count, char out[CST
     return CST_OK;
 }
 
+void csti_s3_crc_text(uint32_t crc, char out[CSTI_S3_CRC_BYTES]) {
+    const uint8_t bytes[4] = {(uint8_t)(crc >> 24), (uint8_t)(crc >> 16), (uint8_t)(crc >> 8),
+                              (uint8_t)crc};
+
+    (void)EVP_EncodeBlock((uint8_t *)out, bytes, sizeof bytes);
+}
+
 static bool hmac(const uint8_t *key, size_t key_bytes, const char *text,
                  uint8_t out[DIGEST_BYTES]) {
     uint8_t digest[EVP_MAX_MD_SIZE];

@@ -20,10 +20,13 @@
 
 enum {
     CSTI_S3_HASH_BYTES = 65, // 64 digits and the end
+    CSTI_S3_CRC_BYTES = 9,   // 8 of base64 and the end
     CSTI_S3_TIME_BYTES = 17, // 20150830T123600Z and the end
     CSTI_S3_QUERY_MAX = 8,
     CSTI_S3_HEADERS_MAX = 16,
 };
+
+#define CSTI_S3_UNSIGNED "UNSIGNED-PAYLOAD"
 
 typedef struct csti_s3_pair {
     const char *name;
@@ -38,6 +41,8 @@ CST_CHECK_RESULT cst_code csti_s3_query(const csti_s3_pair *pairs, size_t count,
 void csti_s3_time(int64_t wall_us, char out[CSTI_S3_TIME_BYTES]);
 CST_CHECK_RESULT cst_code csti_s3_hash(const cst_bytes *ranges, size_t ranges_count,
                                        char out[CSTI_S3_HASH_BYTES], cst_err *err);
+// As S3 has it in headers: big endian, in base64.
+void csti_s3_crc_text(uint32_t crc, char out[CSTI_S3_CRC_BYTES]);
 
 // The keys that sign; the last one made is good for a day.
 typedef struct csti_s3_signer {
@@ -54,7 +59,7 @@ typedef struct csti_s3_signing {
     const char *query;           // as csti_s3_query makes it
     const csti_s3_pair *headers; // names in lower case; host and x-amz-date among them
     size_t headers_count;
-    const char *payload; // its hash, or UNSIGNED-PAYLOAD
+    const char *payload; // its hash, or CSTI_S3_UNSIGNED
     const char *time;
     const char *access;
 } csti_s3_signing;

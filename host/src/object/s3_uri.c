@@ -106,12 +106,22 @@ static cst_code parameter_take(const char *place, const char *name, size_t name_
             return fail(err, place, "style is path or virtual");
         return CST_OK;
     }
+    if (name_bytes == 7 && memcmp(name, "payload", 7) == 0) {
+        if (strcmp(value, "signed") == 0)
+            out->payload = CSTI_S3_PAYLOAD_SIGNED;
+        else if (strcmp(value, "unsigned") == 0)
+            out->payload = CSTI_S3_PAYLOAD_UNSIGNED;
+        else
+            return fail(err, place, "payload is signed or unsigned");
+        return CST_OK;
+    }
     if (name_bytes == 11 && memcmp(name, "connections", 11) == 0)
         return number_take(value, CSTI_S3_CONNECTIONS_MAX, &out->connections)
                    ? CST_OK
                    : fail(err, place, "connections is a number from 1 to 256");
     return fail(err, place,
-                "its parameters are endpoint, region, style, profile, ca, proxy and connections. "
+                "its parameters are endpoint, region, style, profile, ca, proxy, connections and "
+                "payload. "
                 "Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files");
 }
 

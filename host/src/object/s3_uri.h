@@ -13,6 +13,9 @@
 //   ca           a file of certificates; else AWS_CA_BUNDLE, the system's
 //   proxy        else http_proxy and the like
 //   connections  at most so many at once, 1 to 256
+//   payload      signed: bodies always are; unsigned: nobody between may change them, and large
+//   ones
+//                go with a CRC32C. Else unsigned over https and on loopback
 //
 // Thread     a value.
 // Ring       1.
@@ -34,6 +37,11 @@ enum {
     CSTI_S3_CONNECTIONS_MAX = 256,
 };
 
+typedef enum csti_s3_payload {
+    CSTI_S3_PAYLOAD_AUTO,
+    CSTI_S3_PAYLOAD_SIGNED,
+    CSTI_S3_PAYLOAD_UNSIGNED,
+} csti_s3_payload;
 typedef enum csti_s3_style { CSTI_S3_STYLE_AUTO, CSTI_S3_PATH, CSTI_S3_VIRTUAL } csti_s3_style;
 
 // A text that is empty was not given.
@@ -46,6 +54,7 @@ typedef struct csti_s3_uri {
     char ca[CSTI_S3_PLACE_BYTES];
     char proxy[CSTI_S3_PLACE_BYTES];
     csti_s3_style style;
+    csti_s3_payload payload;
     uint32_t connections;
 } csti_s3_uri;
 

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { JOB_FINDINGS_BYTES = 160 };
+enum { JOB_FINDINGS_BYTES = 400 };
 
 static cst_code store_prove(csti_job *job, cst_err *err) {
     char found[JOB_FINDINGS_BYTES];

@@ -13,6 +13,8 @@
 
 #include "unit/object/objects.h"
 
+#include "object/backend.h"
+
 #include <pthread.h>
 
 #ifdef FIXTURE_IS_A_BUCKET // a step is a request to a server
@@ -549,6 +551,24 @@ TEST(of_threads_that_race_one_wins) {
     }
     CHECK_EQ(wins, RACES);
     CHECK_EQ(objects_count(store), RACES);
+    fixture_close(store);
+}
+
+TEST(many_are_deleted_at_once_and_those_that_miss_are_no_error) {
+    static const char *const doomed[] = {"m/a", "m/b", "m/missing", "m/d", "m/e"};
+    static const char *const bad[] = {"m/d", "no good name"};
+    cst_object_store *store = fixture_open();
+
+    for (size_t i = 0; i < 5; i++)
+        if (i != 2) CHECK_OK(put_text(store, doomed[i], "x", CST_PUT_IF_ABSENT, NULL, NULL));
+    CHECK_CODE(csti_object_delete_many(store, bad, 2, NULL), CST_OBJECT_NAME);
+    CHECK_EQ(objects_count(store), 4);
+    CHECK_OK(csti_object_delete_many(store, doomed, 4, NULL));
+    CHECK_EQ(objects_count(store), 1);
+    CHECK_OBJECT(store, "m/e", "x");
+    CHECK_OK(csti_object_delete_many(store, doomed, 0, NULL));
+    CHECK_OK(csti_object_delete_many(store, doomed, 5, NULL));
+    CHECK_EQ(objects_count(store), 0);
     fixture_close(store);
 }
 

@@ -21,7 +21,7 @@
 // A file that sends more says so first.
 #ifndef S3_SERVER_REQUESTS
 #define S3_SERVER_REQUESTS 64
-#define S3_SERVER_REQUEST_BYTES (1 << 16)
+#define S3_SERVER_REQUEST_BYTES (1 << 17)
 #endif
 
 enum {
@@ -118,6 +118,9 @@ static inline void s3_environment(void) {
     CHECK_EQ(setenv("AWS_ACCESS_KEY_ID", "AK", 1), 0);
     CHECK_EQ(setenv("AWS_SECRET_ACCESS_KEY", "sk", 1), 0);
     CHECK_EQ(unsetenv("AWS_SESSION_TOKEN"), 0);
+    CHECK_EQ(unsetenv("http_proxy"), 0);
+    CHECK_EQ(unsetenv("all_proxy"), 0);
+    CHECK_EQ(unsetenv("ALL_PROXY"), 0);
     CHECK_EQ(setenv("AWS_REGION", "us-east-1", 1), 0);
     CHECK_EQ(setenv("HOME", "/dev/null", 1), 0);
 }

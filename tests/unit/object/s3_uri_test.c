@@ -7,7 +7,7 @@ TEST(all_parts_of_a_uri_are_read) {
 
     CHECK_OK(csti_s3_uri_parse("//my-bucket.1/a/b-c?endpoint=http://127.0.0.1:8480&region=eu-west-1"
                                "&style=virtual&profile=night%20shift&ca=/a%26b&proxy=http://p:1"
-                               "&connections=7",
+                               "&connections=7&payload=unsigned",
                                &uri, NULL));
     CHECK_TEXT(uri.bucket, "my-bucket.1");
     CHECK_TEXT(uri.prefix, "a/b-c");
@@ -18,6 +18,7 @@ TEST(all_parts_of_a_uri_are_read) {
     CHECK_TEXT(uri.ca, "/a&b");
     CHECK_TEXT(uri.proxy, "http://p:1");
     CHECK_EQ(uri.connections, 7);
+    CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_UNSIGNED);
 }
 
 TEST(what_is_left_out_is_empty) {
@@ -34,6 +35,9 @@ TEST(what_is_left_out_is_empty) {
     CHECK_OK(csti_s3_uri_parse("//abc/d/?style=path", &uri, NULL));
     CHECK_TEXT(uri.prefix, "d");
     CHECK_EQ(uri.style, CSTI_S3_PATH);
+    CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_AUTO);
+    CHECK_OK(csti_s3_uri_parse("//abc?payload=signed", &uri, NULL));
+    CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_SIGNED);
 }
 
 TEST(what_is_malformed_is_refused_and_named) {
@@ -66,6 +70,7 @@ TEST(what_is_malformed_is_refused_and_named) {
         {"//abc?endpoint=http://x/y", "endpoint"},
         {"//abc?endpoint=http://u:p@x", "endpoint"},
         {"//abc?style=old", "style"},
+        {"//abc?payload=maybe", "payload"},
         {"//abc?connections=0", "connections"},
         {"//abc?connections=257", "connections"},
         {"//abc?connections=1x", "connections"},
