@@ -1,7 +1,11 @@
 // prove.c: whether a store honours conditional writes, shown on objects made for it.
 //
-//   alone   if absent twice; an upload on top; if match with the right, an old and no etag
-//   race    rounds of threads: one of them may win, and its bytes must be there
+//   alone    if absent twice; an upload on top; if match with the right and an old etag
+//   nothing  if match where nobody has written
+//   race-N   a round of threads: one of them may win, and its bytes must be there
+//
+// No name is used again behind a deletion: a network may bring a request twice, and the second
+// deletion may come in the middle of the next round, which then has two winners, and no liar.
 //
 // Every write has a nonce of its own, as all writers' have: by it a client tells its own object
 // from another's. A racer that does not know what became of its write is no winner that it is known
@@ -16,6 +20,17 @@
 #include <string.h>
 
 enum { NAME_BYTES = 64 };
+
+// The names of one proof.
+typedef struct probes {
+    char alone[NAME_BYTES];
+    char nothing[NAME_BYTES];
+    char race[NAME_BYTES]; // of all rounds, without their numbers
+} probes;
+
+static void race_name(const probes *p, uint32_t round, char out[NAME_BYTES]) {
+    (void)snprintf(out, NAME_BYTES, "%.48s-%" PRIu32, p->race, round);
+}
 
 typedef struct racer {
     cst_object_store *store;
@@ -125,16 +140,15 @@ static cst_code alone_match(cst_object_store *store, const char *name, const cst
     return expect_value(store, name, 4, "a refused write took effect", err);
 }
 
-static cst_code alone(cst_object_store *store, const char *name, bool *lacks_out, cst_err *err) {
+static cst_code alone(cst_object_store *store, const probes *p, bool *lacks_out, cst_err *err) {
     cst_object_info first = {0};
-    cst_code code = alone_absent(store, name, &first, err);
+    cst_code code = alone_absent(store, p->alone, &first, err);
     const cst_put_options match = {.condition = CST_PUT_IF_MATCH, .etag = first.etag};
 
-    if (code == CST_OK) code = alone_match(store, name, &first, lacks_out, err);
-    if (code == CST_OK) code = cst_object_delete(store, name, err);
+    if (code == CST_OK) code = alone_match(store, p->alone, &first, lacks_out, err);
     if (code != CST_OK || *lacks_out) return code;
-    return expect(store, name, put_value(store, name, 6, &match, NULL, err), CST_OBJECT_CONFLICT,
-                  "an if-match write of a missing object was taken", err);
+    return expect(store, p->nothing, put_value(store, p->nothing, 6, &match, NULL, err),
+                  CST_OBJECT_CONFLICT, "an if-match write of a missing object was taken", err);
 }
 
 // ---- In a race ----------------------------------------------------------------------------------
@@ -208,52 +222,72 @@ static cst_code race(cst_object_store *store, const char *name, const cst_put_op
     return race_judge(store, name, racers, loss, err);
 }
 
-// Several rounds, each for a name that nobody had; the last one's object stays.
-static cst_code race_absent(cst_object_store *store, const char *name, cst_err *err) {
+// Several rounds, each for a name that nobody had; their objects stay.
+static cst_code race_absent(cst_object_store *store, const probes *p, cst_err *err) {
     const cst_put_options absent = {.condition = CST_PUT_IF_ABSENT};
     cst_code code = CST_OK;
 
     for (uint32_t i = 0; i < store->ops->rounds && code == CST_OK; i++) {
-        if (i > 0) code = cst_object_delete(store, name, err);
-        if (code == CST_OK) code = race(store, name, &absent, 100, CST_EXISTS, err);
+        char name[NAME_BYTES];
+
+        race_name(p, i, name);
+        code = race(store, name, &absent, 100, CST_EXISTS, err);
     }
     return code;
 }
 
-static cst_code race_match(cst_object_store *store, const char *name, cst_err *err) {
+static cst_code race_match(cst_object_store *store, const probes *p, cst_err *err) {
+    char name[NAME_BYTES];
     cst_object_info info;
     cst_put_options match = {.condition = CST_PUT_IF_MATCH};
-    cst_code code = cst_object_head(store, name, &info, err);
+    cst_code code;
 
+    race_name(p, 0, name);
+    code = cst_object_head(store, name, &info, err);
     if (code != CST_OK) return expect(store, name, code, CST_OK, "what was written is gone", err);
     match.etag = info.etag;
     return race(store, name, &match, 200, CST_OBJECT_CONFLICT, err);
 }
 
+// All of them; of the first that cannot be deleted, why.
+static cst_code probes_delete(cst_object_store *store, const probes *p, cst_err *err) {
+    cst_code code = cst_object_delete(store, p->alone, err);
+
+    for (uint32_t i = 0; i < store->ops->rounds; i++) {
+        char name[NAME_BYTES];
+        cst_err why;
+        cst_code deleted;
+
+        race_name(p, i, name);
+        deleted = cst_object_delete(store, name, &why);
+        if (code != CST_OK || deleted == CST_OK) continue;
+        code = deleted;
+        if (err) *err = why;
+    }
+    return code;
+}
+
 cst_code cst_object_store_prove(cst_object_store *store, cst_err *err) {
-    char by_one[NAME_BYTES];
-    char by_many[NAME_BYTES];
+    probes p;
     char folder[NAME_BYTES];
     uint64_t nonce;
+    cst_err why;
     bool lacks_match = false;
     cst_code code = csti_random_fill(csti_random_real(), &nonce, sizeof nonce, err);
+    cst_code deleted;
 
     if (code != CST_OK) return code;
     (void)snprintf(folder, sizeof folder, "probe/%016" PRIx64, nonce);
-    (void)snprintf(by_one, sizeof by_one, "%.32s/alone", folder);
-    (void)snprintf(by_many, sizeof by_many, "%.32s/race", folder);
-    code = alone(store, by_one, &lacks_match, err);
-    if (code == CST_OK) code = race_absent(store, by_many, err);
-    if (code == CST_OK && !lacks_match) code = race_match(store, by_many, err);
+    (void)snprintf(p.alone, sizeof p.alone, "%.32s/alone", folder);
+    (void)snprintf(p.nothing, sizeof p.nothing, "%.32s/nothing", folder);
+    (void)snprintf(p.race, sizeof p.race, "%.32s/race", folder);
+    code = alone(store, &p, &lacks_match, err);
+    if (code == CST_OK) code = race_absent(store, &p, err);
+    if (code == CST_OK && !lacks_match) code = race_match(store, &p, err);
     if (code == CST_OK && store->ops->probe) code = store->ops->probe(store, folder, err);
+    deleted = probes_delete(store, &p, &why);
     // Probes that cannot be deleted matter only if all else was well.
-    for (int i = 0; i < 2; i++) {
-        cst_err inner = {0};
-        const cst_code deleted = cst_object_delete(store, i == 0 ? by_one : by_many, &inner);
-
-        if (code != CST_OK || deleted == CST_OK) continue;
-        code = deleted;
-        if (err) *err = inner;
-    }
-    return code;
+    if (code != CST_OK || deleted == CST_OK) return code;
+    if (err) *err = why;
+    return deleted;
 }

@@ -2,6 +2,8 @@
 
 #include "unit/object/objects.h"
 
+#include <pthread.h>
+
 static cst_code prove_with(csti_object_sim_lie lie, csti_object_sim_faults faults, cst_err *err) {
     const csti_object_sim_options options = {.seed = test_random(), .faults = faults};
     csti_object_sim_world *world = NULL;
@@ -112,6 +114,51 @@ TEST(a_store_that_does_not_answer_is_not_refused) {
         if (code != CST_OK && code != CST_OBJECT_AMBIGUOUS)
             CHECK_CODE(code, CST_OBJECT_UNAVAILABLE);
     }
+}
+
+// ---- A network that brings a request twice ------------------------------------------------------
+
+static pthread_mutex_t echo_mutex = PTHREAD_MUTEX_INITIALIZER;
+static char echoed[CST_OBJECT_NAME_BYTES_MAX + 1]; // deleted, and to be deleted again
+
+static cst_code echo_remove(cst_object_store *store, const char *name, cst_err *err) {
+    (void)pthread_mutex_lock(&echo_mutex);
+    (void)snprintf(echoed, sizeof echoed, "%s", name);
+    (void)pthread_mutex_unlock(&echo_mutex);
+    return csti_object_sim.remove(store, name, err);
+}
+
+static cst_code echo_put(cst_object_store *store, const char *name, const cst_bytes *ranges,
+                         size_t ranges_count, const cst_put_options *options,
+                         cst_object_info *info_out, cst_err *err) {
+    const cst_code code =
+        csti_object_sim.put(store, name, ranges, ranges_count, options, info_out, err);
+
+    (void)pthread_mutex_lock(&echo_mutex);
+    if (code == CST_OK && strcmp(name, echoed) == 0) {
+        CHECK_OK(csti_object_sim.remove(store, name, NULL));
+        echoed[0] = '\0';
+    }
+    (void)pthread_mutex_unlock(&echo_mutex);
+    return code;
+}
+
+TEST(a_deletion_that_comes_again_between_two_writers_makes_no_liar) {
+    const csti_object_sim_options options = {.seed = 1};
+    csti_object_sim_world *world = NULL;
+    cst_object_store *store = NULL;
+
+    picky = csti_object_sim;
+    picky.put = echo_put;
+    picky.remove = echo_remove;
+    picky.rounds = 20;
+    CHECK_OK(csti_object_sim_world_open(1, &world, NULL));
+    CHECK_OK(csti_object_sim_client_open(world, &options, &store, NULL));
+    store->ops = &picky;
+    CHECK_OK(cst_object_store_prove(store, NULL));
+    CHECK_EQ(objects_count(store), 0);
+    cst_object_store_close(store);
+    csti_object_sim_world_close(world);
 }
 
 TEST_MAIN
