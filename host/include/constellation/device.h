@@ -232,6 +232,12 @@ CST_API cst_code cst_queue_lost(const cst_queue *queue, cst_err *err);
 CST_API cst_code cst_queue_give_up(cst_queue *queue, const char *why, cst_err *err);
 // Completions that were polled since it was opened.
 CST_API uint64_t cst_queue_polled(const cst_queue *queue);
+// Sealed deltas that came from memory of the device's own. Any thread.
+typedef struct cst_queue_downloads {
+    uint64_t deltas, bytes;
+    uint64_t beside; // commands of the next epochs that were done while one was on its way
+} cst_queue_downloads;
+CST_API void cst_queue_downloads_read(const cst_queue *queue, cst_queue_downloads *out);
 CST_API uint32_t cst_queue_in_flight(const cst_queue *queue);
 CST_API uint32_t cst_queue_depth(const cst_queue *queue);
 CST_API cst_device *cst_queue_device(const cst_queue *queue);

@@ -75,6 +75,16 @@ struct cst_device {
 
 enum { CSTI_LOST_BYTES_MAX = 192 };
 
+// cst_queue_downloads, written by the queue's thread; relaxed: numbers that are shown.
+typedef struct csti_queue_downloads {
+    _Atomic uint64_t deltas, bytes, beside;
+} csti_queue_downloads;
+
+static inline void csti_queue_count(_Atomic uint64_t *at, uint64_t more) {
+    atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
 struct cst_queue {
     cst_device *device;
     cst_queue *next;
@@ -84,8 +94,9 @@ struct cst_queue {
     uint64_t submitted_count; // the last ticket
     uint64_t polled_count;
     uint64_t generation;
-    bool given_up;                 // nobody waits for what is in flight, until a reset
-    bool stop_seen;                // a stop was polled and not yet resumed
+    bool given_up;  // nobody waits for what is in flight, until a reset
+    bool stop_seen; // a stop was polled and not yet resumed
+    csti_queue_downloads downloads;
     _Atomic uint32_t tables_count; // a table of the processor's may be closed by any thread
     // Why the device is lost, as its back end knows it; written before a completion or a submit
     // says CST_DEVICE_LOST, by the thread that polls or submits.

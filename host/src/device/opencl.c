@@ -197,6 +197,14 @@ static cst_code opencl_open(csti_uri *uri, cst_device **out, cst_err *err) {
 
 // ---- Queues -------------------------------------------------------------------------------------
 
+static void commands_free(ocl_queue *queue) {
+    const ocl_calls *cl = &queue->device->cl;
+
+    if (queue->commands) (void)cl->ReleaseCommandQueue(queue->commands);
+    if (queue->transfers) (void)cl->ReleaseCommandQueue(queue->transfers);
+    queue->commands = queue->transfers = NULL;
+}
+
 static void queue_free(ocl_queue *queue) {
     const ocl_calls *cl = &queue->device->cl;
 
@@ -206,9 +214,11 @@ static void queue_free(ocl_queue *queue) {
     ocl_memory_free(queue->device, &queue->input);
     ocl_memory_free(queue->device, &queue->work);
     ocl_memory_free(queue->device, &queue->nothing);
-    if (queue->commands) (void)cl->ReleaseCommandQueue(queue->commands);
+    ocl_downloads_drop(queue);
+    commands_free(queue);
     csti_spsc_ring_close(&queue->completions);
     free(queue->entries);
+    free(queue->downloads);
     free(queue->places);
     free(queue);
 }
@@ -272,6 +282,8 @@ static cst_code commands_make(ocl_queue *queue, cst_err *err) {
                                       device->out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE
                                                            : 0,
                                       &error);
+    if (error == CL_SUCCESS)
+        queue->transfers = device->cl.CreateCommandQueue(device->context, device->id, 0, &error);
     if (error == CL_SUCCESS) return CST_OK;
     return ocl_fail(err, CST_UNSUPPORTED, "clCreateCommandQueue", error);
 }
@@ -306,6 +318,7 @@ static void queue_end(ocl_queue *queue) {
         ocl_drain(queue);
         ocl_entries_advance(queue);
     }
+    ocl_downloads_drain(queue);
     queue->executor.stopped = false;
 }
 
@@ -314,6 +327,7 @@ static void opencl_queue_close(cst_queue *base) {
 
     // Completions have room for all that is in flight.
     queue_end(queue);
+    ocl_settle(queue);
     queue_free(queue);
 }
 
@@ -335,12 +349,15 @@ static uint32_t opencl_poll(cst_queue *base, cst_completion *out, uint32_t count
     uint32_t count = 0;
 
     ocl_entries_advance(queue);
-    while (queue->running && now_ns < until_ns && !csti_spsc_ring_front(&queue->completions)) {
+    while ((queue->running || ocl_download_waits(queue)) && now_ns < until_ns &&
+           !ocl_front_ready(queue)) {
         (void)csti_park_until(&queue->parker, now_ns + OCL_LOOK_NS);
         ocl_entries_advance(queue);
         now_ns = csti_clock_now_ns(csti_clock_real());
     }
-    while (count < count_max && csti_spsc_ring_pop(&queue->completions, &out[count])) count++;
+    while (count < count_max && ocl_front_ready(queue) &&
+           csti_spsc_ring_pop(&queue->completions, &out[count]))
+        count++;
     return count;
 }
 
@@ -351,9 +368,10 @@ static cst_code opencl_wait(cst_queue *base, uint64_t deadline_ns) {
         const uint64_t look_ns = csti_clock_now_ns(csti_clock_real()) + OCL_LOOK_NS;
 
         ocl_entries_advance(queue);
-        if (csti_spsc_ring_front(&queue->completions)) return CST_OK;
+        if (ocl_front_ready(queue)) return CST_OK;
         if (deadline_ns == UINT64_MAX) {
             ocl_drain(queue);
+            if (csti_spsc_ring_front(&queue->completions)) ocl_downloads_drain(queue);
             continue;
         }
         if (look_ns >= deadline_ns) return CST_AGAIN;
@@ -369,10 +387,11 @@ static cst_code opencl_reset(cst_device *base, cst_err *err) {
 
         queue_end(queue);
         if (!queue->lost) continue;
+        ocl_settle(queue);
         if (queue->last) (void)queue->device->cl.ReleaseEvent(queue->last);
         queue->last = NULL;
-        (void)queue->device->cl.ReleaseCommandQueue(queue->commands);
-        queue->commands = NULL;
+        ocl_downloads_drop(queue);
+        commands_free(queue);
         code = commands_make(queue, err);
         if (code != CST_OK) return cst_fail(err, CST_DEVICE_LOST, "no queue after a reset");
         queue->lost = false;
@@ -401,7 +420,7 @@ static cst_code opencl_buffer_sync(cst_device *device, const cst_device_buffer *
 static void opencl_table_close(cst_device_table *base) {
     ocl_table *table = (ocl_table *)base;
 
-    ocl_drain(table->queue);
+    ocl_settle(table->queue);
     for (int r = 0; r < OCL_REGIONS; r++) ocl_memory_free(table->queue->device, &table->regions[r]);
     cst_table_close(table->cpu.image);
     free(table);

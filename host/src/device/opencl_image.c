@@ -47,8 +47,10 @@ static uint8_t *region_base(const cst_table *image, int region) {
 
 // ---- The log ------------------------------------------------------------------------------------
 
-// Log bytes [from, to), segment by segment, to the device or back.
-static void log_move(ocl_table *table, uint64_t from, uint64_t to, bool to_device) {
+typedef enum log_way { LOG_TO_DEVICE, LOG_TO_HOST, LOG_DOWNLOAD } log_way;
+
+// Log bytes [from, to), segment by segment; `ticket`: of the barrier whose download they are.
+static void log_move(ocl_table *table, uint64_t from, uint64_t to, log_way way, uint64_t ticket) {
     const cst_table *image = table->cpu.image;
     const uint64_t segment_bytes = UINT64_C(1) << image->log_segment_shift;
     const ocl_memory *log = &table->regions[OCL_LOG];
@@ -57,11 +59,14 @@ static void log_move(ocl_table *table, uint64_t from, uint64_t to, bool to_devic
         const uint64_t end = (from | (segment_bytes - 1)) + 1;
         const size_t bytes = (size_t)((end < to ? end : to) - from);
         uint8_t *host = (uint8_t *)csti_log_record(image, from);
+        const uint64_t at = (uint64_t)(host - image->log);
 
-        if (to_device)
-            ocl_write(table->queue, log, (uint64_t)(host - image->log), host, bytes);
+        if (way == LOG_TO_DEVICE)
+            ocl_write(table->queue, log, at, host, bytes);
+        else if (way == LOG_TO_HOST)
+            ocl_read(table->queue, log, at, host, bytes);
         else
-            ocl_read(table->queue, log, (uint64_t)(host - image->log), host, bytes);
+            ocl_download_read(table->queue, ticket, log, at, host, bytes);
         from += bytes;
     }
 }
@@ -178,7 +183,7 @@ cst_code ocl_image_load(ocl_table *table) {
     for (int r = 0; r < OCL_LOG; r++)
         ocl_write(table->queue, &table->regions[r], 0, region_base(image, r), bytes[r]);
     // The host has the rest, for good.
-    log_move(table, control->epoch_first, control->log_tail, true);
+    log_move(table, control->epoch_first, control->log_tail, LOG_TO_DEVICE, 0);
     table->log_clean = control->epoch_first;
     table->host_newer = table->device_newer = false;
     return ocl_finish(table->queue);
@@ -187,10 +192,23 @@ cst_code ocl_image_load(ocl_table *table) {
 cst_code ocl_image_fetch_log(ocl_table *table) {
     const csti_control *control = table->cpu.image->control;
 
+    ocl_downloads_drain(table->queue);
     if (table->host_newer) return CST_OK;
-    log_move(table, table->log_clean, control->log_tail, false);
+    log_move(table, table->log_clean, control->log_tail, LOG_TO_HOST, 0);
     table->log_clean = control->epoch_first;
     return ocl_finish(table->queue);
+}
+
+cst_delta ocl_image_seal(ocl_table *table, uint64_t ticket) {
+    cst_table *image = table->cpu.image;
+    cst_delta delta;
+
+    if (!table->host_newer)
+        log_move(table, table->log_clean, image->control->log_tail, LOG_DOWNLOAD, ticket);
+    ocl_download_send(table->queue);
+    delta = cst_table_seal(image);
+    table->log_clean = delta.to;
+    return delta;
 }
 
 cst_code ocl_image_fetch(ocl_table *table) {

@@ -6,6 +6,7 @@
 //   opencl_queue.c     commands in flight, one after the other; poll and wait
 //   opencl_rows.c      a piece of rows: into the input, through the kernels, results back
 //   opencl_pack.c      what of a command a piece's input holds
+//   opencl_download.c  a sealed delta on its way to the host, beside the next epoch's commands
 //   opencl_image.c     a table's image in the device's memory, and its log's places
 //   opencl_upkeep.c    commands on a whole table
 //
@@ -166,6 +167,12 @@ typedef struct ocl_entry {
     csti_entry_in_flight in_flight;
 } ocl_entry;
 
+// The delta of a barrier, of which its caller is told when it is here.
+typedef struct ocl_download {
+    uint64_t ticket;
+    cl_event last; // of its reads; NULL: they failed
+} ocl_download;
+
 struct ocl_queue {
     cst_queue base;
     csti_cpu_executor executor;
@@ -173,6 +180,9 @@ struct ocl_queue {
     csti_parker parker; // sleeps between two looks at an event
     ocl_device *device;
     cl_command_queue commands;
+    cl_command_queue transfers; // of deltas; in order
+    ocl_download *downloads;    // of barriers that wait to be polled, `depth` of them, a ring
+    uint64_t downloads_first, downloads_end;
     cl_kernel kernels[OCL_KERNELS_COUNT];
     size_t locals[OCL_KERNELS_COUNT];
     ocl_memory input, work, nothing; // nothing: where a kernel takes a table's region and has none
@@ -210,6 +220,8 @@ bool ocl_went(ocl_queue *queue, const char *call, cl_int error);
 CST_CHECK_RESULT cst_code ocl_memory_reach(ocl_queue *queue, ocl_memory *memory, uint64_t bytes,
                                            bool keep);
 void ocl_memory_free(const ocl_device *device, ocl_memory *memory);
+// Whether the event is done, or the device lost.
+bool ocl_event_done(ocl_queue *queue, cl_event event);
 // Behind all that is in the chain. A kernel's `items` are rounded up to whole groups.
 void ocl_launch(ocl_queue *queue, const ocl_table *table, ocl_kernel kernel, uint64_t items);
 void ocl_write(ocl_queue *queue, const ocl_memory *memory, uint64_t at, const void *from,
@@ -224,6 +236,23 @@ CST_CHECK_RESULT cst_code ocl_entries_open(ocl_queue *queue, uint32_t depth, cst
 void ocl_entries_put(ocl_queue *queue, const csti_entry_in_flight *entry);
 // Takes the first entry as far as it goes without waiting for the device.
 void ocl_entries_advance(ocl_queue *queue);
+
+// ---- opencl_download.c --------------------------------------------------------------------------
+// One more piece of the delta of the barrier `ticket`, which is the newest: behind the chain, and
+// nothing behind it waits.
+void ocl_download_read(ocl_queue *queue, uint64_t ticket, const ocl_memory *memory, uint64_t at,
+                       void *to, size_t bytes);
+void ocl_download_send(ocl_queue *queue);
+// Whether a delta is on its way.
+bool ocl_download_waits(const ocl_queue *queue);
+// Whether there is a completion to hand over: a barrier's, when its delta is here.
+bool ocl_front_ready(ocl_queue *queue);
+// Until all deltas are here.
+void ocl_downloads_drain(ocl_queue *queue);
+// Until nothing reads or writes what tables have, of a lost device too.
+void ocl_settle(ocl_queue *queue);
+// They never will: their barriers say so.
+void ocl_downloads_drop(ocl_queue *queue);
 
 // ---- opencl_pack.c ------------------------------------------------------------------------------
 // The piece that begins at `from` of the command, or at row from of its records.
@@ -254,6 +283,8 @@ CST_CHECK_RESULT cst_code ocl_image_load(ocl_table *table);
 // The host has it, and its log.
 CST_CHECK_RESULT cst_code ocl_image_fetch(ocl_table *table);
 CST_CHECK_RESULT cst_code ocl_image_fetch_log(ocl_table *table);
+// Seals its epoch: the barrier `ticket`, which is complete when the log is here.
+cst_delta ocl_image_seal(ocl_table *table, uint64_t ticket);
 CST_CHECK_RESULT cst_code ocl_image_grow(ocl_table *table, uint64_t hash);
 // How many of `wanted` records the log takes, why not more, and where their segments lie.
 CST_CHECK_RESULT cst_code ocl_log_plan(ocl_table *table, uint32_t wanted, ocl_pass *pass,

@@ -78,6 +78,7 @@ cst_code ocl_memory_reach(ocl_queue *queue, ocl_memory *memory, uint64_t bytes, 
         if (ocl_went(queue, "clEnqueueCopyBuffer", error)) chain_put(queue, event);
     }
     // What was enqueued before may still read the old one.
+    ocl_downloads_drain(queue);
     if (memory->mem && ocl_finish(queue) != CST_OK) {
         ocl_memory_free(device, &grown);
         return CST_DEVICE_LOST;
@@ -157,7 +158,8 @@ cst_code ocl_finish(ocl_queue *queue) {
 
 cst_code ocl_entries_open(ocl_queue *queue, uint32_t depth, cst_err *err) {
     queue->entries = calloc(depth, sizeof *queue->entries);
-    return queue->entries ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a queue");
+    queue->downloads = calloc(depth, sizeof *queue->downloads);
+    return queue->entries && queue->downloads ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a queue");
 }
 
 void ocl_entries_put(ocl_queue *queue, const csti_entry_in_flight *entry) {
@@ -169,9 +171,9 @@ static bool is_rows(const cst_command *command) {
 }
 
 // Commands on a whole table, with the host in between.
-static cst_code upkeep(ocl_queue *queue, const cst_command *command, cst_completion *out) {
+static cst_code upkeep(ocl_queue *queue, const csti_entry_in_flight *entry, cst_completion *out) {
+    const cst_command *command = &entry->command;
     ocl_table *table = (ocl_table *)command->table;
-    cst_code code;
 
     switch (command->ops) {
     case CST_OP_GROW:
@@ -179,10 +181,7 @@ static cst_code upkeep(ocl_queue *queue, const cst_command *command, cst_complet
     case CST_OP_RELEASE:
         return cst_table_release(table->cpu.image, &command->release);
     case CST_OP_BARRIER:
-        code = ocl_image_fetch_log(table);
-        if (code != CST_OK) return code;
-        out->delta = cst_table_seal(table->cpu.image);
-        table->log_clean = out->delta.to;
+        out->delta = ocl_image_seal(table, entry->ticket);
         return CST_OK;
     case CST_OP_EXPIRE:
         return ocl_expire(queue, command, out);
@@ -196,6 +195,8 @@ static cst_code upkeep(ocl_queue *queue, const cst_command *command, cst_complet
 static void entry_complete(ocl_queue *queue, const csti_entry_in_flight *entry, cst_code code) {
     cst_completion *done = &queue->done;
 
+    if (ocl_download_waits(queue) && entry->command.ops != CST_OP_BARRIER)
+        csti_queue_count(&queue->base.downloads.beside, 1);
     done->code = queue->lost ? CST_DEVICE_LOST : code;
     csti_cpu_end(&queue->executor, entry, done);
     (void)csti_spsc_ring_push(&queue->completions, done); // no more than `depth` are in flight
@@ -228,17 +229,16 @@ static void entry_begin(ocl_queue *queue, const csti_entry_in_flight *entry) {
         queue->done.rows_done = command->rows.first_row;
         rows_go_on(queue, entry, ocl_rows_check(command));
     } else {
-        entry_complete(queue, entry, upkeep(queue, command, &queue->done));
+        entry_complete(queue, entry, upkeep(queue, entry, &queue->done));
     }
 }
 
-// Whether the chain is done, or the device lost.
-static bool chain_is_done(ocl_queue *queue) {
+bool ocl_event_done(ocl_queue *queue, cl_event event) {
     cl_int status = CL_COMPLETE;
 
-    if (!queue->last || queue->lost) return true;
+    if (queue->lost) return true;
     if (!ocl_went(queue, "clGetEventInfo",
-                  queue->device->cl.GetEventInfo(queue->last, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                  queue->device->cl.GetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS,
                                                  sizeof status, &status, NULL)))
         return true;
     if (status < 0) (void)ocl_went(queue, "a command of the queue", status);
@@ -255,7 +255,7 @@ void ocl_entries_advance(ocl_queue *queue) {
             entry_begin(queue, entry);
             continue;
         }
-        if (!chain_is_done(queue)) return;
+        if (queue->last && !ocl_event_done(queue, queue->last)) return;
         if (!queue->lost) ocl_rows_end(queue, &entry->command, &code);
         rows_go_on(queue, entry, code);
     }

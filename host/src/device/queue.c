@@ -257,6 +257,16 @@ uint64_t cst_queue_polled(const cst_queue *queue) {
     return queue->polled_count;
 }
 
+void cst_queue_downloads_read(const cst_queue *queue, cst_queue_downloads *out) {
+    const csti_queue_downloads *of = &queue->downloads;
+
+    *out = (cst_queue_downloads){
+        .deltas = atomic_load_explicit(&of->deltas, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&of->bytes, memory_order_relaxed),
+        .beside = atomic_load_explicit(&of->beside, memory_order_relaxed),
+    };
+}
+
 uint32_t cst_queue_in_flight(const cst_queue *queue) {
     return (uint32_t)(queue->submitted_count - queue->polled_count);
 }

@@ -32,6 +32,7 @@ typedef struct job_gauges {
     csti_metric *rescale_ns;
     csti_metric *estimate; // of a recovery
     csti_metric *device_faults, *device_tries, *device_returns, *device_away, *device_recovery;
+    csti_metric *downloads, *download_bytes, *download_beside;
 } job_gauges;
 
 static cst_code fallback_open(csti_job *job, job_gauges *g, cst_err *err) {
@@ -46,6 +47,12 @@ static cst_code fallback_open(csti_job *job, job_gauges *g, cst_err *err) {
          "1 while cpu: stands in for the job's device."},
         {&g->device_recovery, CSTI_METRIC_GAUGE, "constellation_device_recovery_seconds",
          "From the last loss of the device until the first row behind it."},
+        {&g->downloads, CSTI_METRIC_COUNTER, "constellation_device_deltas_total",
+         "Sealed deltas that came from memory of the device's own."},
+        {&g->download_bytes, CSTI_METRIC_COUNTER, "constellation_device_delta_bytes_total",
+         "Bytes of these deltas."},
+        {&g->download_beside, CSTI_METRIC_COUNTER, "constellation_device_beside_deltas_total",
+         "Commands of the next epochs that the device did while a delta was on its way."},
     };
 
     return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
@@ -205,6 +212,23 @@ static void fallback_set(const csti_job *job, const job_gauges *g) {
                     (int64_t)atomic_load_explicit(&fallback->recovery_ns, memory_order_relaxed));
 }
 
+static void downloads_set(const csti_job *job) {
+    const job_gauges *g = job->gauges;
+    cst_queue_downloads sum = {0};
+
+    for (uint32_t w = 0; job->started_ns && w < job->workers_count; w++) {
+        cst_queue_downloads of;
+
+        cst_queue_downloads_read(job->workers[w].queue, &of);
+        sum.deltas += of.deltas;
+        sum.bytes += of.bytes;
+        sum.beside += of.beside;
+    }
+    csti_metric_set(g->downloads, (int64_t)sum.deltas);
+    csti_metric_set(g->download_bytes, (int64_t)sum.bytes);
+    csti_metric_set(g->download_beside, (int64_t)sum.beside);
+}
+
 static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpointer_stats *stats) {
     job_gauges *g = job->gauges;
 
@@ -214,6 +238,7 @@ static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpoin
         csti_reader_stats_read(job->workers[r].reader, &reader);
         csti_metric_set(job->workers[r].lag, (int64_t)reader.lag);
     }
+    downloads_set(job);
     csti_metric_set(g->read, (int64_t)sums->rows);
     csti_metric_set(g->dropped, (int64_t)sums->dropped);
     csti_metric_set(g->lag, (int64_t)sums->lag);
