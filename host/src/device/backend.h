@@ -85,6 +85,17 @@ static inline void csti_queue_count(_Atomic uint64_t *at, uint64_t more) {
                           memory_order_relaxed);
 }
 
+// What crossed between host and device for a queue, and what that took. Zeros: its back end has
+// nothing to cross, or does not say.
+typedef struct csti_traffic {
+    uint64_t to_device_bytes, from_device_bytes;
+    uint64_t away_ticks; // of the host's thread, in calls into the device's library (base/ticks.h)
+    uint64_t clocks;     // of a simulated card: as a completion of now would have them
+    // By the device's own clock, with opencl:?profile=1: a command waits, its rows cross, become
+    // keys, go into the table, and what came of them crosses back.
+    uint64_t wait_ns, write_ns, keys_ns, table_ns, read_ns;
+} csti_traffic;
+
 struct cst_queue {
     cst_device *device;
     cst_queue *next;
@@ -94,8 +105,9 @@ struct cst_queue {
     uint64_t submitted_count; // the last ticket
     uint64_t polled_count;
     uint64_t generation;
-    bool given_up;  // nobody waits for what is in flight, until a reset
-    bool stop_seen; // a stop was polled and not yet resumed
+    csti_traffic traffic; // the back end's, on that thread
+    bool given_up;        // nobody waits for what is in flight, until a reset
+    bool stop_seen;       // a stop was polled and not yet resumed
     csti_queue_downloads downloads;
     _Atomic uint32_t tables_count; // a table of the processor's may be closed by any thread
     // Why the device is lost, as its back end knows it; written before a completion or a submit

@@ -52,7 +52,7 @@ cst_code card_queue_make(const card_link *link, uint32_t depth, cst_queue **out,
     memset(queue, 0, sizeof *queue);
     queue->executor.codec = csti_codec_for(CSTI_CPU_SCALAR);
     queue->piece_rows = CARD_ROWS_MAX;
-    queue->link = link;
+    card_meter(queue, link);
     code = csti_spsc_ring_open(&queue->completions, depth, sizeof(cst_completion), err);
     if (code == CST_OK) code = card_entries_open(queue, depth, err);
     if (code != CST_OK) {

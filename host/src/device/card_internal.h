@@ -3,12 +3,14 @@
 //   card.c         queues, tables, what runs where
 //   card_run.c     one queue's card: its run, commands to it, its completions
 //   card_queue.c   commands in flight: which the card has, what becomes of them
-//   card_rows.c    rows into records and back
+//   card_rows.c    rows to the card, and what comes back
+//   card_pack.c    rows into records
 //   card_cells.c   keys of columns of any type: rows into cells, keys back
 //   card_upkeep.c  commands on a whole table
 //   card_move.c    images between the host's memory and a card's that does not share it
 //   card_image.c   a table's image as the card's channels see it; the control block there and back
 //   card_lost.c    why a card is lost
+//   card_meter.c   what crosses on the way, and what calls into a library take, counted
 //
 // How a card is reached is a card_link: sim_link.c's calls into a library (sim_internal.h), or
 // xrt_link.c's registers and buffers of XRT (xrt_internal.h).
@@ -235,7 +237,9 @@ struct card_queue {
     cst_queue base;
     csti_cpu_executor executor;
     csti_spsc_ring completions;
-    const card_link *link;
+    const card_link *link; // to `metered`
+    const card_link *way;  // what is metered
+    card_link metered;
     void *card;                    // the link's; NULL: not opened yet
     uint8_t *rows_at, *results_at; // the batch memory below CARD_RESULTS_AT, and from there on
     uint64_t rows_address, results_address; // the card's
@@ -351,6 +355,10 @@ CST_CHECK_RESULT cst_code card_run_load(card_queue *queue, card_table *table);
 CST_CHECK_RESULT cst_code card_run_load_keys(card_queue *queue, const cst_schema *schema,
                                              const cst_hash_key *key);
 
+// ---- card_meter.c -------------------------------------------------------------------------------
+// The queue goes that way from now on, and queue->base.traffic says what crosses.
+void card_meter(card_queue *queue, const card_link *way);
+
 // ---- card_lost.c --------------------------------------------------------------------------------
 // What the status says: the run was lost.
 bool card_status_lost(uint32_t status);
@@ -359,7 +367,6 @@ cst_code card_lost(card_queue *queue, uint32_t number);
 
 // ---- card_rows.c --------------------------------------------------------------------------------
 bool card_schema_fits(const cst_schema *schema);
-size_t card_row_bytes(uint8_t flags); // of a row in the form of a command's flags
 // APPLY or LOOKUP, whose keys are columns for the circuit (`encode`) or stand in command->rows.
 cst_code card_rows_run(card_queue *queue, card_table *table, const cst_command *command,
                        bool encode, cst_completion *out);
@@ -370,6 +377,14 @@ uint64_t card_row_hash(const card_queue *queue, const cst_command *command, uint
 // ENCODE|HASH or HASH on their own, by the circuit.
 bool card_keys_fit(const cst_command *command);
 cst_code card_keys_run(card_queue *queue, const cst_command *command, cst_completion *out);
+
+// ---- card_pack.c --------------------------------------------------------------------------------
+size_t card_row_bytes(uint8_t flags); // of a row in the form of a command's flags
+// Rows [from, to) in that form. `table` is NULL for keys alone.
+void card_rows_pack(const card_table *table, const cst_command *command, uint8_t flags,
+                    uint32_t from, uint32_t to, uint8_t *out);
+// A key that came encoded; NULL: it has no bytes.
+const uint8_t *card_row_key(const cst_rows *rows, uint32_t row, uint32_t *bytes_out);
 
 // ---- card_cells.c -------------------------------------------------------------------------------
 // ENCODE or ENCODE|HASH, with keys_out, of a schema that has keys of up to 64 bytes, by the

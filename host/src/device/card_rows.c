@@ -28,98 +28,7 @@ bool card_keys_fit(const cst_command *command) {
     return !command->rows.key_offsets && command->rows.key_bytes <= CARD_KEY_BYTES_MAX;
 }
 
-// ---- Rows into records --------------------------------------------------------------------------
-
-static void columns_pack(const cst_batch *batch, uint32_t row, card_row *out) {
-    uint32_t at = 0;
-
-    for (uint32_t c = 0; c < batch->schema->columns_count; c++) {
-        const cst_column_data *data = &batch->columns[c];
-        const uint32_t bytes = cst_column_value_bytes(&batch->schema->columns[c]);
-
-        if (!csti_row_is_valid(&data->validity, row))
-            out->key_nulls |= (uint16_t)(1u << c);
-        else
-            memcpy(out->key + at, (const uint8_t *)data->values.data + (size_t)row * bytes, bytes);
-        at += bytes;
-    }
-}
-
-static void key_pack(const cst_rows *rows, uint32_t row, card_row *out) {
-    const uint8_t *key = rows->keys;
-    uint32_t bytes = rows->key_bytes;
-
-    if (rows->key_offsets) {
-        key += rows->key_offsets[row];
-        bytes = rows->key_offsets[row + 1] - rows->key_offsets[row];
-    } else if (key) {
-        key += (size_t)row * rows->key_stride;
-    }
-    out->key_bytes = (uint8_t)(bytes < UINT8_MAX ? bytes : UINT8_MAX);
-    if (key && bytes > 0)
-        memcpy(out->key, key, bytes < CARD_KEY_BYTES_MAX ? bytes : CARD_KEY_BYTES_MAX);
-}
-
-static void operands_pack(const card_table *table, const cst_rows *rows, uint32_t row,
-                          uint8_t *nulls, uint64_t *operands) {
-    const cst_program *program = &table->cpu.base.options.program;
-
-    if (program->accumulators_count == 0) {
-        memcpy(operands, rows->values + (size_t)row * rows->value_stride, program->value_bytes);
-        return;
-    }
-    for (uint32_t word = 0, words; word < table->words_count; word += words) {
-        const cst_accumulator *accumulator = &program->accumulators[table->packs[word]];
-
-        words = csti_program_words(accumulator);
-        if (!csti_program_operand(accumulator, &rows->sources[accumulator->source], row,
-                                  &operands[word]))
-            *nulls |= (uint8_t)(((1u << words) - 1) << word);
-    }
-}
-
-static void record_put(const card_piece *piece, const card_row *record, const uint64_t *operands,
-                       uint8_t *at) {
-    if (piece->flags & CARD_FLAG_COMPACT) {
-        card_compact half = {.kind = record->kind,
-                             .key_bytes = record->key_bytes,
-                             .nulls = record->nulls,
-                             .key_nulls = record->key_nulls,
-                             .words = {operands[0], operands[1]}};
-
-        memcpy(half.key, record->key, sizeof half.key);
-        if (piece->flags & CARD_FLAG_LONG)
-            memcpy(&half.words[1], record->key + sizeof half.key, sizeof half.words[1]);
-        memcpy(at, &half, sizeof half);
-        return;
-    }
-    memcpy(at, record, sizeof *record);
-    memcpy(at + offsetof(card_row, operands), operands, sizeof record->operands);
-    if (!(piece->flags & CARD_FLAG_WIDE)) return;
-    memset(at + CARD_BEAT_BYTES, 0, CARD_BEAT_BYTES);
-    memcpy(at + CARD_BEAT_BYTES, operands + CARD_NARROW_LANES, sizeof record->operands);
-}
-
-static void row_pack(const card_piece *piece, uint32_t row, uint8_t *at) {
-    const cst_rows *rows = &piece->command->rows;
-    uint64_t operands[CARD_LANES] = {0};
-    card_row record = {.kind = CARD_KIND_UPSERT};
-
-    if (piece->encode)
-        columns_pack(piece->command->batch, row, &record);
-    else
-        key_pack(rows, row, &record);
-    if (piece->table) {
-        if (piece->command->ops & CST_OP_LOOKUP)
-            record.kind = CARD_KIND_LOOKUP;
-        else if (rows->ops && rows->ops[row] == CST_ROW_DELETE)
-            record.kind = CARD_KIND_DELETE;
-        if (!(piece->command->ops & CST_OP_HASH)) record.hash = rows->hashes[row];
-        if (record.kind == CARD_KIND_UPSERT)
-            operands_pack(piece->table, rows, row, &record.nulls, operands);
-    }
-    record_put(piece, &record, operands, at);
-}
+// ---- Pieces -------------------------------------------------------------------------------------
 
 // Bytes of a key as its row has it: columns one behind the other, or encoded.
 static uint32_t key_bytes_of(const cst_command *command, bool encode) {
@@ -144,11 +53,6 @@ static uint8_t form_of(const card_table *table, const cst_command *command, bool
     return (uint8_t)(CARD_FLAG_COMPACT | (is_long ? CARD_FLAG_LONG : 0));
 }
 
-size_t card_row_bytes(uint8_t flags) {
-    if (flags & CARD_FLAG_COMPACT) return CARD_BEAT_BYTES / 2;
-    return flags & CARD_FLAG_WIDE ? 2 * CARD_BEAT_BYTES : CARD_BEAT_BYTES;
-}
-
 // From row `from` on, as many as go at once, for the ring's next place.
 static card_piece piece_at(const card_queue *queue, const card_table *table,
                            const cst_command *command, bool encode, uint32_t from) {
@@ -169,7 +73,6 @@ static card_piece piece_at(const card_queue *queue, const card_table *table,
 
 static card_descriptor piece_pack(const card_queue *queue, const card_piece *piece) {
     uint8_t *rows = card_batch_at(queue, piece->at);
-    const size_t stride = card_row_bytes(piece->flags);
     card_descriptor command = {
         .op = piece->table ? CARD_OP_ROWS : CARD_OP_KEYS,
         .flags = piece->flags,
@@ -180,8 +83,7 @@ static card_descriptor piece_pack(const card_queue *queue, const card_piece *pie
     };
 
     if (!piece->table || (piece->command->ops & CST_OP_LOOKUP)) command.results = CARD_RESULTS_AT;
-    for (uint32_t row = piece->from; row < piece->to; row++)
-        row_pack(piece, row, rows + (row - piece->from) * stride);
+    card_rows_pack(piece->table, piece->command, piece->flags, piece->from, piece->to, rows);
     return command;
 }
 
@@ -230,17 +132,15 @@ static uint32_t row_encode(const cst_batch *batch, uint32_t row, uint8_t *key, s
 // The caller's, or made as the circuit made it.
 uint64_t card_row_hash(const card_queue *queue, const cst_command *command, uint32_t row) {
     const cst_rows *rows = &command->rows;
-    uint8_t key[4 * CARD_KEY_BYTES_MAX];
-    card_row record = {0};
+    uint8_t encoded[4 * CARD_KEY_BYTES_MAX];
+    const uint8_t *key = encoded;
     uint32_t bytes;
 
     if (!(command->ops & CST_OP_HASH)) return rows->hashes[row];
     if (command->ops & CST_OP_ENCODE) {
-        bytes = row_encode(command->batch, row, key, sizeof key);
+        bytes = row_encode(command->batch, row, encoded, sizeof encoded);
     } else {
-        key_pack(rows, row, &record);
-        memcpy(key, record.key, sizeof record.key);
-        bytes = record.key_bytes;
+        key = card_row_key(rows, row, &bytes);
     }
     return cst_hash(&queue->table->cpu.base.options.hash_key, key, bytes);
 }

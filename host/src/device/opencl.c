@@ -153,7 +153,7 @@ static void opencl_close(cst_device *base) {
 
 typedef struct opencl_parameters {
     const char *library, *binary, *cache;
-    uint64_t piece_rows;
+    uint64_t piece_rows, profile;
 } opencl_parameters;
 
 static cst_code parameters_take(csti_uri *uri, opencl_parameters *out, cst_err *err) {
@@ -164,9 +164,12 @@ static cst_code parameters_take(csti_uri *uri, opencl_parameters *out, cst_err *
     csti_uri_take_text(uri, "binary", &out->binary);
     csti_uri_take_text(uri, "cache", &out->cache);
     code = csti_uri_take_u64(uri, "piece_rows", OCL_PIECE_ROWS_MAX, &out->piece_rows, err);
+    if (code == CST_OK) code = csti_uri_take_u64(uri, "profile", 1, &out->profile, err);
     if (code == CST_OK)
         code =
-            csti_uri_check_empty(uri, "binary=FILE, cache=FOLDER|none, library, piece_rows", err);
+            csti_uri_check_empty(uri,
+                                 "binary=FILE, cache=FOLDER|none, library, piece_rows, profile=0|1",
+                                 err);
     if (code == CST_OK && (out->piece_rows < 8 || out->piece_rows % 8 != 0))
         code = cst_fail(err, CST_DEVICE_URI, "piece_rows=%u: a multiple of 8 from 8 to %d",
                         (unsigned)out->piece_rows, OCL_PIECE_ROWS_MAX);
@@ -191,6 +194,7 @@ static cst_code opencl_open(csti_uri *uri, cst_device **out, cst_err *err) {
         return code;
     }
     device->piece_rows = (uint32_t)given.piece_rows;
+    device->profiles = given.profile == 1;
     *out = &device->base;
     return CST_OK;
 }
@@ -208,6 +212,7 @@ static void commands_free(ocl_queue *queue) {
 static void queue_free(ocl_queue *queue) {
     const ocl_calls *cl = &queue->device->cl;
 
+    ocl_profile_close(queue);
     if (queue->last) (void)cl->ReleaseEvent(queue->last);
     for (int k = 0; k < OCL_KERNELS_COUNT; k++)
         if (queue->kernels[k]) (void)cl->ReleaseKernel(queue->kernels[k]);
@@ -275,13 +280,13 @@ static cst_code kernels_make(ocl_queue *queue, cst_err *err) {
 
 static cst_code commands_make(ocl_queue *queue, cst_err *err) {
     const ocl_device *device = queue->device;
+    cl_command_queue_properties properties = 0;
     cl_int error = CL_SUCCESS;
 
+    if (device->out_of_order) properties |= CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE;
+    if (device->profiles) properties |= CL_QUEUE_PROFILING_ENABLE;
     queue->commands =
-        device->cl.CreateCommandQueue(device->context, device->id,
-                                      device->out_of_order ? CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE
-                                                           : 0,
-                                      &error);
+        device->cl.CreateCommandQueue(device->context, device->id, properties, &error);
     if (error == CL_SUCCESS)
         queue->transfers = device->cl.CreateCommandQueue(device->context, device->id, 0, &error);
     if (error == CL_SUCCESS) return CST_OK;
@@ -301,6 +306,7 @@ static cst_code opencl_queue_open(cst_device *base, uint32_t depth, cst_queue **
     code = csti_spsc_ring_open(&queue->completions, depth, sizeof(cst_completion), err);
     if (code == CST_OK) code = ocl_entries_open(queue, depth, err);
     if (code == CST_OK) code = commands_make(queue, err);
+    if (code == CST_OK) code = ocl_profile_open(queue, err);
     if (code == CST_OK) code = kernels_make(queue, err);
     if (code == CST_OK) code = ocl_memory_reach(queue, &queue->nothing, OCL_ALIGN, false);
     if (code == CST_OK) code = ocl_memory_reach(queue, &queue->work, OCL_ALIGN, false);

@@ -4,6 +4,7 @@
 //   opencl_api.c       the library, found at run time; its errors by name
 //   opencl_program.c   the kernels: from source, from the cache, from a file
 //   opencl_queue.c     commands in flight, one after the other; poll and wait
+//   opencl_profile.c   what of a chain's time went where, with profile=1
 //   opencl_rows.c      a piece of rows: into the input, through the kernels, results back
 //   opencl_pack.c      what of a command a piece's input holds
 //   opencl_download.c  a sealed delta on its way to the host, beside the next epoch's commands
@@ -39,8 +40,9 @@ enum {
     OCL_ALIGN = 64,
     OCL_SCAN_BUCKETS = 8192, // of a command's piece
     OCL_PATH_BYTES = 768,
-    OCL_LOOK_NS = 20000,  // between two looks at an event, where a wait has an end
-    OCL_POLL_NS = 500000, // at most, that a poll looks
+    OCL_LOOK_NS = 20000,   // between two looks at an event, where a wait has an end
+    OCL_POLL_NS = 500000,  // at most, that a poll looks
+    OCL_PROFILED_MAX = 64, // events of a chain: more than a piece has; an image's are passed over
 };
 
 #define OCL_CALLS(X)                                                                               \
@@ -71,6 +73,8 @@ enum {
     X(EnqueueUnmapMemObject)                                                                       \
     X(EnqueueNDRangeKernel)                                                                        \
     X(WaitForEvents)                                                                               \
+    X(GetEventProfilingInfo)                                                                       \
+    X(RetainEvent)                                                                                 \
     X(GetEventInfo)                                                                                \
     X(ReleaseEvent)                                                                                \
     X(Flush)                                                                                       \
@@ -118,6 +122,7 @@ typedef struct ocl_device {
     uint32_t piece_rows;
     bool out_of_order;
     bool is_processor;
+    bool profiles; // profile=1
 } ocl_device;
 
 // A buffer that grows. A processor's large ones lie in huge pages, which its driver does not ask
@@ -163,6 +168,14 @@ typedef struct ocl_piece {
     uint32_t places_count;
 } ocl_piece;
 
+// What of a command's time an event is.
+typedef enum ocl_part_of_time { OCL_WRITES, OCL_MAKES_KEYS, OCL_TABLE, OCL_READS } ocl_part_of_time;
+
+typedef struct ocl_profiled {
+    cl_event event;
+    ocl_part_of_time part;
+} ocl_profiled;
+
 typedef struct ocl_entry {
     csti_entry_in_flight in_flight;
 } ocl_entry;
@@ -187,7 +200,9 @@ struct ocl_queue {
     size_t locals[OCL_KERNELS_COUNT];
     ocl_memory input, work, nothing; // nothing: where a kernel takes a table's region and has none
     bool lost;
-    cl_event last;      // of the chain
+    cl_event last;          // of the chain
+    ocl_profiled *profiled; // its events; NULL: nobody wants to know
+    uint32_t profiled_count;
     ocl_entry *entries; // `depth` of them, a ring
     uint64_t entries_first, entries_end;
     bool running;        // the first entry's piece
@@ -227,6 +242,8 @@ void ocl_launch(ocl_queue *queue, const ocl_table *table, ocl_kernel kernel, uin
 void ocl_write(ocl_queue *queue, const ocl_memory *memory, uint64_t at, const void *from,
                size_t bytes);
 void ocl_read(ocl_queue *queue, const ocl_memory *memory, uint64_t at, void *to, size_t bytes);
+// The event that the next one waits for: the chain owns it.
+void ocl_chain_put(ocl_queue *queue, cl_event event, ocl_part_of_time part);
 // Until all of the chain is done.
 void ocl_drain(ocl_queue *queue);
 // The same. CST_DEVICE_LOST.
@@ -253,6 +270,13 @@ void ocl_downloads_drain(ocl_queue *queue);
 void ocl_settle(ocl_queue *queue);
 // They never will: their barriers say so.
 void ocl_downloads_drop(ocl_queue *queue);
+
+// ---- opencl_profile.c ---------------------------------------------------------------------------
+CST_CHECK_RESULT cst_code ocl_profile_open(ocl_queue *queue, cst_err *err);
+void ocl_profile_close(ocl_queue *queue);
+void ocl_profile_put(ocl_queue *queue, cl_event event, ocl_part_of_time part);
+// The chain is done: where its time went, into queue->base.traffic.
+void ocl_profile_take(ocl_queue *queue);
 
 // ---- opencl_pack.c ------------------------------------------------------------------------------
 // The piece that begins at `from` of the command, or at row from of its records.

@@ -439,7 +439,7 @@ cst_code ocl_piece_send(ocl_queue *queue, const ocl_piece *piece) {
     if (piece->records) records_copy(piece, input);
     error = cl->EnqueueUnmapMemObject(queue->commands, queue->input.mem, input, 0, NULL, &event);
     if (!ocl_went(queue, "clEnqueueUnmapMemObject", error)) return CST_DEVICE_LOST;
-    if (queue->last) (void)cl->ReleaseEvent(queue->last);
-    queue->last = event;
+    ocl_chain_put(queue, event, OCL_WRITES);
+    queue->base.traffic.to_device_bytes += piece->input_bytes;
     return CST_OK;
 }

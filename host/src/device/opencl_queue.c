@@ -21,7 +21,8 @@ bool ocl_went(ocl_queue *queue, const char *call, cl_int error) {
     return false;
 }
 
-static void chain_put(ocl_queue *queue, cl_event event) {
+void ocl_chain_put(ocl_queue *queue, cl_event event, ocl_part_of_time part) {
+    ocl_profile_put(queue, event, part);
     if (queue->last) (void)queue->device->cl.ReleaseEvent(queue->last);
     queue->last = event;
 }
@@ -75,7 +76,7 @@ cst_code ocl_memory_reach(ocl_queue *queue, ocl_memory *memory, uint64_t bytes, 
         error =
             device->cl.EnqueueCopyBuffer(queue->commands, memory->mem, grown.mem, 0, 0,
                                          memory->bytes, before(queue), before_list(queue), &event);
-        if (ocl_went(queue, "clEnqueueCopyBuffer", error)) chain_put(queue, event);
+        if (ocl_went(queue, "clEnqueueCopyBuffer", error)) ocl_chain_put(queue, event, OCL_WRITES);
     }
     // What was enqueued before may still read the old one.
     ocl_downloads_drain(queue);
@@ -96,7 +97,8 @@ void ocl_write(ocl_queue *queue, const ocl_memory *memory, uint64_t at, const vo
     if (bytes == 0 || queue->lost) return;
     error = queue->device->cl.EnqueueWriteBuffer(queue->commands, memory->mem, CL_FALSE, at, bytes,
                                                  from, before(queue), before_list(queue), &event);
-    if (ocl_went(queue, "clEnqueueWriteBuffer", error)) chain_put(queue, event);
+    if (ocl_went(queue, "clEnqueueWriteBuffer", error)) ocl_chain_put(queue, event, OCL_WRITES);
+    queue->base.traffic.to_device_bytes += bytes;
 }
 
 void ocl_read(ocl_queue *queue, const ocl_memory *memory, uint64_t at, void *to, size_t bytes) {
@@ -106,7 +108,8 @@ void ocl_read(ocl_queue *queue, const ocl_memory *memory, uint64_t at, void *to,
     if (bytes == 0 || queue->lost) return;
     error = queue->device->cl.EnqueueReadBuffer(queue->commands, memory->mem, CL_FALSE, at, bytes,
                                                 to, before(queue), before_list(queue), &event);
-    if (ocl_went(queue, "clEnqueueReadBuffer", error)) chain_put(queue, event);
+    if (ocl_went(queue, "clEnqueueReadBuffer", error)) ocl_chain_put(queue, event, OCL_READS);
+    queue->base.traffic.from_device_bytes += bytes;
 }
 
 static void arguments_set(ocl_queue *queue, const ocl_table *table, cl_kernel kernel) {
@@ -141,12 +144,14 @@ void ocl_launch(ocl_queue *queue, const ocl_table *table, ocl_kernel which, uint
     error = queue->device->cl.EnqueueNDRangeKernel(queue->commands, queue->kernels[which], 1, NULL,
                                                    &global, &local, before(queue),
                                                    before_list(queue), &event);
-    if (ocl_went(queue, names[which], error)) chain_put(queue, event);
+    if (ocl_went(queue, names[which], error))
+        ocl_chain_put(queue, event, which == OCL_KERNEL_keys ? OCL_MAKES_KEYS : OCL_TABLE);
 }
 
 void ocl_drain(ocl_queue *queue) {
     if (queue->last && !queue->lost)
         (void)ocl_went(queue, "clWaitForEvents", queue->device->cl.WaitForEvents(1, &queue->last));
+    ocl_profile_take(queue);
 }
 
 cst_code ocl_finish(ocl_queue *queue) {
@@ -256,6 +261,7 @@ void ocl_entries_advance(ocl_queue *queue) {
             continue;
         }
         if (queue->last && !ocl_event_done(queue, queue->last)) return;
+        ocl_profile_take(queue);
         if (!queue->lost) ocl_rows_end(queue, &entry->command, &code);
         rows_go_on(queue, entry, code);
     }
