@@ -380,6 +380,16 @@ class Device(unittest.TestCase):
         out, _ = run("device", "probe", "cpu:scalar?worker=1")
         self.assertIn("processor, scalar, a worker thread a queue", out)
 
+    def test_probe_says_from_how_many_rows_on_a_device_encodes(self):
+        encode = json.loads(run("device", "probe", "fault:cpu:", "--json")[0])["encode"]
+        self.assertFalse(encode["modelled"])
+        self.assertGreaterEqual(encode["rows_min"], -1)
+        self.assertGreater(encode["processor_command_ns"] + encode["processor_row_ns"], 0)
+        out, _ = run("device", "probe", "fault:cpu:")
+        self.assertRegex(out, r"(?m)^u64 keys +[\d.]+ us a batch and [\d.]+ ns a row; the processor")
+        self.assertRegex(out, r"(?m)^encoded here +(no batch|batches of \d+ rows and more)")
+        self.assertNotIn("encode", json.loads(run("device", "probe", "cpu:", "--json")[0]))
+
     def test_probe_says_which_nodes_there_are_and_where_a_buffer_lies(self):
         probe = json.loads(run("device", "probe", "cpu:?node=0", "--json")[0])
         self.assertEqual(probe["numa_node"], 0)

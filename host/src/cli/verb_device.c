@@ -1,6 +1,8 @@
 // verb_device.c: `constellation device list | probe | selftest`, and the way to emulate.
 #include "cli/cli.h"
 
+#include "device/break_even.h"
+
 #include <constellation/device.h>
 #include <inttypes.h>
 #include <string.h>
@@ -57,6 +59,36 @@ void cli_simulation_print(FILE *out, const char *label, const cst_simulation *si
 static const char *const op_names[CST_OPS_COUNT] = {"encode",  "hash",   "apply",   "lookup",
                                                     "barrier", "scan",   "restore", "grow",
                                                     "expire",  "release"};
+
+// Of keys of one u64; a job measures with its own. A processor has nothing to be compared with.
+static cst_code probe_encode(cst_device *device, bool json, cst_err *err) {
+    csti_break_even found;
+    cst_schema keys;
+    cst_code code = cst_schema_parse("u64", &keys, err);
+
+    if (strncmp(cst_device_uri(device), "cpu:", 4) == 0) return code;
+    if (code == CST_OK)
+        code = csti_break_even_measure(device, &keys, csti_clock_real(), &found, err);
+    if (code != CST_OK) return code;
+    if (json) {
+        printf(",\"encode\":{\"rows_min\":%" PRId64 ",\"command_ns\":%.0f,\"row_ns\":%.3f,"
+               "\"processor_command_ns\":%.0f,\"processor_row_ns\":%.3f,\"modelled\":%s}",
+               found.rows_min == CSTI_BREAK_EVEN_NEVER ? -1 : (int64_t)found.rows_min,
+               found.device.command_ns, found.device.row_ns, found.processor.command_ns,
+               found.processor.row_ns, found.device_modelled ? "true" : "false");
+        return CST_OK;
+    }
+    printf(
+        "u64 keys       %.2f us a batch and %.2f ns a row%s; the processor %.2f us and %.2f ns\n",
+        found.device.command_ns / 1e3, found.device.row_ns,
+        found.device_modelled ? ", by the model's clocks" : "", found.processor.command_ns / 1e3,
+        found.processor.row_ns);
+    if (found.rows_min == CSTI_BREAK_EVEN_NEVER)
+        puts("encoded here   no batch: the processor is sooner");
+    else
+        printf("encoded here   batches of %" PRIu32 " rows and more\n", found.rows_min);
+    return CST_OK;
+}
 
 static void probe_print(const char *uri, const cst_capabilities *can) {
     printf("device         %s\nname           %s\noperations    ", uri, can->name);
@@ -125,7 +157,8 @@ static int device_probe(int argc, char **argv) {
         probe_print_json(arguments.positional[0], &can);
     else
         probe_print(arguments.positional[0], &can);
-    code = cli_device_place(device, arguments.common.json, &err);
+    code = probe_encode(device, arguments.common.json, &err);
+    if (code == CST_OK) code = cli_device_place(device, arguments.common.json, &err);
     if (arguments.common.json) puts("}");
     cst_device_close(device);
     return code == CST_OK ? CLI_DONE : device_fail(&arguments, verb.name, &err);

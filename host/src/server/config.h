@@ -85,6 +85,12 @@ typedef enum csti_device_policy {
     CSTI_DEVICE_STOP
 } csti_device_policy;
 
+typedef enum csti_device_encode {
+    CSTI_DEVICE_ENCODE_AUTO, // batches that are large enough, by what was measured
+    CSTI_DEVICE_ENCODE_ALL,
+    CSTI_DEVICE_ENCODE_NONE
+} csti_device_encode;
+
 typedef enum csti_every_kind { CSTI_EVERY_TIME, CSTI_EVERY_ROWS, CSTI_EVERY_AUTO } csti_every_kind;
 
 typedef enum csti_late { CSTI_LATE_DROP, CSTI_LATE_SIDE } csti_late;
@@ -156,6 +162,7 @@ typedef struct csti_job_config {
     const char *device;
     const char *device_why; // why it cannot be reached now; NULL: it can
     csti_device_policy device_policy;
+    csti_device_encode device_encode;
     uint64_t device_timeout_us, device_return_us;
     uint32_t batch_rows;
     // [checkpoint]

@@ -226,6 +226,10 @@ const csti_config_key csti_config_keys[] = {
      "When the device is lost (Devices that fail, above): the job goes on with cpu: and goes back "
      "to "
      "the device when that is well; or stays with cpu: until it ends; or ends (exit status 5)."},
+    {"encode", "device", CSTI_KEY_CHOICE, false, JOB(device_encode), CSTI_DEVICE_ENCODE_AUTO, 0,
+     "auto|device|processor", "auto", NULL,
+     "Where keys are encoded and hashed: batches that are large enough for it, as is measured at "
+     "the start, on the device (Where keys are made, above); or all of them there; or none."},
     {"timeout", "device", CSTI_KEY_DURATION, false, JOB(device_timeout_us), 10 * MILLISECOND, HOUR,
      NULL, "10s", NULL,
      "How long a device may take to complete something of what it has; it is lost then."},

@@ -42,7 +42,7 @@ static cst_code device_prove(const csti_job *job, cst_device **out, cst_err *err
     return code;
 }
 
-cst_code csti_job_device_open(csti_job *job, cst_err *err) {
+static cst_code device_take(csti_job *job, cst_err *err) {
     job_fallback *fallback = &job->fallback;
 
     if (fallback->away) return cst_device_open(STAND_IN, &job->device, err);
@@ -52,6 +52,42 @@ cst_code csti_job_device_open(csti_job *job, cst_err *err) {
     job->device = fallback->mended;
     fallback->mended = NULL;
     return CST_OK;
+}
+
+static cst_code encode_measure(csti_job *job, cst_err *err) {
+    csti_break_even *found = &job->encode;
+    const cst_code code = csti_break_even_measure(job->device, &job->stages[0].key.schema,
+                                                  csti_clock_real(), found, err);
+
+    if (code != CST_OK) return code;
+    CSTI_LOG(job->options.logger, CSTI_LOG_INFO, "encode_measured",
+             csti_log_text("device", cst_device_uri(job->device)),
+             csti_log_u64("rows_min", found->rows_min),
+             csti_log_u64("device_command_ns", (uint64_t)found->device.command_ns),
+             csti_log_u64("device_row_ps", (uint64_t)(found->device.row_ns * 1000)),
+             csti_log_u64("processor_command_ns", (uint64_t)found->processor.command_ns),
+             csti_log_u64("processor_row_ps", (uint64_t)(found->processor.row_ns * 1000)));
+    return CST_OK;
+}
+
+// Faults are of a device as it is: nothing is asked of it but what the job asks.
+static bool is_measured(const csti_job *job) {
+    return job->config->device_encode == CSTI_DEVICE_ENCODE_AUTO &&
+           strncmp(job->config->device, "fault:", strlen("fault:")) != 0;
+}
+
+cst_code csti_job_device_open(csti_job *job, cst_err *err) {
+    cst_code code = device_take(job, err);
+
+    job->encode = (csti_break_even){.rows_min = 0};
+    if (code != CST_OK || csti_job_device_is_processor(job)) return code;
+    if (job->config->device_encode == CSTI_DEVICE_ENCODE_NONE)
+        job->encode.rows_min = CSTI_BREAK_EVEN_NEVER;
+    else if (is_measured(job))
+        code = encode_measure(job, err);
+    if (code == CST_OK && job->encode.rows_min > 0)
+        code = cst_device_open(STAND_IN, &job->processor, err);
+    return code;
 }
 
 cst_code csti_job_queue_open(const csti_job *job, cst_queue **out, cst_err *err) {

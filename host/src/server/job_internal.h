@@ -24,6 +24,7 @@
 
 #include "base/park.h"
 #include "base/topology.h"
+#include "device/break_even.h"
 #include "server/job.h"
 #include "server/operator.h"
 #include "server/pace.h"
@@ -97,7 +98,8 @@ typedef struct job_worker {
 
     csti_operator *operators[CSTI_CONFIG_OPERATORS_MAX];
     cst_queue *reader_queue;
-    csti_reader *reader; // NULL: there are fewer splits than partitions
+    cst_queue *processor_queue; // the reader's, for small batches; NULL: none are
+    csti_reader *reader;        // NULL: there are fewer splits than partitions
     csti_barrier_cell barriers;
 
     cst_queue *queue;
@@ -191,6 +193,8 @@ struct csti_job {
     csti_topology topology;
     int device_node; // that its partitions are on; -1: dealt over all
     cst_device *device;
+    csti_break_even encode; // from how many rows on keys are made on it
+    cst_device *processor;  // where smaller batches' are; NULL: there are none
     uint64_t partition_budget_bytes;
     uint32_t groups_first[CSTI_JOB_PARTITIONS_MAX]; // of each stage
     uint32_t partitions; // of each stage in this run: the config's, or those of the checkpoint

@@ -142,6 +142,8 @@ static cst_code reader_open(job_worker *worker, const csti_reader_split *splits,
         .end_closes = job->config->at_end == CSTI_AT_END_CLOSE && !job->settling,
         .rows_max = csti_job_rows_read(job),
         .queue = worker->reader_queue,
+        .processor = worker->processor_queue,
+        .device_rows_min = job->encode.rows_min,
         .proves_hashes = !csti_job_device_is_processor(job),
         .route = &route,
         .rows_every = rows_every(job),
@@ -160,6 +162,8 @@ cst_code csti_job_reader_open(job_worker *worker, cst_err *err) {
 
     if (!splits) return cst_fail(err, CST_NO_MEMORY, "%" PRIu32 " splits", splits_count);
     code = csti_job_queue_open(worker->job, &worker->reader_queue, err);
+    if (code == CST_OK && worker->job->processor)
+        code = cst_queue_open(worker->job->processor, NULL, &worker->processor_queue, err);
     if (code == CST_OK) code = reader_open(worker, splits, splits_take(worker, splits), err);
     free(splits);
     if (code == CST_OK && worker->job->unaligned) code = csti_reader_tell(worker->reader, err);

@@ -33,6 +33,7 @@ typedef struct job_gauges {
     csti_metric *estimate; // of a recovery
     csti_metric *device_faults, *device_tries, *device_returns, *device_away, *device_recovery;
     csti_metric *downloads, *download_bytes, *download_beside;
+    csti_metric *encode_rows_min, *encoded_near;
 } job_gauges;
 
 static cst_code fallback_open(csti_job *job, job_gauges *g, cst_err *err) {
@@ -47,6 +48,11 @@ static cst_code fallback_open(csti_job *job, job_gauges *g, cst_err *err) {
          "1 while cpu: stands in for the job's device."},
         {&g->device_recovery, CSTI_METRIC_GAUGE, "constellation_device_recovery_seconds",
          "From the last loss of the device until the first row behind it."},
+        {&g->encode_rows_min, CSTI_METRIC_GAUGE, "constellation_device_encode_rows_min",
+         "Batches of so many rows and more have their keys made on the device; -1: none have."},
+        {&g->encoded_near, CSTI_METRIC_COUNTER, "constellation_processor_encoded_rows_total",
+         "Rows whose keys were made on the processor, as their batch was too small for the "
+         "device."},
         {&g->downloads, CSTI_METRIC_COUNTER, "constellation_device_deltas_total",
          "Sealed deltas that came from memory of the device's own."},
         {&g->download_bytes, CSTI_METRIC_COUNTER, "constellation_device_delta_bytes_total",
@@ -229,16 +235,27 @@ static void downloads_set(const csti_job *job) {
     csti_metric_set(g->download_beside, (int64_t)sum.beside);
 }
 
+static void encode_set(const csti_job *job, uint64_t processor_rows) {
+    const uint32_t rows_min = job->encode.rows_min;
+
+    csti_metric_set(job->gauges->encode_rows_min,
+                    rows_min == CSTI_BREAK_EVEN_NEVER ? -1 : (int64_t)rows_min);
+    csti_metric_set(job->gauges->encoded_near, (int64_t)processor_rows);
+}
+
 static void gauges_set(csti_job *job, const job_sums *sums, const csti_checkpointer_stats *stats) {
     job_gauges *g = job->gauges;
+    uint64_t processor_rows = 0;
 
     for (uint32_t r = 0; job->started_ns && r < job->readers_count; r++) {
         csti_reader_stats reader;
 
         csti_reader_stats_read(job->workers[r].reader, &reader);
         csti_metric_set(job->workers[r].lag, (int64_t)reader.lag);
+        processor_rows += reader.processor_rows;
     }
     downloads_set(job);
+    encode_set(job, processor_rows);
     csti_metric_set(g->read, (int64_t)sums->rows);
     csti_metric_set(g->dropped, (int64_t)sums->dropped);
     csti_metric_set(g->lag, (int64_t)sums->lag);

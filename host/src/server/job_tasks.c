@@ -807,6 +807,7 @@ cst_code csti_job_tasks_open(job_worker *worker, cst_err *err) {
 
 void csti_job_tasks_close(job_worker *worker) {
     cst_queue_close(worker->reader_queue); // what it encodes is the reader's
+    cst_queue_close(worker->processor_queue);
     csti_reader_close(worker->reader);
     operators_close(worker->operators);
     csti_partition_close(worker->partition);
@@ -839,7 +840,8 @@ void csti_job_rows_close(csti_job *job) {
     free(job->workers);
     job->workers = NULL;
     cst_device_close(job->device);
-    job->device = NULL;
+    cst_device_close(job->processor);
+    job->device = job->processor = NULL;
     csti_source_close(job->source);
     job->source = NULL;
 }

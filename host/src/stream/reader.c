@@ -23,7 +23,7 @@ typedef struct reader_split {
 
 typedef enum reader_stage {
     READER_READS,
-    READER_ENCODES, // a batch is on the device
+    READER_ENCODES, // a batch is on `encoder`
     READER_ROUTES,  // a batch waits for blocks
     READER_CUTS,    // a barrier waits for its place in channels
     READER_FAILED,
@@ -31,7 +31,7 @@ typedef enum reader_stage {
 
 // What any thread may look at; written by the reader.
 typedef struct reader_shown {
-    _Atomic uint64_t rows, bytes, dropped, lag, full_count, passed_id;
+    _Atomic uint64_t rows, bytes, dropped, lag, processor_rows, full_count, passed_id;
     _Atomic int64_t watermark_us;
     _Atomic bool ended, at_cut, waits, finished, skips;
 } reader_shown;
@@ -61,6 +61,7 @@ struct csti_reader {
     cst_source sources[CSTI_BLOCK_SOURCES_MAX];
     cst_keys keys;
     uint64_t *hashes;
+    cst_queue *encoder;
     uint64_t read_ns;
     const reader_split *split;
 
@@ -92,6 +93,7 @@ void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out) {
         .bytes = atomic_load_explicit(&shown->bytes, memory_order_relaxed),
         .dropped = atomic_load_explicit(&shown->dropped, memory_order_relaxed),
         .lag = atomic_load_explicit(&shown->lag, memory_order_relaxed),
+        .processor_rows = atomic_load_explicit(&shown->processor_rows, memory_order_relaxed),
         .full_count = atomic_load_explicit(&shown->full_count, memory_order_relaxed),
         .watermark_us = atomic_load_explicit(&shown->watermark_us, memory_order_relaxed),
         .ended = ended,
@@ -359,6 +361,17 @@ static cst_code keys_reserve(csti_reader *reader, cst_err *err) {
     return CST_OK;
 }
 
+// A command costs a device more than the processor, a row perhaps less.
+static void encoder_choose(csti_reader *reader) {
+    const csti_reader_options *o = &reader->options;
+    const uint32_t rows_count = reader->batch.rows_count;
+
+    reader->encoder = o->queue;
+    if (!o->processor || rows_count >= o->device_rows_min) return;
+    reader->encoder = o->processor;
+    show_added(&reader->shown.processor_rows, rows_count);
+}
+
 static cst_code encode_begin(csti_reader *reader, cst_err *err) {
     const csti_reader_key *key = reader->options.key;
     cst_command command;
@@ -386,7 +399,8 @@ static cst_code encode_begin(csti_reader *reader, cst_err *err) {
                             .hash_key = key->hash_key,
                             .keys_out = &reader->keys,
                             .hashes_out = reader->hashes};
-    code = cst_queue_submit(reader->options.queue, &command, NULL, err);
+    encoder_choose(reader);
+    code = cst_queue_submit(reader->encoder, &command, NULL, err);
     if (code == CST_OK) reader->stage = READER_ENCODES;
     return code;
 }
@@ -457,7 +471,7 @@ static cst_code hash_prove(const csti_reader *reader, uint32_t row, cst_err *err
     return cst_fail(err, CST_DEVICE_SELFTEST,
                     "%s: hash %" PRIu32 " of a batch of %" PRIu32 " is %016" PRIx64
                     ", not %016" PRIx64,
-                    cst_device_uri(cst_queue_device(reader->options.queue)), row,
+                    cst_device_uri(cst_queue_device(reader->encoder)), row,
                     reader->batch.rows_count, reader->hashes[row], hash);
 }
 
@@ -468,6 +482,7 @@ static cst_code hashes_prove(const csti_reader *reader, cst_err *err) {
 
     if (!reader->options.proves_hashes || reader->options.key->hash_tail_bytes || rows_count == 0)
         return CST_OK;
+    if (reader->encoder == reader->options.processor) return CST_OK;
     code = hash_prove(reader, 0, err);
     return code == CST_OK ? hash_prove(reader, rows_count - 1, err) : code;
 }
@@ -478,8 +493,8 @@ static cst_code encode_end(csti_reader *reader, cst_err *err) {
     cst_completion done;
     cst_code code;
 
-    if (cst_queue_poll(reader->options.queue, &done, 1) == 0) return CST_AGAIN;
-    if (done.code == CST_DEVICE_LOST) return cst_queue_lost(reader->options.queue, err);
+    if (cst_queue_poll(reader->encoder, &done, 1) == 0) return CST_AGAIN;
+    if (done.code == CST_DEVICE_LOST) return cst_queue_lost(reader->encoder, err);
     code = done.code == CST_OK
                ? keys_check(reader, err)
                : cst_fail(err, done.code, "encoding %u keys", reader->batch.rows_count);

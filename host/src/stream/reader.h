@@ -84,6 +84,8 @@ typedef struct csti_reader_options {
     int64_t lateness_us;
     uint64_t idle_us;
     cst_queue *queue;                 // of its own
+    cst_queue *processor;             // where smaller batches are encoded; NULL: on `queue` too
+    uint32_t device_rows_min;         // with `processor`
     bool proves_hashes;               // the first and the last of a batch, on the processor
     bool end_closes;                  // behind the end of all splits no time is early enough
     uint32_t rows_max;                // of a batch that is read; 0: as many as come out
@@ -106,17 +108,18 @@ CST_CHECK_RESULT cst_code csti_reader_tell(csti_reader *reader, cst_err *err);
 CST_CHECK_RESULT cst_code csti_reader_poll(csti_reader *reader, cst_err *err);
 
 typedef struct csti_reader_stats {
-    uint64_t rows, bytes; // read in this life
-    uint64_t dropped;     // by filters
-    uint64_t lag;         // of its splits: rows or bytes behind the end, where that is known
-    uint64_t full_count;  // polls in which a channel had no block for a row
-    uint64_t passed_id;   // the last barrier that it sent on; 0: none
-    int64_t watermark_us; // last sent; CSTI_WATERMARK_NONE
-    bool ended;           // all its splits have ended, and all rows are sent
-    bool at_cut;          // waits for the barrier behind passed_id, see rows_every
-    bool waits;           // has looked behind passed_id, and none of its splits could read on
-    bool finished;        // has passed a FINAL barrier
-    bool skips;           // of a split there are rows ahead that a partition has already
+    uint64_t rows, bytes;    // read in this life
+    uint64_t dropped;        // by filters
+    uint64_t lag;            // of its splits: rows or bytes behind the end, where that is known
+    uint64_t processor_rows; // encoded on `processor`
+    uint64_t full_count;     // polls in which a channel had no block for a row
+    uint64_t passed_id;      // the last barrier that it sent on; 0: none
+    int64_t watermark_us;    // last sent; CSTI_WATERMARK_NONE
+    bool ended;              // all its splits have ended, and all rows are sent
+    bool at_cut;             // waits for the barrier behind passed_id, see rows_every
+    bool waits;              // has looked behind passed_id, and none of its splits could read on
+    bool finished;           // has passed a FINAL barrier
+    bool skips;              // of a split there are rows ahead that a partition has already
 } csti_reader_stats;
 // Any thread.
 void csti_reader_stats_read(const csti_reader *reader, csti_reader_stats *out);

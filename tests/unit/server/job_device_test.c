@@ -223,4 +223,28 @@ TEST(a_job_that_lost_its_device_and_its_place_does_not_take_it_back) {
     folder_close(&f);
 }
 
+// Of a device with faults in front nothing is measured.
+TEST(keys_are_made_where_the_file_says) {
+    static const struct {
+        const char *line;
+        uint64_t processor_rows, rows_min;
+    } cases[] = {{"encode = \"processor\"", ROWS, UINT64_MAX},
+                 {"encode = \"device\"", 0, 0},
+                 {"", 0, 0}};
+
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        static fixture f;
+
+        device_open(&f, "fault:cpu:", cases[c].line, ROWS, "1h");
+        job_open(&f, 0);
+        CHECK_OK(csti_job_run(f.job, &f.result, &f.err));
+        CHECK_EQ(metric_of(&f, "constellation_processor_encoded_rows_total"),
+                 cases[c].processor_rows);
+        CHECK_EQ(metric_of(&f, "constellation_device_encode_rows_min"), cases[c].rows_min);
+        job_close(&f);
+        check_state(&f, ROWS);
+        folder_close(&f);
+    }
+}
+
 TEST_MAIN

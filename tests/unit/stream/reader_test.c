@@ -24,7 +24,7 @@ typedef struct fixture {
     csti_clock_sim clock;
     csti_source *source;
     cst_device *device;
-    cst_queue *queue;
+    cst_queue *queue, *processor;
     csti_channel *channels[PARTITIONS];
     csti_block_shape shape;
     csti_reader_key key;
@@ -54,7 +54,8 @@ typedef struct wanted {
     const csti_step *operators;
     uint32_t operators_count;
     const csti_reader_position *resume; // of each stripe
-    const csti_compare *price;          // filter: value (price >= 500000)
+    uint32_t device_rows_min;
+    const csti_compare *price; // filter: value (price >= 500000)
 } wanted;
 
 static cst_code cut_take(void *context, csti_barrier barrier, const csti_reader_position *position,
@@ -91,6 +92,8 @@ static void reader_open(fixture *f, wanted w, csti_steps *steps, const csti_read
         .lateness_us = LATENESS_US,
         .idle_us = IDLE_US,
         .queue = f->queue,
+        .processor = w.device_rows_min ? f->processor : NULL,
+        .device_rows_min = w.device_rows_min,
         .route = &route,
         .rows_every = w.rows_every,
         .barriers = &f->cell,
@@ -118,6 +121,7 @@ static void fixture_open(fixture *f, wanted w) {
     CHECK_OK(csti_source_open(&source, &f->source, &f->err));
     CHECK_OK(cst_device_open("cpu:", &f->device, NULL));
     CHECK_OK(cst_queue_open(f->device, NULL, &f->queue, NULL));
+    CHECK_OK(cst_queue_open(f->device, NULL, &f->processor, NULL));
     csti_barrier_cell_init(&f->cell);
     CHECK_OK(cst_schema_parse(w.key ? w.key : "u64", &f->key.schema, NULL));
     f->key.columns[0] = w.key_column;
@@ -156,6 +160,7 @@ static void fixture_close(fixture *f) {
     for (uint32_t p = 0; p < PARTITIONS; p++) csti_channel_close(f->channels[p]);
     csti_source_close(f->source);
     cst_queue_close(f->queue);
+    cst_queue_close(f->processor);
     cst_device_close(f->device);
     for (uint64_t i = 0; i < f->positions_count; i++) {
         free((void *)(uintptr_t)f->positions[i].split);
@@ -538,6 +543,27 @@ TEST(an_operator_that_errs_stops_the_reader_before_any_row_is_sent) {
         CHECK_EQ(f.end_code, CST_OPERATOR);
         fixture_close(&f);
     }
+}
+
+TEST(keys_of_small_batches_are_the_processors) {
+    const uint64_t small = 400;
+    fixture f, same;
+
+    fixture_open(&f, (wanted){.rows = 2 * BATCH_ROWS + small,
+                              .stripes = 1,
+                              .device_rows_min = BATCH_ROWS});
+    run_to_end(&f);
+    CHECK_EQ(cst_queue_polled(f.queue), 2);
+    CHECK_EQ(cst_queue_polled(f.processor), 1);
+    CHECK_EQ(stats_of(&f).processor_rows, small);
+    fixture_open(&same, (wanted){.rows = 2 * BATCH_ROWS + small, .stripes = 1});
+    run_to_end(&same);
+    CHECK_EQ(cst_queue_polled(same.processor), 0);
+    CHECK_EQ(stats_of(&same).processor_rows, 0);
+    CHECK_EQ(f.rows, same.rows);
+    CHECK_EQ(f.values_sum, same.values_sum);
+    fixture_close(&f);
+    fixture_close(&same);
 }
 
 TEST_MAIN
