@@ -49,8 +49,8 @@ _constellation() {
             ;;
         bench/*)
             words="machine codec hash state barrier delta fold growth align parse published
-                recovery job checkpoint window unaligned wal source rtl opencl --list --peers
-                --entries --batch --schema --skew --rounds
+                recovery job checkpoint window unaligned wal source rtl opencl offload --list
+                --peers --entries --batch --schema --keys --device --skew --rounds
                 --seconds --partitions --seed --calibrate $common"
             ;;
         version/) words="--fault-points $common" ;;

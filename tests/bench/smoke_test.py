@@ -313,6 +313,116 @@ class Bench(unittest.TestCase):
                          ("stalled", "free"))
         self.assertGreater(stalled["min"], 0, found)
 
+    OFFLOAD = ["offload", "--entries", "1K", "--keys", "zipf", "--batch", "64,1K"]
+
+    def parts(self, line):
+        return [line[name] for name in ("host_us", "queue_us", "transfer_us", "encode_us",
+                                        "kernel_us", "result_us") if name in line]
+
+    def test_devices_stand_side_by_side_on_the_same_batches(self):
+        found = small("offload")
+        devices = {line["impl"]: line for line in found if line["bench"] == "offload.device"}
+        self.assertEqual(list(devices), ["cpu:", "cpu:scalar", "opencl:", "sim:", "xrt:0"])
+        wanted = {(keys, batch) for keys in ("uniform", "zipf", "one-key")
+                  for batch in (64, 256)}
+        for name, device in devices.items():
+            of_it = [line for line in found if line["impl"] == name and
+                     line["bench"] in ("offload.measured", "offload.modelled")]
+            if not device["available"]:
+                self.assertGreater(len(device["why"]), 10, device)
+                self.assertEqual(of_it, [])
+                continue
+            self.assertEqual({(line["params"]["workload"], line["params"]["batch"])
+                              for line in of_it}, wanted, name)
+            for line in of_it:
+                self.assertEqual(line["bench"], f"offload.{device['times']}")
+                self.assertLessEqual(line["p50_us"], line.get("p99_us", line["max_us"]))
+                self.assertLessEqual(line.get("p99_us", line["max_us"]), line["max_us"])
+                self.assertAlmostEqual(line["ops_per_s"] * line["ns_per_op"] / 1e9, 1, delta=0.01)
+                if name.startswith("cpu:"):
+                    self.assertAlmostEqual(sum(self.parts(line)), line["p50_us"], delta=0.21)
+                    self.assertEqual((line["to_bytes"], line["from_bytes"]), (0, 0))
+                else:
+                    self.assertGreaterEqual(line["to_bytes"], 24 * line["params"]["batch"])
+                    self.assertGreaterEqual(len(self.parts(line)), 5)
+        break_evens = [line for line in found if line["bench"] == "offload.break_even"]
+        for name, count in (("opencl:", 3), ("sim:", 12)):
+            self.assertEqual(len([line for line in break_evens if line["impl"] == name]),
+                             count if devices[name]["available"] else 0)
+
+    def test_what_no_card_has_run_is_modelled_as_its_inputs_say(self):
+        found = [line for line in small("offload") if line["impl"] == "sim:"]
+        modelled = [line for line in found if line["bench"] == "offload.modelled"]
+        if not modelled:
+            self.skipTest("built without the simulated card")
+        inputs = {line["impl"]: line["value"] for line in small("offload")
+                  if line["bench"] == "offload.input"}
+        by_launch = {}
+        for line in modelled:
+            params, batch = line["params"], line["params"]["batch"]
+            self.assertTrue(line["simulated"])
+            # Half a beat a row; a command and a completion for them, and for the fence behind.
+            self.assertEqual((line["to_bytes"], line["from_bytes"]), (128 + 32 * batch, 128))
+            self.assertAlmostEqual(line["kernel_us"], line["cycles"] / line["clock_mhz"], delta=0.06)
+            self.assertAlmostEqual(line["transfer_us"], inputs["descriptor_ps"] / 1e6 +
+                                   line["to_bytes"] / inputs["to_card_mb_s"], delta=0.06)
+            self.assertEqual(line["queue_us"], params["launch_us"])
+            by_launch.setdefault((params["workload"], batch), {})[params["launch_us"]] = line
+        for lines_of in by_launch.values():
+            self.assertEqual(list(lines_of), [0, 20, 50, 100])
+            self.assertAlmostEqual(lines_of[100]["p50_us"] - lines_of[0]["p50_us"], 100, delta=0.11)
+            self.assertLessEqual(lines_of[100]["ops_per_s"], lines_of[0]["ops_per_s"])
+        for line in (line for line in found if line["bench"] == "offload.model"):
+            self.assertEqual((line["params"]["row_bytes"], line["crossing_bytes"] // 1), (24, 32))
+            unit = min(line["circuit_rows_per_s"], line.get("hbm_rows_per_s", 1e12))
+            self.assertAlmostEqual(line["units_fed_by_dma"], line["dma_rows_per_s"] / unit,
+                                   delta=0.01)
+        for impl, count in (("sim:", 1), ("host alone", 0)):  # commands more than rows ask for
+            hosts = [line for line in small("offload")
+                     if line["bench"] == "offload.host" and line["impl"] == impl]
+            self.assertEqual(len(hosts), 6)
+            for line in hosts:
+                batch = line["params"]["batch"]
+                self.assertEqual(line["to_bytes"], (1 + count) * 64 + 32 * batch)
+                self.assertAlmostEqual(line["host_ns_per_row"] * batch, line["host_ns_per_batch"],
+                                       delta=0.01 * batch)
+
+    def test_tables_and_lines_say_the_same(self):
+        """Of a simulation: its clocks and bytes are the same in every run."""
+        arguments = [*self.OFFLOAD, "--device", "sim:"]
+        wanted = [line for line in lines(*arguments, "--json")
+                  if line["bench"] == "offload.modelled"]
+        rows = [row.split() for row in run(*arguments)[0].splitlines()]
+        rows = rows[next((at for at, row in enumerate(rows) if row[:1] == ["device"]), 0):]
+        if not wanted:
+            self.skipTest("built without the simulated card")
+        names = " ".join(rows[0])
+        self.assertIn("device keys batch launch ns/row rows/s p50 us", names)
+        self.assertTrue(names.endswith("B to B from cycles bound"), names)
+        table = [row for row in rows[1:] if row[:2] == ["sim:", "zipf"] and row[-1].isalpha()]
+        self.assertEqual(
+            [tuple(map(float, row[2:4] + row[-4:-1])) for row in table],
+            [(line["params"]["batch"], line["params"]["launch_us"], line["to_bytes"],
+              line["from_bytes"], line["cycles"]) for line in wanted])
+
+    def test_a_schema_of_ones_own_goes_through_every_device_that_takes_it(self):
+        found = lines(*self.OFFLOAD, "--device", "cpu:,sim:", "--schema",
+                      "string,desc nullable i32", "--json")
+        self.assertEqual([line["params"]["batch"] for line in found
+                          if line["bench"] == "offload.measured"], [64, 1000])
+        card = next(line for line in found if line["impl"] == "sim:")
+        self.assertFalse(card["available"])
+        self.assertTrue("bytes" in card["why"] or "sim" in card["why"], card)
+
+    def test_what_offload_cannot_do_is_refused(self):
+        for wrong, words in ((["--keys", "zipf,gauss"], "none of uniform, zipf, one-key"),
+                             (["--batch", "64,70K"], "batches of 1 to 65536 rows"),
+                             (["--batch", ","], "batches of 1 to 65536 rows")):
+            self.assertIn(words, run("offload", *wrong, status=2)[1])
+        self.assertIn("only offload takes several", run("state", "--batch", "1,2", status=2)[1])
+        self.assertIn("CST_DEVICE_URI", run("offload", "--entries", "1K", "--device", "gpu:",
+                                            status=5)[1])
+
     def test_people_get_a_table_and_no_json(self):
         out, _ = run("state.get", "--entries", "1K")
         self.assertIn("state.get", out)

@@ -77,6 +77,21 @@ class BenchPlot(unittest.TestCase):
         self.assertEqual(texts["soak-memory.svg"].count("<rect"), 1)
         self.assertIn("| memory | 1 MiB | 3 MiB |", texts["README.md"])
 
+    def test_offload_keeps_its_fields_and_shows_where_devices_meet(self):
+        measured = [{"bench": "offload.measured", "impl": "cpu:", "ns_per_op": 20, "p50_us": us,
+                     "params": {"workload": "zipf", "batch": batch}}
+                    for batch, us in ((64, 2), (4096, 90))]
+        modelled = [{"bench": "offload.modelled", "impl": "sim:", "ns_per_op": 9, "p50_us": us,
+                     "cycles": 700, "bound": "PCIe", "simulated": True,
+                     "params": {"workload": "zipf", "batch": batch, "launch_us": launch}}
+                    for launch in (0, 50) for batch, us in ((64, 20), (4096, 60))]
+        texts = self.draw(measured + modelled)
+        for words in ("cpu: measured", "sim: modelled, ring", "sim: modelled, launch 50 µs"):
+            self.assertIn(words[:25], texts["offload-alone-zipf.svg"])
+        self.assertEqual(texts["offload-alone-zipf.svg"].count("<polyline"), 3 + 3)
+        self.assertIn("| sim: | 64 | 50 | 9 | 20 | 700 | PCIe | True |", texts["README.md"])
+        self.assertIn("offload-measured-zipf.svg", texts)
+
     def test_what_stands_before_the_results_is_kept_and_old_results_go(self):
         text = self.draw([result(1000000, 20, 40)])["README.md"]
         self.assertTrue(text.startswith("# Kept\n" + MARK))

@@ -35,6 +35,8 @@ static const bench_group groups[] = {
     {"opencl", bench_opencl, "rows into a table on an OpenCL device, beside the processor's"},
     {"rtl", bench_rtl,
      "the circuit in cycles; models of memory and PCIe, figures with --calibrate"},
+    {"offload", bench_offload,
+     "the same batches on every device: what each takes, and from which batch on it pays"},
 };
 enum { GROUPS_COUNT = sizeof groups / sizeof *groups };
 
@@ -58,11 +60,20 @@ bool bench_wanted(const bench *b, const char *name) {
     return false;
 }
 
+// What a list of numbers may hold, and how one says so who gave it.
+typedef struct list_of {
+    uint64_t least, most;
+    const char *words;
+} list_of;
+static const list_of entries_list = {100, UINT64_C(2000000000), "100 to 2G entries, as in 1M,10M"};
+static const list_of batches_list = {1, 65536, "batches of 1 to 65536 rows, as in 64,1K,8K"};
+
 // "1M,10_000,17M": numbers with K, M or G behind them.
-static cst_code read_sizes(const char *text, bench *b, cst_err *err) {
+static cst_code read_sizes(const char *text, const list_of *of, uint64_t sizes[BENCH_SIZES_MAX],
+                           size_t *count_out, cst_err *err) {
     const char *c = text;
 
-    b->sizes_count = 0;
+    *count_out = 0;
     do {
         uint64_t value = 0;
         int digits = 0;
@@ -79,12 +90,11 @@ static cst_code read_sizes(const char *text, bench *b, cst_err *err) {
             value *= 1000000, c++;
         else if (*c == 'G' || *c == 'g')
             value *= 1000000000, c++;
-        if (value < 100 || value > UINT64_C(2000000000))
-            return cst_fail(err, CST_USAGE, "'%s' is no list of 100 to 2G entries, as in 1M,10M",
-                            text);
-        if (b->sizes_count == BENCH_SIZES_MAX)
+        if (value < of->least || value > of->most)
+            return cst_fail(err, CST_USAGE, "'%s' is no list of %s", text, of->words);
+        if (*count_out == BENCH_SIZES_MAX)
             return cst_fail(err, CST_USAGE, "more than %d sizes", BENCH_SIZES_MAX);
-        b->sizes[b->sizes_count++] = value;
+        sizes[(*count_out)++] = value;
     } while (*c == ',' && c++);
     if (*c != 0) return cst_fail(err, CST_USAGE, "'%s' does not end where a size does", text);
     return CST_OK;
@@ -145,10 +155,10 @@ static cst_code take_schema(bench *b, const char *text, cst_err *err) {
     return cst_schema_format(&schema, b->schema, sizeof b->schema);
 }
 
-static int take_numbers(bench *b, uint64_t batch, uint64_t rounds, uint64_t partitions) {
-    if (batch < 1 || batch > 65536 || rounds < 5 || rounds > BENCH_ROUNDS_MAX)
-        return cli_failf(b->common, "bench", NULL, CST_USAGE,
-                         "--batch is 1 to 65536 and --rounds 5 to %d", BENCH_ROUNDS_MAX);
+static int take_numbers(bench *b, uint64_t rounds, uint64_t partitions) {
+    if (rounds < 5 || rounds > BENCH_ROUNDS_MAX)
+        return cli_failf(b->common, "bench", "--rounds", CST_USAGE, "it is 5 to %d",
+                         BENCH_ROUNDS_MAX);
     if (b->skew < 0 || b->skew > 10)
         return cli_failf(b->common, "bench", "--skew", CST_USAGE, "it is 0 to 10");
     if (!(b->seconds >= 0.01 && b->seconds <= 600))
@@ -157,22 +167,40 @@ static int take_numbers(bench *b, uint64_t batch, uint64_t rounds, uint64_t part
         return cli_failf(b->common, "bench", "--partitions", CST_USAGE, "it is 1 to %d",
                          BENCH_PARTITIONS_MAX);
     b->partitions = (uint32_t)partitions;
-    b->batch = (uint32_t)batch;
     b->rounds = (uint32_t)rounds;
+    return CLI_GO_ON;
+}
+
+// Only offload goes over several.
+static int take_batches(bench *b, const char *text) {
+    cst_err err = {0};
+
+    b->batches_given = text != NULL;
+    if (read_sizes(text ? text : "256", &batches_list, b->batches, &b->batches_count, &err) !=
+        CST_OK)
+        return cli_fail(b->common, "bench", "--batch", &err);
+    for (size_t i = 0; i < b->names_count && b->batches_count > 1; i++)
+        if (!begins("offload", b->names[i]))
+            return cli_failf(b->common, "bench", "--batch", CST_USAGE,
+                             "only offload takes several, %s takes one", b->names[i]);
+    b->batch = (uint32_t)b->batches[0];
     return CLI_GO_ON;
 }
 
 int cli_bench(int argc, char **argv) {
     bool list = false, peers = false;
-    const char *entries = NULL, *schema = "u64,desc string,nullable i32";
-    uint64_t batch = 256, rounds = 5, partitions = 2;
+    const char *entries = NULL, *batches = NULL, *schema = NULL;
+    uint64_t rounds = 5, partitions = 2;
     bench b = {.seed = 1, .skew = 0.99, .seconds = 2};
     const cli_option table[] = {
         {"list", CLI_KIND_FLAG, &list, NULL, "names the benchmarks"},
         {"peers", CLI_KIND_FLAG, &peers, NULL, "measures boost, absl, RocksDB, LMDB, ... beside"},
         {"entries", CLI_KIND_TEXT, &entries, "N[,N]", "rows in the table, as in 1M,10M (1M)"},
-        {"batch", CLI_KIND_U64, &batch, "N", "rows a call (256)"},
-        {"schema", CLI_KIND_TEXT, &schema, "SCHEMA", "the mixed key of codec"},
+        {"batch", CLI_KIND_TEXT, &batches, "N[,N]", "rows a call (256); several in offload"},
+        {"schema", CLI_KIND_TEXT, &schema, "SCHEMA", "the mixed key of codec, the key of offload"},
+        {"keys", CLI_KIND_TEXT, &b.workloads, "NAME[,NAME]",
+         "offload: of uniform, zipf, one-key (all)"},
+        {"device", CLI_KIND_TEXT, &b.devices, "URI[,URI]", "offload: these (all there are)"},
         {"skew", CLI_KIND_F64, &b.skew, "Z", "of the zipf workload (0.99)"},
         {"rounds", CLI_KIND_U64, &rounds, "N", "interleaved rounds, at least 5 (5)"},
         {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job, wal, source, ... (2)"},
@@ -201,11 +229,15 @@ int cli_bench(int argc, char **argv) {
     b.sizes_given = entries != NULL;
     status = take_names(&b, &arguments);
     if (status != CLI_GO_ON) return status;
-    status = take_numbers(&b, batch, rounds, partitions);
+    status = take_numbers(&b, rounds, partitions);
     if (status != CLI_GO_ON) return status;
-    if (read_sizes(entries ? entries : "1M", &b, &err) != CST_OK)
+    if (read_sizes(entries ? entries : "1M", &entries_list, b.sizes, &b.sizes_count, &err) !=
+        CST_OK)
         return cli_fail(b.common, "bench", "--entries", &err);
-    if (take_schema(&b, schema, &err) != CST_OK)
+    status = take_batches(&b, batches);
+    if (status != CLI_GO_ON) return status;
+    b.schema_given = schema != NULL;
+    if (take_schema(&b, schema ? schema : "u64,desc string,nullable i32", &err) != CST_OK)
         return cli_fail(b.common, "bench", "--schema", &err);
     if (peers) bench_peers_begin(argv - 1); // in front of the verb stands the program's name
     if (peers && bench_peers_load(&b.peers, &err) != CST_OK)

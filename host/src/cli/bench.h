@@ -46,6 +46,10 @@ typedef struct bench {
     uint64_t sizes[BENCH_SIZES_MAX];
     size_t sizes_count;
     bool sizes_given;
+    uint64_t batches[BENCH_SIZES_MAX]; // offload's; the first is `batch`
+    size_t batches_count;
+    bool batches_given, schema_given;
+    const char *workloads, *devices; // offload's; NULL: its own
     bool calibrate;
     uint32_t batch;
     uint32_t rounds;
@@ -177,6 +181,7 @@ cst_code bench_window(bench *b, cst_err *err);
 cst_code bench_wal(bench *b, cst_err *err);
 cst_code bench_source(bench *b, cst_err *err);
 cst_code bench_rtl(bench *b, cst_err *err);
+cst_code bench_offload(bench *b, cst_err *err);
 cst_code bench_card(bench *b, cst_err *err); // of bench_rtl: CST_UNSUPPORTED without the card
 
 #endif

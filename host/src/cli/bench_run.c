@@ -213,7 +213,7 @@ void bench_numbers(bench *b, const char *name, const bench_params *params, const
         printf(",%s", fields);
     } else {
         human_fields(fields, text, sizeof text);
-        printf("%s: %s", impl, text);
+        printf("%s%s %s", impl, impl[strlen(impl) - 1] == ':' ? "" : ":", text); // a device has one
     }
     line_end(b);
 }
