@@ -153,7 +153,8 @@ struct csti_sim_card {
                                                     : cst_sim_memory_hbm2(PORTS, channels);
         cst_sim_memory *opened = nullptr;
 
-        memory.channel_bytes = CSTI_SIM_CHANNEL_BYTES * together;
+        if (!config_.channel_bytes) config_.channel_bytes = CSTI_SIM_CHANNEL_BYTES;
+        memory.channel_bytes = config_.channel_bytes * together;
         for (uint32_t port = 0; port < PORTS; port++)
             memory.attached[port] = uint8_t(port / together);
         memory.clock_khz = config_.clock_khz;
@@ -265,12 +266,12 @@ struct csti_sim_card {
 
     static uint8_t *locate(void *context, uint64_t address) {
         csti_sim_card *card = static_cast<csti_sim_card *>(context);
-        const uint32_t channel = uint32_t(address / CSTI_SIM_CHANNEL_BYTES);
+        const uint64_t channel_bytes = card->config_.channel_bytes;
+        const uint32_t channel = uint32_t(address / channel_bytes);
 
         if (channel >= CSTI_SIM_CHANNELS && !card->config_.locates_all)
             return cst_sim_memory_bytes(card->memory_.get()) + address;
-        return card->config_.locate(card->config_.locate_context, channel,
-                                    address % CSTI_SIM_CHANNEL_BYTES);
+        return card->config_.locate(card->config_.locate_context, channel, address % channel_bytes);
     }
 
     // Port c is beside channel c, and the batches' one beside theirs.

@@ -34,9 +34,7 @@ using cst_sim::RpcFields;
 
 constexpr uint64_t UNITS_AT = 0x1800000; // as constellation-mkxclbin has it
 constexpr uint64_t UNIT_BYTES = 0x10000;
-constexpr unsigned UNITS_MAX = 8, BANKS = 32;
-constexpr uint64_t MEMORY_BYTES = BANKS * CSTI_SIM_CHANNEL_BYTES;
-constexpr uint32_t CLOCK_KHZ = 300000;
+constexpr unsigned UNITS_MAX = 8;
 constexpr uint64_t TURN_CLOCKS = 64; // between two looks at the socket
 constexpr uint64_t IDLE_CLOCKS = 100000;
 // A host that moves something moves more of it soon: no turn in between. One that looks at a
@@ -44,6 +42,19 @@ constexpr uint64_t IDLE_CLOCKS = 100000;
 constexpr long MOVES_NS = 200000;
 constexpr size_t LOOK_BYTES = 128;
 constexpr unsigned CONNECT_TRIES = 20000; // a millisecond apart: the host listens soon
+
+// As kernel_map.h has it.
+struct Kind {
+    const char *name;
+    uint64_t banks, bank_bytes;
+    uint32_t clock_khz;
+    uint64_t bytes() const { return banks * bank_bytes; }
+};
+constexpr Kind kinds[] = {
+#define KIND(NAME, PLATFORM, BANKS, MIB, MHZ) {NAME, BANKS, uint64_t(MIB) << 20, MHZ * 1000},
+    CSTI_KERNEL_CARD_MAP(KIND)
+#undef KIND
+};
 
 [[noreturn]] void fail(const char *what) {
     fprintf(stderr, "constellation-card: %s\n", what);
@@ -70,8 +81,8 @@ const csti_sim_card_ops *library_load() {
 
 class Memory {
   public:
-    Memory() {
-        void *mapped = mmap(nullptr, MEMORY_BYTES, PROT_READ | PROT_WRITE,
+    explicit Memory(const Kind &kind) : kind_(kind) {
+        void *mapped = mmap(nullptr, kind.bytes(), PROT_READ | PROT_WRITE,
                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
         if (mapped == MAP_FAILED) fail("no address space for the card's memory");
@@ -79,31 +90,40 @@ class Memory {
     }
     // NULL: it is not all there.
     uint8_t *at(uint64_t address, uint64_t bytes) {
-        if (address > MEMORY_BYTES || bytes > MEMORY_BYTES - address) return nullptr;
+        if (address > kind_.bytes() || bytes > kind_.bytes() - address) return nullptr;
         return bytes_ + address;
     }
     static uint8_t *locate(void *context, uint32_t channel, uint64_t address) {
         Memory *memory = static_cast<Memory *>(context);
 
-        return memory->at(channel * CSTI_SIM_CHANNEL_BYTES + address, 64);
+        return memory->at(channel * memory->kind_.bank_bytes + address, 64);
     }
 
   private:
+    const Kind kind_;
     uint8_t *bytes_;
+};
+
+// What the card does wrong, for tests. 0: nothing of it.
+struct Mistakes {
+    uint32_t version;              // that its units have
+    unsigned long hide_arguments;  // they cannot be read back
+    unsigned long lose_done;       // no done is seen from the Nth on
+    unsigned long lose_completion; // nor a completion
 };
 
 class Units {
   public:
-    // `version` other than 0 is what the units say of themselves, for tests.
-    Units(unsigned count, uint32_t version, Memory &memory)
-        : ops_(library_load()), version_(version) {
+    Units(const Kind &kind, unsigned count, const Mistakes &mistakes, Memory &memory)
+        : ops_(library_load()), mistakes_(mistakes) {
         for (unsigned u = 0; u < count; u++) {
             csti_sim_card_config config = {};
             csti_sim_card *unit = nullptr;
             cst_err err = {};
 
             config.channels = CSTI_SIM_CHANNELS;
-            config.clock_khz = CLOCK_KHZ;
+            config.clock_khz = kind.clock_khz;
+            config.channel_bytes = kind.bank_bytes;
             config.seed = 1 + u;
             config.locates_all = true;
             config.locate = Memory::locate;
@@ -144,8 +164,7 @@ class Units {
             const uint32_t offset = uint32_t(address + at) & (UNIT_BYTES - 1);
             uint32_t value = ops_->read(units_[unit], offset);
 
-            if (version_ && offset == CSTI_KERNEL_STATUS)
-                value = (value & 0xffffff) | version_ << CSTI_KERNEL_STATUS_VERSION_SHIFT;
+            value = mistaken(offset, value);
             memcpy(words + at, &value, sizeof value);
         }
         return true;
@@ -177,8 +196,22 @@ class Units {
         return unit < units_.size() && (address - UNITS_AT) % UNIT_BYTES + bytes <= UNIT_BYTES;
     }
 
+    uint32_t mistaken(uint32_t offset, uint32_t value) {
+        if (mistakes_.version && offset == CSTI_KERNEL_STATUS)
+            return (value & 0xffffff) | mistakes_.version << CSTI_KERNEL_STATUS_VERSION_SHIFT;
+        if (mistakes_.hide_arguments && offset >= CSTI_KERNEL_AT_RING &&
+            offset < CSTI_KERNEL_STATUS)
+            return 0;
+        if (offset != CSTI_KERNEL_CTRL || !(value & CSTI_KERNEL_DONE)) return value;
+        dones_++;
+        return mistakes_.lose_done && dones_ >= mistakes_.lose_done
+                   ? value & ~uint32_t(CSTI_KERNEL_DONE)
+                   : value;
+    }
+
     const csti_sim_card_ops *ops_;
-    uint32_t version_;
+    const Mistakes mistakes_;
+    unsigned long dones_ = 0; // that somebody saw, or should have
     std::vector<csti_sim_card *> units_;
     std::vector<uint64_t> left_; // clocks of each until the host asks again
     std::vector<bool> begun_;    // somebody wrote a register of it
@@ -285,7 +318,9 @@ class Host {
 
 class Card {
   public:
-    Card(unsigned units, uint32_t version) : units_(units, version, memory_) {}
+    Card(const Kind &kind, unsigned units, const Mistakes &mistakes)
+        : memory_(kind), units_(kind, units, mistakes, memory_),
+          lose_completion_(mistakes.lose_completion) {}
 
     // Until the host has enough, or is gone.
     void serve() {
@@ -358,7 +393,21 @@ class Card {
 
         if (!from) fail("a copy from where no memory is");
         cst_sim::rpc_put_number(answer, 1, bytes);
+        if (bytes <= LOOK_BYTES && is_lost(from)) {
+            const std::vector<uint8_t> nothing(bytes);
+
+            cst_sim::rpc_put_bytes(answer, 2, nothing.data(), bytes);
+            return;
+        }
         cst_sim::rpc_put_bytes(answer, 2, from, bytes);
+    }
+    // What a host that looks for a completion is not shown.
+    bool is_lost(const uint8_t *completion) {
+        uint32_t number;
+
+        memcpy(&number, completion, sizeof number);
+        if (number != 0) completions_++;
+        return lose_completion_ && completions_ >= lose_completion_;
     }
     // addr = 2, size = 3, data = 4 -> valid = 1
     void write(const RpcFields &fields, std::string &answer) {
@@ -379,6 +428,8 @@ class Card {
 
     Memory memory_;
     Units units_;
+    const unsigned long lose_completion_;
+    unsigned long completions_ = 0; // that were asked for and there
     Host host_;
 };
 
@@ -391,17 +442,34 @@ static unsigned long option(int argc, char **argv, const char *name, unsigned lo
     return other;
 }
 
-int main(int argc, char **argv) {
-    const unsigned long units = option(argc, argv, "--units", 0);
-    const unsigned long version = option(argc, argv, "--version", 0);
+// `--card NAME`; without it the first.
+const Kind *kind_of(int argc, char **argv) {
+    const char *name = kinds[0].name;
 
-    if (units < 1 || units > UNITS_MAX || version > 255) {
+    for (int i = 1; i + 1 < argc; i += 2)
+        if (strcmp(argv[i], "--card") == 0) name = argv[i + 1];
+    for (const Kind &kind : kinds)
+        if (strcmp(kind.name, name) == 0) return &kind;
+    return nullptr;
+}
+
+int main(int argc, char **argv) {
+    const Kind *kind = kind_of(argc, argv);
+    const unsigned long units = option(argc, argv, "--units", 0);
+    const Mistakes mistakes = {uint32_t(option(argc, argv, "--version", 0)),
+                               option(argc, argv, "--hide-arguments", 0),
+                               option(argc, argv, "--lose-done", 0),
+                               option(argc, argv, "--lose-completion", 0)};
+
+    if (!kind || units < 1 || units > UNITS_MAX || mistakes.version > 255) {
         fprintf(stderr,
-                "usage: constellation-card --units 1..%u [--version N], started by XRT alone: see "
-                "constellation device emulate\n",
+                "usage: constellation-card --card CARD --units 1..%u, started by XRT alone: see "
+                "constellation "
+                "device emulate\n  for tests: --version N, --hide-arguments 1, --lose-done N, "
+                "--lose-completion N\n",
                 UNITS_MAX);
         return 2;
     }
-    Card(unsigned(units), uint32_t(version)).serve();
+    Card(*kind, unsigned(units), mistakes).serve();
     return 0;
 }

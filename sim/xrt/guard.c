@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -23,6 +24,7 @@ enum {
     GUARD_END_MS = 5000,
     GUARD_SLEEP_MS = 2, // instead of seconds
     GUARD_SLICE_MS = 1,
+    GUARD_LOCK_MS = 3600000, // of who has no place to come back to
 };
 
 #define SHOWN __attribute__((visibility("default")))
@@ -31,7 +33,8 @@ SHOWN void csti_xrt_guard_arm_v3(csti_xrt_guarded *at);
 SHOWN void csti_xrt_guard_end_v3(pid_t *process);
 SHOWN int __printf_chk(int flag, const char *format, ...); // the compiler's name for printf
 
-static _Thread_local csti_xrt_guarded *guarded;
+// Of the kind that is there before anything is allocated: locks are taken that early.
+static _Thread_local csti_xrt_guarded *guarded __attribute__((tls_model("initial-exec")));
 
 // Whether the shim of the emulation makes the call that returns there.
 static bool from_shim(const void *caller) {
@@ -78,6 +81,13 @@ static void escape(void) {
     if (at) longjmp(at->place, 1);
 }
 
+// Of the shim's own threads: the one that starts runs, and one that asks for messages, would end
+// the process. They have no place, and nobody waits for them once the card is gone.
+static void stand_still(void) {
+    if (guarded) return;
+    for (;;) (void)pause();
+}
+
 static void wait_for(int fd, short events) {
     struct pollfd polled = {fd, events, 0};
     int ready;
@@ -99,6 +109,7 @@ SHOWN ssize_t read(int fd, void *to, size_t bytes) {
     wait_for(fd, POLLIN);
     got = syscall(SYS_read, fd, to, bytes);
     if (got != 0) return got;
+    stand_still();
     escape();
     errno = ECONNRESET; // an end that the shim takes for one
     return -1;
@@ -111,8 +122,26 @@ SHOWN ssize_t write(int fd, const void *from, size_t bytes) {
     wait_for(fd, POLLOUT);
     put = send(fd, from, bytes, MSG_NOSIGNAL);
     if (put < 0 && errno == ENOTSOCK) return syscall(SYS_write, fd, from, bytes);
-    if (put < 0 && errno == EPIPE) escape();
+    if (put >= 0 || errno != EPIPE) return put;
+    stand_still();
+    escape();
     return put;
+}
+
+// A thread of the shim's waits for a card that says nothing, and has the lock.
+SHOWN int pthread_mutex_lock(pthread_mutex_t *mutex) {
+    int code = pthread_mutex_trylock(mutex);
+
+    while (code == EBUSY || code == ETIMEDOUT) {
+        const int ms = guarded ? guarded->silence_ms : GUARD_LOCK_MS;
+        struct timespec until;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += ms / 1000 + 1;
+        code = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+        if (code == ETIMEDOUT) escape();
+    }
+    return code;
 }
 
 // It waits for the card to connect, and ends the process when it does not.

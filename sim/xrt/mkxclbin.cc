@@ -31,10 +31,10 @@ constexpr unsigned UNITS_MAX = 8;
 
 struct Card {
     const char *name, *platform;
-    unsigned banks, bank_mib;
+    unsigned banks, bank_mib, clock_mhz;
 };
 constexpr Card cards[] = {
-#define CARD(NAME, PLATFORM, BANKS, MIB) {NAME, PLATFORM, BANKS, MIB},
+#define CARD(NAME, PLATFORM, BANKS, MIB, MHZ) {NAME, PLATFORM, BANKS, MIB, MHZ},
     CSTI_KERNEL_CARD_MAP(CARD)
 #undef CARD
 };
@@ -152,8 +152,9 @@ std::string card_xml(const Card &card, unsigned units, const Damage &damage) {
         << "\" featureRomTime=\"0\">\n  <version major=\"3\" minor=\"0\"/>\n"
         << "  <device name=\"fpga0\" fpgaDevice=\"virtexuplusHBM:" << card.name << "\">\n"
         << "  <core name=\"OCL_REGION_0\" type=\"clc_region\" clockFreq=\"0MHz\" numComputeUnits=\""
-        << units << "\">\n  <kernelClocks><clock port=\"KERNEL_CLK\" frequency=\"300.0MHz\"/>"
-        << "<clock port=\"DATA_CLK\" frequency=\"300.0MHz\"/></kernelClocks>\n"
+        << units << "\">\n  <kernelClocks><clock port=\"KERNEL_CLK\" frequency=\"" << card.clock_mhz
+        << ".0MHz\"/><clock port=\"DATA_CLK\" frequency=\"" << card.clock_mhz
+        << ".0MHz\"/></kernelClocks>\n"
         << kernel_xml(arguments_of(damage), damage, instances.str())
         << "  </core>\n  </device>\n  </platform>\n</project>\n";
     return out.str();
@@ -165,8 +166,9 @@ std::string link_config(const Card &card) {
     const std::string unit = unit_name(0);
 
     out << "# constellation-mkxclbin --link " << card.name << ": of host/src/device/kernel_map.h\n"
-        << "platform=" << card.platform << "\n\n[connectivity]\nnk=" << CSTI_KERNEL_NAME
-        << ":1:" << unit << "\nslr=" << unit << ":SLR0\n";
+        << "platform=" << card.platform << "\nkernel_frequency=0:" << card.clock_mhz
+        << "\n\n[connectivity]\nnk=" << CSTI_KERNEL_NAME << ":1:" << unit << "\nslr=" << unit
+        << ":SLR0\n";
     for (unsigned c = 0; c < CSTI_KERNEL_CHANNELS; c++)
         out << "sp=" << unit << ".m_axi_" << channel_name(c) << ":HBM[" << c << "]\n";
     out << "sp=" << unit << "." << CSTI_KERNEL_BATCH_PORT << ":HBM[" << CSTI_KERNEL_BANK_BATCH

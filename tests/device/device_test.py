@@ -74,10 +74,10 @@ class Emulated(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def start(self, *command, units=1, cards=1):
+    def start(self, *command, units=1, cards=1, card="u55c"):
         """The process, and the folder that it has under /tmp."""
         process = subprocess.Popen(
-            [PROGRAM, "device", "emulate", "--units", str(units), "--cards", str(cards), "--", "sh", "-c",
+            [PROGRAM, "device", "emulate", "--units", str(units), "--cards", str(cards), "--card", card, "--", "sh", "-c",
              'dirname "$CST_XCLBIN"; exec "$@"', "sh", *command],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.folder)
         self.addCleanup(self.end, process)
@@ -90,8 +90,8 @@ class Emulated(unittest.TestCase):
         process.stdout.close()
         process.stderr.close()
 
-    def emulate(self, *command, status=DONE, units=1, cards=1):
-        process, folder = self.start(*command, units=units, cards=cards)
+    def emulate(self, *command, status=DONE, **surroundings):
+        process, folder = self.start(*command, **surroundings)
         out, err = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, status, out + err)
         self.assertFalse(os.path.exists(folder), folder)
@@ -113,6 +113,11 @@ class Emulated(unittest.TestCase):
                         "--simulate", simulate, *arguments, path], check=True)
         return path
 
+    def mistaken(self, *mistakes):
+        """A container whose card does something wrong: constellation-card's words."""
+        words = " ".join(mistakes)
+        return self.container(script="#!/bin/sh\nunset LD_PRELOAD\n"
+                              f"exec '{beside('constellation-card')}' --card u55c --units 1 {words}\n")
 
     def job(self, rows, device=""):
         path = os.path.join(self.folder, "bids.toml")
@@ -208,9 +213,18 @@ class Refused(Emulated):
         self.refuse(missing, f"{missing}: No such file")
 
     def test_a_kernel_of_another_version(self):
-        script = f"#!/bin/sh\nunset LD_PRELOAD\nexec '{beside('constellation-card')}' --units 1 --version 7\n"
-        self.refuse(self.container(script=script),
-                    "its kernel is of version 7, this host of 1")
+        self.refuse(self.mistaken("--version", "7"), "its kernel is of version 7, this host of 1")
+
+    def test_names_and_words_that_are_none(self):
+        for uri, why in (("xrt:card", "neither an index nor a PCIe address"),
+                         ("xrt:00:01.0", "neither an index nor a PCIe address"),
+                         ("xrt:0000:00:00.0.0", "neither an index nor a PCIe address"),
+                         ("xrt:1", "XRT has no such card"), ("xrt:0000:00:01.0", "XRT has no such card"),
+                         ("xrt:0000:65:00.0", "XRT has no such card"),
+                         ("xrt:0?start=walk", "start=walk")):
+            with self.subTest(uri):
+                _, err = self.emulate(PROGRAM, "device", "probe", uri, status=DEVICE)
+                self.assertIn(why, err)
 
     def test_more_queues_than_units(self):
         out, err = self.emulate(PROGRAM, "run", self.job(3000), "--device", "xrt:0", "--quiet",
@@ -241,7 +255,7 @@ class Emulate(Emulated):
         self.emulate("sh", "-c", "kill -9 $$", status=128 + signal.SIGKILL)
 
     def test_wrong_words_are_refused(self):
-        for words, why in ((["--card", "u50", "--", "true"], "only u55c is emulated"),
+        for words, why in ((["--card", "u200", "--", "true"], "none of u50, u55c, u280"),
                            (["--units", "9", "--", "true"], "1 to 8"),
                            (["--cards", "5", "--", "true"], "1 to 4"), ([], "no command")):
             done = subprocess.run([PROGRAM, "device", "emulate", *words], text=True, check=False,
@@ -250,7 +264,51 @@ class Emulate(Emulated):
             self.assertIn(why, done.stderr)
 
 
+class Starts(Emulated):
+    """A run that reads a ring, or a run for each command."""
+
+    def selftest(self, path, words, status=DONE):
+        return self.emulate(PROGRAM, "device", "selftest", f"xrt:0?xclbin={path}&{words}", status=status)
+
+    def test_both_pass_the_selftest(self):
+        for start in ("ring", "run"):
+            out, err = self.emulate(PROGRAM, "device", "selftest", f"xrt:0?start={start}", "--json")
+            self.assertEqual(out, '{"uri":"xrt:0?start=%s","selftest":"ok"}\n' % start)
+            self.assertEqual(err, "")
+
+    def test_a_kernel_whose_registers_are_not_the_hosts_gets_runs(self):
+        path = self.mistaken("--hide-arguments", "1")
+        self.selftest(path, "timeout_ms=20000")
+        _, err = self.selftest(path, "start=ring", status=DEVICE)
+        self.assertIn("start=ring: the kernel's registers cannot be written", err)
+
+    def test_a_lost_completion(self):
+        path = self.mistaken("--lose-completion", "3")
+        _, err = self.selftest(path, "start=run", status=DEVICE)
+        self.assertIn("a run ended without its completion", err)
+        _, err = self.selftest(path, "start=ring&timeout_ms=300", status=DEVICE)
+        self.assertIn("the kernel does not end", err)
+
+    def test_a_run_that_never_ends(self):
+        path = self.mistaken("--lose-done", "3")
+        _, err = self.selftest(path, "start=run&timeout_ms=300", status=DEVICE)
+        self.assertIn("the kernel does not end", err)
+        self.selftest(path, "start=ring")
+
+
 class Cards(Emulated):
+    def test_every_kind_has_its_memory_and_works(self):
+        for card, mib in (("u50", 256), ("u55c", 512), ("u280", 256)):
+            with self.subTest(card):
+                out, _ = self.emulate(PROGRAM, "device", "probe", "xrt:0", card=card)
+                self.assertIn(f"{16 * mib} MiB, its own", out)
+                self.emulate(PROGRAM, "device", "selftest", "xrt:0", card=card)
+
+    def test_one_is_opened_by_its_address(self):
+        out, err = self.emulate(OPEN_CLOSE, "2", "xrt:0000:00:01.0", "xrt:0", cards=2)
+        self.assertEqual(len(out.splitlines()), 2)
+        self.assertEqual(err, "")
+
     def test_several_cards_at_once(self):
         out, err = self.emulate(OPEN_CLOSE, "2", "xrt:0", "xrt:1", cards=2)
         self.assertEqual(len(out.splitlines()), 2)
@@ -262,10 +320,10 @@ class Killed(Emulated):
 
     ROWS = 400_000
 
-    def begin(self, device="xrt:0", policy="stop"):
+    def begin(self, device="xrt:0", policy="stop", cards=1):
         job = self.job(self.ROWS, f'policy = "{policy}"')
         process, folder = self.start(PROGRAM, "run", job, "--device", device, "--quiet",
-                                     "--until-caught-up", units=2)
+                                     "--until-caught-up", units=2, cards=cards)
 
         def cards():
             if process.poll() is not None:
@@ -282,22 +340,35 @@ class Killed(Emulated):
             return int(file.read().rsplit(")", 1)[1].split()[11]) > 20
 
     def is_clean(self, folder, pids):
+        """Sockets are in the folder. Of shared memory, what is named after it or a process."""
         self.wait_for(lambda: not os.path.exists(folder) and not any(is_there(pid) for pid in pids))
+        names = [os.path.basename(folder)] + [str(pid) for pid in pids]
+        self.assertEqual([name for name in os.listdir("/dev/shm") if any(word in name for word in names)], [])
 
     def test_the_card_in_mid_run(self):
-        process, folder, card = self.begin()
+        for device in ("xrt:0", "xrt:0?start=run"):
+            with self.subTest(device):
+                self.card_killed(device)
+
+    def card_killed(self, device):
+        process, folder, card = self.begin(device)
         pids = descendants(process.pid)
         os.kill(card, signal.SIGKILL)
         began = time.monotonic()
         _, err = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, DEVICE, err)
-        self.assertIn("xrt:0: the card does not answer any more", err)
+        self.assertIn(f"{device}: the card does not answer any more", err)
         self.assertIn("CST_DEVICE_LOST", err)
         self.assertLess(time.monotonic() - began, PATIENCE_S / 2)
         self.is_clean(folder, pids)
 
     def test_a_card_that_stands_still(self):
-        process, folder, card = self.begin("xrt:0?timeout_ms=500")
+        for start in ("ring", "run"):
+            with self.subTest(start):
+                self.card_stopped(f"xrt:0?timeout_ms=500&start={start}")
+
+    def card_stopped(self, device):
+        process, folder, card = self.begin(device)
         pids = descendants(process.pid)
         os.kill(card, signal.SIGSTOP)
         _, err = process.communicate(timeout=PATIENCE_S)
@@ -320,11 +391,25 @@ class Killed(Emulated):
         self.assertEqual(process.returncode, DONE, err)
         self.assertIn("device_lost", err)
         self.is_clean(folder, pids)
+        self.is_as_without_a_card()
+
+    def is_as_without_a_card(self):
         without = self.state()
         subprocess.run([PROGRAM, "run", "bids.toml", "--until-caught-up", "--device", "cpu:", "--quiet"],
                        check=True, cwd=self.folder)
         self.assertGreater(len(without.splitlines()), 1000)
         self.assertEqual(without, self.state())
+
+    def test_a_card_that_is_missing_when_its_job_starts_again(self):
+        process, folder, card = self.begin("xrt:1", policy="stay", cards=2)
+        pids = descendants(process.pid)
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+        self.is_clean(folder, pids)
+        self.assertFalse(is_there(card))
+        _, err = self.emulate(PROGRAM, "run", "bids.toml", "--device", "xrt:1", "--quiet", "--until-caught-up")
+        self.assertIn("xrt:1: XRT has no such card", err)
+        self.is_as_without_a_card()
 
     def test_the_command(self):
         process, folder, card = self.begin()
@@ -344,13 +429,16 @@ class Killed(Emulated):
 
 
 class Leaks(Emulated):
-    TIMES = 10
+    TIMES = 100
 
     def test_nothing_is_left_of_a_device_that_was_closed(self):
-        out, err = self.emulate(OPEN_CLOSE, str(self.TIMES), "xrt:0")
-        counts = [line.split() for line in out.splitlines()]
-        self.assertEqual(len(counts), self.TIMES, err)
-        self.assertEqual(counts[-1], counts[1], "open files, threads: the first time loads the library")
+        for start, times in (("ring", self.TIMES), ("run", self.TIMES // 10)):
+            with self.subTest(start):
+                out, err = self.emulate(OPEN_CLOSE, str(times), f"xrt:0?start={start}")
+                counts = [line.split() for line in out.splitlines()]
+                self.assertEqual(len(counts), times, err)
+                self.assertEqual(counts[-1], counts[1],
+                                 "open files, threads, shared memory: the first time loads the library")
 
     def test_no_socket_and_no_folder_stays_while_the_program_lives(self):
         code = ('"$1" 3 xrt:0 > /dev/null && find /tmp/"$USER" "$SDACCEL_EM_RUN_DIR" -type s -o -name device0'

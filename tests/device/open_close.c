@@ -1,10 +1,12 @@
 // open_close.c TIMES URI...: opens devices as often as it is told, with a queue and a table each,
-// and says what of the process is left every time: open files and threads.
+// and says what of the process is left every time: open files, threads, and memory that is shared
+// with other processes.
 #include <constellation/device.h>
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int entries(const char *folder) {
     DIR *open = opendir(folder);
@@ -13,6 +15,19 @@ static int entries(const char *folder) {
     if (!open) return -1;
     while (readdir(open)) count++;
     (void)closedir(open);
+    return count;
+}
+
+// Mappings whose permissions end in s.
+static int mappings_shared(void) {
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[4096], permissions[8];
+    int count = 0;
+
+    if (!maps) return -1;
+    while (fgets(line, sizeof line, maps))
+        if (sscanf(line, "%*s %7s", permissions) == 1 && strchr(permissions, 's')) count++;
+    (void)fclose(maps);
     return count;
 }
 
@@ -48,7 +63,8 @@ int main(int argc, char **argv) {
             fprintf(stderr, "%s\n", err.text);
             return 1;
         }
-        printf("%d %d\n", entries("/proc/self/fd"), entries("/proc/self/task"));
+        printf("%d %d %d\n", entries("/proc/self/fd"), entries("/proc/self/task"),
+               mappings_shared());
     }
     return times > 0 ? 0 : 2;
 }

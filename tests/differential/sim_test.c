@@ -52,6 +52,17 @@ static void card_close(both *b) {
     both_close(b);
 }
 
+// A ring is begun once, and anew when an image has outgrown its buffers; runs with every command,
+// of which each is at least an operation or a load.
+static void doorbells_check(const cst_counter *doorbells, uint64_t operations) {
+    const bool runs = strstr(getenv("CST_CARD"), "start=run");
+
+    CHECK(strcmp(doorbells->name, "doorbells") == 0);
+    CHECK(doorbells->value >= (runs ? 8 : 1));
+    CHECK(runs || doorbells->value < 8);
+    CHECK(doorbells->value < operations);
+}
+
 // What the circuit counted since its last reset.
 static void counted(both *b) {
     static const char *const names[] = {"released",  "walked",       "restored",
@@ -64,10 +75,7 @@ static void counted(both *b) {
     // Behind the circuit's one of the way to it: doorbells.
     CHECK_EQ(count, RELEASED + sizeof names / sizeof *names + !card_is_simulated());
     count -= !card_is_simulated();
-    if (!card_is_simulated()) { // begun once, and anew when an image has outgrown its buffers
-        CHECK(strcmp(counters[count].name, "doorbells") == 0);
-        CHECK(counters[count].value >= 1 && counters[count].value < 8);
-    }
+    if (!card_is_simulated()) doorbells_check(&counters[count], counters[0].value);
     for (size_t i = 0; i < count; i++) b->counts[i] = counters[i].value;
     for (size_t i = RELEASED; i < count; i++)
         CHECK(strcmp(counters[i].name, names[i - RELEASED]) == 0);

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/park.h"
 #include "cli/cli.h"
+#include "device/kernel_map.h"
+#include "device/xrt_guard.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -197,9 +199,10 @@ static cst_code folder_fill(const emulation *e, cst_err *err) {
                    "{\"Name\":\"constellation_%s\",\"NumDevices\":%u}]}]}}\n",
                    e->card, (unsigned)e->cards);
     if (code == CST_OK) code = file_write(e, "emconfig.json", text, err);
-    (void)snprintf(text, sizeof text,
-                   "#!/bin/sh\nunset LD_PRELOAD\nexec '%s/constellation-card' --units %u\n",
-                   e->programs, (unsigned)e->units);
+    (void)
+        snprintf(text, sizeof text,
+                 "#!/bin/sh\nunset LD_PRELOAD\nexec '%s/constellation-card' --card %s --units %u\n",
+                 e->programs, e->card, (unsigned)e->units);
     if (code == CST_OK) code = file_write(e, "simulate.sh", text, err);
     if (code == CST_OK) code = container_make(e, err);
     return code;
@@ -237,8 +240,9 @@ static void variable_set(const emulation *e, const char *name, const char *rest)
 
 static void command_run(const emulation *e, char *const *command) {
     const char *loaded = getenv("LD_PRELOAD");
-    char preload[4 * NAME_BYTES];
+    char preload[4 * NAME_BYTES], cards[8];
 
+    (void)snprintf(cards, sizeof cards, "%u", (unsigned)e->cards);
     (void)snprintf(preload, sizeof preload, "%s%s%s", e->guard, loaded ? ":" : "",
                    loaded ? loaded : "");
     variable_set(e, "XILINX_XRT", "/xrt");
@@ -246,7 +250,7 @@ static void command_run(const emulation *e, char *const *command) {
     variable_set(e, "EMCONFIG_PATH", "");
     variable_set(e, "SDACCEL_EM_RUN_DIR", "/run");
     variable_set(e, "CST_XCLBIN", "/kernel.xclbin");
-    if (setenv("XCL_EMULATION_MODE", "hw_emu", 1) != 0 ||
+    if (setenv("XCL_EMULATION_MODE", "hw_emu", 1) != 0 || setenv(CSTI_XRT_CARDS, cards, 1) != 0 ||
         setenv("USER", strrchr(e->folder, '/') + 1, 1) != 0 ||
         setenv("LD_PRELOAD", preload, 1) != 0)
         _exit(EXIT_NO_COMMAND);
@@ -322,10 +326,20 @@ static int words_before(int argc, char **argv) {
     return argc;
 }
 
+// "u50, u55c, u280, "
+#define CARD_NAME(NAME, PLATFORM, BANKS, MIB, MHZ) NAME ", "
+#define CARD_NAMES CSTI_KERNEL_CARD_MAP(CARD_NAME)
+
+static bool card_is_known(const char *name) {
+#define CARD_IS(NAME, PLATFORM, BANKS, MIB, MHZ) strcmp(name, NAME) == 0 ||
+    return CSTI_KERNEL_CARD_MAP(CARD_IS) false;
+#undef CARD_IS
+}
+
 int cli_device_emulate(int argc, char **argv) {
     emulation e = {.card = "u55c", .units = UNITS_DEFAULT, .cards = 1};
     const cli_option options[] = {
-        {"card", CLI_KIND_TEXT, &e.card, "CARD", "what is emulated: u55c"},
+        {"card", CLI_KIND_TEXT, &e.card, "CARD", "what is emulated: u50, u55c (as it is) or u280"},
         {"cards", CLI_KIND_U64, &e.cards, "N", "how many, 1 to 4: 1; xrt:0, xrt:1, ..."},
         {"units", CLI_KIND_U64, &e.units, "N", "kernels on each, 1 to 8: 2; a partition takes one"},
     };
@@ -346,9 +360,9 @@ int cli_device_emulate(int argc, char **argv) {
     if (before + 1 >= argc)
         return cli_failf(&arguments.common, verb.name, NULL, CST_USAGE,
                          "no command: constellation device emulate -- COMMAND...");
-    if (strcmp(e.card, "u55c") != 0)
+    if (!card_is_known(e.card))
         return cli_failf(&arguments.common, verb.name, NULL, CST_USAGE,
-                         "--card %s: only u55c is emulated, whose memory the model has", e.card);
+                         "--card %s: none of " CARD_NAMES "which are emulated", e.card);
     if (e.units < 1 || e.units > UNITS_MAX)
         return cli_failf(&arguments.common, verb.name, NULL, CST_USAGE, "--units %llu: 1 to %d",
                          (unsigned long long)e.units, UNITS_MAX);

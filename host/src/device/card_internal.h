@@ -141,6 +141,10 @@ enum { CARD_COMPACT_RESULT_BYTES = CARD_BEAT_BYTES / 2 }; // its first half is a
 enum {
     CARD_RING_AT = 0,
     CARD_COMPLETIONS_AT = CARD_RING_AT + (CARD_BEAT_BYTES << CARD_RING_BITS),
+    CARD_RUNS = 2, // at once: of more that wait XRT 2.13's emulation may start another one first
+    CARD_RUN_BITS = 1, // of a run of one command: that, and its end
+    CARD_RUN_COMPLETIONS = CARD_BEAT_BYTES << CARD_RUN_BITS, // from where it stands
+    CARD_RUN_BYTES = 2 * CARD_RUN_COMPLETIONS,
     CARD_TABLE_AT = 4096,
     CARD_ROWS_AT = 65536,
     CARD_ROWS_BYTES = CARD_ROWS_MAX * 2 * CARD_BEAT_BYTES,
@@ -152,6 +156,7 @@ enum {
         CARD_RING * CARD_ROWS_BYTES / CARD_BEAT_BYTES, // of a command's rows of cells
     CARD_CELLS_RESULTS = CARD_RESULTS_BYTES / CARD_BEAT_BYTES,
 };
+_Static_assert(CARD_RUNS *CARD_RUN_BYTES <= CARD_TABLE_AT, "runs have a page");
 _Static_assert(CARD_ROWS_BYTES <= CARD_RESULTS_BYTES, "look-ups of a command have their results");
 _Static_assert(CARD_KEYS_MAX *CARD_BEAT_BYTES / 2 <= CARD_RING * CARD_ROWS_BYTES,
                "keys have places");
@@ -178,9 +183,13 @@ typedef struct card_link {
     void (*close)(card_queue *queue);
     void (*write)(card_queue *queue, uint32_t offset, uint32_t value);
     uint32_t (*read)(card_queue *queue, uint32_t offset);
-    // A run begins behind it: the rings' zeros are there.
+    // A run begins behind it: the rings' zeros are there. Of a queue whose commands are runs it
+    // tells them their arguments.
     void (*launch)(card_queue *queue);
-    // A command, and what stands at offset `at` of the batch memory for it.
+    // No run is under way any more, before a reset; false: one does not end. NULL: none has to.
+    bool (*settle)(card_queue *queue);
+    // A command, and what stands at offset `at` of the batch memory for it. Its run, if it is one,
+    // begins.
     void (*send)(card_queue *queue, uint64_t command, uint64_t at, uint64_t bytes);
     void (*receive)(card_queue *queue, uint64_t at, uint64_t bytes);
     // Until the completion there has the number; false: it never will.
@@ -230,7 +239,8 @@ typedef struct card_entry {
 // A command of the card's ring.
 typedef struct card_flight {
     uint32_t number;
-    uint32_t to; // rows done when it is
+    uint32_t to;  // rows done when it is
+    bool encodes; // it can stop at a row before the unit has that
 } card_flight;
 
 struct card_queue {
@@ -246,6 +256,7 @@ struct card_queue {
     uint64_t image_address, image_stride;   // of channel 0; to the next one
     card_table *table;                      // the one that is loaded
     uint32_t number;                        // of the newest command
+    bool runs;                              // each command is a run: card_run.c
     bool lost;
     bool unfenced;       // of what the card did, not all may be in memory
     bool keys_loaded;    // no table, but columns and a hash key: what stands at CARD_TABLE_AT
@@ -334,6 +345,9 @@ CST_CHECK_RESULT cst_code card_image_release(card_table *table, const cst_delta 
 
 // ---- card_run.c ---------------------------------------------------------------------------------
 CST_CHECK_RESULT cst_code card_run_open(card_queue *queue, cst_err *err);
+// What a run is told, by the arguments' numbers; of a queue whose commands are runs ring and
+// completions are those of place 0.
+void card_run_arguments(const card_queue *queue, uint64_t out[CSTI_KERNEL_ARGUMENT_CHANNEL]);
 void card_run_reset(card_queue *queue);
 // Ends the run and begins another one; false: the card stays busy.
 bool card_run_restart(card_queue *queue);

@@ -42,16 +42,22 @@ void card_pace(card_queue *queue, cst_code code) {
 }
 
 static bool ring_has_room(const card_queue *queue) {
+    const uint32_t last = queue->flights_first + queue->flights_count - 1;
+
+    if (queue->runs && queue->flights_count > 0 && queue->flights[last & (CARD_RING - 1)].encodes)
+        return false;
+    if (queue->runs && queue->flights_count == CARD_RUNS) return false;
     return queue->flights_count < (queue->piece_rows < CARD_ROWS_MAX ? CARD_GROWING : CARD_RING);
 }
 
 static void flight_put(card_queue *queue, card_entry *entry) {
+    const bool encodes = entry->in_flight.command.ops & CST_OP_ENCODE;
     card_flight *flight =
         &queue->flights[(queue->flights_first + queue->flights_count) & (CARD_RING - 1)];
 
     queue->unfenced = true;
     queue->table->card_newer = true;
-    *flight = (card_flight){queue->number, entry->issued};
+    *flight = (card_flight){queue->number, entry->issued, encodes};
     queue->flights_count++;
     entry->flights++;
 }

@@ -1,4 +1,12 @@
 // card_run.c: the run of one queue's card: commands into its ring, completions out of it.
+//
+//   one run      ring         [ c1 | c2 | c3 | ... ]        completions  [ d1 | d2 | d3 | ... ]
+//   runs         at a place   [ c | end | d | d of end ]    and the next place likewise
+//
+// A run reads a ring until its end is there, so a command costs no start. Where there can be no
+// such run, each command is one: its ring has two places, and numbers begin with 1 every time. What
+// stops the unit stops it for all runs until a load; a row that never comes to it stops its own run
+// alone, so nothing is put behind such rows (card_queue.c).
 #include "device/card_internal.h"
 #include "table/internal.h"
 
@@ -45,16 +53,29 @@ static uint64_t results_bytes(const card_descriptor *command) {
            (command->op == CARD_OP_KEYS ? CARD_COMPACT_RESULT_BYTES : 2 * CARD_BEAT_BYTES);
 }
 
+void card_run_arguments(const card_queue *queue, uint64_t out[CSTI_KERNEL_ARGUMENT_CHANNEL]) {
+    const uint64_t completions = queue->runs ? CARD_RUN_COMPLETIONS : CARD_COMPLETIONS_AT;
+
+    out[CSTI_KERNEL_ARGUMENT_RING] = batch_address(queue, CARD_RING_AT);
+    out[CSTI_KERNEL_ARGUMENT_COMPLETIONS] = batch_address(queue, completions);
+    out[CSTI_KERNEL_ARGUMENT_RING_BITS] = queue->runs ? CARD_RUN_BITS : CARD_RING_BITS;
+    out[CSTI_KERNEL_ARGUMENT_FIRST] = batch_address(queue, 0);
+    out[CSTI_KERNEL_ARGUMENT_END] = batch_address(queue, CARD_BATCH_BYTES);
+    out[CSTI_KERNEL_ARGUMENT_IMAGE] = queue->image_address;
+    out[CSTI_KERNEL_ARGUMENT_STRIDE] = queue->image_stride;
+}
+
 static void run_start(card_queue *queue) {
+#define ARGUMENT_OFFSET(NAME, ID, OFFSET, BYTES, KIND, WORD) OFFSET,
+    static const uint32_t offsets[] = {CSTI_KERNEL_ARGUMENT_MAP(ARGUMENT_OFFSET)};
+#undef ARGUMENT_OFFSET
+    uint64_t values[CSTI_KERNEL_ARGUMENT_CHANNEL];
+
     memset(queue->rows_at, 0, CARD_TABLE_AT);
     queue->number = 0;
-    argument_write(queue, CSTI_KERNEL_AT_RING, batch_address(queue, CARD_RING_AT));
-    argument_write(queue, CSTI_KERNEL_AT_COMPLETIONS, batch_address(queue, CARD_COMPLETIONS_AT));
-    argument_write(queue, CSTI_KERNEL_AT_RING_BITS, CARD_RING_BITS);
-    argument_write(queue, CSTI_KERNEL_AT_FIRST, batch_address(queue, 0));
-    argument_write(queue, CSTI_KERNEL_AT_END, batch_address(queue, CARD_BATCH_BYTES));
-    argument_write(queue, CSTI_KERNEL_AT_IMAGE, queue->image_address);
-    argument_write(queue, CSTI_KERNEL_AT_STRIDE, queue->image_stride);
+    card_run_arguments(queue, values);
+    for (uint32_t i = 0; i < CSTI_KERNEL_ARGUMENT_CHANNEL && !queue->runs; i++)
+        argument_write(queue, offsets[i], values[i]);
     queue->link->launch(queue);
 }
 
@@ -68,6 +89,7 @@ cst_code card_run_open(card_queue *queue, cst_err *err) {
 }
 
 bool card_run_restart(card_queue *queue) {
+    if (queue->link->settle && !queue->link->settle(queue)) return false;
     queue->link->write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_CONTINUE);
     queue->link->write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_SOFT_RESET);
     for (uint32_t i = 0; i < RESET_READS_MAX; i++) {
@@ -106,9 +128,24 @@ static uint32_t slot_of(uint32_t number) {
     return (number - 1) & (CARD_RING - 1);
 }
 
+static uint64_t command_at(const card_queue *queue, uint32_t number) {
+    if (queue->runs) return CARD_RING_AT + (uint64_t)((number - 1) % CARD_RUNS) * CARD_RUN_BYTES;
+    return CARD_RING_AT + (uint64_t)slot_of(number) * CARD_BEAT_BYTES;
+}
+
+static uint64_t completion_at(const card_queue *queue, uint32_t number) {
+    if (queue->runs) return command_at(queue, number) + CARD_RUN_COMPLETIONS;
+    return CARD_COMPLETIONS_AT + (uint64_t)slot_of(number) * CARD_BEAT_BYTES;
+}
+
+// Of a command, as it stands in memory.
+static uint32_t number_there(const card_queue *queue, uint32_t number) {
+    return queue->runs ? 1 : number;
+}
+
 uint32_t card_run_put(card_queue *queue, const card_descriptor *command) {
     const uint32_t number = ++queue->number;
-    const uint64_t at = CARD_RING_AT + (uint64_t)slot_of(number) * CARD_BEAT_BYTES;
+    const uint64_t at = command_at(queue, number);
     card_descriptor *place = (card_descriptor *)card_batch_at(queue, at);
 
     *place = *command;
@@ -116,27 +153,27 @@ uint32_t card_run_put(card_queue *queue, const card_descriptor *command) {
         command->op == CARD_OP_RESTORE)
         place->address = batch_address(queue, command->address);
     if (command->results) place->results = batch_address(queue, command->results);
-    place->number = number;
+    if (queue->runs) {
+        place[1] = (card_descriptor){.number = 2, .op = CARD_OP_END};
+        memset(card_batch_at(queue, completion_at(queue, number)), 0, CARD_RUN_COMPLETIONS);
+    }
+    place->number = number_there(queue, number);
     queue->link->send(queue, at, command->address, brought_bytes(command));
     return number;
 }
 
-static uint64_t completion_at(uint32_t number) {
-    return CARD_COMPLETIONS_AT + (uint64_t)slot_of(number) * CARD_BEAT_BYTES;
-}
-
 bool card_run_arrived(card_queue *queue, uint32_t number) {
     return !queue->link->arrived || queue->lost ||
-           queue->link->arrived(queue, completion_at(number), number);
+           queue->link->arrived(queue, completion_at(queue, number), number_there(queue, number));
 }
 
 cst_code card_run_wait(card_queue *queue, uint32_t number, card_completion *out) {
-    const uint64_t at = completion_at(number);
+    const uint64_t at = completion_at(queue, number);
     const card_completion *done = (const card_completion *)card_batch_at(queue, at);
     const card_descriptor *command =
-        (const card_descriptor *)card_batch_at(queue, CARD_RING_AT) + slot_of(number);
-    const bool completed =
-        queue->link->wait(queue, at, number, CLOCKS_MAX + command->count * CLOCKS_A_ROW_MAX);
+        (const card_descriptor *)card_batch_at(queue, command_at(queue, number));
+    const bool completed = queue->link->wait(queue, at, number_there(queue, number),
+                                             CLOCKS_MAX + command->count * CLOCKS_A_ROW_MAX);
 
     if (queue->link->count) queue->link->count(queue);
     queue->lost = !completed || done->code == CST_DEVICE_LOST ||

@@ -72,12 +72,13 @@ enum { // bits of CTRL
 
 enum { CSTI_KERNEL_STATUS_VERSION_SHIFT = 24 };
 
-// X(name, platform, banks of HBM, MiB of each): channel c of an image lies in bank c, batches in
-// the bank behind the last of them, results in the next.
+// X(name, platform, banks of HBM, MiB of each, MHz of ap_clk): channel c of an image lies in bank
+// c, batches in the bank behind the last of them, results in the next. What is linked for, and what
+// is emulated, is of this: constellation-mkxclbin, constellation-card, device emulate.
 #define CSTI_KERNEL_CARD_MAP(X)                                                                    \
-    X("u50", "xilinx_u50_gen3x16_xdma_5_202210_1", 32, 256)                                        \
-    X("u55c", "xilinx_u55c_gen3x16_xdma_3_202210_1", 32, 512)                                      \
-    X("u280", "xilinx_u280_gen3x16_xdma_1_202211_1", 32, 256)
+    X("u50", "xilinx_u50_gen3x16_xdma_5_202210_1", 32, 256, 300)                                   \
+    X("u55c", "xilinx_u55c_gen3x16_xdma_3_202210_1", 32, 512, 300)                                 \
+    X("u280", "xilinx_u280_gen3x16_xdma_1_202211_1", 32, 256, 300)
 
 enum {
     CSTI_KERNEL_BANK_BATCH = CSTI_KERNEL_CHANNELS,

@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 enum {
-    CSTI_SIM_CARD_VERSION = 6,
+    CSTI_SIM_CARD_VERSION = 7,
     CSTI_SIM_CHANNELS = 16,     // that images lie over
     CSTI_SIM_BATCH_CHANNEL = 16 // of 32: commands, rows, results
 };
@@ -82,6 +82,7 @@ typedef struct csti_sim_card_config {
     // Where 64 bytes of an image's channels lie; NULL: nowhere (the card answers DECERR). Channels
     // behind the image's are the card's own memory, but with locates_all: then it has none.
     bool locates_all;
+    uint64_t channel_bytes; // of one of those; 0: CSTI_SIM_CHANNEL_BYTES
     uint8_t *(*locate)(void *context, uint32_t channel, uint64_t address);
     void *locate_context;
     csti_sim_error error;

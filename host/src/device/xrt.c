@@ -51,11 +51,19 @@ static void card_close(xrt_card *card) {
     free(card);
 }
 
+// XRT's emulation makes up a card behind those that it was told of.
+static bool card_is_there(const xrt_card *card) {
+    const char *cards_count = getenv(CSTI_XRT_CARDS);
+
+    return !xrt_api_emulates(card->api) || !cards_count ||
+           strtoul(card->id, NULL, 10) < strtoul(cards_count, NULL, 10);
+}
+
 static cst_code card_load(xrt_card *card, cst_err *err) {
     cst_code code = CST_OK;
 
-    if (!xrt_device_open(card))
-        return cst_fail(err, CST_UNSUPPORTED, "xrt:%s: XRT has no such card", card->id);
+    if (!card_is_there(card) || !xrt_device_open(card))
+        return cst_fail(err, CST_DEVICE_LOST, "xrt:%s: XRT has no such card", card->id);
     if (!xrt_device_load(card))
         return cst_fail(err, CST_DEVICE_IMAGE, "xrt:%s does not take %s", card->id, card->path);
     for (uint32_t u = 0; u < card->xclbin.units_count && code == CST_OK; u++)
@@ -153,6 +161,37 @@ static void capabilities_fill(const xrt_device *device, cst_capabilities *can) {
                    card->xclbin.units_count);
 }
 
+static cst_code start_take(csti_uri *uri, xrt_start *out, cst_err *err) {
+    static const char *const words[] = {"ring", "run"};
+    size_t which = XRT_START_BEST;
+    const cst_code code = csti_uri_take_word(uri, "start", words, 2, &which, err);
+
+    *out = (xrt_start)which;
+    return code;
+}
+
+// An index, or a PCIe address. XRT's emulation gives its cards addresses, 0000:00:INDEX.0, and
+// knows none of them again: there they are taken for the index, so that a card has one name.
+static cst_code id_take(const csti_uri *uri, const xrt_api *api, char *id, cst_err *err) {
+    const size_t digits = strspn(uri->path, "0123456789");
+    unsigned domain = 0, bus = 0, slot = 0, function = 0;
+    int used = 0;
+
+    if (strlen(uri->path) >= XRT_ID_BYTES) goto wrong;
+    (void)snprintf(id, XRT_ID_BYTES, "%s", uri->path[0] ? uri->path : "0");
+    if (digits == strlen(uri->path)) return CST_OK;
+    if (sscanf(uri->path, "%4x:%2x:%2x.%1x%n", &domain, &bus, &slot, &function, &used) != 4 ||
+        uri->path[used])
+        goto wrong;
+    if (!xrt_api_emulates(api)) return CST_OK;
+    if (domain || bus || function)
+        return cst_fail(err, CST_DEVICE_LOST, "xrt:%s: XRT has no such card", uri->path);
+    (void)snprintf(id, XRT_ID_BYTES, "%u", slot);
+    return CST_OK;
+wrong:
+    return cst_fail(err, CST_DEVICE_URI, "xrt:%s: neither an index nor a PCIe address", uri->path);
+}
+
 static cst_code uri_take(csti_uri *uri, const xrt_api *api, const char **path, uint64_t *ms,
                          cst_err *err) {
     cst_code code;
@@ -161,10 +200,7 @@ static cst_code uri_take(csti_uri *uri, const xrt_api *api, const char **path, u
     *path = getenv(container_variable);
     csti_uri_take_text(uri, "xclbin", path);
     code = csti_uri_take_u64(uri, "timeout_ms", TIMEOUT_MS_MAX, ms, err);
-    if (code == CST_OK) code = csti_uri_check_empty(uri, "xclbin, timeout_ms", err);
-    if (code == CST_OK && strlen(uri->path) >= XRT_ID_BYTES)
-        code =
-            cst_fail(err, CST_DEVICE_URI, "xrt:%s: neither an index nor a PCIe address", uri->path);
+    if (code == CST_OK) code = csti_uri_check_empty(uri, "xclbin, timeout_ms, start=ring|run", err);
     if (code == CST_OK && (!*path || !**path))
         code =
             cst_fail(err, CST_DEVICE_URI, "xrt:%s: which container? xclbin=FILE behind '?', or %s",
@@ -174,19 +210,41 @@ static cst_code uri_take(csti_uri *uri, const xrt_api *api, const char **path, u
     return code;
 }
 
+static cst_code start_choose(xrt_device *device, cst_err *err) {
+    const bool shown = device->card->registers_shown;
+
+    if (device->start == XRT_START_RING && !shown)
+        return cst_fail(err, CST_UNSUPPORTED,
+                        "xrt:%s: start=ring: the kernel's registers cannot be written; start=run "
+                        "does without",
+                        device->card->id);
+    if (device->start == XRT_START_BEST) device->start = shown ? XRT_START_RING : XRT_START_RUN;
+    return CST_OK;
+}
+
 static cst_code xrt_open(csti_uri *uri, cst_device **out, cst_err *err) {
     xrt_device *device = NULL;
     const xrt_api *api = NULL;
     const char *path = NULL;
+    char id[XRT_ID_BYTES];
     uint64_t ms = 0;
+    xrt_start start = XRT_START_BEST;
     cst_code code = xrt_api_load(&api, err);
 
+    if (code == CST_OK) code = id_take(uri, api, id, err);
+    if (code == CST_OK) code = start_take(uri, &start, err);
     if (code == CST_OK) code = uri_take(uri, api, &path, &ms, err);
     if (code != CST_OK) return code;
     device = calloc(1, sizeof *device);
     if (!device) return cst_fail(err, CST_NO_MEMORY, "device xrt:");
     device->timeout_ns = ms * 1000000;
-    code = card_take(api, uri->path[0] ? uri->path : "0", path, ms, &device->card, err);
+    device->start = start;
+    code = card_take(api, id, path, ms, &device->card, err);
+    if (code != CST_OK) {
+        xrt_close(&device->base);
+        return code;
+    }
+    code = start_choose(device, err);
     if (code != CST_OK) {
         xrt_close(&device->base);
         return code;
@@ -231,7 +289,7 @@ static cst_code xrt_wait(cst_queue *base, uint64_t deadline_ns) {
     return CST_OK;
 }
 
-// The circuit's, and how often a run was begun: a batch asks for none.
+// The circuit's, and how often a run was begun: of a ring a batch asks for none.
 static void xrt_counters(cst_queue *base, cst_counter *out, size_t capacity, size_t *count_out) {
     const card_queue *queue = (const card_queue *)base;
 

@@ -6,9 +6,10 @@
 //      └──────────────────────────────────────────────────────────────┘
 //
 // `constellation device emulate` loads it before everything else. It changes what a few calls of
-// the C library do when libxrt_hwemu makes them, and nothing when anybody else does. XRT 2.13, left
-// alone, reads for ever from a card that is gone, sleeps for seconds, and ends its whole process
-// group on a signal.
+// the C library do when libxrt_hwemu makes them, and nothing when anybody else does; but a lock
+// that a call of xrt: does not get in time is one that a thread of the library's has, waiting for
+// the card. XRT 2.13, left alone, reads for ever from a card that is gone, sleeps for seconds, and
+// ends its whole process group on a signal.
 //
 // A jump leaves the library's locks as they are: after one, no thread may call it again, and the
 // process has to end without its destructors.
@@ -28,6 +29,9 @@ typedef struct csti_xrt_guarded {
 typedef void (*csti_xrt_guard_arm)(csti_xrt_guarded *at);
 // Ends a card's process, if there is one.
 typedef void (*csti_xrt_guard_end)(pid_t *process);
+
+// The variable that says how many cards are emulated.
+#define CSTI_XRT_CARDS "CST_XRT_CARDS"
 
 #define CSTI_XRT_GUARD_ARM "csti_xrt_guard_arm_v3"
 #define CSTI_XRT_GUARD_END "csti_xrt_guard_end_v3"

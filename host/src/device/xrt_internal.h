@@ -3,6 +3,7 @@
 //   xrt.c          the device: its name, its units, queues
 //   xrt_library.c  XRT's functions, loaded at run time; calls that would never return
 //   xrt_xclbin.c   whether a container holds the kernel that this host knows
+//   xrt_runs.c     runs of a unit, where each command is one
 //   xrt_link.c     one unit: its registers and buffers, as card_internal.h wants them
 //
 //   cst_device ─► xrt_card (one a process and card) ─► unit 0 ◄── a queue
@@ -40,6 +41,17 @@ typedef struct xrt_xclbin {
 
 typedef struct xrt_api xrt_api;
 
+// How a kernel is told of commands: by one run that reads a ring, or by a run each. Where it is not
+// said, a ring if the host may write the kernel's registers.
+typedef enum xrt_start { XRT_START_RING, XRT_START_RUN, XRT_START_BEST } xrt_start;
+
+// One of a unit's CARD_RUNS runs.
+typedef struct xrt_run {
+    void *handle, *ring, *completions; // the last two are parts of the unit's buffer
+    bool begun;                        // and its end was not seen
+} xrt_run;
+typedef enum xrt_run_end { XRT_RUN_GOES_ON, XRT_RUN_ENDED, XRT_RUN_FAILED } xrt_run_end;
+
 typedef struct xrt_card {
     struct xrt_card *next;
     uint32_t uses;
@@ -54,6 +66,7 @@ typedef struct xrt_card {
     pthread_mutex_t calls;  // in emulation one at a time: see xrt_guard.h
     pthread_mutex_t images; // a unit's sixteen buffers come and go together: see xrt_link.c
     _Atomic bool gone;      // no call is made any more
+    bool registers_shown;   // the host may write those of its kernels, and reads what it wrote
     uint32_t units_taken;   // a bit each, under the cards' lock
 } xrt_card;
 
@@ -61,6 +74,7 @@ typedef struct xrt_device {
     cst_device base;
     xrt_card *card;
     uint64_t timeout_ns; // of a command
+    xrt_start start;
 } xrt_device;
 
 // ---- xrt.c --------------------------------------------------------------------------------------
@@ -77,6 +91,8 @@ bool xrt_api_emulates(const xrt_api *api);
 bool xrt_device_open(xrt_card *card);
 bool xrt_device_load(xrt_card *card);
 void xrt_device_close(xrt_card *card);
+// No call is made any more: what XRT still has of it is left as it is.
+void xrt_card_leave(xrt_card *card);
 void *xrt_kernel_open(xrt_card *card, const char *name);
 void xrt_kernel_close(xrt_card *card, void *kernel);
 bool xrt_register_write(xrt_card *card, void *kernel, uint32_t offset, uint32_t value);
@@ -87,11 +103,31 @@ uint64_t xrt_buffer_address(xrt_card *card, void *buffer);
 bool xrt_buffer_sync(xrt_card *card, void *buffer, card_direction direction, uint64_t bytes,
                      uint64_t offset);
 void xrt_buffer_close(xrt_card *card, void *buffer);
+// A part of a buffer, which stays there; it is closed as a buffer is.
+void *xrt_buffer_part(xrt_card *card, void *buffer, uint64_t bytes, uint64_t offset);
+void *xrt_run_open(xrt_card *card, void *kernel);
+void xrt_run_close(xrt_card *card, void *run);
+bool xrt_run_buffer(xrt_card *card, void *run, uint32_t argument, void *buffer);
+bool xrt_run_number(xrt_card *card, void *run, uint32_t argument, uint64_t value, uint32_t bytes);
+bool xrt_run_start(xrt_card *card, void *run);
+uint32_t xrt_run_state(xrt_card *card, void *run); // 0: the card is gone
 
 // ---- xrt_xclbin.c -------------------------------------------------------------------------------
 // CST_IO: it cannot be read. CST_DEVICE_IMAGE: it is damaged, or not of the kernel that this host
 // knows.
 CST_CHECK_RESULT cst_code xrt_xclbin_read(const char *path, xrt_xclbin *out, cst_err *err);
+
+// ---- xrt_runs.c ---------------------------------------------------------------------------------
+// CARD_RUNS of them. False: XRT gives none; what there is has to be closed all the same.
+CST_CHECK_RESULT bool xrt_runs_open(xrt_card *card, void *kernel, void *rows, xrt_run *runs);
+void xrt_runs_close(xrt_card *card, xrt_run *runs);
+// Arguments of all runs but those that are a place's own, by their numbers.
+CST_CHECK_RESULT bool xrt_runs_tell(xrt_card *card, xrt_run *runs, const uint64_t *values);
+CST_CHECK_RESULT bool xrt_runs_begin(xrt_card *card, xrt_run *run);
+// How far it is: ended, if it was not begun.
+xrt_run_end xrt_runs_look(xrt_card *card, xrt_run *run);
+// Whether all ended, by then.
+CST_CHECK_RESULT bool xrt_runs_settle(xrt_card *card, xrt_run *runs, uint64_t deadline_ns);
 
 // ---- xrt_link.c ---------------------------------------------------------------------------------
 extern const card_link xrt_link;

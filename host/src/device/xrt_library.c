@@ -26,7 +26,13 @@ static const char library_name[] = "libxrt_coreutil.so.2";
     X(buffer_free, xrtBOFree, int, (void *))                                                       \
     X(buffer_map, xrtBOMap, void *, (void *))                                                      \
     X(buffer_address, xrtBOAddress, uint64_t, (void *))                                            \
-    X(buffer_sync, xrtBOSync, int, (void *, int, size_t, size_t))
+    X(buffer_sync, xrtBOSync, int, (void *, int, size_t, size_t))                                  \
+    X(buffer_part, xrtBOSubAlloc, void *, (void *, size_t, size_t))                                \
+    X(run_open, xrtRunOpen, void *, (void *))                                                      \
+    X(run_close, xrtRunClose, int, (void *))                                                       \
+    X(run_argument, xrtRunSetArg, int, (void *, int, ...))                                         \
+    X(run_start, xrtRunStart, int, (void *))                                                       \
+    X(run_state, xrtRunState, int, (void *))
 
 struct xrt_api {
 #define XRT_MEMBER(MEMBER, FUNCTION, RESULT, PARAMETERS) RESULT(*MEMBER) PARAMETERS;
@@ -129,6 +135,13 @@ typedef enum call_kind {
     CALL_BUFFER_MAP,
     CALL_BUFFER_ADDRESS,
     CALL_BUFFER_SYNC,
+    CALL_BUFFER_PART,
+    CALL_RUN_OPEN,
+    CALL_RUN_CLOSE,
+    CALL_RUN_BUFFER,
+    CALL_RUN_NUMBER,
+    CALL_RUN_START,
+    CALL_RUN_STATE,
 } call_kind;
 
 typedef struct xrt_call {
@@ -136,8 +149,8 @@ typedef struct xrt_call {
     void *handle;
     const char *text;
     uint64_t a, b;
-    int direction;
-    void *result; // of those that give one
+    int direction; // or an argument's bytes
+    void *result;  // of those that give one
     uint64_t number;
     bool done;
 } xrt_call;
@@ -147,6 +160,36 @@ static void *device_open(const xrt_api *api, const char *id) {
     const unsigned long index = strtoul(id, &end, 10);
 
     return *end ? api->device_open_bdf(id) : api->device_open((unsigned)index);
+}
+
+// Of numbers an argument takes as many bytes as it has.
+static int run_number(const xrt_api *api, const xrt_call *call) {
+    if (call->direction == (int)sizeof(uint32_t))
+        return api->run_argument(call->handle, (int)call->a, (uint32_t)call->b);
+    return api->run_argument(call->handle, (int)call->a, call->b);
+}
+
+static void run_call_make(const xrt_api *api, xrt_call *call) {
+    switch (call->kind) {
+    case CALL_RUN_OPEN:
+        call->result = api->run_open(call->handle);
+        break;
+    case CALL_RUN_CLOSE:
+        (void)api->run_close(call->handle);
+        break;
+    case CALL_RUN_BUFFER:
+        call->done = api->run_argument(call->handle, (int)call->a, call->result) == 0;
+        break;
+    case CALL_RUN_NUMBER:
+        call->done = run_number(api, call) == 0;
+        break;
+    case CALL_RUN_START:
+        call->done = api->run_start(call->handle) == 0;
+        break;
+    default:
+        call->number = (uint64_t)api->run_state(call->handle);
+        break;
+    }
 }
 
 static void call_make(const xrt_card *card, xrt_call *call) {
@@ -192,6 +235,12 @@ static void call_make(const xrt_card *card, xrt_call *call) {
     case CALL_BUFFER_SYNC:
         call->done = api->buffer_sync(call->handle, call->direction, call->a, call->b) == 0;
         break;
+    case CALL_BUFFER_PART:
+        call->result = api->buffer_part(call->handle, call->a, call->b);
+        break;
+    default:
+        run_call_make(api, call);
+        break;
     }
 }
 
@@ -203,10 +252,17 @@ static void exit_without_destructors(int status, void *context) {
 }
 
 static void card_is_gone(xrt_card *card) {
-    card->api->arm(NULL);
     atomic_store_explicit(&card->gone, true, memory_order_release);
+    if (!card->api->arm) return;
+    card->api->arm(NULL);
     card->api->end(&card->process);
     (void)on_exit(exit_without_destructors, NULL);
+}
+
+void xrt_card_leave(xrt_card *card) {
+    pthread_mutex_lock(&card->calls);
+    if (!atomic_load_explicit(&card->gone, memory_order_acquire)) card_is_gone(card);
+    pthread_mutex_unlock(&card->calls);
 }
 
 // In emulation a call that would not return comes back by a jump, over the library's own frames.
@@ -230,7 +286,7 @@ done:
 static void call_run(xrt_card *card, xrt_call *call) {
     if (card->api->arm)
         call_guarded(card, call);
-    else
+    else if (!atomic_load_explicit(&card->gone, memory_order_acquire))
         call_make(card, call);
 }
 
@@ -320,4 +376,53 @@ void xrt_buffer_close(xrt_card *card, void *buffer) {
     xrt_call call = {.kind = CALL_BUFFER_CLOSE, .handle = buffer};
 
     if (buffer) call_run(card, &call);
+}
+
+void *xrt_buffer_part(xrt_card *card, void *buffer, uint64_t bytes, uint64_t offset) {
+    xrt_call call = {.kind = CALL_BUFFER_PART, .handle = buffer, .a = bytes, .b = offset};
+
+    call_run(card, &call);
+    return call.result;
+}
+
+void *xrt_run_open(xrt_card *card, void *kernel) {
+    xrt_call call = {.kind = CALL_RUN_OPEN, .handle = kernel};
+
+    call_run(card, &call);
+    return call.result;
+}
+
+void xrt_run_close(xrt_card *card, void *run) {
+    xrt_call call = {.kind = CALL_RUN_CLOSE, .handle = run};
+
+    if (run) call_run(card, &call);
+}
+
+bool xrt_run_buffer(xrt_card *card, void *run, uint32_t argument, void *buffer) {
+    xrt_call call = {.kind = CALL_RUN_BUFFER, .handle = run, .a = argument, .result = buffer};
+
+    call_run(card, &call);
+    return call.done;
+}
+
+bool xrt_run_number(xrt_card *card, void *run, uint32_t argument, uint64_t value, uint32_t bytes) {
+    xrt_call call = {
+        .kind = CALL_RUN_NUMBER, .handle = run, .direction = (int)bytes, .a = argument, .b = value};
+
+    call_run(card, &call);
+    return call.done;
+}
+
+bool xrt_run_start(xrt_card *card, void *run) {
+    xrt_call call = {.kind = CALL_RUN_START, .handle = run};
+
+    call_run(card, &call);
+    return call.done;
+}
+
+uint32_t xrt_run_state(xrt_card *card, void *run) {
+    xrt_call call = {.kind = CALL_RUN_STATE, .handle = run};
+
+    call_run(card, &call);
+    return (uint32_t)call.number;
 }

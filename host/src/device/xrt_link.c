@@ -28,7 +28,8 @@ typedef struct xrt_unit {
     void *kernel;
     void *rows, *results, *image[CSTI_KERNEL_CHANNELS];
     uint8_t *image_host[CSTI_KERNEL_CHANNELS];
-    uint64_t image_bytes; // of a channel
+    uint64_t image_bytes;    // of a channel
+    xrt_run runs[CARD_RUNS]; // where each command is one
     uint64_t doorbells;
 } xrt_unit;
 
@@ -50,6 +51,22 @@ uint64_t xrt_unit_doorbells(const void *unit) {
 
 // ---- Opening ------------------------------------------------------------------------------------
 
+// XRT, or a shell, may keep a kernel's registers to itself: an argument that is written has to be
+// there.
+static bool registers_shown(xrt_card *card, void *kernel) {
+    static const uint32_t tried[] = {CARD_RING_BITS, CARD_RUN_BITS};
+    bool shown = true;
+
+    for (size_t i = 0; i < sizeof tried / sizeof *tried && shown; i++) {
+        uint32_t seen = 0;
+
+        shown = xrt_register_write(card, kernel, CSTI_KERNEL_AT_RING_BITS, tried[i]) &&
+                xrt_register_read(card, kernel, CSTI_KERNEL_AT_RING_BITS, &seen) &&
+                seen == tried[i];
+    }
+    return shown;
+}
+
 cst_code xrt_unit_check(xrt_card *card, uint32_t number, cst_err *err) {
     void *kernel = xrt_kernel_open(card, card->xclbin.units[number]);
     uint32_t status = 0;
@@ -60,6 +77,7 @@ cst_code xrt_unit_check(xrt_card *card, uint32_t number, cst_err *err) {
                         "xrt:%s: %s cannot be opened: has another process it?", card->id,
                         card->xclbin.units[number]);
     answers = xrt_register_read(card, kernel, CSTI_KERNEL_STATUS, &status);
+    card->registers_shown = (number == 0 || card->registers_shown) && registers_shown(card, kernel);
     xrt_kernel_close(card, kernel);
     status >>= CSTI_KERNEL_STATUS_VERSION_SHIFT;
     if (!answers)
@@ -121,6 +139,7 @@ static cst_code image_open(xrt_unit *unit, uint64_t bytes, uint64_t *address_out
 }
 
 static void unit_close(xrt_unit *unit) {
+    xrt_runs_close(unit->card, unit->runs);
     image_close(unit);
     xrt_buffer_close(unit->card, unit->results);
     xrt_buffer_close(unit->card, unit->rows);
@@ -166,6 +185,14 @@ static cst_code batches_open(card_queue *queue, xrt_unit *unit, cst_err *err) {
     return CST_OK;
 }
 
+static cst_code runs_open(card_queue *queue, xrt_unit *unit, xrt_start start, cst_err *err) {
+    queue->runs = start == XRT_START_RUN;
+    if (!queue->runs || xrt_runs_open(unit->card, unit->kernel, unit->rows, unit->runs))
+        return CST_OK;
+    return cst_fail(err, CST_DEVICE_LOST, "xrt:%s: XRT gives no run of %s", unit->card->id,
+                    unit->card->xclbin.units[unit->number]);
+}
+
 static cst_code link_open(card_queue *queue, cst_err *err) {
     const xrt_device *device = (const xrt_device *)queue->base.device;
     xrt_unit *unit = NULL;
@@ -173,6 +200,7 @@ static cst_code link_open(card_queue *queue, cst_err *err) {
 
     if (code != CST_OK) return code;
     code = batches_open(queue, unit, err);
+    if (code == CST_OK) code = runs_open(queue, unit, device->start, err);
     if (code == CST_OK) code = image_open(unit, IMAGE_BYTES_MIN, &queue->image_address, err);
     if (code != CST_OK) {
         unit_close(unit);
@@ -205,10 +233,34 @@ static bool batch_sync(card_queue *queue, card_direction direction, uint64_t at,
                            is_results ? at - CARD_RESULTS_AT : at);
 }
 
+static void why_lost(card_queue *queue, const char *why) {
+    (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why, "%s", why);
+}
+
+static bool gone_say(card_queue *queue) {
+    if (!atomic_load_explicit(&unit_of(queue)->card->gone, memory_order_acquire)) return false;
+    why_lost(queue, "the card does not answer any more");
+    return true;
+}
+
 static void link_launch(card_queue *queue) {
+    xrt_unit *unit = unit_of(queue);
+
     (void)batch_sync(queue, CARD_TO, 0, CARD_TABLE_AT);
-    unit_of(queue)->doorbells++;
+    if (queue->runs) {
+        uint64_t values[CSTI_KERNEL_ARGUMENT_CHANNEL];
+
+        card_run_arguments(queue, values);
+        if (!xrt_runs_tell(unit->card, unit->runs, values)) queue->lost = true;
+        return;
+    }
+    unit->doorbells++;
     link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_START);
+}
+
+// The run of what stands there.
+static xrt_run *run_at(card_queue *queue, uint64_t offset) {
+    return &unit_of(queue)->runs[(offset - CARD_RING_AT) / CARD_RUN_BYTES];
 }
 
 // What a command brings is there before it is. A beat crosses as one.
@@ -216,24 +268,39 @@ static void link_send(card_queue *queue, uint64_t command, uint64_t at, uint64_t
     const uint64_t pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
 
     if (bytes > 0) (void)batch_sync(queue, CARD_TO, at, pages);
-    (void)batch_sync(queue, CARD_TO, command, CARD_BEAT_BYTES);
+    (void)batch_sync(queue, CARD_TO, command, queue->runs ? CARD_RUN_BYTES : CARD_BEAT_BYTES);
+    if (!queue->runs) return;
+    unit_of(queue)->doorbells++;
+    if (!xrt_runs_begin(unit_of(queue)->card, run_at(queue, command)))
+        why_lost(queue, "XRT did not start a run"); // which wait then finds
 }
 
 static void link_receive(card_queue *queue, uint64_t at, uint64_t bytes) {
     (void)batch_sync(queue, CARD_FROM, at, bytes);
 }
 
-static bool gone_say(card_queue *queue) {
-    if (!atomic_load_explicit(&unit_of(queue)->card->gone, memory_order_acquire)) return false;
-    (void)snprintf(queue->base.lost_why, sizeof queue->base.lost_why,
-                   "the card does not answer any more");
-    return true;
-}
-
 static bool link_arrived(card_queue *queue, uint64_t completion, uint32_t number) {
     const uint32_t *word = (const uint32_t *)card_batch_at(queue, completion);
 
-    return !batch_sync(queue, CARD_FROM, completion, CARD_BEAT_BYTES) || *word == number;
+    if (queue->runs &&
+        xrt_runs_look(unit_of(queue)->card, run_at(queue, completion)) == XRT_RUN_GOES_ON)
+        return false;
+    return !batch_sync(queue, CARD_FROM, completion, CARD_BEAT_BYTES) || queue->runs ||
+           *word == number;
+}
+
+// Of one whose completion is not there.
+static void run_why_lost(card_queue *queue, xrt_run *run) {
+    switch (xrt_runs_look(unit_of(queue)->card, run)) {
+    case XRT_RUN_ENDED:
+        why_lost(queue, "a run ended without its completion");
+        break;
+    case XRT_RUN_FAILED:
+        why_lost(queue, "XRT says that a run failed");
+        break;
+    default: // the kernel's status says more
+        break;
+    }
 }
 
 static bool link_wait(card_queue *queue, uint64_t completion, uint32_t number,
@@ -256,7 +323,18 @@ static bool link_wait(card_queue *queue, uint64_t completion, uint32_t number,
         (void)csti_park_until(&parker, now_ns + pause_ns);
         if (pause_ns < PAUSE_NS_MAX) pause_ns *= 2;
     }
-    return !gone_say(queue) && *word == number;
+    if (gone_say(queue)) return false;
+    if (queue->runs && *word != number && !queue->base.lost_why[0])
+        run_why_lost(queue, run_at(queue, completion));
+    return *word == number;
+}
+
+// A reset takes back what the kernel has of a run, but not what XRT has.
+static bool link_settle(card_queue *queue) {
+    const xrt_device *device = (const xrt_device *)queue->base.device;
+    const uint64_t deadline_ns = csti_clock_now_ns(csti_clock_real()) + device->timeout_ns;
+
+    return !queue->runs || xrt_runs_settle(unit_of(queue)->card, unit_of(queue)->runs, deadline_ns);
 }
 
 // ---- The image ----------------------------------------------------------------------------------
@@ -291,10 +369,15 @@ static cst_code link_image_move(card_queue *queue, card_direction direction, uin
     return CST_DEVICE_LOST;
 }
 
-// A kernel that nobody asks for anything goes on looking at its ring: it is stopped.
+// A kernel that nobody asks for anything goes on looking at its ring: it is stopped. Runs end by
+// themselves.
 static void link_close(card_queue *queue) {
     xrt_unit *unit = unit_of(queue);
 
+    // XRT goes on looking for the end of a run, with what would be closed here.
+    if (queue->runs &&
+        (queue->lost ? !xrt_runs_settle(unit->card, unit->runs, 0) : !link_settle(queue)))
+        xrt_card_leave(unit->card);
     link_write(queue, CSTI_KERNEL_CTRL, CSTI_KERNEL_SOFT_RESET);
     unit_close(unit);
 }
@@ -305,6 +388,7 @@ const card_link xrt_link = {
     .write = link_write,
     .read = link_read,
     .launch = link_launch,
+    .settle = link_settle,
     .send = link_send,
     .receive = link_receive,
     .wait = link_wait,
