@@ -20,6 +20,7 @@ extern "C" const bench_peers *bench_peers_table(void) {
         peers::parses_count,
         peers::aggregates,
         peers::aggregates_count,
+        CST_BENCH_S3_CLIENTS,
     };
     return &table;
 }

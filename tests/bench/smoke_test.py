@@ -2,19 +2,33 @@
 # usage: tests/bench/smoke_test.py PROGRAM [--peers]
 """Every benchmark at a tiny size: the lines are what docs/interface.md says, whatever the times."""
 
+import atexit
 import functools
 import glob
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import unittest
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 PROGRAM, PEERS = "", []
 SMALL = ["--entries", "1K", "--seconds", "0.02", "--json"]
 ROUNDS = 5
+
+
+@functools.lru_cache(maxsize=None)
+def bucket():
+    """Arguments for a bucket of a server in this test's hands: tests/s3/hostile, which is not asked
+    for anything hostile."""
+    server = subprocess.Popen([os.path.join(HERE, "../s3/hostile")], stdout=subprocess.PIPE, text=True)
+    atexit.register(server.kill)
+    os.environ.update(AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="secret", AWS_REGION="us-east-1",
+                      CST_S3_CLIENTS="curl")  # the others take a second each to start
+    return ("--store", f"s3://bench/here?endpoint=http://127.0.0.1:{int(server.stdout.readline())}")
 
 
 def run(*arguments, status=0):
@@ -32,7 +46,7 @@ def lines(*arguments):
 
 @functools.lru_cache(maxsize=None)
 def small(name):
-    return lines(name, *SMALL, *PEERS)
+    return lines(name, *SMALL, *PEERS, *(bucket() if name == "s3" else ()))
 
 
 def names():
@@ -292,6 +306,26 @@ class Bench(unittest.TestCase):
             self.assertAlmostEqual(line["cpu_ns_per_row"] * line["rows_per_s_a_core"] / 1e9, 1,
                                    delta=0.01)
             self.assertEqual("cpu_ratio" in line, bool(PEERS), line)
+
+    def test_a_bucket_is_written_and_read_beside_other_clients(self):
+        found = small("s3")
+        for name in ("upload", "download", "put", "get"):
+            each = [line for line in found if line["bench"] == f"s3.{name}"]
+            clients = {line.get("peer") for line in each} - {None}
+            cpu = {line["impl"]: line for line in found if line["bench"] == f"s3.{name}_cpu"}
+            self.assertEqual(set(cpu), {"constellation", *clients})
+            for line in cpu.values():
+                self.assertGreater(line.get("cpu_s_per_gib", line.get("cpu_us_per_object")), 0, line)
+            self.assertEqual(any(client.startswith("curl ") for client in clients),
+                             bool(PEERS) and shutil.which("curl") is not None)
+        sign, = [line for line in found if line["bench"] == "s3.sign"]
+        self.assertEqual(sign["impl"], "constellation")
+        server, = [line for line in found if line["bench"] == "s3.server"]
+        self.assertIn("If-None-Match", server["found"])
+
+    def test_a_bucket_is_asked_for(self):
+        self.assertIn("--store", run("s3.get", status=2)[1])
+        self.assertEqual([line["bench"] for line in lines("s3.sign", *SMALL)], ["s3.sign"])
 
     def test_windows_stand_beside_the_same_job_without(self):
         found = small("window")

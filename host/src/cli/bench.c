@@ -32,6 +32,7 @@ static const bench_group groups[] = {
     {"unaligned", bench_unaligned, "checkpoints while a channel of the job stands still"},
     {"wal", bench_wal, "the write-ahead log: producers that wait for their answers, on a disk"},
     {"source", bench_source, "rows over TCP: producers that send 100 and wait for their answers"},
+    {"s3", bench_s3, "segments and small objects in a bucket, beside curl, boto3 and aws"},
     {"opencl", bench_opencl, "rows into a table on an OpenCL device, beside the processor's"},
     {"rtl", bench_rtl,
      "the circuit in cycles; models of memory and PCIe, figures with --calibrate"},
@@ -206,6 +207,7 @@ int cli_bench(int argc, char **argv) {
         {"seconds", CLI_KIND_F64, &b.seconds, "S", "a side's turn in job, wal, source, ... (2)"},
         {"partitions", CLI_KIND_U64, &partitions, "N", "of the jobs in job, source, ... (2)"},
         {"seed", CLI_KIND_U64, &b.seed, "S", "of all data (1)"},
+        {"store", CLI_KIND_TEXT, &b.store, "URI", "s3: a bucket; tests/s3/bench makes one"},
         {"calibrate", CLI_KIND_FLAG, &b.calibrate, NULL,
          "rtl: plays traffic into the models, beside figures of cards"},
     };

@@ -56,7 +56,8 @@ typedef struct bench {
     uint32_t partitions; // of a job
     uint64_t seed;
     double skew;
-    double seconds; // of a side's turn, where rows flow for a time
+    double seconds;    // of a side's turn, where rows flow for a time
+    const char *store; // of s3; NULL: none was given
     double ticks_per_ns;
     double clock_ghz;                // measured, of this core; 0 where it can't be
     char folder[BENCH_FOLDER_BYTES]; // for peers and segments that need files; gone at the end
@@ -180,6 +181,7 @@ cst_code bench_checkpoint_cost(bench *b, cst_err *err);
 cst_code bench_window(bench *b, cst_err *err);
 cst_code bench_wal(bench *b, cst_err *err);
 cst_code bench_source(bench *b, cst_err *err);
+cst_code bench_s3(bench *b, cst_err *err);
 cst_code bench_rtl(bench *b, cst_err *err);
 cst_code bench_offload(bench *b, cst_err *err);
 cst_code bench_card(bench *b, cst_err *err); // of bench_rtl: CST_UNSUPPORTED without the card

@@ -24,7 +24,7 @@ extern "C" {
 #endif
 
 enum {
-    BENCH_PEERS_VERSION = 4,
+    BENCH_PEERS_VERSION = 5,
     BENCH_KEY_BYTES = 16,
     BENCH_VALUE_BYTES = 64,
     BENCH_VALUES_COUNT = 64, // loops read and write value i at slot i % 64 of a small buffer
@@ -105,6 +105,7 @@ typedef struct bench_peers {
     size_t parses_count;
     const bench_peer_aggregate *aggregates;
     size_t aggregates_count;
+    const char *s3_clients; // a script: tests/bench/s3_clients.py
 } bench_peers;
 
 // The plugin's one symbol, and its type for dlsym.

@@ -1,24 +1,21 @@
 // bench_wal.c: the write-ahead log: producers that wait for their answers, beside fio, which writes
 // and syncs as many bytes a time as one group has.
-#define _GNU_SOURCE 1 // nftw, pipe2, environ
+#define _GNU_SOURCE 1 // nftw
 #include "base/park.h"
 #include "cli/bench.h"
+#include "cli/bench_child.h"
 #include "stream/wal_format.h"
 
-#include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
     PAYLOAD_BYTES = 1024 - CSTI_WAL_HEAD_BYTES,
     PRODUCERS_MAX = 512,
     PATH_BYTES = BENCH_FOLDER_BYTES + 16,
-    LINE_BYTES = 4096,
     FIO_FIELD_ERROR = 5, // of its terse output, version 3, from 1 on
     FIO_FIELD_WRITTEN_KB = 47,
     FIO_FIELD_RUN_MS = 50,
@@ -111,34 +108,11 @@ static double field_of(const char *line, int number) {
     return line ? strtod(line, NULL) : 0;
 }
 
-// The first line with figures that the program prints. False: there is none.
-static bool figures_read(char *const argv[], char line[LINE_BYTES], int *status_out) {
-    posix_spawn_file_actions_t actions;
-    int ends[2], failed;
-    FILE *output;
-    pid_t pid = 0;
-
-    line[0] = 0;
-    if (pipe2(ends, O_CLOEXEC) != 0) return false;
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    failed = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    (void)close(ends[1]);
-    output = failed ? NULL : fdopen(ends[0], "r");
-    while (output && !strchr(line, ';') && fgets(line, LINE_BYTES, output)) {}
-    if (output)
-        (void)fclose(output);
-    else
-        (void)close(ends[0]);
-    return !failed && waitpid(pid, status_out, 0) == pid && strchr(line, ';');
-}
-
 // fio writes as many bytes and syncs them, one after the other, into a file of its own.
 static cst_code fio_round(void *context, double *ns_per_op_out, cst_err *err) {
     const wal_bench *w = context;
     const unsigned group_bytes = w->producers * 1024 + CSTI_WAL_MARK_BYTES;
-    char file[512], size[32], runtime[32], line[LINE_BYTES];
+    char file[512], size[32], runtime[32], line[BENCH_CHILD_LINE_BYTES];
     char *argv[] = {"fio",
                     "--name=wal",
                     file,
@@ -159,7 +133,7 @@ static cst_code fio_round(void *context, double *ns_per_op_out, cst_err *err) {
     (void)snprintf(file, sizeof file, "--filename=%s/fio", w->b->folder_on_disk);
     (void)snprintf(size, sizeof size, "--bs=%u", group_bytes);
     (void)snprintf(runtime, sizeof runtime, "--runtime=%ums", (unsigned)(w->b->seconds * 1000));
-    if (!figures_read(argv, line, &status)) line[0] = 0;
+    if (!bench_child_line(argv, ';', line, &status)) line[0] = 0;
     (void)remove(path);
     written_bytes = field_of(line, FIO_FIELD_WRITTEN_KB) * 1024;
     run_ns = field_of(line, FIO_FIELD_RUN_MS) * 1e6;
