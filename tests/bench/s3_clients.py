@@ -4,8 +4,8 @@
 #            --bucket B --prefix P --folder DIR --count N --bytes SIZE --connections C
 # The clients that `constellation bench s3 --peers` stands beside: curl, boto3 and the AWS program,
 # those of them that are there and in CST_S3_CLIENTS, if that is set. Prints a line: nanoseconds of the
-# clock, nanoseconds of processors. upload and put are of N new objects from files in memory; download and get are of the objects
-# P/segments/0/I and P/smalls/0/I. Keys are in the environment.
+# clock, nanoseconds of processors. upload and put are of N objects from files in memory; download and
+# get are of the objects P/segments/0/I and P/smalls/0/I. Keys are in the environment.
 """Other S3 clients, each as fast and as cheap as its options make it."""
 
 import argparse
@@ -91,16 +91,16 @@ class Work:
 
 
 def curl(work):
-    """One program for all objects; what comes is thrown away, what goes is not hashed."""
+    """One program for all objects; what goes is not hashed."""
     options = work.options
     lines = [f'user = "{os.environ["AWS_ACCESS_KEY_ID"]}:{os.environ["AWS_SECRET_ACCESS_KEY"]}"',
              f'aws-sigv4 = "aws:amz:{os.environ.get("AWS_REGION", "us-east-1")}:s3"',
              'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"', 'header = "Expect:"',
-             "parallel", f"parallel-max = {options.connections}", "silent", "show-error", "fail",
+             "parallel", f"parallel-max = {options.connections}", "no-progress-meter", "fail",
              r'write-out = "%{size_download} %{size_upload}\n"']
     for key, path in zip(work.keys, work.files):
         lines.append(f'url = "{options.endpoint}/{options.bucket}/{key}"')
-        lines.append('output = "/dev/null"' if work.reads else f'upload-file = "{path}"')
+        lines.append(f'{"output" if work.reads else "upload-file"} = "{path}"')
     config = os.path.join(work.folder, "curl.config")
     with open(os.open(config, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w",
               encoding="utf-8") as file:
@@ -109,6 +109,7 @@ def curl(work):
         said = subprocess.run(["curl", "--config", config], stdout=subprocess.PIPE, text=True,
                               check=True).stdout
     work.check(sum(int(line.split()[0 if work.reads else 1]) for line in said.splitlines()))
+    work.check_files()
 
 
 def boto3_client(options):

@@ -93,6 +93,10 @@ static inline size_t csti_pages_misplaced(const csti_pages *pages) {
     return atomic_load_explicit(&pages->misplaced_bytes, memory_order_relaxed); // a number
 }
 
+// Memory that is filled once, 64-byte aligned: of huge pages as far as it fills such, because a
+// fault for 4 KiB costs more than to write them. free() takes it. NULL: there is none.
+void *csti_pages_block(size_t bytes);
+
 // Any memory of this process: the pages that have a byte of it, with huge_bytes left 0.
 // CST_UNSUPPORTED where the kernel (or a container's filter) has no move_pages.
 CST_CHECK_RESULT cst_code csti_pages_count(const void *from, size_t bytes,

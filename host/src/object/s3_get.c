@@ -1,7 +1,8 @@
 // s3_get.c: a body, in ranges at once where it is large.
 //
-//   [ first 8 MiB ] ─► says how long the object is, and its etag
-//                      [ 8 MiB ][ 8 MiB ][ 8 MiB ] ...   of that etag, straight into their place
+//   [ first MiB ] ─► says how long the object is, and its etag
+//                    [ 8 MiB ][ 8 MiB ][ 8 MiB ] ...   of that etag, straight into their place
+#include "base/pages.h"
 #include "object/s3_answer.h"
 #include "object/s3_request.h"
 
@@ -11,7 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT = 64, PIECE_BYTES = 8 << 20, PIECES_MAX = 8, RANGE_TEXT_BYTES = 64 };
+enum {
+    ALIGNMENT = 64,
+    FIRST_BYTES = 1 << 20,
+    PIECE_BYTES = 8 << 20,
+    PIECES_MAX = 8,
+    RANGE_TEXT_BYTES = 64
+};
 
 static const uint8_t nothing[ALIGNMENT] __attribute__((aligned(ALIGNMENT))) = {0};
 
@@ -120,9 +127,8 @@ static cst_code rest_read(rest *r, piece *pieces, cst_err *err) {
 static cst_code large(csti_s3_store *store, const char *name, uint64_t offset, uint64_t count,
                       piece *first, cst_object_body *out, cst_err *err) {
     const uint64_t had = first->call.exchange.body_bytes;
-    const size_t room = ((size_t)count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     piece *pieces = calloc(PIECES_MAX, sizeof *pieces);
-    rest r = {store, name, &out->info, offset, aligned_alloc(ALIGNMENT, room), had, count};
+    rest r = {store, name, &out->info, offset, csti_pages_block((size_t)count), had, count};
     cst_code code = CST_OK;
 
     if (!pieces || !r.into)
@@ -166,7 +172,7 @@ cst_code csti_s3_get(cst_object_store *base, const char *name, uint64_t offset, 
     if (count == 0 || offset > INT64_MAX) return empty(base, name, offset, out, err);
     first = calloc(1, sizeof *first);
     if (!first) return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", base->uri, name);
-    piece_start(store, first, name, offset, count < PIECE_BYTES ? count : PIECE_BYTES, NULL, NULL);
+    piece_start(store, first, name, offset, count < FIRST_BYTES ? count : FIRST_BYTES, NULL, NULL);
     code = piece_finish(store, first, &out->info.bytes, err);
     if (first->call.fault == CSTI_S3_RANGE) {
         code = empty(base, name, offset, out, err);

@@ -14,6 +14,7 @@
 #include "object/s3_multipart.h"
 
 #include "base/crc32c.h"
+#include "base/pages.h"
 #include "object/s3_answer.h"
 #include "object/s3_part.h"
 #include "object/s3_xml.h"
@@ -96,10 +97,13 @@ void csti_s3_spares_free(csti_s3_store *store) {
     while (store->spares_count > 0) free(store->spares[--store->spares_count]);
 }
 
-// A spare one for what will be copied in; without one it grows by itself.
-static void own_lend(csti_s3_store *store, csti_s3_part *made) {
+// A whole one for what will be copied in, behind the first part; that one grows by itself.
+static void own_lend(csti_s3_store *store, s3_upload *u) {
+    csti_s3_part *made = &u->filling;
+
     if (made->own) return;
     made->own = spare_take(store);
+    if (!made->own && u->parts) made->own = csti_pages_block(PART_BYTES);
     if (made->own) made->own_capacity = PART_BYTES;
 }
 
@@ -316,7 +320,7 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
 
 cst_code csti_s3_upload_write(cst_object_upload *base, const void *bytes, size_t count,
                               cst_err *err) {
-    own_lend(csti_s3_self(base->store), &self(base)->filling);
+    own_lend(csti_s3_self(base->store), self(base));
     return fill(self(base), bytes, count, csti_s3_part_copy, err);
 }
 
