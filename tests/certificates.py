@@ -29,6 +29,16 @@ def signed(folder, name, by):
             f"{by}.key", "-CAcreateserial", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
 
 
+def both(folder, name):
+    """The path of a file with certificate and key, as servers want them."""
+    path = os.path.join(folder, f"{name}-both.pem")
+    with open(path, "w", encoding="ascii") as out:
+        for part in ("pem", "key"):
+            with open(os.path.join(folder, f"{name}.{part}"), encoding="ascii") as one:
+                out.write(one.read())
+    return path
+
+
 def trust(folder, ca, own=None):
     """What a client in Python takes, and shows."""
     context = ssl.create_default_context(cafile=os.path.join(folder, f"{ca}.pem"))

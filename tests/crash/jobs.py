@@ -1,5 +1,6 @@
 """A job in a folder of its own, for tests that kill the program: its rows, its runs, its results."""
 
+import contextlib
 import json
 import os
 import random
@@ -98,7 +99,7 @@ batch_rows = {settings["batch_rows"]}
 {device_text(settings)}
 
 [checkpoint]
-store = "file:checkpoints"
+store = "{settings["store"]}"
 every = "{settings["every"]}"
 fold  = {settings["fold"]}
 keep  = {settings["keep"]}
@@ -118,8 +119,11 @@ class Job:
                               "budget": "128MiB", "batch_rows": 1024, "every": "10ms", "fold": 3,
                               "keep": 2, "epochs_max": 4, "files": 2, "keys": 2000, "header": False,
                               "operator": None, "state": "hash:", "ack": None, "tls": "",
-                              "unaligned": None, "device": None, "policy": "return"},
+                              "unaligned": None, "device": None, "policy": "return",
+                              "store": "file:checkpoints"},
                              **(settings or {}))
+        self.environment = {}  # of its runs, beside ours
+        self.store = "file:" + self.path("checkpoints")
         self.rows_count = 0
         self.torn = {}   # file: what its last line still lacks
         self.parts = {}  # what the sink has released: name: (inode, size, time)
@@ -171,7 +175,7 @@ class Job:
     # ---- Runs ----
 
     def start(self, *options, fault=None):
-        environment = dict(os.environ)
+        environment = {**os.environ, **self.environment}
         environment.pop("CST_FAULT", None)
         if fault:
             environment["CST_FAULT"] = fault
@@ -206,7 +210,7 @@ class Job:
         """Another verb: (status, stdout, stderr)."""
         result = subprocess.run([self.program, *arguments], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, timeout=RUN_SECONDS_MAX,
-                                check=False)
+                                check=False, env={**os.environ, **self.environment})
         return result.returncode, result.stdout, result.stderr
 
     def times_logged(self, event):
@@ -221,10 +225,23 @@ class Job:
         except FileNotFoundError:
             return set()
 
+    def litter(self):
+        """What no run may leave in the store when it has ended well."""
+        return self.temporaries()
+
+    @staticmethod
+    def undisturbed():
+        """While it lasts nothing but its own processes is killed."""
+        return contextlib.nullcontext()
+
+    @staticmethod
+    def may_end(process):
+        """Whether a run that was to be killed may have ended so."""
+        return process.returncode == -signal.SIGKILL
+
     def committed_partitions(self):
         """Of the newest checkpoint; 0: there is none, or it cannot be told."""
-        status, out, _ = self.call("checkpoints", "list", "file:" + self.path("checkpoints"),
-                                   "--json")
+        status, out, _ = self.call("checkpoints", "list", self.store, "--json")
         return json.loads(out.splitlines()[-1])["partitions"] if status == 0 and out else 0
 
     # ---- Results ----
@@ -287,14 +304,14 @@ class Job:
     def check(self):
         """The results are right, the store is sound, and nothing was left lying about."""
         self.check_results()
-        status, _, err = self.call("checkpoints", "verify", "file:" + self.path("checkpoints"))
+        status, _, err = self.call("checkpoints", "verify", self.store)
         if status != 0:
             raise Failure(f"checkpoints verify: status {status}: {err.strip()}")
         left = [name for name in os.listdir(self.path("out")) if not PART.fullmatch(name)]
         if left:
             raise Failure(f"the sink's folder holds {left}")
-        if self.temporaries():
-            raise Failure(f"the store still holds the uploads {self.temporaries()}")
+        if self.litter():
+            raise Failure(f"the store still holds the uploads {self.litter()}")
 
     def check_results(self):
         """Sink and state equal what expected.py says."""

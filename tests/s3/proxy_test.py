@@ -1,6 +1,5 @@
 """tests/s3/proxy does the wrong that it is asked for, at the byte it is asked for."""
 
-import json
 import socket
 import subprocess
 import sys
@@ -77,9 +76,24 @@ class Faults(unittest.TestCase):
     def test_without_a_rule_bytes_pass_as_they_are(self):
         proxy = self.proxy()
         self.assertEqual(talk(proxy.port, DATA), (DATA, "open"))
-        stats = json.loads(proxy.say("stats"))
+        stats = proxy.stats()
         self.assertEqual((stats["connections"], stats["up"], stats["down"], stats["faults"]),
                          (1, len(DATA), len(DATA), {}))
+
+    def test_who_ended_without_an_answer_is_told(self):
+        proxy = self.proxy("3 cut up 5", "* freeze down 0")
+        def unanswered(count):
+            deadline = time.monotonic() + servers.PATIENCE_S
+            while len(said := proxy.stats()["unanswered"]) != count:
+                self.assertLess(time.monotonic(), deadline, said)
+            return said
+        for number in (1, 2):
+            client = socket.create_connection(("127.0.0.1", proxy.port), timeout=20)
+            client.sendall(b"question")
+            self.assertEqual(unanswered(number), list(range(1, number + 1)))
+            client.close()
+        talk(proxy.port, b"question")  # the third is cut, and not its client's doing
+        self.assertEqual(unanswered(2), [1, 2])
 
     def test_a_cut_is_at_its_byte_either_way(self):
         places = [(way, place) for way in ("up", "down") for place in (0, 1, 1000, 65536, 100_001)]

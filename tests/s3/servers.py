@@ -2,6 +2,7 @@
 
 import ctypes
 import http.client
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -43,10 +45,9 @@ class Proxy(Talker):
     """tests/s3/proxy; say() commands it."""
 
     def __init__(self, test, port, *rules):
-        folder = tempfile.mkdtemp(prefix="cst-proxy-")
-        test.addCleanup(shutil.rmtree, folder)
-        path = os.path.join(folder, "control")
+        path = os.path.join(folder(test), "control")
         super().__init__(test, "proxy", "--control", path, f"127.0.0.1:{port}", *rules)
+        self.one_at_a_time = threading.Lock()
         self.control = socket.socket(socket.AF_UNIX)
         self.control.connect(path)
         self.lines = self.control.makefile("r")
@@ -54,11 +55,22 @@ class Proxy(Talker):
         test.addCleanup(self.lines.close)
 
     def say(self, line):
-        self.control.sendall(line.encode() + b"\n")
-        answer = self.lines.readline().strip()
+        with self.one_at_a_time:
+            self.control.sendall(line.encode() + b"\n")
+            answer = self.lines.readline().strip()
         if not answer.startswith("ok"):
             raise AssertionError(f"'{line}': '{answer}'")
         return answer[3:]
+
+    def stats(self):
+        return json.loads(self.say("stats"))
+
+
+def folder(test):
+    """One of the test's own, which goes with it."""
+    made = tempfile.mkdtemp(prefix="cst-s3-", dir="/tmp")
+    test.addCleanup(shutil.rmtree, made, True)
+    return made
 
 
 def free_port():
@@ -84,13 +96,20 @@ class Server:
     access_key, secret_key, region = "testaccesskey", "testsecretkey0123456789", "us-east-1"
 
     def __init__(self, test):
-        self.folder = tempfile.mkdtemp(prefix="cst-s3-", dir="/tmp")
-        test.addCleanup(shutil.rmtree, self.folder, True)
+        self.folder = folder(test)
         self.test, self.port = test, free_port()
 
     @property
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method, path):
+        """The body of a good answer, by curl: for who does without boto3."""
+        return subprocess.run(
+            ["curl", "-sSf", "--aws-sigv4", f"aws:amz:{self.region}:s3", "--user",
+             f"{self.access_key}:{self.secret_key}", "-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD",
+             "-X", method, self.endpoint + path],
+            check=True, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S).stdout
 
     def client(self, port=None, **more):
         """boto3's, which asks once and gives up."""

@@ -108,12 +108,8 @@ class RgwLoad(Bucket, unittest.TestCase):
     """It sheds load, and hangs while its store does; it speaks TLS."""
 
     def test_load_and_tls(self):
-        certificates.authority("/tmp", name := f"cst-rgw-{os.getpid()}")
-        pem, key = f"/tmp/{name}.pem", f"/tmp/{name}.key"
-        self.addCleanup(os.unlink, pem)
-        with open(key, encoding="utf-8") as file, open(pem, "a", encoding="utf-8") as both:
-            both.write(file.read())
-        os.unlink(key)
+        certificates.authority(pems := servers.folder(self), "gateway")
+        pem = certificates.both(pems, "gateway")
         tls_port = servers.free_port()
         self.make(servers.Rgw(self, TLS_PORT=tls_port, TLS_PEM=pem, MAX_REQUESTS=1))
         secure = self.server.client(endpoint_url=f"https://127.0.0.1:{tls_port}", verify=pem)

@@ -62,13 +62,19 @@ static const char files_text[] = "# shared\n"
                                  "[half]\n"
                                  "aws_access_key_id = AKH\n";
 
+// Files, and an access key in the environment; NULL: no secret.
+static void begin_with_both(const char *secret) {
+    begin();
+    file_write(".aws/credentials", files_text);
+    CHECK_EQ(setenv("AWS_ACCESS_KEY_ID", "AKE", 1), 0);
+    if (secret) CHECK_EQ(setenv("AWS_SECRET_ACCESS_KEY", secret, 1), 0);
+}
+
 TEST(the_environment_comes_first) {
     csti_s3_keys keys;
     cst_err err = {0};
 
-    begin();
-    file_write(".aws/credentials", files_text);
-    CHECK_EQ(setenv("AWS_ACCESS_KEY_ID", "AKE", 1), 0);
+    begin_with_both(NULL);
     CHECK_CODE(keys_get("", &keys, &err), CST_OBJECT_DENIED);
     CHECK(strstr(err.text, "AWS_SECRET_ACCESS_KEY"));
     CHECK_EQ(setenv("AWS_SECRET_ACCESS_KEY", "se", 1), 0);
@@ -87,10 +93,7 @@ TEST(a_profile_of_the_uri_comes_before_the_environment) {
     csti_s3_keys keys;
     cst_err err = {0};
 
-    begin();
-    file_write(".aws/credentials", files_text);
-    CHECK_EQ(setenv("AWS_ACCESS_KEY_ID", "AKE", 1), 0);
-    CHECK_EQ(setenv("AWS_SECRET_ACCESS_KEY", "se", 1), 0);
+    begin_with_both("se");
     CHECK_OK(keys_get("night", &keys, NULL));
     CHECK_TEXT(keys.access, "AKN");
     CHECK_TEXT(keys.secret, "sn");
