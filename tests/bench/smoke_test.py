@@ -320,6 +320,8 @@ class Bench(unittest.TestCase):
                              bool(PEERS) and shutil.which("curl") is not None)
         sign, = [line for line in found if line["bench"] == "s3.sign"]
         self.assertEqual(sign["impl"], "constellation")
+        recovery, = [line for line in found if line["bench"] == "s3.recovery"]
+        self.assertEqual(recovery["peer"], "the same objects, only read")
         server, = [line for line in found if line["bench"] == "s3.server"]
         self.assertIn("If-None-Match", server["found"])
 

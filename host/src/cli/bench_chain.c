@@ -14,7 +14,6 @@ enum {
     ENTRY_BYTES = 96,
     RANGES_MAX = 65536,
     TABLE_ID = 1,
-    PATH_BYTES = 128,
     UNORDERED =
         BENCH_CHAIN_SEGMENTS, // the name of the full before it is folded into an ordered one
 };
@@ -63,8 +62,9 @@ static cst_code make_changes(bench_chain *chain, cst_err *err) {
     return CST_OK;
 }
 
-static void path_of(const bench_chain *chain, uint32_t number, char path[PATH_BYTES]) {
-    (void)snprintf(path, PATH_BYTES, "%s/segment-%u", chain->b->folder, number);
+void bench_chain_path(const bench_chain *chain, uint32_t number,
+                      char path[BENCH_CHAIN_PATH_BYTES]) {
+    (void)snprintf(path, BENCH_CHAIN_PATH_BYTES, "%s/segment-%u", chain->b->folder, number);
 }
 
 static cst_code write_file(void *context, const void *bytes, size_t count, cst_err *err) {
@@ -73,9 +73,9 @@ static cst_code write_file(void *context, const void *bytes, size_t count, cst_e
 }
 
 static cst_code open_file(const bench_chain *chain, uint32_t number, FILE **out, cst_err *err) {
-    char path[PATH_BYTES];
+    char path[BENCH_CHAIN_PATH_BYTES];
 
-    path_of(chain, number, path);
+    bench_chain_path(chain, number, path);
     *out = fopen(path, "wb");
     return *out ? CST_OK : cst_fail(err, CST_IO, "%s: %s", path, strerror(errno));
 }
@@ -83,16 +83,16 @@ static cst_code open_file(const bench_chain *chain, uint32_t number, FILE **out,
 static cst_code map_segment(const bench_chain *chain, uint32_t number, cst_segment **out,
                             cst_err *err) {
     const cst_segment_expect any = {0};
-    char path[PATH_BYTES];
+    char path[BENCH_CHAIN_PATH_BYTES];
 
-    path_of(chain, number, path);
+    bench_chain_path(chain, number, path);
     return cst_segment_open_file(path, &any, out, err);
 }
 
 static void remove_file(const bench_chain *chain, uint32_t number) {
-    char path[PATH_BYTES];
+    char path[BENCH_CHAIN_PATH_BYTES];
 
-    path_of(chain, number, path);
+    bench_chain_path(chain, number, path);
     (void)unlink(path);
 }
 

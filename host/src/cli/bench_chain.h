@@ -12,7 +12,11 @@
 
 #include <constellation/segment.h>
 
-enum { BENCH_CHAIN_DELTAS = 9, BENCH_CHAIN_SEGMENTS = BENCH_CHAIN_DELTAS + 1 };
+enum {
+    BENCH_CHAIN_DELTAS = 9,
+    BENCH_CHAIN_SEGMENTS = BENCH_CHAIN_DELTAS + 1,
+    BENCH_CHAIN_PATH_BYTES = BENCH_FOLDER_BYTES + 32
+};
 
 typedef struct bench_change_list { // keys of one delta, back to back
     bench_memory memory;
@@ -32,5 +36,7 @@ typedef struct bench_chain {
 CST_CHECK_RESULT cst_code bench_chain_open(bench_chain *chain, const bench *b, uint64_t entries,
                                            cst_err *err);
 void bench_chain_close(bench_chain *chain); // a zeroed one is allowed
+// Where segment `number` is, the full being 0.
+void bench_chain_path(const bench_chain *chain, uint32_t number, char path[BENCH_CHAIN_PATH_BYTES]);
 
 #endif

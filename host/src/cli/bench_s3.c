@@ -5,7 +5,8 @@
 //   s3_clients.py: curl, boto3, aws ───────┴──► the server of --store, over as many connections
 //
 // Time is of the client: the server is another process, and its processors' time is in no figure.
-#include "cli/bench.h"
+#include "cli/bench_s3.h"
+
 #include "cli/bench_child.h"
 #include "object/s3.h"
 
@@ -23,7 +24,6 @@ enum {
     SMALL_COUNT = 1000,
     ENTRY_BYTES = 64, // --entries is in such: a segment of 1M has 64 MB
     SMALL_SHARE = 50, // and so many entries are a small object
-    NAME_BYTES = 96,
     URI_BYTES = 1024,
     CLIENTS_MAX = 4,
     CLIENT_BYTES = 64,
@@ -86,10 +86,10 @@ static uint64_t bytes_of(const s3_side *side) {
 }
 
 // Those that are read are the first round's.
-static void name_make(const s3_side *side, uint32_t object, char out[NAME_BYTES]) {
+static void name_make(const s3_side *side, uint32_t object, char out[BENCH_S3_NAME_BYTES]) {
     const bool reads = side->verb == GET_LARGE || side->verb == GET_SMALL;
 
-    (void)snprintf(out, NAME_BYTES, "%s/%" PRIu32 "/%" PRIu32,
+    (void)snprintf(out, BENCH_S3_NAME_BYTES, "%s/%" PRIu32 "/%" PRIu32,
                    is_large(side->verb) ? "segments" : "smalls", reads ? 0 : side->s->round,
                    object);
 }
@@ -122,7 +122,7 @@ static cst_code get_one(const s3_side *side, const char *name, cst_err *err) {
 static cst_code do_one(const s3_side *side, uint32_t object, cst_err *err) {
     const cst_put_options options = {.condition = CST_PUT_IF_ABSENT};
     const cst_bytes small = {side->s->bytes.base, SMALL_BYTES};
-    char name[NAME_BYTES];
+    char name[BENCH_S3_NAME_BYTES];
 
     name_make(side, object, name);
     switch (side->verb) {
@@ -166,7 +166,7 @@ static cst_code workers_run(const s3_side *side, cst_err *err) {
 
 // What a round wrote goes before the next one begins; its time is nobody's.
 static cst_code clear(const s3_side *side, cst_err *err) {
-    static char texts[SMALL_COUNT][NAME_BYTES];
+    static char texts[SMALL_COUNT][BENCH_S3_NAME_BYTES];
     const char *names[SMALL_COUNT];
     const uint32_t count = objects_of(side);
 
@@ -288,6 +288,9 @@ static cst_code measure(s3_bench *s, s3_verb verb, cst_err *err) {
     bench_params_u64(&params, "object_bytes", bytes_of(&all[0]));
     bench_params_u64(&params, "objects", objects_of(&all[0]));
     bench_params_u64(&params, "connections", CONNECTIONS);
+    if (is_large(verb))
+        bench_params_text(&params, "payload",
+                          csti_s3_self(s->store)->large == CSTI_S3_CRC32C ? "crc32c" : "sha256");
     code = bench_compare(s->b, &what, sides, s->clients_count + 1, err);
     for (size_t i = 0; i <= s->clients_count && code == CST_OK; i++) cpu_print(s, &params, &all[i]);
     return code;
@@ -399,7 +402,7 @@ static cst_code sizes_settle(s3_bench *s, cst_err *err) {
 cst_code bench_s3(bench *b, cst_err *err) {
     s3_bench s = {.b = b};
     char found[512];
-    bool wanted = false;
+    bool wanted = bench_wanted(b, "s3.recovery");
     cst_code code = measure_signing(b, err);
 
     for (size_t i = 0; i < VERBS; i++) wanted = wanted || bench_wanted(b, verbs[i].name);
@@ -417,6 +420,7 @@ cst_code bench_s3(bench *b, cst_err *err) {
     if (code == CST_OK) clients_find(&s);
     if (code == CST_OK) code = measure_pair(&s, PUT_LARGE, GET_LARGE, err);
     if (code == CST_OK) code = measure_pair(&s, PUT_SMALL, GET_SMALL, err);
+    if (code == CST_OK) code = bench_s3_recovery(b, s.store, err);
     bench_memory_give(&s.bytes);
     cst_object_store_close(s.store);
     return code;
