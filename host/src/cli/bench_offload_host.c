@@ -1,13 +1,13 @@
 // bench_offload_host.c: what the host's part of sim: and xrt: takes by itself: the back end as it
 // is, with a way to a card that has done every command at once.
 //
-//   sim_queue.c, sim_rows.c, sim_pack.c, sim_run.c ──► idle: writes the completion, no more
+//   card_queue.c, card_rows.c, card_pack.c, card_run.c ──► idle: writes the completion, no more
 //
 // Beside a simulation the same code runs with empty caches: a clock of it goes through more code
 // and data than they hold, between any two batches.
 #include "cli/bench_offload.h"
 
-#include "device/sim_internal.h"
+#include "device/card_internal.h"
 #include "table/internal.h"
 
 #include <stdlib.h>
@@ -18,7 +18,7 @@ typedef struct idle_card {
     bench_memory rows, results;
 } idle_card;
 
-static void idle_close(sim_queue *queue) {
+static void idle_close(card_queue *queue) {
     idle_card *card = queue->card;
 
     bench_memory_give(&card->rows);
@@ -26,9 +26,9 @@ static void idle_close(sim_queue *queue) {
     free(card);
 }
 
-static cst_code idle_open(sim_queue *queue, cst_err *err) {
-    const size_t rows_bytes = SIM_ROWS_AT + (size_t)SIM_RING * SIM_ROWS_BYTES + HUGE_BYTES;
-    const size_t results_bytes = (size_t)(SIM_BATCH_BYTES - SIM_RESULTS_AT) + HUGE_BYTES;
+static cst_code idle_open(card_queue *queue, cst_err *err) {
+    const size_t rows_bytes = CARD_ROWS_AT + (size_t)CARD_RING * CARD_ROWS_BYTES + HUGE_BYTES;
+    const size_t results_bytes = (size_t)(CARD_BATCH_BYTES - CARD_RESULTS_AT) + HUGE_BYTES;
     idle_card *card = calloc(1, sizeof *card);
     cst_code code = card ? CST_OK : cst_fail(err, CST_NO_MEMORY, "a card");
 
@@ -46,32 +46,32 @@ static cst_code idle_open(sim_queue *queue, cst_err *err) {
     return CST_OK;
 }
 
-static void idle_write(sim_queue *queue, uint32_t offset, uint32_t value) {
+static void idle_write(card_queue *queue, uint32_t offset, uint32_t value) {
     (void)queue;
     (void)offset;
     (void)value;
 }
 
-static uint32_t idle_read(sim_queue *queue, uint32_t offset) {
+static uint32_t idle_read(card_queue *queue, uint32_t offset) {
     (void)queue;
     (void)offset;
     return 0;
 }
 
-static void idle_launch(sim_queue *queue) {
+static void idle_launch(card_queue *queue) {
     (void)queue;
 }
 
 // Done, and the table is as it was.
-static void idle_send(sim_queue *queue, uint64_t at, uint64_t from, uint64_t bytes) {
-    const sim_descriptor *command = (const sim_descriptor *)sim_batch_at(queue, at);
+static void idle_send(card_queue *queue, uint64_t at, uint64_t from, uint64_t bytes) {
+    const card_descriptor *command = (const card_descriptor *)card_batch_at(queue, at);
     const csti_control *control = queue->table->cpu.image->control;
-    const uint64_t place = (command->number - 1) % SIM_RING * SIM_BEAT_BYTES;
-    sim_completion *done = (sim_completion *)sim_batch_at(queue, SIM_COMPLETIONS_AT + place);
+    const uint64_t place = (command->number - 1) % CARD_RING * CARD_BEAT_BYTES;
+    card_completion *done = (card_completion *)card_batch_at(queue, CARD_COMPLETIONS_AT + place);
 
     (void)from;
     (void)bytes;
-    *done = (sim_completion){
+    *done = (card_completion){
         .number = command->number,
         .row = command->row + command->count,
         .rows_count = control->rows_count,
@@ -84,18 +84,19 @@ static void idle_send(sim_queue *queue, uint64_t at, uint64_t from, uint64_t byt
     };
 }
 
-static void idle_receive(sim_queue *queue, uint64_t at, uint64_t bytes) {
+static void idle_receive(card_queue *queue, uint64_t at, uint64_t bytes) {
     (void)queue;
     (void)at;
     (void)bytes;
 }
 
-static bool idle_wait(sim_queue *queue, uint64_t completion, uint32_t number, uint64_t clocks_max) {
+static bool idle_wait(card_queue *queue, uint64_t completion, uint32_t number,
+                      uint64_t clocks_max) {
     (void)clocks_max;
-    return *(const uint32_t *)sim_batch_at(queue, completion) == number;
+    return *(const uint32_t *)card_batch_at(queue, completion) == number;
 }
 
-static const sim_link idle_link = {
+static const card_link idle_link = {
     .open = idle_open,
     .close = idle_close,
     .write = idle_write,
@@ -114,6 +115,6 @@ cst_code offload_idle_open(offload_device *d, const cst_schema *schema, uint32_t
     (void)snprintf(d->name, sizeof d->name, "host alone");
     d->kind = OFFLOAD_EMULATED; // of clocks it has none
     d->keeps_nothing = true;
-    sim_meter((sim_queue *)d->queue, &idle_link);
+    card_meter((card_queue *)d->queue, &idle_link);
     return CST_OK;
 }

@@ -193,7 +193,7 @@ static void words_put(const chunk *c) {
             for (uint32_t r = 0; r < c->count; r++)
                 if (is_upsert(c, r)) operand_put(c, accumulator, word, r);
         word += csti_program_words(accumulator);
-        assert(word <= SIM_LANES);
+        assert(word <= CARD_LANES);
     }
 }
 

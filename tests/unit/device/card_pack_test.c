@@ -1,12 +1,12 @@
 // Rows into the records that the card reads, against docs/hardware.md (Kernel), a row at a time.
-#include "device/sim_internal.h"
+#include "device/card_internal.h"
 #include "test.h"
 
 enum { ROWS_MAX = 700, COLUMNS_MAX = 4, SOURCES_MAX = 5, TRIES = 600 };
 
 // What a random command is made of. All that it points to has its size and no byte more.
 typedef struct pack_case {
-    sim_table table;
+    card_table table;
     cst_schema schema;
     cst_column_data columns[COLUMNS_MAX];
     cst_batch batch;
@@ -52,7 +52,7 @@ static void columns_make(pack_case *p, uint32_t bytes_max) {
     p->batch = (cst_batch){.schema = &p->schema, .rows_count = p->to, .columns = p->columns};
     p->command.batch = &p->batch;
     p->command.ops |= CST_OP_ENCODE | CST_OP_HASH;
-    p->flags |= SIM_FLAG_ENCODE;
+    p->flags |= CARD_FLAG_ENCODE;
 }
 
 static void keys_make(pack_case *p, uint32_t bytes_max) {
@@ -102,7 +102,7 @@ static void values_make(pack_case *p) {
         const uint32_t k = (uint32_t)test_random_below(6);
         const uint32_t words = kinds[k].number == CST_DECIMAL128 ? 2 : 1;
 
-        if (p->table.words_count + words > SIM_LANES) { // a table with such a value is refused
+        if (p->table.words_count + words > CARD_LANES) { // a table with such a value is refused
             program->accumulators_count = i;
             break;
         }
@@ -117,14 +117,14 @@ static void values_make(pack_case *p) {
 }
 
 static void form_choose(pack_case *p) {
-    const uint32_t fit = p->key_bytes > SIM_COMPACT_KEY_BYTES ? 1 : 2;
+    const uint32_t fit = p->key_bytes > CARD_COMPACT_KEY_BYTES ? 1 : 2;
 
-    if (p->command.ops & CST_OP_HASH) p->flags |= SIM_FLAG_HASH;
-    if (p->table.words_count > SIM_NARROW_LANES) {
-        p->flags |= SIM_FLAG_WIDE;
+    if (p->command.ops & CST_OP_HASH) p->flags |= CARD_FLAG_HASH;
+    if (p->table.words_count > CARD_NARROW_LANES) {
+        p->flags |= CARD_FLAG_WIDE;
     } else if ((p->command.ops & CST_OP_HASH) && p->table.words_count <= fit) {
-        p->flags |= SIM_FLAG_COMPACT;
-        if (fit == 1) p->flags |= SIM_FLAG_LONG;
+        p->flags |= CARD_FLAG_COMPACT;
+        if (fit == 1) p->flags |= CARD_FLAG_LONG;
     }
 }
 
@@ -156,10 +156,10 @@ static bool is_null(const uint8_t *validity, uint32_t row) {
 // A key's bytes as they cross, its length if it came encoded, and which of its columns are null.
 static uint8_t key_expect(const pack_case *p, uint32_t row, uint8_t key[16], uint16_t *nulls) {
     const cst_rows *rows = &p->command.rows;
-    const uint32_t room = p->flags & SIM_FLAG_COMPACT && !(p->flags & SIM_FLAG_LONG) ? 8 : 16;
+    const uint32_t room = p->flags & CARD_FLAG_COMPACT && !(p->flags & CARD_FLAG_LONG) ? 8 : 16;
     uint32_t at = 0, bytes;
 
-    if (!(p->flags & SIM_FLAG_ENCODE)) {
+    if (!(p->flags & CARD_FLAG_ENCODE)) {
         const uint32_t from = rows->key_offsets ? rows->key_offsets[row] : row * p->key_bytes;
 
         bytes = rows->key_offsets ? rows->key_offsets[row + 1] - from : p->key_bytes;
@@ -215,10 +215,10 @@ static void row_expect(const pack_case *p, uint32_t row, uint8_t out[128]) {
     out[1] = key_expect(p, row, key, &key_nulls);
     if (out[0] == 0) words_expect(p, row, words, &out[2]);
     memcpy(out + 4, &key_nulls, 2);
-    if (p->flags & SIM_FLAG_COMPACT) {
+    if (p->flags & CARD_FLAG_COMPACT) {
         memcpy(out + 8, key, 8);
         memcpy(out + 16, words, 16);
-        if (p->flags & SIM_FLAG_LONG) memcpy(out + 24, key + 8, 8);
+        if (p->flags & CARD_FLAG_LONG) memcpy(out + 24, key + 8, 8);
         return;
     }
     if (!(p->command.ops & CST_OP_HASH)) memcpy(out + 8, &p->command.rows.hashes[row], 8);
@@ -235,20 +235,20 @@ TEST(rows_of_every_form_are_as_the_kernel_reads_them) {
         size_t stride;
 
         case_make(&p);
-        stride = sim_row_bytes(p.flags);
+        stride = card_row_bytes(p.flags);
         out = take(&p, (p.to - p.from) * stride); // not zeros: all of it is written
-        sim_rows_pack(&p.table, &p.command, p.flags, p.from, p.to, out);
+        card_rows_pack(&p.table, &p.command, p.flags, p.from, p.to, out);
         for (uint32_t r = p.from; r < p.to; r++) {
             row_expect(&p, r, expected);
             CHECK_BYTES(out + (r - p.from) * stride, expected, stride);
         }
-        forms[p.flags & (SIM_FLAG_COMPACT | SIM_FLAG_LONG | SIM_FLAG_WIDE)]++;
+        forms[p.flags & (CARD_FLAG_COMPACT | CARD_FLAG_LONG | CARD_FLAG_WIDE)]++;
         case_free(&p);
     }
     CHECK(forms[0] > 0); // each was there
-    CHECK(forms[SIM_FLAG_WIDE] > 0);
-    CHECK(forms[SIM_FLAG_COMPACT] > 0);
-    CHECK(forms[SIM_FLAG_COMPACT | SIM_FLAG_LONG] > 0);
+    CHECK(forms[CARD_FLAG_WIDE] > 0);
+    CHECK(forms[CARD_FLAG_COMPACT] > 0);
+    CHECK(forms[CARD_FLAG_COMPACT | CARD_FLAG_LONG] > 0);
 }
 
 TEST(a_decimal_of_two_words_is_null_in_both) {
@@ -257,13 +257,13 @@ TEST(a_decimal_of_two_words_is_null_in_both) {
     const cst_source source = {values, none, CST_TYPE_DECIMAL128};
     const cst_command command = {.ops = CST_OP_APPLY | CST_OP_HASH,
                                  .rows = {.rows_count = 1, .sources = &source}};
-    sim_table table = {.words_count = 2};
-    uint8_t out[SIM_BEAT_BYTES / 2];
+    card_table table = {.words_count = 2};
+    uint8_t out[CARD_BEAT_BYTES / 2];
 
     table.cpu.base.options.program =
         (cst_program){.accumulators_count = 1,
                       .accumulators = {{.op = CST_SUM, .number = CST_DECIMAL128}}};
-    sim_rows_pack(&table, &command, SIM_FLAG_COMPACT | SIM_FLAG_HASH, 0, 1, out);
+    card_rows_pack(&table, &command, CARD_FLAG_COMPACT | CARD_FLAG_HASH, 0, 1, out);
     CHECK_EQ(out[2], 3);
     for (size_t i = 16; i < sizeof out; i++) CHECK_EQ(out[i], 0);
 }
