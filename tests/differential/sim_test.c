@@ -215,6 +215,8 @@ static uint64_t many_rows(rows_skew skew) {
     b.knobs.skew = skew;
     b.knobs.hashes = ROWS_HASH_FREE;
     b.knobs.keys_count = 20000 * rounds();
+    b.knobs.keys_longest = b.knobs.options.key_bytes; // a row that errs may end its batch
+    b.knobs.extremes_percent = 0;
     b.knobs.deletes_percent = (uint32_t)test_random_below(10);
     b.knobs.options.program.ttl_us = 0;
     b.knobs.options.budget_bytes = (UINT64_C(16) << 20) + (UINT64_C(4) << 20) * rounds();
