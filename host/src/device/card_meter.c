@@ -1,6 +1,6 @@
 // card_meter.c: a way to a card, with what crosses it counted, and the time that it takes.
 //
-//   card_queue.c, card_run.c, ... ──► metered ──► card_link.c | xrt_link.c ──► a library
+//   card_queue.c, card_run.c, ... ──► metered ──► sim_link.c | xrt_link.c ──► a library
 //        the host's own work                 └────── away_ticks ──────┘
 //
 // What is left of a command's time is what the host's part of the back end costs. A library's calls
@@ -30,10 +30,6 @@ static cst_code meter_open(card_queue *queue, cst_err *err) {
 
     away(queue, from);
     return code;
-}
-
-static void meter_close(card_queue *queue) {
-    queue->way->close(queue);
 }
 
 static void meter_write(card_queue *queue, uint32_t offset, uint32_t value) {
@@ -99,18 +95,6 @@ static void meter_count(card_queue *queue) {
     away(queue, from);
 }
 
-static uint64_t meter_clocks(const card_queue *queue) {
-    return queue->way->clocks(queue);
-}
-
-static cst_code meter_image_room(card_queue *queue, uint64_t bytes, bool *moved, cst_err *err) {
-    return queue->way->image_room(queue, bytes, moved, err);
-}
-
-static uint8_t *meter_image_at(card_queue *queue, uint32_t channel, uint64_t address) {
-    return queue->way->image_at(queue, channel, address);
-}
-
 static cst_code meter_image_move(card_queue *queue, card_direction way, uint32_t channel,
                                  uint64_t address, uint64_t bytes) {
     const uint64_t from = csti_ticks();
@@ -121,24 +105,22 @@ static cst_code meter_image_move(card_queue *queue, card_direction way, uint32_t
     return code;
 }
 
-// What a way does not have its meter has not either: that is how its users know.
+// What costs nothing, and what somebody adds, goes the way as it is. What a way does not have its
+// meter has not either: that is how its users know.
 void card_meter(card_queue *queue, const card_link *way) {
+    card_link *metered = &queue->metered;
+
     queue->way = way;
-    queue->metered = (card_link){
-        .open = meter_open,
-        .close = meter_close,
-        .write = meter_write,
-        .read = meter_read,
-        .launch = meter_launch,
-        .send = meter_send,
-        .receive = meter_receive,
-        .wait = meter_wait,
-        .arrived = way->arrived ? meter_arrived : NULL,
-        .count = way->count ? meter_count : NULL,
-        .clocks = way->clocks ? meter_clocks : NULL,
-        .image_room = way->image_room ? meter_image_room : NULL,
-        .image_at = way->image_at ? meter_image_at : NULL,
-        .image_move = way->image_move ? meter_image_move : NULL,
-    };
-    queue->link = &queue->metered;
+    *metered = *way;
+    metered->open = meter_open;
+    metered->write = meter_write;
+    metered->read = meter_read;
+    metered->launch = meter_launch;
+    metered->send = meter_send;
+    metered->receive = meter_receive;
+    metered->wait = meter_wait;
+    if (way->arrived) metered->arrived = meter_arrived;
+    if (way->count) metered->count = meter_count;
+    if (way->image_move) metered->image_move = meter_image_move;
+    queue->link = metered;
 }
