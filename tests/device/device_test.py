@@ -2,6 +2,7 @@
 """xrt: over the emulated card: what it takes and refuses, what it leaves behind, and a card that is killed."""
 
 import glob
+import json
 import os
 import signal
 import struct
@@ -253,6 +254,17 @@ class Emulate(Emulated):
         out, _ = self.emulate("sh", "-c", 'echo "$0 $1"; exit 42', "a b", "--units", status=42)
         self.assertEqual(out, "a b --units\n")
         self.emulate("sh", "-c", "kill -9 $$", status=128 + signal.SIGKILL)
+
+    def test_the_offload_benchmark_has_the_hosts_part_and_no_times_of_a_card(self):
+        out, _ = self.emulate(PROGRAM, "bench", "offload", "--device", "xrt:0", "--entries", "1K",
+                              "--keys", "zipf", "--batch", "64,256", "--json")
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual({line["bench"] for line in lines}, {"offload.device", "offload.host"})
+        self.assertIn("no times of a card", lines[0]["times"])
+        # Half a beat a row; a command and a completion for them, and for the fence behind.
+        self.assertEqual([(line["params"]["batch"], line["to_bytes"], line["from_bytes"])
+                          for line in lines[1:] if line["impl"] == "xrt:0"],
+                         [(batch, 128 + 32 * batch, 128) for batch in (64, 256)])
 
     def test_wrong_words_are_refused(self):
         for words, why in ((["--card", "u200", "--", "true"], "none of u50, u55c, u280"),
