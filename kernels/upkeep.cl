@@ -15,8 +15,9 @@ static uint bucket_occupied(__global const uchar *input, __global uchar *index, 
     return item == 0 ? occupied >> pass->scan_slot << pass->scan_slot : occupied;
 }
 
-// Of each bucket, the rows to scan.
-__kernel void scan_count(ARGUMENTS) {
+// Of each bucket, the rows to scan; or those past their time that have no record in the open epoch.
+static void rows_count(__global const uchar *input, __global uchar *work, __global uchar *index,
+                       __global const ulong *slots, bool to_expire) {
     __global const ocl_pass *pass = PASS;
     const uint item = (uint)get_global_id(0);
     __global const ulong *entries;
@@ -25,10 +26,18 @@ __kernel void scan_count(ARGUMENTS) {
     if (item >= pass->scan_buckets) return;
     occupied = bucket_occupied(input, index, item);
     entries = slots + bucket_number(input, item) * BUCKET_SLOTS * pass->entry_words;
-    for (; occupied; occupied &= occupied - 1)
-        count += !expired(input, entries + lowest(occupied) * pass->entry_words);
+    for (; occupied; occupied &= occupied - 1) {
+        __global const ulong *entry = entries + lowest(occupied) * pass->entry_words;
+        const bool is_over = expired(input, entry);
+
+        count += to_expire ? is_over && (entry[1] >> 8) * 32 < pass->epoch_first : !is_over;
+    }
     ((__global uint *)(work + pass->work_counts))[item] = count;
     if (item == 0) ((__global uint *)(work + pass->work_counts))[pass->scan_buckets] = 0;
+}
+
+__kernel void scan_count(ARGUMENTS) {
+    rows_count(input, work, index, slots, false);
 }
 
 // result: how many rows there are, and the slot behind the last.
@@ -59,23 +68,8 @@ __kernel void scan_write(ARGUMENTS) {
     }
 }
 
-// Of each bucket, the rows past their time that have no record in the open epoch.
 __kernel void expire_count(ARGUMENTS) {
-    __global const ocl_pass *pass = PASS;
-    const uint item = (uint)get_global_id(0);
-    __global const ulong *entries;
-    uint occupied, count = 0;
-
-    if (item >= pass->scan_buckets) return;
-    occupied = bucket_occupied(input, index, item);
-    entries = slots + bucket_number(input, item) * BUCKET_SLOTS * pass->entry_words;
-    for (; occupied; occupied &= occupied - 1) {
-        __global const ulong *entry = entries + lowest(occupied) * pass->entry_words;
-
-        count += expired(input, entry) && (entry[1] >> 8) * 32 < pass->epoch_first;
-    }
-    ((__global uint *)(work + pass->work_counts))[item] = count;
-    if (item == 0) ((__global uint *)(work + pass->work_counts))[pass->scan_buckets] = 0;
+    rows_count(input, work, index, slots, true);
 }
 
 // Deletes them, up to the first whose tombstone has no place: result.stop is its bucket's item.

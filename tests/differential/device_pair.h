@@ -507,7 +507,8 @@ static void sums_run(both *b, rows_batch *batch) {
 
 enum { LOG_EPOCHS = 24, LOG_BATCHES = 4, LOG_SEGMENT_BYTES = 65536 };
 
-static void log_draw(both *b) {
+static void log_draw(both *b, rows_batch *batch) {
+    (void)batch;
     b->knobs = (rows_knobs){.keys_fixed = true,
                             .keys_count = 700,
                             .keys_longest = 16,
@@ -561,6 +562,30 @@ static void flight_run(both *b, rows_batch **batches, uint32_t rounds_count) {
 
 static void flight_batches_free(rows_batch **batches) {
     for (uint32_t i = 0; i < FLIGHT_BATCHES; i++) batch_free(batches[i]);
+}
+
+// ---- A stream of a kind -------------------------------------------------------------------------
+
+// How a test reaches the other side, and what it looks at before it closes it (NULL: nothing).
+typedef struct pair_way {
+    const char *uri;
+    void (*open)(both *b, const char *uri, const cst_schema *keys);
+    void (*check)(both *b);
+    void (*close)(both *b);
+} pair_way;
+
+static inline void pair_run(const pair_way *way, void (*draw)(both *b, rows_batch *batch),
+                            void (*run)(both *b, rows_batch *batch)) {
+    rows_batch *batch = calloc(1, sizeof *batch);
+    both b = {0};
+
+    CHECK(batch);
+    draw(&b, batch);
+    way->open(&b, way->uri, NULL);
+    run(&b, batch);
+    if (way->check) way->check(&b);
+    way->close(&b);
+    batch_free(batch);
 }
 
 #endif

@@ -3,21 +3,13 @@
 #define PAIR_KEY_BYTES_MAX 48
 #define PAIR_VALUE_WORDS_MAX 20
 #include "device_pair.h"
+#include "opencl_there.h"
 #include "unit/codec/random_batch.h"
 #include "unit/codec/vectors.h"
 
 #include <constellation/driver.h>
 
-static bool opencl_is_there(void) {
-    cst_device *device = NULL;
-    cst_err err = {0};
-    const cst_code code = cst_device_open("opencl:", &device, &err);
-
-    if (code != CST_OK && code != CST_UNSUPPORTED) TEST_FAIL("%s", err.text);
-    if (code != CST_OK) printf("%s; ", err.text);
-    cst_device_close(device);
-    return code == CST_OK;
-}
+static const pair_way opencl = {"opencl:", both_open, NULL, both_close};
 
 static void stream(both *b, const char *uri, uint32_t steps) {
     rows_batch *batch = calloc(1, sizeof *batch);
@@ -254,29 +246,11 @@ TEST(entries_of_every_width_are_the_processors) {
 }
 
 TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
-    rows_batch *batch = calloc(1, sizeof *batch);
-    both b = {0};
-
-    CHECK(batch);
-    if (!opencl_is_there()) return;
-    sums_draw(&b, batch);
-    both_open(&b, "opencl:", NULL);
-    sums_run(&b, batch);
-    both_close(&b);
-    batch_free(batch);
+    if (opencl_is_there()) pair_run(&opencl, sums_draw, sums_run);
 }
 
 TEST(the_log_goes_on_in_places_that_were_released) {
-    rows_batch *batch = calloc(1, sizeof *batch);
-    both b = {0};
-
-    CHECK(batch);
-    if (!opencl_is_there()) return;
-    log_draw(&b);
-    both_open(&b, "opencl:", NULL);
-    log_run(&b, batch);
-    both_close(&b);
-    batch_free(batch);
+    if (opencl_is_there()) pair_run(&opencl, log_draw, log_run);
 }
 
 TEST(commands_in_flight_complete_as_one_after_the_other) {

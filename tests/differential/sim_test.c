@@ -82,7 +82,7 @@ static void counted(both *b) {
 }
 
 // The circuit counts the operations it did: rows, look-ups, barriers and an end a command.
-static void work_check(const both *b) {
+static void work_check(both *b) {
     cst_simulation simulation;
 
     if (!card_is_simulated()) return; // its clocks are nobody's
@@ -136,16 +136,9 @@ TEST(random_streams_give_equal_completions_deltas_and_images) {
 }
 
 TEST(sums_of_doubles_and_of_decimals_are_those_of_the_processor) {
-    rows_batch *batch = calloc(1, sizeof *batch);
-    both b = {0};
+    static const pair_way way = {"sim:", card_open, work_check, card_close};
 
-    CHECK(batch);
-    sums_draw(&b, batch);
-    card_open(&b, "sim:", NULL);
-    sums_run(&b, batch);
-    work_check(&b);
-    card_close(&b);
-    batch_free(batch);
+    pair_run(&way, sums_draw, sums_run);
 }
 
 // The card has its table and would take the rows at once: nothing of them may reach it.
@@ -182,18 +175,15 @@ TEST(rows_of_sources_that_the_program_does_not_take_change_nothing) {
     batch_free(batch);
 }
 
-static void log_runs(const char *uri) {
-    rows_batch *batch = calloc(1, sizeof *batch);
-    both b = {0};
+static void log_check(both *b) {
+    counted(b);
+    CHECK(b->counts[RELEASED] >= b->deltas[0].to / LOG_SEGMENT_BYTES - 12);
+}
 
-    CHECK(batch);
-    log_draw(&b);
-    card_open(&b, uri, NULL);
-    log_run(&b, batch);
-    counted(&b);
-    CHECK(b.counts[RELEASED] >= b.deltas[0].to / LOG_SEGMENT_BYTES - 12);
-    card_close(&b);
-    batch_free(batch);
+static void log_runs(const char *uri) {
+    const pair_way way = {uri, card_open, log_check, card_close};
+
+    pair_run(&way, log_draw, log_run);
 }
 
 TEST(the_log_goes_on_in_places_that_were_released) {

@@ -89,17 +89,13 @@ cst_code card_scan(card_queue *queue, card_table *table, const cst_command *comm
                    cst_completion *out) {
     const csti_control *control = table->cpu.image->control;
     const uint64_t buckets_all = (uint64_t)control->chunks_frontier * CSTI_CHUNK_BUCKETS;
-    cst_scan *scan = command->scan;
     cst_code code = CST_OK;
 
     while (code == CST_OK) {
-        const uint64_t rows_max =
-            (command->scan_bytes - out->position) / table->cpu.image->entry_bytes;
+        uint64_t rows_max = 0;
 
-        if (rows_max == 0) return out->count ? CST_OK : CST_LIMIT;
-        if (scan->position == 0) scan->grows = control->grows_count;
-        if (scan->grows != control->grows_count) return CST_AGAIN;
-        if (scan->position >= buckets_all * CSTI_BUCKET_SLOTS) return CST_OK;
+        code = csti_cpu_scan_rows(&table->cpu, command, out, &rows_max);
+        if (code != CST_OK || rows_max == 0) return code;
         code = scan_piece(queue, table, command, buckets_all, rows_max, out);
     }
     return code;

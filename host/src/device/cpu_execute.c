@@ -392,6 +392,21 @@ void csti_cpu_end(csti_cpu_executor *executor, const csti_entry_in_flight *entry
     executor->stopped_generation = entry->generation;
 }
 
+cst_code csti_cpu_scan_rows(const csti_cpu_table *table, const cst_command *command,
+                            const cst_completion *out, uint64_t *rows_max_out) {
+    const csti_control *control = table->image->control;
+    const uint64_t buckets = (uint64_t)control->chunks_frontier * CSTI_CHUNK_BUCKETS;
+    const uint64_t rows_max = (command->scan_bytes - out->position) / table->image->entry_bytes;
+    cst_scan *scan = command->scan;
+
+    *rows_max_out = 0;
+    if (rows_max == 0) return out->count ? CST_OK : CST_LIMIT;
+    if (scan->position == 0) scan->grows = control->grows_count;
+    if (scan->grows != control->grows_count) return CST_AGAIN;
+    if (scan->position < buckets * CSTI_BUCKET_SLOTS) *rows_max_out = rows_max;
+    return CST_OK;
+}
+
 void csti_cpu_execute(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
                       cst_completion *out) {
     if (!csti_cpu_begin(executor, entry, out)) return;

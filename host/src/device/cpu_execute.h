@@ -47,6 +47,11 @@ void csti_cpu_end(csti_cpu_executor *executor, const csti_entry_in_flight *entry
 cst_code csti_cpu_command(csti_cpu_executor *executor, const cst_command *command,
                           cst_completion *out);
 
+// Of a SCAN by pieces, how many rows the next may have. 0: it is over for now. CST_LIMIT: not one
+// fits; CST_AGAIN: the table has grown since the scan began.
+cst_code csti_cpu_scan_rows(const csti_cpu_table *table, const cst_command *command,
+                            const cst_completion *out, uint64_t *rows_max_out);
+
 void csti_cpu_execute(csti_cpu_executor *executor, const csti_entry_in_flight *entry,
                       cst_completion *out);
 

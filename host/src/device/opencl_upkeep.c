@@ -114,18 +114,13 @@ static cst_code scan_piece(ocl_queue *queue, const cst_command *command, uint64_
 
 cst_code ocl_scan(ocl_queue *queue, const cst_command *command, cst_completion *out) {
     ocl_table *table = (ocl_table *)command->table;
-    const csti_control *control = table->cpu.image->control;
-    cst_scan *scan = command->scan;
     cst_code code = ocl_image_load(table);
 
     while (code == CST_OK) {
-        const uint64_t rows_max =
-            (command->scan_bytes - out->position) / table->cpu.image->entry_bytes;
+        uint64_t rows_max = 0;
 
-        if (rows_max == 0) return out->count ? CST_OK : CST_LIMIT;
-        if (scan->position == 0) scan->grows = control->grows_count;
-        if (scan->grows != control->grows_count) return CST_AGAIN;
-        if (scan->position >= buckets_all(table) * CSTI_BUCKET_SLOTS) return CST_OK;
+        code = csti_cpu_scan_rows(&table->cpu, command, out, &rows_max);
+        if (code != CST_OK || rows_max == 0) return code;
         code = scan_piece(queue, command, rows_max, out);
     }
     return code;

@@ -41,18 +41,20 @@ typedef struct container {
     char *text; // the xml, ended by a 0
 } container;
 
-static uint32_t u32_at(const uint8_t *at) {
-    uint32_t value;
+// Of 4 or 8 bytes, little endian.
+static uint64_t number_at(const uint8_t *at, size_t bytes) {
+    uint64_t value = 0;
 
-    memcpy(&value, at, sizeof value);
+    memcpy(&value, at, bytes);
     return value;
 }
 
-static uint64_t u64_at(const uint8_t *at) {
-    uint64_t value;
+static uint32_t u32_at(const uint8_t *at) {
+    return (uint32_t)number_at(at, sizeof(uint32_t));
+}
 
-    memcpy(&value, at, sizeof value);
-    return value;
+static uint64_t u64_at(const uint8_t *at) {
+    return number_at(at, sizeof(uint64_t));
 }
 
 static cst_code damaged(const container *file, const char *what, cst_err *err) {

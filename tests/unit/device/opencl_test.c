@@ -3,23 +3,13 @@
 
 #include <constellation/driver.h>
 
+#include "opencl_there.h"
 #include "test.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
 
 enum { PATH_BYTES = 256, HEAD_BYTES = 40 }; // of a program in the cache: docs/formats.md
-
-static bool opencl_is_there(void) {
-    cst_device *device = NULL;
-    cst_err err = {0};
-    const cst_code code = cst_device_open("opencl:", &device, &err);
-
-    if (code != CST_OK && code != CST_UNSUPPORTED) TEST_FAIL("%s", err.text);
-    if (code != CST_OK) printf("%s; ", err.text);
-    cst_device_close(device);
-    return code == CST_OK;
-}
 
 static void refused(const char *uri, cst_code code, const char *why) {
     cst_device *device = NULL;
