@@ -132,6 +132,13 @@ class Emulated(unittest.TestCase):
             file.write(text)
         return path
 
+    def state(self):
+        """What the job keeps; the next run begins anew."""
+        rows = subprocess.run([PROGRAM, "query", "bids.toml"], check=True, cwd=self.folder,
+                              stdout=subprocess.PIPE, text=True).stdout
+        subprocess.run(["rm", "-rf", "data", "out"], check=True, cwd=self.folder)
+        return rows
+
 
 class Container(Emulated):
     def sections(self, data):
@@ -388,13 +395,6 @@ class Killed(Emulated):
         self.assertIn("CST_DEVICE_LOST", err)
         self.is_clean(folder, pids)
 
-    def state(self):
-        """What the job keeps; the next run begins anew."""
-        rows = subprocess.run([PROGRAM, "query", "bids.toml"], check=True, cwd=self.folder,
-                              stdout=subprocess.PIPE, text=True).stdout
-        subprocess.run(["rm", "-rf", "data", "out"], check=True, cwd=self.folder)
-        return rows
-
     def test_a_job_goes_on_without_its_card(self):
         process, folder, card = self.begin(policy="stay")
         pids = descendants(process.pid)
@@ -468,15 +468,59 @@ class Run(Emulated):
             os.remove(path)
         return sorted(lines)
 
-    def test_a_job_gives_what_it_gives_on_the_processor(self):
+    def run_on(self, job, device):
+        """The job's results, and what it keeps."""
+        words = [PROGRAM, "run", job, "--until-caught-up", "--device", device, "--quiet"]
+        if device.startswith("xrt:"):
+            self.emulate(*words, units=2)
+        else:
+            subprocess.run(words, check=True, cwd=self.folder)
+        return self.result(), self.state()
+
+    # Deltas and images, byte for byte: differential.sim, differential.opencl, device.differential_*.
+    def test_a_job_gives_the_same_on_every_device(self):
         job = self.job(2000)
-        self.emulate(PROGRAM, "run", job, "--until-caught-up", "--device", "xrt:0", "--quiet", units=2)
-        card = self.result()
-        subprocess.run(["rm", "-rf", os.path.join(self.folder, "data")], check=True)
-        subprocess.run([PROGRAM, "run", job, "--until-caught-up", "--device", "cpu:", "--quiet"], check=True,
-                       cwd=self.folder)
-        self.assertGreater(len(card), 1000)
-        self.assertEqual(card, self.result())
+        results, state = self.run_on(job, "cpu:")
+        equal = ["cpu:"]
+        self.assertGreater(len(results), 1000)
+        for device in ("cpu:scalar", "sim:", "opencl:", "xrt:0", "xrt:0?start=run"):
+            probe = subprocess.run([PROGRAM, "device", "probe", device], check=False, text=True,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            if device in ("sim:", "opencl:") and probe.returncode == DEVICE:
+                print(f"{device} is absent: {probe.stderr.strip()}")
+                continue
+            with self.subTest(device):
+                other_results, other_state = self.run_on(job, device)
+                self.assertEqual(other_results, results)
+                self.assertEqual(other_state, state)
+                equal.append(device)
+        print(f"{len(results)} results and what is kept of {len(state.splitlines())} keys are equal on",
+              ", ".join(equal))
+
+
+class Absent(unittest.TestCase):
+    """A machine without the vendors' libraries: they are there, but nothing that can be loaded."""
+
+    def test_devices_whose_library_is_missing_are_listed_with_why(self):
+        with tempfile.TemporaryDirectory(prefix="cst-device-") as folder:
+            for name in ("libxrt_coreutil.so.2", "libOpenCL.so.1"):
+                with open(os.path.join(folder, name), "wb"):
+                    pass
+            hidden = dict(os.environ, LD_LIBRARY_PATH=folder)
+            found = subprocess.run([PROGRAM, "device", "list"], env=hidden, check=True, text=True,
+                                   stdout=subprocess.PIPE).stdout
+            self.assertRegex(found, r"cpu: +available")
+            self.assertRegex(found, r"xrt:0 +not available +XRT is not installed: .*libxrt_coreutil")
+            self.assertRegex(found, r"opencl: +not available +(OpenCL is not there .*Install|this build has no)")
+            for device, why in (("xrt:0", "XRT is not installed"), ("opencl:", "opencl")):
+                probe = subprocess.run([PROGRAM, "device", "probe", device], env=hidden, text=True, check=False,
+                                       stderr=subprocess.PIPE)
+                self.assertEqual(probe.returncode, DEVICE)
+                self.assertIn(why, probe.stderr)
+            emulate = subprocess.run([PROGRAM, "device", "emulate", "--", "true"], env=hidden, text=True,
+                                     check=False, stderr=subprocess.PIPE)
+            self.assertEqual(emulate.returncode, DEVICE)
+            self.assertIn("XRT is not installed", emulate.stderr)
 
 
 if __name__ == "__main__":
