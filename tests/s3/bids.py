@@ -69,10 +69,12 @@ class Job(unittest.TestCase):
     def run_job(self, file="job.toml", store=None, more=()):
         return self.start("run", file, "--checkpoint-store", store or self.store, "--quiet", *more)
 
-    def manifests(self):
+    def keys(self):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="state", Prefix="bids/")
-        return {row["Key"] for page in pages for row in page.get("Contents", ())
-                if "/manifest-" in row["Key"]}
+        return {row["Key"] for page in pages for row in page.get("Contents", ())}
+
+    def manifests(self):
+        return {key for key in self.keys() if "/manifest-" in key}
 
     def until_a_checkpoint(self, process):
         """Until there is one more; or the run is over."""

@@ -701,6 +701,12 @@ uint64_t csti_checkpointer_retry_at_ns(csti_checkpointer *checkpointer) {
 void csti_checkpointer_stats_read(csti_checkpointer *checkpointer, csti_checkpointer_stats *out) {
     csti_checkpointer_lock(checkpointer);
     *out = checkpointer->stats;
+    for (uint32_t p = 0; p < checkpointer->options.partitions_count; p++)
+        for (uint32_t i = 0; i < checkpointer->queues[p].count; i++)
+            if (!checkpointer->queues[p].cuts[i].is_uploaded)
+                out->upload_left_bytes += checkpointer->queues[p].cuts[i].given.delta_bytes;
     csti_checkpointer_unlock(checkpointer);
+    // Relaxed: a sum that people look at.
+    out->sent_bytes = atomic_load_explicit(&checkpointer->sent_bytes, memory_order_relaxed);
     out->fenced = atomic_load_explicit(&checkpointer->is_fenced, memory_order_relaxed);
 }

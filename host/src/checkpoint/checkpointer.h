@@ -155,7 +155,10 @@ typedef struct csti_checkpointer_stats {
     uint64_t staged_epochs, staged_bytes;
     uint64_t staged_bytes_max; // the bound
     uint64_t uploaded_bytes, upload_ns, commit_ns, release_ns;
-    uint64_t errors_count; // steps that failed; the last of them:
+    uint64_t upload_left_bytes; // of deltas that are not up; what has gone off of one is not taken
+                                // away before all of it has
+    uint64_t sent_bytes;        // that uploads have handed to the store, also those that failed
+    uint64_t errors_count;      // steps that failed; the last of them:
     cst_code last_error;
     bool fenced;
 } csti_checkpointer_stats;

@@ -98,7 +98,8 @@ struct csti_checkpointer {
     cst_segment_expect expect[2];      // of a stage's segments, but epochs and checksum
     pthread_mutex_t lock;
     _Atomic bool is_fenced; // for uploads under way; set once
-    uint64_t last_id;       // announced
+    _Atomic uint64_t sent_bytes;
+    uint64_t last_id; // announced
     csti_checkpoint *checkpoints;
     csti_checkpoint **order; // all of them: order_count in use, then free ones
     uint32_t order_count;

@@ -134,7 +134,10 @@ static cst_code write_some(void *context, const void *bytes, size_t count, cst_e
     if (task->is_begun && CSTI_FAULT_FAILS(upload_middle))
         return cst_fail(err, CST_IO, "%s: its upload failed on purpose", task->name);
     task->is_begun = true;
-    return cst_object_upload_refer(task->upload, bytes, count, err);
+    const cst_code code = cst_object_upload_refer(task->upload, bytes, count, err);
+    if (code == CST_OK)
+        (void)atomic_fetch_add_explicit(&task->c->sent_bytes, count, memory_order_relaxed);
+    return code;
 }
 
 static cst_code append_ranges(const upload_task *task, cst_segment_writer *writer, cst_err *err) {

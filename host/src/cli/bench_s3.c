@@ -94,6 +94,7 @@ static void name_make(const s3_side *side, uint32_t object, char out[BENCH_S3_NA
                    object);
 }
 
+// From where the bytes lie, as a checkpoint's deltas go.
 static cst_code upload_one(const s3_side *side, const char *name, cst_err *err) {
     cst_object_upload *upload = NULL;
     cst_code code = cst_object_upload_open(side->s->store, name, 0, &upload, err);
@@ -101,7 +102,7 @@ static cst_code upload_one(const s3_side *side, const char *name, cst_err *err) 
 
     if (code != CST_OK) return code;
     for (uint64_t at = 0; at < bytes && code == CST_OK; at += WRITE_BYTES)
-        code = cst_object_upload_write(upload, side->s->bytes.base + at,
+        code = cst_object_upload_refer(upload, side->s->bytes.base + at,
                                        bytes - at < WRITE_BYTES ? bytes - at : WRITE_BYTES, err);
     if (code == CST_OK) return cst_object_upload_finish(upload, NULL, err);
     cst_object_upload_abort(upload);

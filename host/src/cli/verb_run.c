@@ -1,5 +1,6 @@
 // verb_run.c: `constellation run JOB.toml`.
 #include "cli/cli.h"
+#include "cli/progress.h"
 
 #include "base/buffer.h"
 #include "server/job.h"
@@ -72,6 +73,8 @@ typedef struct run_progress {
     double plain_at;
     uint64_t rows_before;
     double seconds_before;
+    uint64_t line_bytes; // of the last line of a recovery
+    double line_seconds;
 } run_progress;
 
 static void metrics_json(csti_job *job) {
@@ -118,11 +121,13 @@ static void progress_json(const run_progress *run, const csti_job_progress *prog
     printf("{\"event\":\"%s\",\"rows\":%" PRIu64 ",\"rows_all\":%" PRIu64
            ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64 ",\"last_checkpoint\":%" PRIu64
            ",\"keys\":%" PRIu64 ",\"used_bytes\":%" PRIu64 ",\"paused\":%" PRIu32
-           ",\"starved\":%" PRIu32 ",\"device_faults\":%" PRIu64 ",\"device_away\":%s",
+           ",\"starved\":%" PRIu32 ",\"device_faults\":%" PRIu64 ",\"device_away\":%s"
+           ",\"upload_left_bytes\":%" PRIu64 ",\"upload_rate\":%" PRIu64,
            progress->recovering ? "recovering" : "progress", progress->rows, progress->rows_all,
            progress->seconds, progress->checkpoints, progress->last_checkpoint_id, progress->keys,
            progress->used_bytes, progress->paused, progress->starved, progress->device_faults,
-           progress->device_away ? "true" : "false");
+           progress->device_away ? "true" : "false", progress->upload_left_bytes,
+           progress->upload_rate);
     if (progress->recovering)
         printf(",\"checked_bytes\":%" PRIu64 ",\"checked_bytes_all\":%" PRIu64
                ",\"restored_bytes\":%" PRIu64 ",\"restored_bytes_all\":%" PRIu64,
@@ -135,20 +140,51 @@ static void progress_json(const run_progress *run, const csti_job_progress *prog
     funlockfile(stdout);
 }
 
+static uint64_t recovered_bytes(const csti_job_progress *progress) {
+    return progress->restored_bytes_all == 0 ? progress->checked_bytes : progress->restored_bytes;
+}
+
+// What is read and checked first, then the tables.
+static void recovery_line(run_progress *run, const csti_job_progress *progress, const char *over) {
+    const bool checks = progress->restored_bytes_all == 0;
+    const uint64_t done = recovered_bytes(progress);
+    const uint64_t all = checks ? progress->checked_bytes_all : progress->restored_bytes_all;
+    const double seconds = progress->seconds - run->line_seconds;
+    char some[CLI_AMOUNT_BYTES], whole[CLI_AMOUNT_BYTES], each[CLI_AMOUNT_BYTES];
+
+    fprintf(stderr, "%s%s: %s of %s", over, checks ? "checking the checkpoint" : "recovering",
+            cli_bytes_text(done, some), cli_bytes_text(all, whole));
+    if (seconds > 0 && done > run->line_bytes) {
+        const double rate = (double)(done - run->line_bytes) / seconds;
+
+        fprintf(stderr, ", %s/s, %.0f s left", cli_bytes_text((uint64_t)rate, each),
+                all > done ? (double)(all - done) / rate : 0);
+    }
+    if (!run->terminal) putc('\n', stderr);
+    (void)fflush(stderr);
+    run->line_open = run->terminal;
+    run->line_seconds = progress->seconds;
+    run->line_bytes = done;
+}
+
+// Only where there is something to wait for.
+static void upload_part(const csti_job_progress *progress) {
+    char left[CLI_AMOUNT_BYTES], each[CLI_AMOUNT_BYTES];
+
+    if (progress->upload_left_bytes <= progress->upload_rate) return;
+    fprintf(stderr, ", %s to upload at %s/s", cli_bytes_text(progress->upload_left_bytes, left),
+            cli_bytes_text(progress->upload_rate, each));
+    if (progress->upload_rate > 0)
+        fprintf(stderr, ", %.0f s left",
+                (double)progress->upload_left_bytes / (double)progress->upload_rate);
+}
+
 static void progress_line(run_progress *run, const csti_job_progress *progress, double rate) {
     char rows[NUMBER_BYTES], all[NUMBER_BYTES], speed[NUMBER_BYTES], keys[NUMBER_BYTES];
     const char *const over = run->terminal ? "\r\033[K" : "";
 
     if (progress->recovering) {
-        const bool checks = progress->restored_bytes_all == 0;
-        const uint64_t done = checks ? progress->checked_bytes : progress->restored_bytes;
-        const uint64_t bytes = checks ? progress->checked_bytes_all : progress->restored_bytes_all;
-
-        fprintf(stderr, "%s%s: %" PRIu64 " of %" PRIu64 " MiB%s", over,
-                checks ? "checking the checkpoint" : "recovering", done >> 20, bytes >> 20,
-                run->terminal ? "" : "\n");
-        (void)fflush(stderr);
-        run->line_open = run->terminal;
+        recovery_line(run, progress, over);
         return;
     }
     fprintf(stderr, "%s%s rows", over, grouped(progress->rows, rows));
@@ -156,6 +192,7 @@ static void progress_line(run_progress *run, const csti_job_progress *progress, 
     fprintf(stderr, ", %s", rate_text(rate, speed));
     if (progress->rows_all > progress->rows && rate > 0)
         fprintf(stderr, ", %.0f s left", (double)(progress->rows_all - progress->rows) / rate);
+    upload_part(progress);
     fprintf(stderr, ", %s keys, %" PRIu64 " checkpoints%s%s%s", grouped(progress->keys, keys),
             progress->checkpoints, progress->device_away ? ", device lost: on cpu:" : "",
             progress->starved  ? ", paused: the state needs a larger [state] budget"

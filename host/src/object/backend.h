@@ -60,6 +60,8 @@ typedef struct csti_object_ops {
     // What else it can do, tried on objects in `folder`, behind its proof: nothing it lacks is an
     // error. NULL: there is nothing to try.
     cst_code (*probe)(cst_object_store *store, const char *folder, cst_err *err);
+    // Memory that uploads hold now, and have held at most. NULL: none to speak of.
+    void (*buffered)(cst_object_store *store, uint64_t *bytes_out, uint64_t *most_out);
     // What proving found, for people. NULL: nothing to say.
     void (*findings)(cst_object_store *store, char *out, size_t capacity);
 } csti_object_ops;
@@ -92,6 +94,12 @@ size_t csti_object_delete_count(cst_object_store *store);
 // All of them, in no order. A missing one is CST_OK. After an error some may be there still.
 CST_CHECK_RESULT cst_code csti_object_delete_many(cst_object_store *store, const char *const *names,
                                                   size_t count, cst_err *err);
+
+static inline void csti_object_store_buffered(cst_object_store *store, uint64_t *bytes_out,
+                                              uint64_t *most_out) {
+    *bytes_out = *most_out = 0;
+    if (store->ops->buffered) store->ops->buffered(store, bytes_out, most_out);
+}
 
 // Whether the name keeps object.h's rules.
 bool csti_object_name_is_good(const char *name);

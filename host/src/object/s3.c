@@ -85,7 +85,7 @@ static void s3_close(cst_object_store *base) {
 
     csti_s3_credentials_close(store->credentials);
     csti_s3_http_close(store->http);
-    csti_s3_spares_free(store);
+    csti_s3_buffers_close(&store->buffers);
     (void)pthread_mutex_destroy(&store->mutex);
     free(store);
 }
@@ -102,6 +102,8 @@ static cst_code s3_open(const char *place, const cst_object_store_options *optio
     (void)pthread_mutex_init(&store->mutex, NULL);
     store->retries_left = RETRIES_AT_FIRST;
     code = csti_s3_uri_parse(place, &store->uri, err);
+    csti_s3_buffers_open(&store->buffers,
+                         code == CST_OK ? store->uri.upload_mib : CSTI_S3_BUFFERS_MIB);
     if (code == CST_OK) {
         region_settle(store);
         origin_settle(store);
@@ -325,6 +327,10 @@ static bool match_other(cst_object_store *base) {
     return another;
 }
 
+static void buffered(cst_object_store *base, uint64_t *bytes_out, uint64_t *most_out) {
+    csti_s3_buffers_held(&csti_s3_self(base)->buffers, bytes_out, most_out);
+}
+
 const csti_object_ops csti_object_s3 = {
     .scheme = "s3",
     .racers = 16,
@@ -349,5 +355,6 @@ const csti_object_ops csti_object_s3 = {
     .match_other = match_other,
     .rights = csti_s3_rights,
     .probe = csti_s3_probe,
+    .buffered = buffered,
     .findings = csti_s3_findings,
 };

@@ -26,6 +26,7 @@
 #define CST_OBJECT_S3_H
 
 #include "object/backend.h"
+#include "object/s3_buffers.h"
 #include "object/s3_credentials.h"
 #include "object/s3_sign.h"
 #include "object/s3_uri.h"
@@ -51,27 +52,23 @@ typedef enum csti_s3_seen {
     CSTI_S3_DECLINED,    // and says so
 } csti_s3_seen;
 
-enum { CSTI_S3_STORE_PARTS_MAX = 8 }; // of all uploads, under way: 64 MiB
-
 typedef struct csti_s3_store {
     cst_object_store base;
     csti_s3_uri uri;
     csti_s3_http *http;
     csti_s3_credentials *credentials;
-    uint32_t page_keys;    // of a list; 0: as many as the server likes. Tests make it small
-    bool amazon;           // no endpoint was given: it follows from the region
-    bool virtual_host;     // the bucket is in the host's name
-    bool may_be_unsigned;  // nobody between can change a body, or is said not to
-    pthread_mutex_t mutex; // of what follows
+    uint32_t page_keys;      // of a list; 0: as many as the server likes. Tests make it small
+    bool amazon;             // no endpoint was given: it follows from the region
+    bool virtual_host;       // the bucket is in the host's name
+    bool may_be_unsigned;    // nobody between can change a body, or is said not to
+    csti_s3_buffers buffers; // of uploads
+    pthread_mutex_t mutex;   // of what follows
     char origin[CSTI_S3_PLACE_BYTES]; // "http://127.0.0.1:8480"
     char region[CSTI_S3_WORD_BYTES];
     csti_s3_signer signer;
     char signer_access[CSTI_S3_ACCESS_BYTES];
     int64_t skew_us; // the server's clock less ours
     uint32_t retries_left;
-    uint32_t parts_count;                     // of uploads, under way
-    uint8_t *spares[CSTI_S3_STORE_PARTS_MAX]; // part buffers that were touched before
-    uint32_t spares_count;
     csti_s3_match match;
     bool no_batches;     // the server does not delete many at once
     csti_s3_vouch large; // by what large bodies go
@@ -108,7 +105,6 @@ cst_code csti_s3_remove_many(cst_object_store *store, const char *const *names, 
                              bool *deleted, cst_err *err);
 size_t csti_s3_remove_count(cst_object_store *store);
 // s3_multipart.c
-void csti_s3_spares_free(csti_s3_store *store);
 cst_code csti_s3_upload_open(cst_object_store *store, const char *name, uint64_t nonce,
                              cst_object_upload **out, cst_err *err);
 cst_code csti_s3_upload_write(cst_object_upload *upload, const void *bytes, size_t count,

@@ -8,9 +8,8 @@
 // not relied on: what must be decided by the store is a plain put. Large objects have a nonce in
 // their names, and nobody else writes there.
 //
-// Memory     what is referred to stays where its owner has it; of the rest, a part being filled an
-//            upload, and CSTI_S3_STORE_PARTS_MAX under way a store, which keeps as many buffers for
-//            the next: fresh pages cost more than what is copied in.
+// Memory     what is referred to stays where its owner has it; the rest, being filled or under way,
+//            is s3_buffers.h's: of all uploads of the store.
 #include "object/s3_multipart.h"
 
 #include "base/crc32c.h"
@@ -26,7 +25,7 @@
 #include <string.h>
 
 enum {
-    PART_BYTES = 8 << 20,
+    PART_BYTES = CSTI_S3_LARGE_BYTES,
     PARTS_MAX = 4,          // of one upload, under way
     PIECE_BYTES = 64 << 10, // at once, so that they are near when they are summed
     NUMBERS_MAX = 10000,    // S3's own
@@ -34,9 +33,15 @@ enum {
     MARK_LINE_BYTES = 224, // of the list of parts
 };
 
+typedef struct hold { // of the store's memory for uploads
+    bool is_held;
+    csti_s3_size size;
+} hold;
+
 typedef struct part {
     csti_s3_call call;
     csti_s3_part made;
+    hold held;
     uint32_t number;
     char number_text[NUMBER_BYTES];
     bool under_way;
@@ -45,6 +50,7 @@ typedef struct part {
 typedef struct s3_upload {
     cst_object_upload base;
     csti_s3_part filling;
+    hold held; // for what is filled
     uint64_t sent_bytes;
     uint32_t numbers_count;
     part *parts; // PARTS_MAX; NULL: nothing was sent
@@ -69,66 +75,11 @@ static cst_code fails(s3_upload *u, cst_code code, const cst_err *why, cst_err *
     return u->failed;
 }
 
-// ---- Buffers ------------------------------------------------------------------------------------
-
-// NULL: there is none.
-static uint8_t *spare_take(csti_s3_store *store) {
-    uint8_t *bytes = NULL;
-
-    (void)pthread_mutex_lock(&store->mutex);
-    if (store->spares_count > 0) bytes = store->spares[--store->spares_count];
-    (void)pthread_mutex_unlock(&store->mutex);
-    return bytes;
-}
-
-static void spare_give(csti_s3_store *store, uint8_t *bytes, size_t capacity) {
-    if (bytes && capacity == PART_BYTES) {
-        (void)pthread_mutex_lock(&store->mutex);
-        if (store->spares_count < CSTI_S3_STORE_PARTS_MAX) {
-            store->spares[store->spares_count++] = bytes;
-            bytes = NULL;
-        }
-        (void)pthread_mutex_unlock(&store->mutex);
-    }
-    free(bytes);
-}
-
-void csti_s3_spares_free(csti_s3_store *store) {
-    while (store->spares_count > 0) free(store->spares[--store->spares_count]);
-}
-
-// A whole one for what will be copied in, behind the first part; that one grows by itself.
-static void own_lend(csti_s3_store *store, s3_upload *u) {
-    csti_s3_part *made = &u->filling;
-
-    if (made->own) return;
-    made->own = spare_take(store);
-    if (!made->own && u->parts) made->own = csti_pages_block(PART_BYTES);
-    if (made->own) made->own_capacity = PART_BYTES;
-}
-
-static void part_clear(csti_s3_store *store, csti_s3_part *made) {
-    spare_give(store, made->own, made->own_capacity);
-    made->own = NULL;
-    csti_s3_part_release(made);
-}
-
 // ---- Parts --------------------------------------------------------------------------------------
 
-static bool store_part_take(csti_s3_store *store) {
-    bool good;
-
-    (void)pthread_mutex_lock(&store->mutex);
-    good = store->parts_count < CSTI_S3_STORE_PARTS_MAX;
-    if (good) store->parts_count++;
-    (void)pthread_mutex_unlock(&store->mutex);
-    return good;
-}
-
-static void store_part_give(csti_s3_store *store) {
-    (void)pthread_mutex_lock(&store->mutex);
-    store->parts_count--;
-    (void)pthread_mutex_unlock(&store->mutex);
+static void hold_end(csti_s3_store *store, hold *held) {
+    if (held->is_held) csti_s3_buffers_give(&store->buffers, held->size);
+    held->is_held = false;
 }
 
 static void mark_set(csti_s3_part_mark *mark, const csti_s3_call *call) {
@@ -154,8 +105,8 @@ static cst_code part_finish(csti_s3_store *store, s3_upload *u, part *p) {
     else
         code = csti_s3_fail(store, &p->call, &why);
     csti_s3_clear(&p->call);
-    part_clear(store, &p->made);
-    store_part_give(store);
+    csti_s3_part_release(&p->made);
+    hold_end(store, &p->held);
     return code == CST_OK ? CST_OK : fails(u, code, &why, NULL);
 }
 
@@ -174,15 +125,28 @@ static part *part_free(csti_s3_store *store, s3_upload *u) {
         if (p->under_way && (!oldest || p->number < oldest->number)) oldest = p;
     }
     for (size_t i = 0; i < PARTS_MAX; i++)
-        if (!u->parts[i].under_way && store_part_take(store)) return &u->parts[i];
-    while (oldest) {
+        if (!u->parts[i].under_way) return &u->parts[i];
+    (void)part_finish(store, u, oldest);
+    return oldest;
+}
+
+// A large buffer for what is filled next. Its own parts are waited for before those of others:
+// who waits for others holds nothing that they wait for.
+static void large_take(csti_s3_store *store, s3_upload *u) {
+    while (!csti_s3_buffers_try(&store->buffers, CSTI_S3_LARGE)) {
+        part *oldest = NULL;
+
+        for (size_t i = 0; i < PARTS_MAX && u->parts; i++)
+            if (u->parts[i].under_way && (!oldest || u->parts[i].number < oldest->number))
+                oldest = &u->parts[i];
+        if (!oldest) {
+            csti_s3_buffers_wait(&store->buffers, CSTI_S3_LARGE);
+            break;
+        }
         (void)part_finish(store, u, oldest);
-        if (store_part_take(store)) return oldest;
-        oldest = NULL;
-        for (size_t i = 0; i < PARTS_MAX; i++)
-            if (u->parts[i].under_way) oldest = &u->parts[i];
     }
-    return NULL; // other uploads have all of them
+    hold_end(store, &u->held);
+    u->held = (hold){true, CSTI_S3_LARGE};
 }
 
 static cst_code begin_visit(void *context, const char *path, const char *text, cst_err *err) {
@@ -230,22 +194,15 @@ static cst_code create(csti_s3_store *store, s3_upload *u, cst_err *err) {
 static cst_code part_send(csti_s3_store *store, s3_upload *u, cst_err *err) {
     cst_err why = {.code = CST_OK};
     cst_code code = u->parts ? CST_OK : create(store, u, &why);
-    part own = {.under_way = false}; // where there is no place in the store, one goes at a time
     part *p;
-    bool waits;
 
     if (code == CST_OK && u->numbers_count == NUMBERS_MAX)
         code = cst_fail(&why, CST_LIMIT, "%.150s: %s has more than %d parts of %d bytes",
                         store->base.uri, u->base.name, NUMBERS_MAX, PART_BYTES);
     if (code != CST_OK) return fails(u, code, &why, err);
     p = part_free(store, u);
-    waits = !p;
-    if (waits) {
-        p = &own;
-        (void)pthread_mutex_lock(&store->mutex);
-        store->parts_count++; // its bytes are the upload's own, which it has not filled again
-        (void)pthread_mutex_unlock(&store->mutex);
-    }
+    p->held = u->held;
+    u->held.is_held = false;
     memset(&p->call, 0, sizeof p->call);
     p->number = ++u->numbers_count;
     csti_s3_part_seal(&u->filling);
@@ -265,7 +222,6 @@ static cst_code part_send(csti_s3_store *store, s3_upload *u, cst_err *err) {
     p->call.query[p->call.query_count++] = (csti_s3_pair){"uploadId", u->id};
     p->under_way = true;
     csti_s3_start(store, &p->call);
-    if (waits) (void)part_finish(store, u, p);
     return u->failed == CST_OK ? CST_OK : fails(u, u->failed, &u->why, err);
 }
 
@@ -289,7 +245,7 @@ cst_code csti_s3_upload_open(cst_object_store *base, const char *name, uint64_t 
 
 // Each part takes what it has room for.
 static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
-                     bool (*add)(csti_s3_part *, const void *, size_t), cst_err *err) {
+                     bool (*add)(s3_upload *, const void *, size_t), cst_err *err) {
     csti_s3_store *store = csti_s3_self(u->base.store);
 
     if (u->failed != CST_OK) return fails(u, u->failed, &u->why, err);
@@ -304,7 +260,7 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
             continue;
         }
         if (now > PIECE_BYTES) now = PIECE_BYTES;
-        if (!add(&u->filling, from, now)) {
+        if (!add(u, from, now)) {
             cst_err why;
 
             code = cst_fail(&why, CST_NO_MEMORY, "%.150s: upload of %s", store->base.uri,
@@ -318,21 +274,47 @@ static cst_code fill(s3_upload *u, const uint8_t *from, size_t count,
     return CST_OK;
 }
 
+// Memory for so many bytes of its own in what is filled.
+static void own_hold(csti_s3_store *store, s3_upload *u, size_t bytes) {
+    const bool large = u->parts || bytes > CSTI_S3_SMALL_BYTES;
+    csti_s3_part *filling = &u->filling;
+
+    if (u->held.is_held && (!large || u->held.size == CSTI_S3_LARGE)) return;
+    if (large) {
+        large_take(store, u);
+    } else {
+        csti_s3_buffers_wait(&store->buffers, CSTI_S3_SMALL);
+        u->held = (hold){true, CSTI_S3_SMALL};
+    }
+    if (!large || filling->own) return; // it grows by itself
+    filling->own = csti_pages_block(PART_BYTES);
+    if (filling->own) filling->own_capacity = PART_BYTES;
+}
+
+static bool copy_some(s3_upload *u, const void *bytes, size_t count) {
+    own_hold(csti_s3_self(u->base.store), u, u->filling.own_bytes + count);
+    return csti_s3_part_copy(&u->filling, bytes, count);
+}
+
+static bool refer_some(s3_upload *u, const void *bytes, size_t count) {
+    return csti_s3_part_refer(&u->filling, bytes, count);
+}
+
 cst_code csti_s3_upload_write(cst_object_upload *base, const void *bytes, size_t count,
                               cst_err *err) {
-    own_lend(csti_s3_self(base->store), self(base));
-    return fill(self(base), bytes, count, csti_s3_part_copy, err);
+    return fill(self(base), bytes, count, copy_some, err);
 }
 
 cst_code csti_s3_upload_refer(cst_object_upload *base, const void *bytes, size_t count,
                               cst_err *err) {
-    return fill(self(base), bytes, count, csti_s3_part_refer, err);
+    return fill(self(base), bytes, count, refer_some, err);
 }
 
 // ---- End ----------------------------------------------------------------------------------------
 
 static void release(csti_s3_store *store, s3_upload *u) {
-    part_clear(store, &u->filling);
+    csti_s3_part_release(&u->filling);
+    hold_end(store, &u->held);
     free(u->parts);
     free(u->marks);
     free(u);

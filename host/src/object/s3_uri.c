@@ -1,5 +1,7 @@
 #include "object/s3_uri.h"
 
+#include "object/s3_buffers.h"
+
 #include "object/backend.h"
 
 #include <stdlib.h>
@@ -75,11 +77,11 @@ static const parameter texts[] = {TEXT(endpoint), TEXT(region), TEXT(profile), T
                                   TEXT(proxy)};
 #undef TEXT
 
-static bool number_take(const char *value, uint32_t max, uint32_t *out) {
+static bool number_take(const char *value, uint32_t min, uint32_t max, uint32_t *out) {
     char *end = NULL;
     const unsigned long long number = strtoull(value, &end, 10);
 
-    if (value[0] < '0' || value[0] > '9' || *end != '\0' || number == 0 || number > max)
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || number < min || number > max)
         return false;
     *out = (uint32_t)number;
     return true;
@@ -116,13 +118,19 @@ static cst_code parameter_take(const char *place, const char *name, size_t name_
         return CST_OK;
     }
     if (name_bytes == 11 && memcmp(name, "connections", 11) == 0)
-        return number_take(value, CSTI_S3_CONNECTIONS_MAX, &out->connections)
+        return number_take(value, 1, CSTI_S3_CONNECTIONS_MAX, &out->connections)
                    ? CST_OK
                    : fail(err, place, "connections is a number from 1 to 256");
-    return fail(err, place,
-                "its parameters are endpoint, region, style, profile, ca, proxy, connections and "
-                "payload. "
-                "Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files");
+    if (name_bytes == 10 && memcmp(name, "upload_mib", 10) == 0)
+        return number_take(value, CSTI_S3_BUFFERS_MIB_MIN, CSTI_S3_BUFFERS_MIB_MAX,
+                           &out->upload_mib)
+                   ? CST_OK
+                   : fail(err, place, "upload_mib is a number from 16 to 65536");
+    return fail(
+        err, place,
+        "its parameters are endpoint, region, style, profile, ca, proxy, connections, payload "
+        "and upload_mib. "
+        "Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files");
 }
 
 // ---- Whole --------------------------------------------------------------------------------------
@@ -149,7 +157,7 @@ static cst_code parameters_parse(const char *place, const char *at, csti_s3_uri 
 }
 
 cst_code csti_s3_uri_parse(const char *place, csti_s3_uri *out, cst_err *err) {
-    csti_s3_uri uri = {.connections = CSTI_S3_CONNECTIONS};
+    csti_s3_uri uri = {.connections = CSTI_S3_CONNECTIONS, .upload_mib = CSTI_S3_BUFFERS_MIB};
     const char *bucket = place + 2;
     size_t bucket_bytes;
     size_t prefix_bytes = 0;

@@ -14,8 +14,8 @@
 //   proxy        else http_proxy and the like
 //   connections  at most so many at once, 1 to 256
 //   payload      signed: bodies always are; unsigned: nobody between may change them, and large
-//   ones
-//                go with a CRC32C. Else unsigned over https and on loopback
+//                ones go with a CRC32C. Else unsigned over https and on loopback
+//   upload_mib   what uploads may hold in memory, 16 to 65536
 //
 // Thread     a value.
 // Ring       1.
@@ -56,6 +56,7 @@ typedef struct csti_s3_uri {
     csti_s3_style style;
     csti_s3_payload payload;
     uint32_t connections;
+    uint32_t upload_mib;
 } csti_s3_uri;
 
 // `place` is what follows "s3:". Nothing is asked of environment or network.

@@ -37,6 +37,8 @@ typedef struct csti_job_progress {
     uint64_t used_bytes;
     uint32_t paused;  // partitions above their memory budget
     uint32_t starved; // of them, those that no checkpoint can help: the budget is too small
+    uint64_t upload_left_bytes; // that no upload has brought to the store yet
+    uint64_t upload_rate;       // bytes a second, of late
     bool recovering;
     uint64_t device_faults; // how often its device was lost
     bool device_away;       // cpu: stands in for it

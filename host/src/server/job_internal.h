@@ -246,6 +246,7 @@ struct csti_job {
     uint64_t final_id;
     double recovery_seconds;
     uint32_t starved_said;
+    uint64_t upload_rate_at_ns, upload_rate_sent, upload_rate; // as of the report before
     bool caught_up, finished;
     bool return_due; // the device has passed: behind so many commits
     uint64_t return_behind;

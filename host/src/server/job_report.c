@@ -1,11 +1,14 @@
 #include "server/job_internal.h"
 
+#include "object/backend.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 // Metrics and what the log says of memory are kept up also where nobody asks for progress.
 #define REPORT_US UINT64_C(1000000)
+#define RATE_S 4.0 // what the rate of uploads is mostly of
 
 // Of the job as a whole; partitions have their own (stream/partition.h).
 typedef struct job_gauges {
@@ -31,6 +34,7 @@ typedef struct job_gauges {
     csti_metric *rescaled_bytes;
     csti_metric *rescale_ns;
     csti_metric *estimate; // of a recovery
+    csti_metric *upload_left, *upload_rate, *upload_left_ns, *upload_memory, *upload_memory_most;
     csti_metric *device_faults, *device_tries, *device_returns, *device_away, *device_recovery;
     csti_metric *downloads, *download_bytes, *download_beside;
     csti_metric *encode_rows_min, *encoded_near;
@@ -59,6 +63,25 @@ static cst_code fallback_open(csti_job *job, job_gauges *g, cst_err *err) {
          "Bytes of these deltas."},
         {&g->download_beside, CSTI_METRIC_COUNTER, "constellation_device_beside_deltas_total",
          "Commands of the next epochs that the device did while a delta was on its way."},
+    };
+
+    return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
+                                      err);
+}
+
+// What uploads have before them, how fast they are, and the memory that they take.
+static cst_code uploads_open(csti_job *job, job_gauges *g, cst_err *err) {
+    const csti_metric_row wanted[] = {
+        {&g->upload_left, CSTI_METRIC_GAUGE, "constellation_upload_left_bytes",
+         "Bytes of deltas that are not in the store yet."},
+        {&g->upload_rate, CSTI_METRIC_GAUGE, "constellation_upload_rate_bytes",
+         "Bytes a second that uploads have handed to the store of late."},
+        {&g->upload_left_ns, CSTI_METRIC_GAUGE, "constellation_upload_left_seconds",
+         "How long what is left takes at that rate; 0 without one."},
+        {&g->upload_memory, CSTI_METRIC_GAUGE, "constellation_upload_memory_bytes",
+         "Memory that uploads hold; at most upload_mib of the store's URI."},
+        {&g->upload_memory_most, CSTI_METRIC_GAUGE, "constellation_upload_memory_bytes_max",
+         "The most that they have held at once."},
     };
 
     return csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "",
@@ -119,7 +142,38 @@ cst_code csti_job_report_open(csti_job *job, cst_err *err) {
     };
     code =
         csti_metrics_register_rows(job->metrics, wanted, sizeof wanted / sizeof *wanted, "", err);
+    if (code == CST_OK) code = uploads_open(job, g, err);
     return code == CST_OK ? fallback_open(job, g, err) : code;
+}
+
+// Mostly of the last RATE_S: bytes go off in parts of megabytes.
+static void upload_rate_look(csti_job *job, uint64_t now_ns, uint64_t sent_bytes) {
+    const double seconds = (double)(now_ns - job->upload_rate_at_ns) / 1e9;
+
+    if (job->upload_rate_at_ns > 0 && seconds > 0) {
+        const double now = (double)(sent_bytes - job->upload_rate_sent) / seconds;
+        const double share = job->upload_rate == 0 ? 1 : seconds / (seconds + RATE_S);
+
+        job->upload_rate = (uint64_t)((double)job->upload_rate * (1 - share) + now * share);
+    }
+    job->upload_rate_at_ns = now_ns;
+    job->upload_rate_sent = sent_bytes;
+}
+
+static void uploads_set(csti_job *job, const csti_checkpointer_stats *stats) {
+    const job_gauges *g = job->gauges;
+    uint64_t bytes = 0, most = 0;
+
+    upload_rate_look(job, csti_clock_now_ns(job->clock), stats->sent_bytes);
+    if (job->store) csti_object_store_buffered(job->store, &bytes, &most);
+    csti_metric_set(g->upload_left, (int64_t)stats->upload_left_bytes);
+    csti_metric_set(g->upload_rate, (int64_t)job->upload_rate);
+    csti_metric_set(g->upload_left_ns, job->upload_rate == 0
+                                           ? 0
+                                           : (int64_t)((double)stats->upload_left_bytes /
+                                                       (double)job->upload_rate * 1e9));
+    csti_metric_set(g->upload_memory, (int64_t)bytes);
+    csti_metric_set(g->upload_memory_most, (int64_t)most);
 }
 
 cst_code csti_job_report_workers(csti_job *job, cst_err *err) {
@@ -353,6 +407,7 @@ void csti_job_report(csti_job *job, bool recovering) {
     sums = sums_read(job);
     if (job->checkpointer) csti_checkpointer_stats_read(job->checkpointer, &stats);
     gauges_set(job, &sums, &stats);
+    uploads_set(job, &stats);
     budgets_warn(job);
     placement_warn(job);
     if (sums.starved > job->starved_said)
@@ -371,6 +426,8 @@ void csti_job_report(csti_job *job, bool recovering) {
         .used_bytes = sums.used_bytes,
         .paused = atomic_load_explicit(&job->paused, memory_order_relaxed),
         .starved = sums.starved,
+        .upload_left_bytes = stats.upload_left_bytes,
+        .upload_rate = job->upload_rate,
         .recovering = recovering,
         .device_faults = atomic_load_explicit(&job->fallback.faults_count, memory_order_relaxed),
         .device_away = job->fallback.away,

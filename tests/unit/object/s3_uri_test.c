@@ -1,3 +1,4 @@
+#include "object/s3_buffers.h"
 #include "object/s3_uri.h"
 
 #include "test.h"
@@ -7,7 +8,7 @@ TEST(all_parts_of_a_uri_are_read) {
 
     CHECK_OK(csti_s3_uri_parse("//my-bucket.1/a/b-c?endpoint=http://127.0.0.1:8480&region=eu-west-1"
                                "&style=virtual&profile=night%20shift&ca=/a%26b&proxy=http://p:1"
-                               "&connections=7&payload=unsigned",
+                               "&connections=7&payload=unsigned&upload_mib=32",
                                &uri, NULL));
     CHECK_TEXT(uri.bucket, "my-bucket.1");
     CHECK_TEXT(uri.prefix, "a/b-c");
@@ -19,6 +20,7 @@ TEST(all_parts_of_a_uri_are_read) {
     CHECK_TEXT(uri.proxy, "http://p:1");
     CHECK_EQ(uri.connections, 7);
     CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_UNSIGNED);
+    CHECK_EQ(uri.upload_mib, 32);
 }
 
 TEST(what_is_left_out_is_empty) {
@@ -30,6 +32,7 @@ TEST(what_is_left_out_is_empty) {
     CHECK_TEXT(uri.endpoint, "");
     CHECK_EQ(uri.style, CSTI_S3_STYLE_AUTO);
     CHECK_EQ(uri.connections, CSTI_S3_CONNECTIONS);
+    CHECK_EQ(uri.upload_mib, CSTI_S3_BUFFERS_MIB);
     CHECK_OK(csti_s3_uri_parse("//abc/", &uri, NULL));
     CHECK_TEXT(uri.prefix, "");
     CHECK_OK(csti_s3_uri_parse("//abc/d/?style=path", &uri, NULL));
@@ -74,6 +77,8 @@ TEST(what_is_malformed_is_refused_and_named) {
         {"//abc?connections=0", "connections"},
         {"//abc?connections=257", "connections"},
         {"//abc?connections=1x", "connections"},
+        {"//abc?upload_mib=15", "upload_mib"},
+        {"//abc?upload_mib=65537", "upload_mib"},
         {"//abc?secret_key=x", "AWS_SECRET_ACCESS_KEY"},
     };
     csti_s3_uri uri = {.bucket = "untouched"};
