@@ -29,6 +29,7 @@ static bool range_add(csti_s3_part *part, const uint8_t *bytes, size_t count) {
         part->ranges = ranges;
         part->ranges_capacity = capacity;
     }
+    assert(part->ranges);
     part->ranges[part->ranges_count++] = (cst_bytes){bytes, count};
     return true;
 }

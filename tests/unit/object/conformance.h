@@ -136,12 +136,14 @@ TEST(an_upload_is_seen_when_it_is_finished) {
     uint64_t swept = 99;
 
     CHECK_OK(cst_object_upload_open(store, "u/v", 7, &upload, NULL));
-    CHECK_OK(cst_object_upload_write(upload, "hel", 3, NULL));
+    CHECK_OK(cst_object_upload_write(upload, "he", 2, NULL));
+    CHECK_OK(cst_object_upload_refer(upload, "l", 1, NULL));
     CHECK_EQ(objects_count(store), 0);
     CHECK_CODE(cst_object_head(store, "u/v", &info, NULL), CST_NOT_FOUND);
     CHECK_OK(cst_object_sweep_uploads(store, &swept, NULL));
     CHECK_EQ(swept, 0);
     CHECK_OK(cst_object_upload_write(upload, "", 0, NULL));
+    CHECK_OK(cst_object_upload_refer(upload, "", 0, NULL));
     CHECK_OK(cst_object_upload_write(upload, "lo", 2, NULL));
     CHECK_OK(cst_object_upload_finish(upload, &info, NULL));
     CHECK_EQ(info.bytes, 5);

@@ -33,7 +33,8 @@ static cst_code upload(cst_object_store *store) {
     cst_code code = cst_object_upload_open(store, "a", 1, &one, NULL);
 
     if (code != CST_OK) return code;
-    code = cst_object_upload_write(one, "abc", 3, NULL);
+    code = cst_object_upload_write(one, "a", 1, NULL);
+    if (code == CST_OK) code = cst_object_upload_refer(one, "bc", 2, NULL);
     if (code == CST_OK) return cst_object_upload_finish(one, NULL, NULL);
     cst_object_upload_abort(one);
     return code;
