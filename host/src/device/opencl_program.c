@@ -210,10 +210,18 @@ static cst_code build_binary(ocl_device *device, const bytes *binary, const char
 static cst_code build_source(ocl_device *device, cst_err *err) {
     const char *source = csti_kernels_source;
     const size_t count = strlen(source);
-    cl_int error = CL_SUCCESS;
-    cl_program program =
-        device->cl.CreateProgramWithSource(device->context, 1, &source, &count, &error);
+    cl_bool compiles = CL_FALSE;
+    cl_int error = device->cl.GetDeviceInfo(device->id, CL_DEVICE_COMPILER_AVAILABLE,
+                                            sizeof compiles, &compiles, NULL);
+    cl_program program;
 
+    if (error != CL_SUCCESS)
+        return ocl_fail(err, CST_UNSUPPORTED, "CL_DEVICE_COMPILER_AVAILABLE", error);
+    if (!compiles)
+        return cst_fail(err, CST_UNSUPPORTED,
+                        "its driver has no compiler: binary=FILE names the kernels as the vendor's "
+                        "tools made them");
+    program = device->cl.CreateProgramWithSource(device->context, 1, &source, &count, &error);
     if (error != CL_SUCCESS)
         return ocl_fail(err, CST_UNSUPPORTED, "clCreateProgramWithSource", error);
     return build(device, program, "the kernels", err);

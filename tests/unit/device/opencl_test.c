@@ -142,6 +142,42 @@ TEST(a_damaged_program_of_the_cache_is_built_again) {
     cache_remove(folder);
 }
 
+// On a driver that has no compiler, as those of cards: a container, its kernels, and what else may
+// be said of it.
+static void card_check(const char *file) {
+#ifdef CST_OPENCL_CARD
+    static const int gaps[][2] = {{-1, -19}, {-30, -68}}; // of OpenCL 1.2's errors
+    char uri[PATH_BYTES * 2], number[8];
+    cst_device *device = NULL;
+    cst_err err = {0};
+
+    refused("opencl:0/0?cache=none&library=" CST_OPENCL_CARD, CST_UNSUPPORTED,
+            "its driver has no compiler: binary=FILE");
+    (void)snprintf(uri, sizeof uri, "opencl:0/0?binary=%.200s&library=" CST_OPENCL_CARD, file);
+    CHECK_OK(cst_device_open(uri, &device, &err));
+    if (cst_device_selftest(device, &err) != CST_OK) TEST_FAIL("%s", err.text);
+    CHECK_EQ(setenv("OPENCL_CARD_LACKS", "scan_write", 1), 0);
+    CHECK_CODE(cst_device_selftest(device, &err), CST_UNSUPPORTED);
+    CHECK(strstr(err.text, "kernel scan_write: clCreateKernel: CL_INVALID_KERNEL_NAME (-46)"));
+    cst_device_close(device);
+    CHECK_EQ(unsetenv("OPENCL_CARD_LACKS"), 0);
+    for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++) {
+        for (int error = gaps[g][0]; error >= gaps[g][1]; error--) {
+            (void)snprintf(number, sizeof number, "%d", error);
+            CHECK_EQ(setenv("OPENCL_CARD_BUILD", number, 1), 0);
+            refused(uri, CST_UNSUPPORTED, "clBuildProgram: CL_");
+            refused(uri, CST_UNSUPPORTED, number);
+        }
+    }
+    CHECK_EQ(setenv("OPENCL_CARD_BUILD", "-9999", 1), 0);
+    refused(uri, CST_UNSUPPORTED, "an error without a name (-9999)");
+    CHECK_EQ(unsetenv("OPENCL_CARD_BUILD"), 0);
+#else
+    (void)file;
+    printf("not as a card's: there was no library to build that on; ");
+#endif
+}
+
 // As a vendor's program for a card would be: what the driver itself gave, without its source.
 TEST(a_program_of_a_file_gives_the_known_answers) {
     char folder[PATH_BYTES], file[PATH_BYTES], uri[PATH_BYTES];
@@ -159,6 +195,7 @@ TEST(a_program_of_a_file_gives_the_known_answers) {
     if (cst_device_open(uri, &device, &err) != CST_OK) TEST_FAIL("%s", err.text);
     if (cst_device_selftest(device, &err) != CST_OK) TEST_FAIL("%s", err.text);
     cst_device_close(device);
+    card_check(file);
     file_write(file, (const uint8_t *)"no program", 10);
     refused(uri, CST_UNSUPPORTED, "CL_INVALID_BINARY");
     cache_remove(folder);
