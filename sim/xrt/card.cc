@@ -205,7 +205,7 @@ class Units {
         if (offset != CSTI_KERNEL_CTRL || !(value & CSTI_KERNEL_DONE)) return value;
         dones_++;
         return mistakes_.lose_done && dones_ >= mistakes_.lose_done
-                   ? value & ~uint32_t(CSTI_KERNEL_DONE)
+                   ? value & ~uint32_t(CSTI_KERNEL_DONE | CSTI_KERNEL_IDLE) // XRT takes either
                    : value;
     }
 
