@@ -294,6 +294,14 @@ cst_code card_buffer_sync(cst_device *device, const cst_device_buffer *buffer, s
                           size_t bytes, cst_sync direction, cst_err *err);
 uint32_t card_poll(cst_queue *queue, cst_completion *out, uint32_t count_max);
 
+// What the back ends have alike of csti_device_ops.
+#define CARD_OPS                                                                                   \
+    .reset = card_reset, .buffer_alloc = card_buffer_alloc, .buffer_free = card_buffer_free,       \
+    .buffer_sync = card_buffer_sync, .queue_close = card_queue_close,                              \
+    .table_close = card_table_close, .table_prepare = card_table_prepare,                          \
+    .table_image = card_table_image, .table_view = card_table_view, .submit = card_submit,         \
+    .poll = card_poll
+
 // ---- card_move.c --------------------------------------------------------------------------------
 // The card's memory is as the image, or the other way round; nothing where they are one. To be
 // called with nothing in flight and all of it in memory.
