@@ -283,12 +283,13 @@ cst_code csti_pages_verify_node(const csti_pages *pages, int node, cst_err *err)
 // ---- Blocks -------------------------------------------------------------------------------------
 
 void *csti_pages_block(size_t bytes) {
-    const size_t alignment = bytes >= CSTI_HUGEPAGE_BYTES ? CSTI_HUGEPAGE_BYTES : 64;
-    const size_t whole = (bytes + 63) / 64 * 64;
-    void *block = aligned_alloc(alignment, whole);
+    const bool large = bytes >= CSTI_HUGEPAGE_BYTES;
+    void *block = NULL;
 
-    // Without them it is slower, and nothing else.
-    if (block && whole >= CSTI_HUGEPAGE_BYTES)
-        (void)madvise(block, whole / CSTI_HUGEPAGE_BYTES * CSTI_HUGEPAGE_BYTES, MADV_HUGEPAGE);
+    if (posix_memalign(&block, large ? CSTI_HUGEPAGE_BYTES : 64, bytes > 0 ? bytes : 1) != 0)
+        return NULL;
+    // Without huge pages it is slower, and nothing else.
+    if (large)
+        (void)madvise(block, bytes / CSTI_HUGEPAGE_BYTES * CSTI_HUGEPAGE_BYTES, MADV_HUGEPAGE);
     return block;
 }

@@ -333,4 +333,18 @@ TEST(memory_that_was_not_asked_to_be_pinned_is_not) {
     csti_pages_release(&pages);
 }
 
+TEST(a_block_is_aligned_and_of_any_size) {
+    static const size_t sizes[] = {
+        0, 1, 63, 4097, ((size_t)2 << 20) - 1, ((size_t)2 << 20) + 1, ((size_t)9 << 20) + 4321};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        uint8_t *block = csti_pages_block(sizes[i]);
+
+        CHECK(block);
+        CHECK_EQ((uintptr_t)block % (sizes[i] < CSTI_HUGEPAGE_BYTES ? 64 : CSTI_HUGEPAGE_BYTES), 0);
+        memset(block, 7, sizes[i]);
+        free(block);
+    }
+}
+
 TEST_MAIN
