@@ -95,7 +95,7 @@ def curl(work):
     options = work.options
     lines = [f'user = "{os.environ["AWS_ACCESS_KEY_ID"]}:{os.environ["AWS_SECRET_ACCESS_KEY"]}"',
              f'aws-sigv4 = "aws:amz:{os.environ.get("AWS_REGION", "us-east-1")}:s3"',
-             'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"', 'header = "Expect:"',
+             'header = "x-amz-content-sha256: UNSIGNED-PAYLOAD"',
              "parallel", f"parallel-max = {options.connections}", "no-progress-meter", "fail",
              r'write-out = "%{size_download} %{size_upload}\n"']
     for key, path in zip(work.keys, work.files):
