@@ -88,10 +88,10 @@ class Job(unittest.TestCase):
         self.ends(self.run_job())
         return self.check()
 
-    def check(self):
+    def check(self, rows=None):
         self.assertIn("good", self.call("checkpoints", "verify", self.uri()))
         asked = self.call("query", "job.toml", "--checkpoint-store", self.uri(), "--quiet")
-        self.write("plain.toml", "plain", "1h")
+        self.write("plain.toml", "plain", "1h", rows)
         self.call("run", "plain.toml", "--quiet")
         self.assertEqual(asked, self.call("query", "plain.toml", "--quiet"))
         return asked

@@ -168,7 +168,11 @@ static cst_code upload_end(upload_task *task, uint64_t bytes, cst_code code, cst
     }
     code = cst_object_upload_finish(task->upload, NULL, err);
     if (!csti_code_is_ambiguous(code)) return code;
-    return csti_checkpointer_settle(task->c, task->name, task->nonce, bytes, err);
+    code = csti_checkpointer_settle(task->c, task->name, task->nonce, bytes, err);
+    // Nobody misses anything: a store that is away, or a page of something before it, took nothing.
+    if (code == CST_NOT_FOUND)
+        code = cst_fail(err, CST_OBJECT_UNAVAILABLE, "%s: its upload had no effect", task->name);
+    return code;
 }
 
 // The writer is closed last: what it wrote by reference stays until the upload is finished.

@@ -43,6 +43,7 @@ static struct {
     const s3_reply *replies;
     size_t replies_count;
     _Atomic size_t asked_count;
+    _Atomic uint32_t drip_us; // between two bytes of an answer; 0: it comes at once
     char asked[S3_REQUESTS_MAX][S3_REQUEST_BYTES]; // no allocation: some tests let one fail
 } s3_server;
 
@@ -58,6 +59,11 @@ static inline void s3_answer(int fd, const s3_reply *reply) {
     bytes = snprintf(text, sizeof text, "HTTP/1.1 %s\r\n%sConnection: close\r\n\r\n%s", reply->head,
                      length, body);
     CHECK(bytes > 0 && bytes < S3_REPLY_BYTES);
+    if (atomic_load(&s3_server.drip_us) > 0) { // until nobody listens any more
+        for (int i = 0; i < bytes && send(fd, text + i, 1, MSG_NOSIGNAL) == 1; i++)
+            (void)usleep(atomic_load(&s3_server.drip_us));
+        return;
+    }
     CHECK_EQ(send(fd, text, (size_t)bytes, MSG_NOSIGNAL), bytes);
 }
 
@@ -111,6 +117,7 @@ static inline void s3_listen(const s3_reply *replies, size_t count) {
     s3_server.replies = replies;
     s3_server.replies_count = count;
     atomic_store(&s3_server.asked_count, 0);
+    atomic_store(&s3_server.drip_us, 0);
     CHECK_EQ(pthread_create(&s3_server.thread, NULL, s3_serve, NULL), 0);
 }
 

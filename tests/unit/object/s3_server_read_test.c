@@ -108,6 +108,25 @@ TEST(a_page_of_somebody_else_is_no_absent_object) {
     s3_end(store);
 }
 
+TEST(a_server_that_drips_is_given_up_by_the_deadline) {
+    static const s3_reply replies[] = {{PART("0-4/5"), "hello"}};
+    cst_object_store *store = s3_begin_short(replies);
+
+    atomic_store(&s3_server.drip_us, 20 * 1000);
+    CHECK_CODE(get(store, 0, 5, NULL), CST_DEADLINE);
+    s3_end(store);
+}
+
+TEST(a_redirect_is_followed_nowhere) {
+    static const s3_reply replies[] = {
+        {"307 Go\r\nLocation: http://127.0.0.1:1/", ERROR("TemporaryRedirect")}};
+    cst_object_store *store = s3_begin(replies);
+
+    CHECK_CODE(get(store, 0, 5, NULL), CST_OBJECT_DENIED);
+    CHECK_EQ(s3_asked_count(), 1);
+    s3_end(store);
+}
+
 TEST(a_server_that_is_away_is_unavailable) {
     static const s3_reply replies[] = {{NULL, NULL}};
     cst_object_store *store = s3_begin_short(replies);
