@@ -44,6 +44,18 @@ class Job(unittest.TestCase):
             job.write(text.replace("data/bids", f"data/{name}").replace("out/bids", f"out/{name}"))
             job.write(more)
 
+    def write_uniform(self, source, partitions, more):
+        """Another job in its place: keys that all come, so that its checkpoints are large."""
+        with open(os.path.join(self.folder, "job.toml"), "w", encoding="utf-8") as job:
+            job.write(f"""
+job    = {{name = "uniform", partitions = {partitions}, dir = "data/uniform"}}
+source = {{kind = "generator", name = "uniform", {source}}}
+key    = {{columns = ["key"]}}
+sink   = {{kind = "none"}}
+aggregate = [{{as = "rows", op = "count"}}, {{as = "sum", op = "sum", column = "value"}}]
+{more}
+""")
+
     def end(self):
         for process in self.running:
             if process.poll() is None:

@@ -16,25 +16,6 @@ import servers
 REFUSALS = 3
 DAMAGED = 4
 SOME_PARTS = 1_000_000  # keys, whose first checkpoint goes in parts
-UNIFORM = """
-[job]
-name = "parts"
-dir  = "data/parts"
-[source]
-kind = "generator"
-name = "uniform"
-keys = {keys}
-rows = {rows}
-[key]
-columns = ["key"]
-[[aggregate]]
-as = "rows"
-op = "count"
-[sink]
-kind = "none"
-[checkpoint]
-every = "1h"
-"""
 
 
 class Hostile(servers.Server):
@@ -130,8 +111,8 @@ class Faults(bids.Job):
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             del self.environment[name]
         self.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self.server.endpoint + "/container"
-        with open(os.path.join(self.folder, "job.toml"), "w", encoding="utf-8") as file:
-            file.write(UNIFORM.format(keys=SOME_PARTS, rows=2 * SOME_PARTS))
+        self.write_uniform(f"keys = {SOME_PARTS}, rows = {2 * SOME_PARTS}", 1,
+                           'checkpoint = {every = "1h"}')
         self.hostile.cue(method="PUT", query="partNumber", skip=1, answer="expired")
         self.ends(self.run_job())
         tokens = [request["headers"].get("x-amz-security-token") for request in self.hostile.requests()

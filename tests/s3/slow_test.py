@@ -22,30 +22,10 @@ KEYS = 1_500_000
 STAGED = 96 * MIB
 CAP_PERCENT = 80  # of it: sources rest from there on
 
-JOB = """
-[job]
-name       = "slow"
-partitions = 4
-dir        = "data/slow"
-[source]
-kind = "generator"
-name = "uniform"
-keys = {keys}
-[key]
-columns = ["key"]
-[[aggregate]]
-as = "rows"
-op = "count"
-[[aggregate]]
-as = "sum"
-op = "sum"
-column = "value"
-[sink]
-kind = "none"
-[state]
-budget = "1GiB"
+SETTINGS = """
+state = {{budget = "1GiB"}}
 [checkpoint]
-every = "1s"
+every        = "1s"
 staged_max   = "{staged}B"
 step_timeout = "{timeout}"
 """
@@ -56,8 +36,8 @@ class Slow(bids.Job):
         self.begin(servers.Rgw(self, MEMORY_MB=4096))
         self.proxy = servers.Proxy(self, self.server.port, *rules)
         self.store = self.uri(f"http://127.0.0.1:{self.proxy.port}", f"&upload_mib={UPLOAD_MIB}")
-        with open(os.path.join(self.folder, "job.toml"), "w", encoding="utf-8") as file:
-            file.write(JOB.format(**{"keys": KEYS, "staged": 256 * MIB, "timeout": "60s", **settings}))
+        self.write_uniform(f"keys = {KEYS}", 4, SETTINGS.format(
+            **{"staged": 256 * MIB, "timeout": "60s", **settings}))
         self.process = self.start("run", "job.toml", "--checkpoint-store", self.store, "--json")
         self.metrics, self.said, self.used = {}, {"used_bytes": 0, "rows": 0}, 0
 

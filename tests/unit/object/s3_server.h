@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -43,7 +44,7 @@ static struct {
     const s3_reply *replies;
     size_t replies_count;
     _Atomic size_t asked_count;
-    _Atomic uint32_t drip_us; // between two bytes of an answer; 0: it comes at once
+    _Atomic uint32_t drip_ms; // between two bytes of an answer; 0: it comes at once
     char asked[S3_REQUESTS_MAX][S3_REQUEST_BYTES]; // no allocation: some tests let one fail
 } s3_server;
 
@@ -59,9 +60,11 @@ static inline void s3_answer(int fd, const s3_reply *reply) {
     bytes = snprintf(text, sizeof text, "HTTP/1.1 %s\r\n%sConnection: close\r\n\r\n%s", reply->head,
                      length, body);
     CHECK(bytes > 0 && bytes < S3_REPLY_BYTES);
-    if (atomic_load(&s3_server.drip_us) > 0) { // until nobody listens any more
+    if (atomic_load(&s3_server.drip_ms) > 0) { // until nobody listens any more
+        struct pollfd its = {.fd = fd, .events = POLLRDHUP};
+
         for (int i = 0; i < bytes && send(fd, text + i, 1, MSG_NOSIGNAL) == 1; i++)
-            (void)usleep(atomic_load(&s3_server.drip_us));
+            if (poll(&its, 1, (int)atomic_load(&s3_server.drip_ms)) != 0) break;
         return;
     }
     CHECK_EQ(send(fd, text, (size_t)bytes, MSG_NOSIGNAL), bytes);
@@ -117,7 +120,7 @@ static inline void s3_listen(const s3_reply *replies, size_t count) {
     s3_server.replies = replies;
     s3_server.replies_count = count;
     atomic_store(&s3_server.asked_count, 0);
-    atomic_store(&s3_server.drip_us, 0);
+    atomic_store(&s3_server.drip_ms, 0);
     CHECK_EQ(pthread_create(&s3_server.thread, NULL, s3_serve, NULL), 0);
 }
 

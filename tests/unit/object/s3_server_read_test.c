@@ -112,7 +112,7 @@ TEST(a_server_that_drips_is_given_up_by_the_deadline) {
     static const s3_reply replies[] = {{PART("0-4/5"), "hello"}};
     cst_object_store *store = s3_begin_short(replies);
 
-    atomic_store(&s3_server.drip_us, 20 * 1000);
+    atomic_store(&s3_server.drip_ms, 20);
     CHECK_CODE(get(store, 0, 5, NULL), CST_DEADLINE);
     s3_end(store);
 }
