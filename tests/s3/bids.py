@@ -62,8 +62,10 @@ aggregate = [{{as = "rows", op = "count"}}, {{as = "sum", op = "sum", column = "
                 process.kill()
             process.communicate()
 
-    def start(self, *arguments):
-        process = subprocess.Popen([PROGRAM, *arguments], cwd=self.folder, env=self.environment,
+    def start(self, *arguments, folder=""):
+        """In a folder of the job's, else in that."""
+        process = subprocess.Popen([PROGRAM, *arguments], env=self.environment,
+                                   cwd=os.path.join(self.folder, folder),
                                    text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, preexec_fn=servers.with_us)
         self.running.append(process)
@@ -78,8 +80,9 @@ aggregate = [{{as = "rows", op = "count"}}, {{as = "sum", op = "sum", column = "
     def call(self, *arguments, status=DONE):
         return self.ends(self.start(*arguments), status)
 
-    def run_job(self, file="job.toml", store=None, more=()):
-        return self.start("run", file, "--checkpoint-store", store or self.store, "--quiet", *more)
+    def run_job(self, store=None, more=(), folder=""):
+        return self.start("run", "job.toml", "--checkpoint-store", store or self.store, "--quiet", *more,
+                          folder=folder)
 
     def keys(self):
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="state", Prefix="bids/")

@@ -90,10 +90,11 @@ class Owners(bids.Job):
 
     def test_a_takeover_fences_the_first_one_off(self):
         self.begin(servers.Rgw(self))
-        self.write("second.toml", "second", "100ms")
+        os.mkdir(os.path.join(self.folder, "second"))
+        self.write("second/job.toml")
         first = self.run_job()
         self.until_a_checkpoint(first)
-        second = self.run_job("second.toml", more=["--takeover"])
+        second = self.run_job(more=["--takeover"], folder="second")
         self.ends(first, bids.FENCED)
         second.send_signal(signal.SIGINT)
         self.ends(second)
