@@ -35,6 +35,8 @@ REFUSED = [
     ("cst_fifo", {"Depth": 1025}),
     ("cst_kernel_commands", {"PollClocks": 0}),
     ("cst_kernel_commands", {"PollClocks": 65536}),
+    ("cst_kernel_late", {"Depth": 1}),
+    ("cst_kernel_late", {"Depth": 1025}),
     ("cst_kernel_core", {"SilenceBits": 3, "PollClocks": 0, "KeySetBits": 0, "LineSetBits": 14}),
     ("cst_kernel_state", {"SilenceBits": 33, "PollClocks": 65536, "KeySetBits": 17,
                           "LineSetBits": 14}),

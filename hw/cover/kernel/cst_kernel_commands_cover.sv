@@ -5,13 +5,7 @@ module cst_kernel_commands_cover (
   input wire logic        clk_i,
   input wire logic        rst_ni,
   input wire logic [27:0] stages,        // bit n: in that stage
-  input wire logic [2:0]  results,
-  input wire logic [3:0]  lates,
   input wire logic        late_there,
-  input wire logic        late_room,
-  input wire logic        late_done,
-  input wire logic        late_barrier,
-  input wire logic [7:0]  late_code_q,
   input wire cst_kernel_pkg::descriptor_t command_q,
   input wire cst_kernel_pkg::completion_t completion,
   input wire logic        completes,     // its completion is handed over
@@ -101,13 +95,6 @@ module cst_kernel_commands_cover (
     old_command_read_again: cover (stages[3] && beat_valid_i && !fresh);
     // ---- While others are under way -------------------------------------------------------------
     asked_ahead: cover (asks_ahead && read_ready_i);
-    late_rows: cover (late_done && !late_barrier && late_code_q == cst_pkg::CodeOk);
-    late_barrier_done: cover (late_done && late_barrier && late_code_q == cst_pkg::CodeOk);
-    late_that_fails: cover (late_done && late_code_q != cst_pkg::CodeOk &&
-                            late_code_q != cst_pkg::CodeAborted);
-    late_that_is_aborted: cover (late_done && late_code_q == cst_pkg::CodeAborted);
-    late_that_is_lost: cover (late_done && late_code_q == cst_pkg::CodeDeviceLost);
-    late_queue_full: cover (stages[19] && late_there && !late_room);
     rows_behind_a_late_one: cover (stages[18] && late_there);
     load_behind_a_late_one: cover (stages[5] && late_there &&
                                    command_q.op == cst_kernel_pkg::OpLoad);
@@ -155,18 +142,11 @@ module cst_kernel_commands_cover (
     `CST_STAGE(complete_data, 25)
     `CST_STAGE(complete_wait, 26)
     `CST_STAGE(done, 27)
-    reset_in_a_result_1: cover (resets && results[1]);
-    reset_in_a_result_2: cover (resets && results[2]);
-    reset_with_a_late_one: cover (resets && lates[0] && late_there);
-    reset_as_a_late_one_asks: cover (resets && lates[1]);
-    reset_as_a_late_one_goes: cover (resets && lates[2]);
-    reset_as_a_late_one_is_written: cover (resets && lates[3]);
     fault_of_the_batch_port: cover (rst_ni && fault_i && running_o);
     fault_of_the_unit_in_rows: cover (rst_ni && unit_fault_i != '0 && stages[18]);
     fault_of_the_unit_in_a_walk: cover (rst_ni && unit_fault_i != '0 && stages[13]);
     fault_of_the_unit_in_a_restore: cover (rst_ni && unit_fault_i != '0 && stages[15]);
-    fault_of_the_unit_at_a_barrier: cover (rst_ni && unit_fault_i != '0 &&
-                                           (stages[21] || lates[1]));
+    fault_of_the_unit_at_a_barrier: cover (rst_ni && unit_fault_i != '0 && stages[21]);
     fault_of_the_unit_before_a_start: cover (rst_ni && unit_fault_i != '0 && stages[1]);
   end
 `undef CST_COMMAND
@@ -182,8 +162,6 @@ bind cst_kernel_commands cst_kernel_commands_cover u_cover (
            stage_q == Releasing, stage_q == Release, stage_q == Loaded, stage_q == Load,
            stage_q == LoadWait, stage_q == Check, stage_q == Measure, stage_q == Pause,
            stage_q == Descriptor, stage_q == Poll, stage_q == Ready, stage_q == Idle}),
-  .results({result_q == SecondBeat, result_q == FirstBeat, result_q == NoResult}),
-  .lates({late_q == LateWritten, late_q == LateData, late_q == LateAsk, late_q == LateWait}),
-  .completes(stage_q == CompleteData && data_ready_i), .*
+  .completes(stage_q == CompleteData && data_ready_i), .gives(what.gives), .*
 );
 `default_nettype wire

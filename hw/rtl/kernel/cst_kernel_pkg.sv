@@ -50,6 +50,26 @@ package cst_kernel_pkg;
     logic [31:0] number;    // from 1 on; valid when it is the one that is waited for
   } descriptor_t;
 
+  // What a descriptor asks for, as the modules see it (cst_kernel_check).
+  typedef struct packed {
+    logic overlaps;   // its completion may be late: nothing of it is written to the batch's memory,
+                      // no fence, and what is past its time is the same for what is under way
+    logic two_beats;  // of a look-up's or a scan's result
+    logic keys_two;   // the same of keys
+    logic gives;      // it has results
+    logic cells;
+    logic compact;
+    logic is_restore;
+    logic is_scan;
+    logic is_expire;
+    logic is_release;
+    logic is_end;
+    logic is_barrier;
+    logic is_keys;
+    logic is_rows;
+    logic is_load;
+  } what_t;
+
   typedef struct packed {
     logic [15:0] reserved1;
     logic [15:0] free_count;
