@@ -63,6 +63,7 @@ REFUSED = [
     ("cst_state_ram", {"Width": 0, "AddressBits": 0}),
     ("cst_state_ram", {"AddressBits": 17}),
     ("cst_state_table", {"SetBits": 0, "Ways": 3, "Ids": 1, "TagBits": 0}),
+    ("cst_state_memory", {"SilenceBits": 33}),
     ("cst_state_table", {"SetBits": 17, "Ways": 128, "Ids": 1025, "TagBits": 257}),
     ("cst_state_table", {"MatchBits": 65}),
     ("cst_state_table", {"MatchBits": 0}),

@@ -87,5 +87,5 @@ module cst_state_cover (
   always_ff @(posedge clk_i) walked_q <= rst_ni && (walk_busy_o || (walked_q && !op_valid_i));
 `undef CST_BESIDE
 endmodule
-bind cst_state cst_state_cover u_cover (.busy_ops(ops_q != '0), .*);
+bind cst_state cst_state_cover u_cover (.busy_ops(ops_q != '0), .few_q(few), .*);
 `default_nettype wire

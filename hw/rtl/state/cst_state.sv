@@ -13,6 +13,8 @@
 // soft_reset_i  a clock of it, at any time: all on chip is forgotten; ready_o when memory has
 //            answered what it owes, and fault_o is zero then. The image has to be loaded anew.
 //            From the next clock on no result is offered: one that was not taken is withdrawn.
+// Length     over two screens: 90 lines of ports, then wires between its parts, in their order; what
+//            it keeps itself is faults, places of the log, lines of keys, and counts.
 //
 //   op ─► directory ─► fetch ────────────────► issue ─► execute ─► results
 //            │  ▲        │ new key               ▲             │
@@ -115,13 +117,10 @@ module cst_state #(
   // Wide items stand at multiples of 32 bits: simulators move them word by word.
   // What a read port answers: tag, then bytes; each kind takes as much of it as it needs.
   localparam int unsigned TagStride = 64;
-  localparam int unsigned RowStride = TagStride + 256;
   localparam int unsigned LineStride = TagStride + 512;
   localparam int unsigned WalkStride = TagStride + 512;
-  localparam int unsigned AnswerStride = TagStride + 768;
   localparam int unsigned WalkTagBits = cst_state_pkg::WalkTagBits;
   localparam int unsigned WriteStride = 832;
-  localparam int unsigned AckBits = cst_state_pkg::AckBits;
   localparam int unsigned NoBits = cst_state_pkg::BucketNoBits;
   localparam int unsigned UnitBits = cst_state_pkg::UnitBits;
 
@@ -461,258 +460,61 @@ module cst_state #(
     .out_slot_o(walk_slot_o), .out_entry_o(walk_entry_o)
   );
 
-  // ---- Channels ---------------------------------------------------------------------------------
-  localparam int unsigned Half = Channels / 2;
-  logic [Channels*4-1:0] read_in_ready;
-  logic [Channels*3-1:0] write_in_ready;
-  logic [Channels-1:0] walk_valids, walk_readies;
-  logic [Channels*AnswerStride-1:0] answers;
-  logic [Channels-1:0] row_valids, row_readies, entry_valids, entry_readies;
-  logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
-  logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
-  logic [Channels*AckBits-1:0] entry_acks_in, record_acks_in, line_acks_in;
-
-  // What each kind asks for, the same at every port.
-  localparam int unsigned AskBits = AddressBits + TagBits;
-  logic [AskBits-1:0] row_ask, even_ask, odd_ask, entry_ask, walk_ask;
-  assign row_ask = {row_read.address, TagBits'(row_read_id)};
-  assign even_ask = {even_read.address, TagBits'(line_id[0 +: IdBits])};
-  assign odd_ask = {odd_read.address, TagBits'(line_id[IdBits +: IdBits])};
-  assign entry_ask = {entry_read.address, entry_read_tag};
-  assign walk_ask = {walk_read.address, TagBits'(walk_read_tag)};
-
-  // Who asks which channel, a bit a channel.
-  logic [Channels-1:0] row_at, entry_at, walk_at, entry_out_at, record_out_at;
-  logic [2*Channels-1:0] line_at, line_out_at;
-  assign row_at = Channels'(row_read_valid) << row_read.channel;
-  assign entry_at = Channels'(entry_read_valid) << entry_read.channel;
-  assign walk_at = Channels'(walk_read_valid) << walk_read.channel;
-  assign line_at = {Channels'(line_read_valid[1]) << odd_read.channel,
-                    Channels'(line_read_valid[0]) << even_read.channel};
-  assign entry_out_at = Channels'(entry_out_valid) << entry_out_channel;
-  assign record_out_at = Channels'(record_out_valid) << record_out_channel;
-  assign line_out_at = {Channels'(line_out_valid[1]) << line_out_channel[7:4],
-                        Channels'(line_out_valid[0]) << line_out_channel[3:0]};
-
-  for (genvar c = 0; c < Channels; c++) begin : g_channel
-    localparam int unsigned H = c % 2;
-    // What all channels have together goes from one to the next, each adding its own: of a vector
-    // with a bit a channel Verilator 5.006 makes a shift for each, at every clock.
-    logic [3:0] faults;
-    logic still, busy;
-    logic [4:0] reads, writes, even_answers, odd_answers;
-    logic read_quiet, read_error, read_outside, read_silent, read_asked, read_busy;
-    logic write_quiet, write_error, write_outside, write_silent, write_asked, write_busy;
-    logic [1:0] answered;
-    logic [3:0] out_valid;
-    logic [2:0] ack_valid;
-    logic [TagBits-1:0] out_tag;
-    logic [767:0] out_data;
-
-    cst_state_channel #(.SilenceBits(SilenceBits)) u_channel (
-      .clk_i, .rst_ni, .unit_rst_ni(unit_rst_n), .stop_i(stop),
-      .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
-      .entry_units_i(config_i.entry_units), .few_i(few_q),
-      .read_valid_i({walk_at[c], entry_at[c], line_at[H*Channels+c], row_at[c]}),
-      .read_ready_o(read_in_ready[c*4 +: 4]),
-      .read_row_i(row_ask), .read_line_i((H == 0) ? even_ask : odd_ask), .read_entry_i(entry_ask),
-      .read_walk_i(walk_ask),
-      .out_valid_o(out_valid),
-      .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
-      .out_tag_o(out_tag), .out_data_o(out_data),
-      .write_valid_i({line_out_at[H*Channels+c], record_out_at[c], entry_out_at[c]}),
-      .write_ready_o(write_in_ready[c*3 +: 3]),
-      .write_entry_i(entry_out), .write_record_i(record_out),
-      .write_line_i(line_out[H*WriteStride +: WriteBits]),
-      .ack_valid_o(ack_valid),
-      .ack_ready_i({line_ack_readies[c], record_ack_readies[c], entry_ack_readies[c]}),
-      .ack_o({line_acks_in[c*AckBits +: AckBits], record_acks_in[c*AckBits +: AckBits],
-              entry_acks_in[c*AckBits +: AckBits]}),
-      .ar_valid_o(ar_valid_o[c]), .ar_ready_i(ar_ready_i[c]),
-      .ar_address_o(ar_address_o[c*AddressBits +: AddressBits]), .ar_len_o(ar_len_o[c*8 +: 8]),
-      .r_valid_i(r_valid_i[c]), .r_ready_o(r_ready_o[c]), .r_data_i(r_data_i[c*512 +: 512]),
-      .r_resp_i(r_resp_i[c*2 +: 2]), .r_last_i(r_last_i[c]),
-      .aw_valid_o(aw_valid_o[c]), .aw_ready_i(aw_ready_i[c]),
-      .aw_address_o(aw_address_o[c*AddressBits +: AddressBits]), .aw_len_o(aw_len_o[c*8 +: 8]),
-      .w_valid_o(w_valid_o[c]), .w_ready_i(w_ready_i[c]), .w_data_o(w_data_o[c*512 +: 512]),
-      .w_strb_o(w_strb_o[c*64 +: 64]), .w_last_o(w_last_o[c]),
-      .b_valid_i(b_valid_i[c]), .b_ready_o(b_ready_o[c]), .b_resp_i(b_resp_i[c*2 +: 2]),
-      .read_quiet_o(read_quiet), .read_error_o(read_error), .read_outside_o(read_outside),
-      .read_silent_o(read_silent), .write_quiet_o(write_quiet), .write_error_o(write_error),
-      .write_outside_o(write_outside), .write_silent_o(write_silent),
-      .read_asked_o(read_asked), .read_busy_o(read_busy),
-      .write_asked_o(write_asked), .write_busy_o(write_busy), .answered_o(answered)
-    );
-    if (c == 0) begin : g_first
-      assign faults = {read_silent || write_silent, read_outside || write_outside, write_error,
-                      read_error};
-      assign still = read_quiet && write_quiet;
-      assign busy = read_busy || write_busy;
-      assign reads = 5'(read_asked);
-      assign writes = 5'(write_asked);
-      assign even_answers = 5'(answered[0]);
-      assign odd_answers = 5'(answered[1]);
-    end else begin : g_next
-      assign faults = g_channel[c-1].faults |
-                      {read_silent || write_silent, read_outside || write_outside, write_error,
-                       read_error};
-      assign still = g_channel[c-1].still && read_quiet && write_quiet;
-      assign busy = g_channel[c-1].busy || read_busy || write_busy;
-      assign reads = g_channel[c-1].reads + 5'(read_asked);
-      assign writes = g_channel[c-1].writes + 5'(write_asked);
-      assign even_answers = g_channel[c-1].even_answers + 5'(answered[0]);
-      assign odd_answers = g_channel[c-1].odd_answers + 5'(answered[1]);
-    end
-    assign {walk_valids[c], entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
-    // A condition, because of an assignment Verilator 5.006 makes a concatenation of all channels,
-    // which copies for each what it has of those before.
-    always_comb begin
-      answers[c*AnswerStride +: AnswerStride] = '0;
-      if (out_valid != '0) begin
-        answers[c*AnswerStride +: TagStride] = TagStride'(out_tag);
-        answers[c*AnswerStride+TagStride +: 768] = out_data;
-      end
-    end
-    assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
-  end
-  assign fault = g_channel[Channels-1].faults;
-  assign quiet = g_channel[Channels-1].still;
-
-  assign row_read_ready = read_in_ready[32'(row_read.channel)*4];
-  assign line_read_ready = {read_in_ready[32'(odd_read.channel)*4 + 1],
-                            read_in_ready[32'(even_read.channel)*4 + 1]};
-  assign entry_read_ready = read_in_ready[32'(entry_read.channel)*4 + 2];
-  assign walk_read_ready = read_in_ready[32'(walk_read.channel)*4 + 3];
-  assign entry_out_ready = write_in_ready[32'(entry_out_channel)*3];
-  assign record_out_ready = write_in_ready[32'(record_out_channel)*3 + 1];
-  assign line_out_ready = {write_in_ready[32'(line_out_channel[7:4])*3 + 2],
-                           write_in_ready[32'(line_out_channel[3:0])*3 + 2]};
-
-  logic [RowStride-1:0] row_filled;
-  logic [AnswerStride-1:0] entry_filled;
-  cst_merge #(.Ports(Channels), .Width(RowStride), .Stride(AnswerStride)) u_rows (
-    .clk_i, .rst_ni(unit_rst_n),
-    .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(answers),
-    .out_valid_o(row_fill_valid), .out_ready_i(1'b1), .out_data_o(row_filled),
-    .out_port_o()
-  );
-  cst_merge #(.Ports(Channels), .Width(AnswerStride)) u_entries (
-    .clk_i, .rst_ni(unit_rst_n), .in_valid_i(entry_valids), .in_ready_o(entry_readies),
-    .in_data_i(answers),
-    .out_valid_o(entry_valid), .out_ready_i(entry_ready), .out_data_o(entry_filled),
-    .out_port_o()
-  );
-  cst_merge #(.Ports(Channels), .Width(WalkStride), .Stride(AnswerStride)) u_walks (
-    .clk_i, .rst_ni(unit_rst_n), .in_valid_i(walk_valids), .in_ready_o(walk_readies),
-    .in_data_i(answers),
-    .out_valid_o(walk_beat_valid), .out_ready_i(1'b1), .out_data_o(walk_beat), .out_port_o()
-  );
-  assign row_fill = row_filled[TagStride +: 256];
-  assign row_fill_id = row_filled[0 +: IdBits];
-  assign entry_data = entry_filled[TagStride +: 768];
-  assign entry_tag = entry_filled[0 +: TagBits];
-
-  // Even lines live on even channels, odd ones on odd.
-  logic [2*AckBits-1:0] line_ack;
-  logic [2*Channels-1:0] half_readies, half_ack_readies;
-  assign line_readies = half_readies[0 +: Channels] | half_readies[Channels +: Channels];
-  assign line_ack_readies = half_ack_readies[0 +: Channels] |
-                            half_ack_readies[Channels +: Channels];
-  for (genvar h = 0; h < 2; h++) begin : g_collect
-    localparam logic [Channels-1:0] Mine = {Half{2'(1 << h)}};
-    cst_merge #(.Ports(Channels), .Width(LineStride), .Stride(AnswerStride)) u_lines (
-      .clk_i, .rst_ni(unit_rst_n), .in_valid_i(line_valids & Mine),
-      .in_ready_o(half_readies[h*Channels +: Channels]), .in_data_i(answers),
-      .out_valid_o(line_fill_valid[h]), .out_ready_i(line_fill_ready[h]),
-      .out_data_o(line_fill[h*LineStride +: LineStride]),
-      .out_port_o()
-    );
-    cst_merge #(.Ports(Channels), .Width(AckBits)) u_line_acks (
-      .clk_i, .rst_ni(unit_rst_n), .in_valid_i(line_acks & Mine),
-      .in_ready_o(half_ack_readies[h*Channels +: Channels]), .in_data_i(line_acks_in),
-      .out_valid_o(line_ack_valid[h]), .out_ready_i(line_ack_ready[h]),
-      .out_data_o(line_ack[h*AckBits +: AckBits]),
-      .out_port_o()
-    );
-    assign line_ack_id[h*IdBits +: IdBits] = line_ack[h*AckBits + 2 +: IdBits];
-  end
-
-  logic entry_ack_valid, record_ack_valid;
-  cst_state_pkg::ack_t entry_ack, record_ack;
-  cst_merge #(.Ports(Channels), .Width(AckBits)) u_entry_acks (
-    .clk_i, .rst_ni(unit_rst_n),
-    .in_valid_i(entry_acks), .in_ready_o(entry_ack_readies), .in_data_i(entry_acks_in),
-    .out_valid_o(entry_ack_valid), .out_ready_i(key_ack_ready[0]), .out_data_o(entry_ack),
-    .out_port_o()
-  );
-  cst_merge #(.Ports(Channels + 1), .Width(AckBits)) u_record_acks (
-    .clk_i, .rst_ni(unit_rst_n), .in_valid_i({record_none_valid, record_acks}),
-    .in_ready_o({record_none_ready, record_ack_readies}),
-    .in_data_i({record_none, record_acks_in}),
-    .out_valid_o(record_ack_valid), .out_ready_i(key_ack_ready[1]), .out_data_o(record_ack),
-    .out_port_o()
-  );
-  assign key_ack_valid = {record_ack_valid, entry_ack_valid};
-  assign key_ack_id = {record_ack.id, entry_ack.id};
-
-  // ---- What a barrier waits for: answers that are owed, by the epoch's lowest bit ---------------
-  // Counted where they arrive: what they free waits for its turn behind.
-  logic [31:0] owed_q;
-  logic [31:0] owed_next;
+  // ---- Channels, barriers -----------------------------------------------------------------------
+  logic few, owed, memory_busy, barrier_in, barrier_done;
+  logic [4:0] reads_now, writes_now;
   logic [9:0] answered;
 
-  assign answered = {g_channel[Channels-1].odd_answers, g_channel[Channels-1].even_answers};
-  always_comb begin
-    for (int unsigned p = 0; p < 2; p++) begin
-      owed_next[p*16 +: 16] = owed_q[p*16 +: 16] +
-          ((32'(parity) == p) ? 16'({key_pushed, 1'b0}) + 16'(gap_valid) + 16'(line_pushed[0]) +
-                                    16'(line_pushed[1]) : 16'd0) -
-          16'(record_none_valid && record_none_ready && 32'(record_none.parity) == p) -
-          16'(answered[p*5 +: 5]);
-    end
-  end
-  always_ff @(posedge clk_i) begin
-    if (!unit_rst_n) owed_q <= '0;
-    else owed_q <= owed_next;
-  end
-  assign older_pending = (control_o.epoch[0] ? owed_q[15:0] : owed_q[31:16]) != '0;
-  assign durable_epoch_o = control_o.epoch - 64'd1 - 64'(older_pending);
-
-  // ---- Reads make way for writes while a barrier is under way -----------------------------------
-  // A memory controller keeps writes behind reads as long as it can, so that a barrier would wait
-  // for those of what is behind it. From when it is issued until its epoch is in memory reads are
-  // few; what is before it has none by then.
-  localparam int unsigned BarrierBits = 5;  // of all operations between issue and execute's end
-  logic few_q, barrier_in, barrier_done;
-  logic [BarrierBits-1:0] barriers_q;
+  cst_state_memory #(.SilenceBits(SilenceBits)) u_memory (
+    .clk_i, .rst_ni, .unit_rst_ni(unit_rst_n), .stop_i(stop), .few_i(few), .config_i,
+    .faults_o(fault), .quiet_o(quiet), .busy_o(memory_busy), .reads_o(reads_now),
+    .writes_o(writes_now), .answered_o(answered),
+    .row_valid_i(row_read_valid), .row_ready_o(row_read_ready), .row_i(row_read),
+    .row_id_i(row_read_id),
+    .line_valid_i(line_read_valid), .line_ready_o(line_read_ready), .even_i(even_read),
+    .odd_i(odd_read), .line_id_i(line_id),
+    .entry_valid_i(entry_read_valid), .entry_ready_o(entry_read_ready), .entry_i(entry_read),
+    .entry_tag_i(entry_read_tag),
+    .walk_valid_i(walk_read_valid), .walk_ready_o(walk_read_ready), .walk_i(walk_read),
+    .walk_tag_i(walk_read_tag),
+    .row_fill_valid_o(row_fill_valid), .row_fill_id_o(row_fill_id), .row_fill_o(row_fill),
+    .line_fill_valid_o(line_fill_valid), .line_fill_ready_i(line_fill_ready),
+    .line_fill_o(line_fill),
+    .entry_fill_valid_o(entry_valid), .entry_fill_ready_i(entry_ready),
+    .entry_fill_tag_o(entry_tag), .entry_fill_o(entry_data),
+    .walk_beat_valid_o(walk_beat_valid), .walk_beat_o(walk_beat),
+    .entry_out_valid_i(entry_out_valid), .entry_out_ready_o(entry_out_ready),
+    .entry_out_channel_i(entry_out_channel), .entry_out_i(entry_out),
+    .record_out_valid_i(record_out_valid), .record_out_ready_o(record_out_ready),
+    .record_out_channel_i(record_out_channel), .record_out_i(record_out),
+    .line_out_valid_i(line_out_valid), .line_out_ready_o(line_out_ready),
+    .line_out_channel_i(line_out_channel), .line_out_i(line_out),
+    .none_valid_i(record_none_valid), .none_ready_o(record_none_ready), .none_i(record_none),
+    .key_ack_valid_o(key_ack_valid), .key_ack_ready_i(key_ack_ready), .key_ack_id_o(key_ack_id),
+    .line_ack_valid_o(line_ack_valid), .line_ack_ready_i(line_ack_ready),
+    .line_ack_id_o(line_ack_id),
+    .ar_valid_o, .ar_ready_i, .ar_address_o, .ar_len_o, .r_valid_i, .r_ready_o, .r_data_i,
+    .r_resp_i, .r_last_i, .aw_valid_o, .aw_ready_i, .aw_address_o, .aw_len_o, .w_valid_o,
+    .w_ready_i, .w_data_o, .w_strb_o, .w_last_o, .b_valid_i, .b_ready_o, .b_resp_i
+  );
 
   assign barrier_in = queue_valid && queue_ready && queued.kind == cst_state_pkg::KindBarrier;
   assign barrier_done = result_valid && result.kind == cst_state_pkg::KindBarrier;
-  always_ff @(posedge clk_i) begin
-    if (!unit_rst_n) begin
-      barriers_q <= '0;
-      few_q <= 1'b0;
-    end else begin
-      if (barrier_in != barrier_done)
-        barriers_q <= barrier_in ? barriers_q + 1'b1 : barriers_q - 1'b1;
-      few_q <= barriers_q != '0 || older_pending;
-    end
-  end
-
-`ifdef CST_ASSERT
-  always_ff @(posedge clk_i) if (unit_rst_n) begin
-    a_barrier_came: assert (!barrier_done || barriers_q != '0);
-  end
-`endif
+  cst_state_barrier u_barrier (
+    .clk_i, .rst_ni(unit_rst_n), .epoch_i(control_o.epoch), .parity_i(parity),
+    .key_pushed_i(key_pushed), .gap_valid_i(gap_valid), .line_pushed_i(line_pushed),
+    .none_i(record_none_valid && record_none_ready), .none_parity_i(record_none.parity),
+    .answered_i(answered), .barrier_in_i(barrier_in), .barrier_done_i(barrier_done),
+    .any_o(owed), .older_pending_o(older_pending), .durable_epoch_o, .few_o(few)
+  );
 
   // ---- What is under way, counts ----------------------------------------------------------------
   logic [15:0] ops_q, keys_q, even_q, odd_q;
 
   assign idle_o = ready_o && fault_q == '0 &&
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
-                  owed_q == '0 && !issue_busy && !execute_busy && !save_busy && !release_busy &&
-                  !walk_busy_o &&
-                  !g_channel[Channels-1].busy;
+                  !owed && !issue_busy && !execute_busy && !save_busy && !release_busy &&
+                  !walk_busy_o && !memory_busy;
 
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) begin
@@ -730,9 +532,6 @@ module cst_state #(
   end
 
   logic [Counters-1:0] count;
-  logic [4:0] reads_now, writes_now;
-  assign reads_now = g_channel[Channels-1].reads;
-  assign writes_now = g_channel[Channels-1].writes;
   logic lookup_in, lookup_done;
   logic [15:0] lookups_q;
   assign lookup_in = op_valid_i && op_ready_o && fault_q == '0 &&
@@ -769,7 +568,6 @@ module cst_state #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{line_waits, line_ack, entry_ack, record_ack, line_fill, row_filled,
-                         entry_filled, walk_beat, line_out};
+  assign unused_bits = ^{line_waits, line_fill, walk_beat, record_none};
 endmodule
 `default_nettype wire
