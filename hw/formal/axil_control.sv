@@ -12,6 +12,7 @@
 //: mistake read_data_moves in cst_axil_control: if (read_take) s_rdata_o <= read_d; ==> s_rdata_o <= read_d;
 //: mistake args_not_kept in cst_axil_control: assign args_o = run_args_q; ==> assign args_o = args_q;
 //: mistake start_lost in cst_axil_control: if (started) start_q <= 1'b0; ==> if (started || s_arvalid_i) start_q <= 1'b0;
+//: mistake idle_before_it_starts in cst_axil_control: idle_i && !start_q ==> idle_i
 //: mistake completed_twice in cst_axil_control: assign done_ready_o = !done_q; ==> assign done_ready_o = !done_q || idle_i;
 //: mistake interrupt_masked_wrong in cst_axil_control: if (finished && ier_q[0]) isr_q[0] <= 1'b1; ==> if (finished && ier_q[1]) isr_q[0] <= 1'b1;
 //: mistake run_left_behind in cst_axil_control: if (!rst_ni || soft_reset_q) begin ==> if (!rst_ni) begin
@@ -135,7 +136,7 @@ module axil_control #(
     if (read_take) begin
       read_word_q <= araddr_i[11:2];
       case (araddr_i[11:2])
-        10'h0: bring_q <= {28'b0, ready_q, idle_i, done_q, start_q};
+        10'h0: bring_q <= {28'b0, ready_q, idle_i && !start_q, done_q, start_q};
         10'h1: bring_q <= {31'b0, gie_q};
         10'h2: bring_q <= {30'b0, ier_q};
         10'h3: bring_q <= {30'b0, isr_q};

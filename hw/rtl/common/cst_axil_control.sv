@@ -2,9 +2,9 @@
 //
 //   offset        register      bits
 //   0x000         CTRL          0 start: write 1; 0 again when the kernel has taken it
-//                               1 done: stays until continue · 2 idle · 3 ready: a start was
-//                               taken since CTRL was read last · 4 continue: write 1 ·
-//                               8 soft reset: write 1
+//                               1 done: stays until continue · 2 idle: nothing runs, and no
+//                               start waits · 3 ready: a start was taken since CTRL was read
+//                               last · 4 continue: write 1 · 8 soft reset: write 1
 //   0x004         GIE           0 interrupt enable
 //   0x008         IER           0 on done, 1 on ready
 //   0x00c         ISR           0 done, 1 ready; writing 1 toggles
@@ -153,7 +153,7 @@ module cst_axil_control #(
   always_comb begin
     read_d = '0;
     unique case (s_araddr_i[11:2])
-      Ctrl: read_d = {28'h0, ready_q, idle_i, done_q, start_q};
+      Ctrl: read_d = {28'h0, ready_q, idle_i && !start_q, done_q, start_q};
       Gie: read_d = {31'h0, gie_q};
       Ier: read_d = {30'h0, ier_q};
       Isr: read_d = {30'h0, isr_q};

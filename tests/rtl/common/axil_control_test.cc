@@ -140,7 +140,7 @@ TEST(a_start_takes_the_arguments_and_the_next_set_may_be_written) {
 
     run.write(Args, 7);
     run.write(Ctrl, Start);
-    CHECK_EQ(run.read(Ctrl), Start | Idle);
+    CHECK_EQ(run.read(Ctrl), Start); // not idle: XRT takes that for the end of the run
     run.take();
     CHECK_EQ(run.bench->args_o[0], 7);
     CHECK_EQ(run.read(Ctrl), Idle | Ready);
