@@ -49,9 +49,9 @@ _constellation() {
             ;;
         bench/*)
             words="machine codec hash state barrier delta fold growth align parse published
-                recovery job checkpoint window unaligned wal source rtl opencl offload --list
+                recovery job checkpoint window unaligned wal source rtl opencl offload s3 --list
                 --peers --entries --batch --schema --keys --device --skew --rounds
-                --seconds --partitions --seed --calibrate $common"
+                --seconds --partitions --seed --store --calibrate $common"
             ;;
         version/) words="--fault-points $common" ;;
         *) words=$common ;;

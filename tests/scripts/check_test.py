@@ -58,7 +58,7 @@ class Check(unittest.TestCase):
 
     KERNEL = ["host/src/device/kernel_map.h", "hw/rtl/kernel/cst_kernel_core.sv", "docs/hardware.md",
               "hw/rtl/kernel/cst_kernel_state.sv", "hw/vitis/kernel.xml", "hw/vitis/u50.cfg",
-              "hw/vitis/u55c.cfg", "hw/vitis/u280.cfg"]
+              "hw/vitis/u55c.cfg", "hw/vitis/u280.cfg", "hw/vitis/link.cfg"]
 
     def test_a_kernel_that_is_not_its_description_is_refused(self):
         files = {}
