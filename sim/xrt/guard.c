@@ -108,7 +108,8 @@ SHOWN ssize_t read(int fd, void *to, size_t bytes) {
     if (bytes == 0 || !CALLED_BY_SHIM()) return syscall(SYS_read, fd, to, bytes);
     wait_for(fd, POLLIN);
     got = syscall(SYS_read, fd, to, bytes);
-    if (got != 0) return got;
+    // A card that died with a question unread resets the connection.
+    if (got > 0 || (got < 0 && errno != ECONNRESET)) return got;
     stand_still();
     escape();
     errno = ECONNRESET; // an end that the shim takes for one

@@ -284,6 +284,20 @@ static inline void restore_bytes(both *b, const uint8_t *bytes, size_t count) {
     }
 }
 
+// Here and there a tombstone with a value, or a row that was set aside, as segments of windows have
+// them.
+static inline void records_of_windows(uint8_t *bytes, size_t count, uint32_t value_bytes) {
+    for (size_t at = 0; at + sizeof(csti_record) <= count;) {
+        csti_record *record = (csti_record *)(bytes + at);
+
+        if ((record->value_flags & CSTI_RECORD_TOMBSTONE) != 0 && rows_chance(10))
+            record->value_flags = CSTI_RECORD_TOMBSTONE | value_bytes;
+        if ((record->value_flags & CSTI_RECORD_PRESENT) != 0 && rows_chance(10))
+            record->value_flags = CSTI_RECORD_GAP | value_bytes;
+        at += (size_t)record->units * CSTI_LOG_UNIT;
+    }
+}
+
 // The log's newest epoch, its gaps and tombstones too: as it is, cut, or with one bit wrong.
 static inline void restore(both *b) {
     static uint64_t words[1 << 17];
@@ -300,6 +314,7 @@ static inline void restore(both *b) {
         count += ranges[i].count;
     }
     if (count == 0) return;
+    if (rows_chance(30)) records_of_windows(bytes, count, b->knobs.options.program.value_bytes);
     if (rows_chance(30)) count = test_random_below(count + 1);
     if (rows_chance(40) && count > 0)
         bytes[test_random_below(count)] ^= (uint8_t)(1u << test_random_below(8));

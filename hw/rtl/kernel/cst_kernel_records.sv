@@ -1,6 +1,6 @@
 // cst_kernel_records: records of rows, as a change log and RESTORE have them, become operations.
-// Promises   an item a row or tombstone, in order, with the unit it begins at; gaps are passed
-//            over; a unit of 32 bytes a clock. The first record that breaks a rule of RESTORE
+// Promises   an item a row or tombstone, in order, with the unit it begins at; gaps, and the rows
+//            that windows set aside, are passed over; a unit of 32 bytes a clock. The first record that breaks a rule of RESTORE
 //            (docs/formats.md) comes out as CodeSegmentRecord; nothing of what follows does, and it
 //            is taken all the same. One that ends behind the last unit breaks a rule too, or with
 //            more_i is left for the next command. over_o: all units are taken and nothing is on its
@@ -25,19 +25,19 @@ module cst_kernel_records (
   output      logic [31:0]            end_o
 );
   // ---- Units ------------------------------------------------------------------------------------
-  logic high_q, unit_valid, unit_taken, out_valid_q, out_wrong_q;
+  logic high_q, unit_valid, unit_taken, out_valid_q, out_wrong_q, out_taken;
   logic [31:0] unit_q;      // number of the unit that comes
   logic [255:0] unit;
 
   assign unit = high_q ? beat_i[511:256] : beat_i[255:0];
   assign unit_valid = beat_valid_i && unit_q != units_i;
-  assign unit_taken = unit_valid && (!out_valid_q || out_ready_i);
+  assign unit_taken = unit_valid && (!out_valid_q || out_taken);
   assign beat_ready_o = unit_taken && (high_q || unit_q + 32'd1 == units_i);
 
   // ---- A record's head --------------------------------------------------------------------------
   cst_pkg::record_head_t head, record;
   logic [15:0] left_q;      // units of the record that are still to come
-  logic first, gap_q, wrong_q, cut_q, gap_wrong, row_wrong, head_wrong, cut, one_kind;
+  logic first, gap_q, wrong_q, cut_q, gap, gap_wrong, row_wrong, head_wrong, cut, one_kind;
   logic [31:0] begin_q;
   logic [767:0] record_q;
   logic last, whole;
@@ -46,12 +46,15 @@ module cst_kernel_records (
   assign first = left_q == '0;
   assign one_kind = (head.present ^ head.tombstone ^ head.gap) &&
                     !(head.present && head.tombstone && head.gap);
-  assign gap_wrong = head.hash != '0 || head.key_bytes != '0 || head.value_bytes != '0;
+  // One with a key is a row that was set aside. A tombstone has no value, or the last one.
+  assign gap = head.gap && head.key_bytes == '0;
+  assign gap_wrong = head.hash != '0 || head.value_bytes != '0;
   assign row_wrong = head.units != 16'(config_i.entry_units) ||
                      head.key_bytes > 16'(config_i.key_bytes) ||
-                     head.value_bytes != (head.present ? 24'(config_i.value_bytes) : 24'd0);
+                     (head.value_bytes != 24'(config_i.value_bytes) &&
+                      !(head.tombstone && head.value_bytes == '0));
   assign head_wrong = !one_kind || head.reserved != '0 || head.units == '0 ||
-                      (head.gap ? gap_wrong || unit[255:128] != '0 : row_wrong);
+                      (gap ? gap_wrong || unit[255:128] != '0 : row_wrong);
   assign cut = 32'(head.units) > units_i - unit_q;
   assign last = first ? head.units == 16'd1 : left_q == 16'd1;
 
@@ -86,7 +89,9 @@ module cst_kernel_records (
     for (int unsigned i = 0; i < 64; i++) value_used[i*8 +: 8] = {8{24'(i) < record.value_bytes}};
   end
 
-  assign out_valid_o = out_valid_q;
+  // What was set aside goes nowhere, if it is sound.
+  assign out_valid_o = out_valid_q && !(record.gap && out_code_o == cst_pkg::CodeOk);
+  assign out_taken = out_ready_i || !out_valid_o;
   assign out_code_o = (out_wrong_q || !padded || (key & ~key_used) != '0 ||
                        (value & ~value_used) != '0) ? cst_pkg::CodeSegmentRecord : cst_pkg::CodeOk;
   always_comb begin
@@ -107,7 +112,7 @@ module cst_kernel_records (
       if (first) begin
         record_q[255:0] <= unit;
         begin_q <= (wrong_q || cut_q) ? begin_q : unit_q;
-        gap_q <= head.gap;
+        gap_q <= gap;
       end else begin
         if (left_q == 16'd1 && config_i.entry_units == 2'd3) record_q[767:512] <= unit;
         else record_q[511:256] <= unit;
@@ -117,7 +122,7 @@ module cst_kernel_records (
 
   // A gap's units are zeros behind its head.
   assign whole = unit_taken && !wrong_q && !cut_q &&
-                 (first ? head_wrong || (cut && !more_i) || (last && !head.gap)
+                 (first ? head_wrong || (cut && !more_i) || (last && !gap)
                         : gap_q ? unit != '0 : last);
 
   always_ff @(posedge clk_i) begin
@@ -143,7 +148,7 @@ module cst_kernel_records (
       if (whole) begin
         out_valid_q <= 1'b1;
         out_wrong_q <= first ? head_wrong || cut : gap_q;
-      end else if (out_ready_i) begin
+      end else if (out_taken) begin
         out_valid_q <= 1'b0;
       end
     end
