@@ -1,10 +1,11 @@
 // cst_kernel_records: records of rows, as a change log and RESTORE have them, become operations.
 // Promises   an item a row or tombstone, in order, with the unit it begins at; gaps, and the rows
-//            that windows set aside, are passed over; a unit of 32 bytes a clock. The first record that breaks a rule of RESTORE
-//            (docs/formats.md) comes out as CodeSegmentRecord; nothing of what follows does, and it
-//            is taken all the same. One that ends behind the last unit breaks a rule too, or with
-//            more_i is left for the next command. over_o: all units are taken and nothing is on its
-//            way out; end_o then is the unit behind the last record that was whole.
+//            that windows set aside, are passed over; a unit of 32 bytes a clock. The first record
+//            that breaks a rule of RESTORE (docs/formats.md) comes out as CodeSegmentRecord;
+//            nothing of what follows does, and it is taken all the same. One that ends behind the
+//            last unit breaks a rule too, or with more_i is left for the next command. over_o: all
+//            units are taken and nothing is on its way out; end_o then is the unit behind the last
+//            record that was whole.
 // Needs      all inputs but the beats stand still while units are under way; start_i before them.
 `default_nettype none
 module cst_kernel_records (

@@ -13,8 +13,8 @@
 // soft_reset_i  a clock of it, at any time: all on chip is forgotten; ready_o when memory has
 //            answered what it owes, and fault_o is zero then. The image has to be loaded anew.
 //            From the next clock on no result is offered: one that was not taken is withdrawn.
-// Length     over two screens: 90 lines of ports, then wires between its parts, in their order; what
-//            it keeps itself is faults, places of the log, lines of keys, and counts.
+// Length     over two screens: 90 lines of ports, then wires between its parts, in their order;
+//            what it keeps itself is faults, places of the log, lines of keys, and counts.
 //
 //   op ─► directory ─► fetch ────────────────► issue ─► execute ─► results
 //            │  ▲        │ new key               ▲             │
