@@ -1,8 +1,8 @@
 // cst_state_memory: the unit's 16 channels: each read and write to the one it is for, and what
 // they answer in a stream a kind.
-// Promises   reads and writes of one channel and kind keep their order, those of different
-//            channels do not; a fill or an acknowledgement of each kind a clock. ready_o of a kind is that of
-//            the channel which it asks for. Of all channels: faults, quiet (none owes anything),
+// Promises   reads and writes of one channel and kind keep their order, those of different channels
+//            do not; a fill or an acknowledgement of each kind a clock. ready_o of a kind is that
+//            of the channel which it asks for. Of all channels: faults, quiet (none owes anything),
 //            busy; of this clock, bursts asked for, and writes answered of even and of odd epochs.
 // Needs      those of cst_state_channel; nothing is kept here but in the cst_merge that collect.
 // Length     over two screens: half of it are ports, the rest is wires and no decision.
