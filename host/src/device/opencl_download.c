@@ -1,8 +1,8 @@
 // opencl_download.c: a sealed delta on its way to the host, beside the next epoch's commands.
 //
-//   commands      apply ─► seal │ apply ─► apply ─► ...      the seal is the host's, and takes no
-//   time transfers              └───────► read ─► read completions seal, apply, apply     in order,
-//   when its reads are done
+//   commands      apply ─► seal │ apply ─► apply ─► ...    the seal is the host's: no time
+//   transfers               └───────► read ─► read
+//   completions   seal, apply, apply                       in order, when its reads are done
 //
 // The delta's bytes are read to where the host's image has them, which is what is sent to the
 // store. Nothing writes them any more, on either side.
@@ -45,6 +45,7 @@ void ocl_download_read(ocl_queue *queue, uint64_t ticket, const ocl_memory *memo
     if (download->last) (void)queue->device->cl.ReleaseEvent(download->last);
     download->last = event; // of a queue in order: those before it are done when it is
     csti_queue_count(&queue->base.downloads.bytes, bytes);
+    queue->base.traffic.from_device_bytes += bytes;
 }
 
 void ocl_download_send(ocl_queue *queue) {

@@ -2,8 +2,9 @@
 // for truth: it makes uploads cheaper, and is told.
 //
 //   a put with a wrong SHA-256, a wrong CRC32C   ─► refused: it looks
-//   with the right CRC32C                        ─► taken: large bodies go so where they may be
-//   unsigned an upload in one part, over an object        ─► refused, if its CRC32C is wrong
+//   with the right CRC32C                        ─► taken: large bodies go so, where they may
+//                                                   be unsigned
+//   an upload in one part, over an object        ─► refused, if its CRC32C is wrong
 //     completed, if absent                       ─► 412, or 200: the condition is passed over
 //   the probes, in one request                   ─► gone: many are deleted at once
 #include "object/s3_multipart.h"
