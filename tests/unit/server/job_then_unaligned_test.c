@@ -6,6 +6,7 @@
 
 enum { ROWS_MORE = 20000, TRIES_MAX = 20, STORED_MAX = 8 };
 
+#define STAND_NS UINT64_C(3000000000)
 #define ALWAYS "10ms\"\nunaligned_after = \"0s"
 #define AT_LAST "1h\"\nunaligned_after = \"0s"
 #define AFTER_A_WHILE "10ms\"\nunaligned_after = \"50ms"
@@ -47,6 +48,7 @@ typedef struct stall {
     bool now;
     bool stops;     // behind the first commit with rows of a channel that stood
     int64_t others; // rows of the second stage's other partition, when it began
+    uint64_t begun_ns;
     uint64_t stalled_id;
     uint64_t stored; // rows that a committed checkpoint has
 } stall;
@@ -60,6 +62,12 @@ static int64_t rows_of(const fixture *f, uint32_t worker) {
         csti_partition_metrics_of(f->job->workers[worker].partition);
 
     return (int64_t)atomic_load_explicit(&metrics->rows->value, memory_order_relaxed);
+}
+
+static void channel_stand(csti_job *job, bool now) {
+    csti_job_stall_then_channel(job, 0, 0, now);
+    standing.now = now;
+    standing.begun_ns = csti_clock_now_ns(csti_clock_real());
 }
 
 // From partition 0 to the first one of the second stage nothing arrives, until both are cut, with
@@ -76,9 +84,11 @@ static void on_progress_stalled(void *context, const csti_job_progress *progress
         csti_partition_flowed_id(job->workers[2].partition) < job->barrier_id &&
         rows_of(f, 3) > standing.others) {
         standing.stalled_id = job->barrier_id;
-        csti_job_stall_then_channel(job, 0, 0, false);
-        standing.now = false;
+        channel_stand(job, false);
     }
+    // On a slow machine all may stand behind it before the other partition has gone on: again then.
+    if (standing.now && csti_clock_now_ns(csti_clock_real()) > standing.begun_ns + STAND_NS)
+        channel_stand(job, false);
     (void)pthread_mutex_unlock(&standing_lock);
 }
 
@@ -99,8 +109,7 @@ static void on_passed(void *context, csti_job_moment moment, uint64_t number) {
         csti_job_stop(f->job);
     } else if (!standing.now && number >= standing.stalled_id && rows_of(f, 2) > 0) {
         standing.others = rows_of(f, 3);
-        csti_job_stall_then_channel(f->job, 0, 0, true);
-        standing.now = true;
+        channel_stand(f->job, true);
     }
     (void)pthread_mutex_unlock(&standing_lock);
 }
