@@ -208,7 +208,8 @@ static uint64_t many_rows(rows_skew skew) {
     b.knobs.keys_longest = b.knobs.options.key_bytes; // a row that errs may end its batch
     b.knobs.extremes_percent = 0;
     b.knobs.deletes_percent = (uint32_t)test_random_below(10);
-    b.knobs.options.program.ttl_us = 0;
+    program_draw(&b.knobs.options.program); // without a time
+    b.knobs.nulls_percent = b.knobs.options.program.presence_offset != CST_NO_OFFSET ? 20 : 0;
     b.knobs.options.budget_bytes = (UINT64_C(16) << 20) + (UINT64_C(4) << 20) * rounds();
     sources_draw(&b.knobs.options.program, batch);
     card_open(&b, "sim:", NULL);

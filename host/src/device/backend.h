@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "device/uri.h"
+#include "table/program.h"
 
 #include <constellation/device.h>
 #include <stdatomic.h>
@@ -133,6 +134,15 @@ bool csti_schema_equal(const cst_schema *a, const cst_schema *b);
 // Whether a command's code stops its queue.
 static inline bool csti_code_stops(cst_code code) {
     return code != CST_OK && code != CST_AGAIN;
+}
+
+// Whether the program takes the sources of the command's rows, as the processor asks: where there
+// is a block of rows to be worked on, rows of it left or not.
+static inline bool csti_command_fits(const cst_command *command, const cst_program *program) {
+    const bool blocks = (command->rows.first_row & ~7u) < command->rows.rows_count;
+
+    if (!(command->ops & CST_OP_APPLY) || ((command->ops & CST_OP_HASH) && !blocks)) return true;
+    return csti_program_takes(program, &command->rows);
 }
 
 #endif

@@ -160,9 +160,7 @@ cst_code card_rows_run(card_queue *queue, card_table *table, const cst_command *
     cst_code code = CST_OK;
 
     out->rows_done = command->rows.first_row;
-    if ((command->ops & CST_OP_APPLY) && program->accumulators_count > 0 &&
-        !csti_program_takes(program, &command->rows))
-        return CST_USAGE;
+    if (!csti_command_fits(command, program)) return CST_USAGE;
     while (code == CST_OK && out->rows_done < command->rows.rows_count) {
         card_completion done;
         card_descriptor rows;

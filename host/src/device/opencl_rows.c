@@ -204,15 +204,10 @@ static cst_code piece_begin(ocl_queue *queue, const cst_command *command, uint32
     return queue->lost ? CST_DEVICE_LOST : CST_OK;
 }
 
-// As the processor has it: where there is a block of rows to be worked on, rows of it left or not.
 cst_code ocl_rows_check(const cst_command *command) {
     const ocl_table *table = (const ocl_table *)command->table;
-    const bool blocks = (command->rows.first_row & ~7u) < command->rows.rows_count;
 
-    if (!(command->ops & CST_OP_APPLY)) return CST_OK;
-    if ((command->ops & CST_OP_HASH) && !blocks) return CST_OK;
-    return csti_program_takes(&table->cpu.image->control->program, &command->rows) ? CST_OK
-                                                                                   : CST_USAGE;
+    return csti_command_fits(command, &table->cpu.image->control->program) ? CST_OK : CST_USAGE;
 }
 
 cst_code ocl_rows_begin(ocl_queue *queue, const cst_command *command) {
