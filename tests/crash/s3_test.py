@@ -11,6 +11,7 @@
 import contextlib
 import os
 import random
+import re
 import sys
 import threading
 import time
@@ -126,8 +127,10 @@ class Job(jobs.Job):
         return set(self.proxy.stats()["unanswered"])
 
     def litter(self):
+        """Uploads that nobody will end; but those of probes, which a kill leaves to a sweep a day later."""
         said = self.gateway.server.ask("GET", f"/{BUCKET}?prefix={self.prefix}&uploads=")
-        return said if "<Upload>" in said else None
+        names = re.findall(r"<Upload>.*?<Key>([^<]*)</Key>", said)
+        return [name for name in names if "/probe/" not in name] or None
 
     @contextlib.contextmanager
     def undisturbed(self):

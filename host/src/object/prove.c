@@ -134,7 +134,9 @@ static cst_code alone_match(cst_object_store *store, const char *name, const cst
 
     if (code != CST_OK) return code;
     if (*lacks_out) return expect_value(store, name, 1, "a refused write took effect", err);
-    code = expect(store, name, put_value(store, name, 5, &match, NULL, err), CST_OBJECT_CONFLICT,
+    code = put_value(store, name, 5, &match, NULL, err);
+    if (code == CST_OBJECT_AMBIGUOUS) code = CST_OBJECT_CONFLICT; // the value says which
+    code = expect(store, name, code, CST_OBJECT_CONFLICT,
                   "an if-match write with an old etag was taken", err);
     if (code != CST_OK) return code;
     return expect_value(store, name, 4, "a refused write took effect", err);
@@ -147,8 +149,13 @@ static cst_code alone(cst_object_store *store, const probes *p, bool *lacks_out,
 
     if (code == CST_OK) code = alone_match(store, p->alone, &first, lacks_out, err);
     if (code != CST_OK || *lacks_out) return code;
-    return expect(store, p->nothing, put_value(store, p->nothing, 6, &match, NULL, err),
-                  CST_OBJECT_CONFLICT, "an if-match write of a missing object was taken", err);
+    code = put_value(store, p->nothing, 6, &match, NULL, err);
+    // An answer that was lost, and a second one: nothing is there, so neither was taken.
+    if (code == CST_OBJECT_AMBIGUOUS &&
+        cst_object_head(store, p->nothing, &first, err) == CST_NOT_FOUND)
+        code = CST_OBJECT_CONFLICT;
+    return expect(store, p->nothing, code, CST_OBJECT_CONFLICT,
+                  "an if-match write of a missing object was taken", err);
 }
 
 // ---- In a race ----------------------------------------------------------------------------------
