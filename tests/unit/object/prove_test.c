@@ -161,4 +161,36 @@ TEST(a_deletion_that_comes_again_between_two_writers_makes_no_liar) {
     csti_object_sim_world_close(world);
 }
 
+// ---- Answers that are lost ----------------------------------------------------------------------
+
+static cst_code unsure_put(cst_object_store *store, const char *name, const cst_bytes *ranges,
+                           size_t ranges_count, const cst_put_options *options,
+                           cst_object_info *info_out, cst_err *err) {
+    const cst_code code =
+        csti_object_sim.put(store, name, ranges, ranges_count, options, info_out, err);
+
+    if (options->condition != CST_PUT_IF_MATCH || code == CST_OK) return code;
+    return cst_fail(err, CST_OBJECT_AMBIGUOUS, "the first answer was lost, the second is a 412");
+}
+
+TEST(a_refusal_that_may_be_of_a_repetition_is_settled_by_what_is_there) {
+    const csti_object_sim_options options = {.seed = 1};
+    const csti_object_sim_lie lies[] = {CSTI_OBJECT_SIM_HONEST, CSTI_OBJECT_SIM_UNMATCHED};
+
+    for (int i = 0; i < 2; i++) {
+        csti_object_sim_world *world = NULL;
+        cst_object_store *store = NULL;
+
+        CHECK_OK(csti_object_sim_world_open(1, &world, NULL));
+        csti_object_sim_world_lie(world, lies[i]);
+        CHECK_OK(csti_object_sim_client_open(world, &options, &store, NULL));
+        picky = *store->ops;
+        picky.put = unsure_put;
+        store->ops = &picky;
+        CHECK_CODE(cst_object_store_prove(store, NULL), i == 0 ? CST_OK : CST_OBJECT_REFUSED);
+        cst_object_store_close(store);
+        csti_object_sim_world_close(world);
+    }
+}
+
 TEST_MAIN
