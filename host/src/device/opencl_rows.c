@@ -207,6 +207,7 @@ static cst_code piece_begin(ocl_queue *queue, const cst_command *command, uint32
 cst_code ocl_rows_check(const cst_command *command) {
     const ocl_table *table = (const ocl_table *)command->table;
 
+    if (!(command->ops & CST_OP_APPLY)) return CST_OK; // keys and hashes need no table
     return csti_command_fits(command, &table->cpu.image->control->program) ? CST_OK : CST_USAGE;
 }
 
