@@ -114,14 +114,27 @@ class Versity(bids.Job):
         self.finish()
 
 
-class S3rver(bids.Job):
-    def test_a_server_that_lies_is_refused(self):
-        self.begin(servers.S3rver(self))
+class Refused(bids.Job):
+    def is_refused(self, server, why):
+        self.begin(server)
         said = self.call("run", "job.toml", "--checkpoint-store", self.store, status=bids.REFUSED)
-        self.assertIn("If-None-Match", said)
+        self.assertRegex(said, why)
         self.assertEqual(said.lower().count("use a "), 1, said)
         print(said.strip())
         self.assertEqual(self.manifests(), set())
+
+
+class S3rver(Refused):
+    def test_a_server_that_lies_is_refused(self):
+        self.is_refused(servers.S3rver(self), "If-None-Match")
+
+
+class Swift(Refused):
+    def test_a_server_with_several_winners_of_a_race_is_refused(self):
+        self.is_refused(servers.Swift(self), "race-[0-9]+: two writers won one race")
+
+    def test_a_server_without_conditions_is_refused(self):
+        self.is_refused(servers.SwiftRefuses(self), "PUT probe/.*/alone: 501 NotImplemented: ")
 
 
 if __name__ == "__main__":

@@ -170,6 +170,21 @@ class S3rver(Program):
                 self.folder, "-a", "127.0.0.1", "-p", str(self.port), "--silent"]
 
 
+class Swift(Program):
+    """tests/s3/swift: it honours If-None-Match, and lets two racers win."""
+    access_key, secret_key = "test:tester", "testing"
+    modules = ""
+
+    def command(self):
+        return ["env", "PYTHONPATH=" + self.modules, os.path.join(INSTALLED, "swift/bin/python"),
+                "-B", os.path.join(HERE, "swift"), self.folder, str(self.port)]
+
+
+class SwiftRefuses(Swift):
+    """An older one, which answers 501 to conditions."""
+    modules = os.path.join(INSTALLED, "swift/refuses")
+
+
 class Rgw(Server):
     """tests/s3/rgw; options are its environment. kill() and again() are of a gateway alone."""
 

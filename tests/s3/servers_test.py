@@ -161,5 +161,30 @@ class S3rver(Bucket, unittest.TestCase):
             self.assertEqual(answers, [200] * RACERS)
 
 
+class Swift(Bucket, unittest.TestCase):
+    """Conditions hold for one writer after the other, or are refused."""
+
+    def test_a_race_has_several_winners(self):
+        self.make(servers.Swift(self))
+        self.assertEqual(self.put("key", b"x", IfNoneMatch="*"), (412, "PreconditionFailed"))
+        self.assertEqual(self.body("key"), b"first")
+        self.assertEqual(self.put("key", b"x", IfMatch=STALE), (501, "NotImplemented"))
+        self.assertGreater(max(answers.count(200) for _, answers in self.races([self.client], 10)), 1)
+        self.check_wrong_key_is_refused()
+        self.check_pages()
+        self.server.kill()
+        self.server.again()
+        self.assertEqual(self.body("key"), b"first")
+
+    def test_an_older_one_refuses_conditions(self):
+        self.make(servers.SwiftRefuses(self))
+        for condition in ({"IfNoneMatch": "*"}, {"IfMatch": STALE}):
+            self.assertEqual(self.put("key", b"x", **condition), (501, "NotImplemented"))
+            self.assertEqual(self.put("new", b"x", **condition), (501, "NotImplemented"))
+        self.assertEqual(self.body("key"), b"first")
+        self.assertEqual(self.complete("new", IfNoneMatch="*"), 200)
+        self.check_wrong_key_is_refused()
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

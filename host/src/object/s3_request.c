@@ -386,6 +386,14 @@ static const char *advice_of(csti_s3_fault fault) {
     }
 }
 
+// Of what the server says, without the end of its sentence: ours goes on.
+static int message_bytes(const char *message) {
+    size_t count = strlen(message);
+
+    while (count > 0 && strchr(".!? \n", message[count - 1])) count--;
+    return (int)count;
+}
+
 cst_code csti_s3_fail(const csti_s3_store *store, const csti_s3_call *call, cst_err *err) {
     const csti_s3_exchange *e = &call->exchange;
     const char *name = call->name ? call->name : "the bucket";
@@ -400,8 +408,8 @@ cst_code csti_s3_fail(const csti_s3_store *store, const csti_s3_call *call, cst_
                         call->method, name,
                         e->problem[0] ? e->problem : curl_easy_strerror(e->result),
                         advice_of(call->fault));
-    return cst_fail(err, code, "%.150s: %s %.80s: %ld%s%s%s%s%s", store->base.uri, call->method,
+    return cst_fail(err, code, "%.150s: %s %.80s: %ld%s%s%s%.*s%s", store->base.uri, call->method,
                     name, e->status, call->error.code[0] ? " " : "", call->error.code,
-                    call->error.message[0] ? ": " : "", call->error.message,
-                    advice_of(call->fault));
+                    call->error.message[0] ? ": " : "", message_bytes(call->error.message),
+                    call->error.message, advice_of(call->fault));
 }

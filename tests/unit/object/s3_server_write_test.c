@@ -198,6 +198,21 @@ TEST(a_store_without_conditions_is_refused_and_the_operation_named) {
     s3_end(store);
 }
 
+// A text that ends a sentence has its advice already, for who prints it.
+TEST(what_a_server_says_does_not_end_our_sentence) {
+    static const s3_reply replies[] = {
+        {"501 No", "<Error><Code>NotImplemented</Code><Message>No, sorry. </Message></Error>"}};
+    const cst_put_options absent = {.condition = CST_PUT_IF_ABSENT};
+    cst_object_store *store = s3_begin(replies);
+    cst_err err = {0};
+    const char *said;
+
+    CHECK_CODE(cst_object_put(store, "a", NULL, 0, &absent, NULL, &err), CST_OBJECT_REFUSED);
+    said = strstr(err.text, "501");
+    CHECK_TEXT(said ? said : err.text, "501 NotImplemented: No, sorry");
+    s3_end(store);
+}
+
 TEST(a_store_that_ignores_conditions_is_refused_and_the_operation_named) {
     static const s3_reply replies[] = {{WRITTEN, ""}};
     cst_object_store *store = s3_begin(replies);
