@@ -3,6 +3,8 @@
 //
 //   partition ── submit(APPLY, BARRIER, RELEASE) ──► keeper ── poll ──► completions, in order
 //                   table   a driver on a device's queue; rows are a table image    hash:
+//                   split   the same, and a table of the processor's for keys that are too
+//                           long for the device (keeper_split.h)
 //                   lmdb    rows on disk, changes in memory (keeper_lmdb.h)         lmdb:DIR
 //
 // A completion that says `stopped` halts the keeper as it halts a driver (constellation/driver.h):
@@ -29,6 +31,8 @@ typedef struct csti_keeper_stats {
     uint64_t used_bytes;      // of memory, all
     uint64_t chunks_count;    // of buckets that EXPIRE walks through; 0: it has none
     uint64_t misplaced_bytes; // of memory, on another node than was asked for
+    uint64_t long_keys;       // of the rows_count, those that are too long for the device
+    uint64_t long_rows;       // that were applied to such keys
 } csti_keeper_stats;
 
 static inline csti_keeper_stats csti_keeper_stats_of(const cst_table_stats *stats) {

@@ -1,5 +1,7 @@
 #include "state/record.h"
 
+#include <assert.h>
+
 static bool is_zero(const uint8_t *bytes, size_t count) {
     uint64_t seen = 0;
 
@@ -132,6 +134,22 @@ size_t csti_records_walk(const csti_record_shape *shape, const uint8_t *bytes, s
         used += csti_record_bytes(head);
     }
     return used;
+}
+
+uint32_t csti_record_refit(const csti_record_shape *from, const uint8_t *record,
+                           const csti_record_shape *to, uint8_t *out) {
+    csti_record head = csti_record_head(record);
+    const uint32_t value_bytes = csti_record_value_bytes(head);
+
+    assert(head.key_bytes <= to->key_bytes);
+    assert(value_bytes <= to->value_bytes);
+    memset(out, 0, to->record_bytes);
+    memcpy(out + sizeof head, record + sizeof head, head.key_bytes);
+    memcpy(out + csti_record_value_offset(to, head), record + csti_record_value_offset(from, head),
+           value_bytes);
+    head.units = (uint16_t)(to->record_bytes / CSTI_LOG_UNIT);
+    memcpy(out, &head, sizeof head);
+    return to->record_bytes;
 }
 
 int csti_record_key_compare(const uint8_t *record_a, const uint8_t *record_b) {

@@ -78,6 +78,11 @@ csti_record_state csti_record_check(const csti_record_shape *shape, const uint8_
 size_t csti_records_walk(const csti_record_shape *shape, const uint8_t *bytes, size_t count,
                          csti_record_counts *counts, const char **why_out);
 
+// The same row or tombstone as a record of another inline shape, whose key has room for its key and
+// whose values are as long; `out` is 8-byte aligned. Returns its bytes.
+uint32_t csti_record_refit(const csti_record_shape *from, const uint8_t *record,
+                           const csti_record_shape *to, uint8_t *out);
+
 // Order of an ordered full: hash, then key as memcmp, shorter first.
 int csti_record_key_compare(const uint8_t *record_a, const uint8_t *record_b);
 

@@ -10,6 +10,9 @@
 // A window is ordered by where its rows lie in the table (table/restore.h): as read, each record
 // goes to another page, and finding the page takes as long as reading it.
 //
+// Where rows with short keys have a table of their own, each table has its window; records of the
+// chain are made as narrow as that table's on their way into it.
+//
 // With a range of key groups, an ordered full gives only that range of its body; the records of
 // other segments are chosen by hash.
 #include "table/restore.h"
@@ -26,6 +29,7 @@ enum {
     STEP_BYTES = STEP_BLOCKS * CST_SEGMENT_BLOCK_BYTES,
     WINDOW_RECORDS = 256 << 10,
     STALLS_MAX = 1000, // of a table that prepares and is still not ready
+    REFIT_RECORDS = 256,
 };
 
 typedef enum step_state { STEP_FREE, STEP_CLAIMED, STEP_GOOD, STEP_BAD } step_state;
@@ -44,6 +48,7 @@ typedef struct restore_step {
 } restore_step;
 
 typedef struct restore_window { // of one piece
+    cst_table *table;           // the piece's, or the one of short keys
     size_t count;
     const uint8_t *records[WINDOW_RECORDS]; // as read
     const uint8_t *ordered[WINDOW_RECORDS];
@@ -66,6 +71,9 @@ typedef struct restore {
     cst_table *tables[CST_TABLE_WIDE + 1]; // by layout
     uint32_t group_from, group_to;
     restore_window *window;
+    restore_window *shorts; // of rows with short keys, which have a table of their own; or NULL
+    csti_record_shape shapes[2]; // of the pieces then, and of that table
+    uint8_t *refitted;
     const cst_restore_options *options;
     uint64_t bytes_done; // of the pieces that are in the tables
     cst_restore_report report;
@@ -187,6 +195,12 @@ static cst_code plan(restore *state, cst_segment *const *segments, size_t segmen
                 return cst_fail(err, CST_SEGMENT_SCHEMA,
                                 "segment %s: offset %zu: part %u has no table", segments[i]->name,
                                 offsetof(csti_segment_header, parts[part]), part);
+            if (state->shorts &&
+                memcmp(&segments[i]->shapes[part], &state->shapes[0], sizeof state->shapes[0]) != 0)
+                return cst_fail(err, CST_SEGMENT_SCHEMA,
+                                "segment %s: offset %zu: part %u is not as wide as its table",
+                                segments[i]->name, offsetof(csti_segment_header, parts[part]),
+                                part);
         }
     state->steps = calloc(steps_count + 1, sizeof *state->steps);
     if (!state->steps) return cst_fail(err, CST_NO_MEMORY, "restore: %zu steps", steps_count);
@@ -244,24 +258,41 @@ static void window_order(restore_window *window) {
         window->ordered[window->starts[window->places[i]]++] = window->records[i];
 }
 
-static cst_code window_apply(restore *state, const restore_piece *piece, cst_err *err) {
-    restore_window *window = state->window;
-    cst_table *table = table_of(state, piece);
+// Of the records from `at` on as many as go in at once.
+static cst_code records_apply(restore *state, const restore_window *window, size_t at,
+                              size_t *used_out) {
+    const size_t left = window->count - at;
+    const size_t count = left < REFIT_RECORDS ? left : REFIT_RECORDS;
+    const uint8_t *records[REFIT_RECORDS];
+    size_t bytes = 0;
+
+    if (window != state->shorts)
+        return csti_table_restore_each(window->table, window->ordered + at, left, used_out);
+    for (size_t i = 0; i < count; i++) {
+        records[i] = state->refitted + bytes;
+        bytes += csti_record_refit(&state->shapes[0], window->ordered[at + i], &state->shapes[1],
+                                   state->refitted + bytes);
+    }
+    return csti_table_restore_each(window->table, records, count, used_out);
+}
+
+static cst_code window_apply(restore *state, restore_window *window, const restore_piece *piece,
+                             cst_err *err) {
     uint32_t stalls = 0;
 
     window_order(window);
     for (size_t at = 0; at < window->count;) {
         size_t used = 0;
-        const cst_code stopped =
-            csti_table_restore_each(table, window->ordered + at, window->count - at, &used);
+        const cst_code stopped = records_apply(state, window, at, &used);
         cst_code code = stopped;
         const uint8_t *record;
 
         at += used;
-        if (stopped == CST_OK) break;
+        if (stopped == CST_OK) continue;
         record = window->ordered[at];
         stalls = used > 0 ? 0 : stalls + 1;
-        if (stalls <= STALLS_MAX) code = make_room(table, stopped, csti_record_head(record).hash);
+        if (stalls <= STALLS_MAX)
+            code = make_room(window->table, stopped, csti_record_head(record).hash);
         if (code != CST_OK)
             return cst_fail(err, code, "segment %s: record at offset %llu: %s. %s",
                             piece->segment->name,
@@ -274,22 +305,28 @@ static cst_code window_apply(restore *state, const restore_piece *piece, cst_err
     return CST_OK;
 }
 
+static restore_window *window_of(const restore *state, csti_record head) {
+    const bool is_short = state->shorts && head.key_bytes <= state->shapes[1].key_bytes;
+
+    return is_short ? state->shorts : state->window;
+}
+
 // The wanted ones of `count` bytes of whole good records.
 static cst_code take(restore *state, const restore_piece *piece, const uint8_t *bytes, size_t count,
                      cst_err *err) {
-    restore_window *window = state->window;
-    const cst_table *table = table_of(state, piece);
-
     for (size_t offset = 0; offset < count;) {
         const csti_record head = csti_record_head(bytes + offset);
         const uint32_t group = cst_key_group(head.hash);
 
         if (!(head.value_flags & CSTI_RECORD_GAP) && group >= state->group_from &&
             group < state->group_to) {
-            window->places[window->count] = (uint16_t)csti_table_neighbourhood(table, head.hash);
+            restore_window *window = window_of(state, head);
+
+            window->places[window->count] =
+                (uint16_t)csti_table_neighbourhood(window->table, head.hash);
             window->records[window->count++] = bytes + offset;
             if (window->count == WINDOW_RECORDS) {
-                const cst_code code = window_apply(state, piece, err);
+                const cst_code code = window_apply(state, window, piece, err);
 
                 if (code != CST_OK) return code;
             }
@@ -307,13 +344,14 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
     uint64_t at = from;
     uint64_t verified = at;
     size_t step = piece->step_first;
+    cst_code code = CST_OK;
 
+    state->window->table = table_of(state, piece);
     while (at < end) {
         csti_record_counts counts = {0, 0};
         const char *why;
         const size_t used = csti_records_walk(&segment->shapes[piece->part], body + at,
                                               (size_t)(verified - at), &counts, &why);
-        cst_code code;
 
         if (used == 0 && (why || verified == end))
             return cst_fail(err, CST_SEGMENT_RECORD, "segment %s: offset %llu: %s. %s",
@@ -331,7 +369,8 @@ static cst_code piece_restore(restore *state, const restore_piece *piece, cst_er
         at += used;
     }
     state->bytes_done += end - from;
-    return window_apply(state, piece, err);
+    if (state->shorts) code = window_apply(state, state->shorts, piece, err);
+    return code == CST_OK ? window_apply(state, state->window, piece, err) : code;
 }
 
 // ---- Calls --------------------------------------------------------------------------------------
@@ -358,38 +397,77 @@ static cst_code options_check(const cst_restore_options *options, cst_err *err) 
     return CST_OK;
 }
 
+static cst_code windows_open(restore *state, cst_table *shorts, cst_err *err) {
+    const cst_table *longs = state->tables[CST_TABLE_INLINE];
+
+    state->window = malloc(sizeof *state->window);
+    if (!state->window) return cst_fail(err, CST_NO_MEMORY, "restore");
+    state->window->count = 0;
+    if (!shorts) return CST_OK;
+    assert(shorts->value_bytes == longs->value_bytes);
+    for (int which = 0; which < 2; which++) {
+        const cst_table *table = which == 0 ? longs : shorts;
+        const cst_segment_part part = {CST_TABLE_INLINE, table->key_bytes, table->value_bytes};
+
+        state->shapes[which] = csti_record_shape_of(&part);
+    }
+    state->shorts = malloc(sizeof *state->shorts);
+    state->refitted = malloc((size_t)REFIT_RECORDS * state->shapes[1].record_bytes);
+    if (!state->shorts || !state->refitted) return cst_fail(err, CST_NO_MEMORY, "restore");
+    state->shorts->table = shorts;
+    state->shorts->count = 0;
+    return CST_OK;
+}
+
+static cst_code restore_run(restore *state, cst_segment *const *segments, size_t segments_count,
+                            cst_table *shorts, const cst_restore_options *options,
+                            cst_restore_report *report_out, cst_err *err) {
+    const cst_restore_options defaults = {0};
+    cst_code code = cst_segment_chain_check(segments, segments_count, err);
+
+    if (!options) options = &defaults;
+    state->options = options;
+    if (code == CST_OK) code = options_check(options, err);
+    if (code != CST_OK) return code;
+    state->group_to = CST_KEY_GROUPS_COUNT;
+    if (options->group_to > 0) {
+        state->group_from = options->group_from;
+        state->group_to = options->group_to;
+    }
+    (void)pthread_mutex_init(&state->lock, NULL);
+    (void)pthread_cond_init(&state->done, NULL);
+    code = windows_open(state, shorts, err);
+    if (code == CST_OK) code = plan(state, segments, segments_count, err);
+    if (code == CST_OK) helpers_start(state, options->threads_count);
+    for (size_t i = 0; code == CST_OK && i < state->pieces_count; i++)
+        code = piece_restore(state, &state->pieces[i], err);
+    helpers_stop(state);
+    state->report.segments_count = segments_count;
+    if (code == CST_OK && report_out) *report_out = state->report;
+    (void)pthread_cond_destroy(&state->done);
+    (void)pthread_mutex_destroy(&state->lock);
+    free(state->window);
+    free(state->shorts);
+    free(state->refitted);
+    free(state->steps);
+    free(state->pieces);
+    return code;
+}
+
 cst_code cst_segment_restore(cst_segment *const *segments, size_t segments_count,
                              cst_table *inline_table, cst_table *wide_table,
                              const cst_restore_options *options, cst_restore_report *report_out,
                              cst_err *err) {
-    const cst_restore_options defaults = {0};
-    restore state = {.tables = {NULL, inline_table, wide_table}, .group_to = CST_KEY_GROUPS_COUNT};
-    cst_code code = cst_segment_chain_check(segments, segments_count, err);
+    restore state = {.tables = {NULL, inline_table, wide_table}};
 
-    if (!options) options = &defaults;
-    state.options = options;
-    if (code == CST_OK) code = options_check(options, err);
-    if (code != CST_OK) return code;
-    if (options->group_to > 0) {
-        state.group_from = options->group_from;
-        state.group_to = options->group_to;
-    }
-    (void)pthread_mutex_init(&state.lock, NULL);
-    (void)pthread_cond_init(&state.done, NULL);
-    state.window = malloc(sizeof *state.window);
-    if (!state.window) code = cst_fail(err, CST_NO_MEMORY, "restore");
-    if (state.window) state.window->count = 0;
-    if (code == CST_OK) code = plan(&state, segments, segments_count, err);
-    if (code == CST_OK) helpers_start(&state, options->threads_count);
-    for (size_t i = 0; code == CST_OK && i < state.pieces_count; i++)
-        code = piece_restore(&state, &state.pieces[i], err);
-    helpers_stop(&state);
-    state.report.segments_count = segments_count;
-    if (code == CST_OK && report_out) *report_out = state.report;
-    (void)pthread_cond_destroy(&state.done);
-    (void)pthread_mutex_destroy(&state.lock);
-    free(state.window);
-    free(state.steps);
-    free(state.pieces);
-    return code;
+    return restore_run(&state, segments, segments_count, NULL, options, report_out, err);
+}
+
+cst_code csti_segment_restore_two(cst_segment *const *segments, size_t segments_count,
+                                  cst_table *shorts, cst_table *longs,
+                                  const cst_restore_options *options,
+                                  cst_restore_report *report_out, cst_err *err) {
+    restore state = {.tables = {NULL, longs, NULL}};
+
+    return restore_run(&state, segments, segments_count, shorts, options, report_out, err);
 }

@@ -53,6 +53,14 @@ CST_CHECK_RESULT static inline cst_code csti_restore_step(const cst_restore_opti
     return options->step(options->step_context, bytes_read, err);
 }
 
+// cst_segment_restore into two tables of inline rows, equal but for their key_bytes: keys that
+// `shorts` takes go into that, all others into `longs`. The parts are as wide as those of `longs`.
+CST_CHECK_RESULT cst_code csti_segment_restore_two(cst_segment *const *segments,
+                                                   size_t segments_count, cst_table *shorts,
+                                                   cst_table *longs,
+                                                   const cst_restore_options *options,
+                                                   cst_restore_report *report_out, cst_err *err);
+
 // Called often while somebody reads, with the bytes that are done; they never fall. What it fails
 // with ends the reading.
 typedef struct csti_read_step {

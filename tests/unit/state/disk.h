@@ -7,14 +7,12 @@
 
 #include "state/disk_rows.h"
 #include "state/keeper_lmdb.h"
-#include "state/record.h"
+#include "unit/state/deltas.h"
 #include "unit/state/folder.h"
-#include "unit/state/segments.h"
 
 enum {
     DISK_ROWS_MAX = 512, // of a block
     DISK_EPOCHS_MAX = 64,
-    DISK_RANGES_MAX = 256,
     DISK_VALUE_BYTES = 56,
     DISK_TIMES = 500, // rows of a block differ by
     DISK_SETTLE_ROWS = 100,
@@ -195,25 +193,6 @@ static inline cst_code pair_apply(disk_pair *pair) {
     return disk.code;
 }
 
-// A delta's records without gaps, back to back.
-static inline bytes_sink records_of(const csti_keeper *keeper, const cst_delta *delta) {
-    cst_bytes ranges[DISK_RANGES_MAX];
-    bytes_sink out = {0};
-    size_t count;
-
-    csti_keeper_delta_ranges(keeper, delta, ranges, DISK_RANGES_MAX, &count);
-    CHECK(count <= DISK_RANGES_MAX);
-    for (size_t i = 0; i < count; i++)
-        for (size_t at = 0; at < ranges[i].count;) {
-            const csti_record head = csti_record_head(ranges[i].data + at);
-
-            if (!(head.value_flags & CSTI_RECORD_GAP))
-                sink_add(&out, ranges[i].data + at, csti_record_bytes(head));
-            at += csti_record_bytes(head);
-        }
-    return out;
-}
-
 static inline void chain_add(disk_pair *pair, const cst_delta *delta) {
     const csti_disk_options options = disk_options();
     const size_t at = pair->chain_count;
@@ -230,13 +209,13 @@ static inline void chain_add(disk_pair *pair, const cst_delta *delta) {
         .parts_count = 1,
         .parts = {disk_part},
     };
-    cst_bytes ranges[DISK_RANGES_MAX];
+    cst_bytes ranges[DELTA_RANGES_MAX];
     const cst_bytes *parts[1] = {ranges};
     cst_segment_summary summary;
     size_t count;
 
     CHECK(at < DISK_EPOCHS_MAX);
-    csti_keeper_delta_ranges(pair->keepers[1], delta, ranges, DISK_RANGES_MAX, &count);
+    csti_keeper_delta_ranges(pair->keepers[1], delta, ranges, DELTA_RANGES_MAX, &count);
     CHECK_OK(cst_segment_write(&info, parts, &count, sink_write, &pair->chain_bytes[at], &summary,
                                NULL));
     CHECK_OK(cst_segment_open_bytes("delta", pair->chain_bytes[at].bytes,
