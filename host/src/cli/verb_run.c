@@ -228,12 +228,13 @@ static void on_progress(void *context, const csti_job_progress *progress) {
 static void result_json(const csti_job *job, const csti_job_result *result) {
     printf("{\"event\":\"done\",\"rows\":%" PRIu64 ",\"seconds\":%.3f,\"checkpoints\":%" PRIu64
            ",\"recovered_from\":%" PRIu64 ",\"recovery_seconds\":%.3f,\"last_checkpoint\":%" PRIu64
-           ",\"keys\":%" PRIu64 ",\"filtered\":%" PRIu64 ",\"caught_up\":%s"
+           ",\"keys\":%" PRIu64 ",\"long_keys\":%" PRIu64 ",\"long_key_rows\":%" PRIu64
+           ",\"filtered\":%" PRIu64 ",\"caught_up\":%s"
            ",\"device_faults\":%" PRIu64 ",\"device_returns\":%" PRIu64
            ",\"device_away\":%s,\"device_recovery_seconds\":%.6f",
            result->rows, result->seconds, result->checkpoints, result->recovered_from,
-           result->recovery_seconds, result->last_checkpoint_id, result->keys,
-           result->rows_dropped_by_filters, result->caught_up ? "true" : "false",
+           result->recovery_seconds, result->last_checkpoint_id, result->keys, result->long_keys,
+           result->long_rows, result->rows_dropped_by_filters, result->caught_up ? "true" : "false",
            result->device_faults, result->device_returns, result->device_away ? "true" : "false",
            result->device_seconds);
     cli_simulation_json(&result->simulation);
@@ -307,6 +308,9 @@ static void result_table(const csti_job *job, const csti_job_config *config,
     if (result->rows_dropped_by_filters > 0)
         fprintf(out, "  filtered out     %s\n", grouped(result->rows_dropped_by_filters, rows));
     fprintf(out, "  keys             %s\n", grouped(result->keys, keys));
+    if (result->long_keys + result->long_rows > 0)
+        fprintf(out, "  long keys        %s, of %s rows: too long for the device, not on it\n",
+                grouped(result->long_keys, keys), grouped(result->long_rows, rows));
     totals_table(job, out);
     fprintf(out, "  checkpoints      %" PRIu64 ", the last is %" PRIu64 "\n", result->checkpoints,
             result->last_checkpoint_id);

@@ -13,6 +13,7 @@
 //   reset=N         completion says CST_DEVICE_LOST, and all that is in flight with it: the device
 //                   has reset itself, and lives on
 //   flip=N          command with hashes_out has one bit of its first hash wrong
+//   key_bytes=N     is no fault: the longest key of a table here, as of a card
 //
 // Counts are the device's, over all its queues.
 #include "device/backend.h"
@@ -27,6 +28,7 @@
 
 typedef struct fault_plan {
     uint64_t fail_open, fail_alloc, fail_submit, fail, drop, delay, polls, checksum, reset, flip;
+    uint64_t key_bytes;
 } fault_plan;
 
 typedef struct fault_device {
@@ -76,9 +78,10 @@ static cst_code plan_read(csti_uri *uri, fault_plan *plan, cst_err *err) {
         {"checksum", &plan->checksum},
         {"reset", &plan->reset},
         {"flip", &plan->flip},
+        {"key_bytes", &plan->key_bytes},
     };
 
-    *plan = (fault_plan){.polls = 8};
+    *plan = (fault_plan){.polls = 8, .key_bytes = UINT32_MAX};
     for (size_t i = 0; i < sizeof parameters / sizeof *parameters; i++) {
         const cst_code code =
             csti_uri_take_u64(uri, parameters[i].name, UINT32_MAX, parameters[i].value, err);
@@ -108,6 +111,8 @@ static cst_code fault_open(csti_uri *uri, cst_device **out, cst_err *err) {
     }
     device->plan = plan;
     device->base.capabilities = device->inner->capabilities;
+    if (plan.key_bytes < device->base.capabilities.key_bytes_max)
+        device->base.capabilities.key_bytes_max = (uint32_t)plan.key_bytes;
     *out = &device->base;
     return CST_OK;
 }

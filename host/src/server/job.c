@@ -282,6 +282,7 @@ static cst_code settle(csti_job *job, uint32_t partitions, csti_job_result *resu
     if (code != CST_OK) return code;
     code = run_once(job, result_out, err);
     result_out->rows += settled.rows;
+    result_out->long_rows += settled.long_rows;
     result_out->checkpoints += settled.checkpoints;
     return code;
 }
@@ -297,6 +298,7 @@ static cst_code run_settled(csti_job *job, csti_job_result *result_out, cst_err 
 static void result_add(csti_job_result *result, const csti_job_result *before) {
     result->rows += before->rows;
     result->rows_dropped_by_filters += before->rows_dropped_by_filters;
+    result->long_rows += before->long_rows;
     result->seconds += before->seconds;
     result->checkpoints += before->checkpoints;
     if (!result->simulation.simulated) result->simulation = before->simulation;

@@ -100,6 +100,8 @@ typedef struct csti_job_result {
     bool damaged;
     csti_recovery_report recovery;
     csti_rescale_report rescaled; // partitions_count 0: the number is what it was
+    uint64_t long_keys;           // of the keys, those that its device does not take
+    uint64_t long_rows;           // of the rows, those of such keys
     cst_simulation simulation;    // what its device simulated
     uint64_t device_faults;       // how often its device was lost
     uint64_t device_returns;      // and how often it went back to it

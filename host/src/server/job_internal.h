@@ -7,6 +7,7 @@
 //   job_tasks.c       shape, channels, and a worker's partition
 //   job_reader.c      the source, and a worker's reader
 //   job_device.c      the device, and the runs that follow when it is lost
+//   job_long_keys.c   a partition whose keys are not all for its device
 //   job_state.c       rows on disk: whose folder, which state, the keeper
 //   job_worker.c      the worker threads
 //   job_background.c  uploaders, committer, folds and gc, the watch on the metadata
@@ -104,6 +105,7 @@ typedef struct job_worker {
 
     cst_queue *queue;
     cst_device_table *table; // NULL: panes, but for a restore
+    cst_table *longs;        // of keys that the device does not take; NULL: it takes all
     csti_keeper *keeper;     // of its rows; with panes the way to their tables
     csti_panes *panes;       // with windows; else NULL
     csti_emitter *emitter;   // to a second stage; NULL: there is none behind it
@@ -356,6 +358,14 @@ CST_CHECK_RESULT cst_code csti_job_source_serve(csti_job *job, cst_err *err);
 // Where the split stood at the checkpoint that the job goes on from; NULL: it is new.
 const csti_manifest_split *csti_job_split_before(const csti_job *job, const char *name);
 CST_CHECK_RESULT cst_code csti_job_reader_open(job_worker *worker, cst_err *err);
+
+// ---- job_long_keys.c
+// Whether some of the worker's keys may be too long for the job's device, which takes the others.
+bool csti_job_keys_are_split(const job_worker *worker);
+// Both tables, with what the checkpoint has, and their keeper.
+CST_CHECK_RESULT cst_code csti_job_long_keys_open(job_worker *worker,
+                                                  const cst_table_options *options,
+                                                  const cst_restore_options *restore, cst_err *err);
 
 // ---- job_state.c
 // Makes the folder of [state] store, and leaves the job's name in it. JOB_MISMATCH: it has another.

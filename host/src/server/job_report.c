@@ -213,6 +213,7 @@ void csti_job_count_error(csti_job *job, const char *step, cst_code code) {
 typedef struct job_sums {
     uint64_t rows, dropped, lag;
     uint64_t keys, expired, used_bytes;
+    uint64_t long_keys, long_rows;
     int64_t watermark_us;
     uint32_t starved;
 } job_sums;
@@ -241,6 +242,8 @@ static job_sums sums_read(const csti_job *job) {
         metrics = csti_partition_metrics_of(job->workers[p].partition);
         sums.keys += (uint64_t)gauge_read(metrics->keys);
         sums.expired += (uint64_t)gauge_read(metrics->expired);
+        sums.long_keys += (uint64_t)gauge_read(metrics->long_keys);
+        sums.long_rows += (uint64_t)gauge_read(metrics->long_rows);
         sums.used_bytes += (uint64_t)gauge_read(metrics->used_bytes);
         sums.starved += csti_partition_is_starved(job->workers[p].partition);
     }
@@ -456,6 +459,8 @@ void csti_job_result_read(csti_job *job, csti_job_result *out) {
         .caught_up = job->caught_up,
         .finished = job->finished,
     };
+    out->long_keys = sums.long_keys;
+    out->long_rows = sums.long_rows;
     out->recovered_from = job->recovery.chosen_id;
     out->recovery = job->recovery;
     out->rescaled = job->rescaled;

@@ -477,7 +477,7 @@ static cst_code table_open(job_worker *worker, const cst_table_options *options,
     return code;
 }
 
-static cst_code memory_open(job_worker *worker, cst_err *err) {
+static cst_code memory_open(job_worker *worker, const cst_restore_options *restore, cst_err *err) {
     const csti_job *job = worker->job;
     const csti_manifest_partition *before = recovered(worker);
     const job_stage *stage = &job->stages[worker->stage];
@@ -494,6 +494,8 @@ static cst_code memory_open(job_worker *worker, cst_err *err) {
         options.rows_hint =
             cst_restore_rows_hint(chain->segments, chain->segments_count, options.layout);
     }
+    if (csti_job_keys_are_split(worker))
+        return csti_job_long_keys_open(worker, &options, restore, err);
     code = stage->window.size_us > 0 ? panes_open(worker, &options, before, err)
                                      : table_open(worker, &options, before, err);
     if (code == CST_OK)
@@ -508,7 +510,7 @@ static cst_code keeper_open(job_worker *worker, cst_err *err) {
     const cst_restore_options restore = {.step = restore_step, .step_context = worker};
 
     worker->epoch_next = before ? before->epoch_to + 1 : 1;
-    if (!job->config->state_folder) return memory_open(worker, err);
+    if (!job->config->state_folder) return memory_open(worker, &restore, err);
     return csti_job_state_open(worker, &restore,
                                job->partition_budget_bytes + reserve_bytes(worker), err);
 }
@@ -817,6 +819,7 @@ void csti_job_tasks_close(job_worker *worker) {
     csti_panes_close(worker->panes);
     csti_emitter_close(worker->emitter);
     cst_device_table_close(worker->table);
+    cst_table_close(worker->longs);
     cst_queue_close(worker->queue);
     for (job_cut *next = worker->cuts; next;) {
         job_cut *cut = next;

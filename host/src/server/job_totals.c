@@ -36,21 +36,28 @@ static cst_code row_add(void *context, const cst_row_ref *row, cst_err *err) {
     return CST_OK;
 }
 
-cst_code csti_job_totals_make(job_worker *worker, csti_disk_rows *disk, uint64_t epoch,
-                              uint64_t rows, cst_err *err) {
-    cst_table *image = disk ? NULL : cst_device_table_image(worker->table);
+static cst_code table_add(cst_table *table, csti_totals *totals, cst_err *err) {
     cst_row_ref refs[SCAN_ROWS];
     cst_scan scan = {0};
     uint32_t count = SCAN_ROWS;
+
+    while (table && count > 0) {
+        const cst_code code = cst_table_scan(table, &scan, refs, SCAN_ROWS, &count);
+
+        if (code != CST_OK) return cst_fail(err, code, "the totals of what was restored");
+        for (uint32_t r = 0; r < count; r++) csti_totals_add_value(totals, refs[r].value, 0);
+    }
+    return CST_OK;
+}
+
+cst_code csti_job_totals_make(job_worker *worker, csti_disk_rows *disk, uint64_t epoch,
+                              uint64_t rows, cst_err *err) {
     cst_code code = csti_totals_init(&worker->totals, &worker->job->stages[0].shape.program, err);
 
     if (code == CST_OK && disk) code = csti_disk_rows_scan(disk, row_add, &worker->totals, err);
-    while (code == CST_OK && image && count > 0) {
-        code = cst_table_scan(image, &scan, refs, SCAN_ROWS, &count);
-        if (code != CST_OK) return cst_fail(err, code, "the totals of what was restored");
-        for (uint32_t r = 0; r < count; r++)
-            csti_totals_add_value(&worker->totals, refs[r].value, 0);
-    }
+    if (code == CST_OK && !disk)
+        code = table_add(cst_device_table_image(worker->table), &worker->totals, err);
+    if (code == CST_OK && worker->longs) code = table_add(worker->longs, &worker->totals, err);
     if (code == CST_OK) csti_job_totals_publish(worker, epoch, rows);
     return code;
 }

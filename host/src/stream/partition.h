@@ -152,6 +152,8 @@ typedef struct csti_partition_metrics {
     csti_metric *watermark_us; // constellation_watermark_timestamp_seconds
     csti_metric *keys;         // constellation_keys
     csti_metric *expired;      // constellation_expired_keys_total
+    csti_metric *long_keys;    // constellation_long_keys: that the device does not take
+    csti_metric *long_rows;    // constellation_long_key_rows_total
     csti_metric *used_bytes;   // constellation_table_bytes
     csti_metric *misplaced;    // constellation_misplaced_bytes: of it and of its channels
     csti_metric *paused;       // constellation_paused: 1 above the budget, 2 starved

@@ -107,6 +107,8 @@ void csti_partition_room_look(csti_partition *partition) {
     partition->chunks_count = panes ? 0 : stats.chunks_count;
     partition->state_full = state_is_full(partition, &stats);
     csti_metric_set(partition->metrics.keys, (int64_t)stats.rows_count);
+    csti_metric_set(partition->metrics.long_keys, (int64_t)stats.long_keys);
+    csti_metric_set(partition->metrics.long_rows, (int64_t)stats.long_rows);
     csti_metric_set(partition->metrics.used_bytes, (int64_t)stats.used_bytes);
     csti_metric_set(partition->metrics.misplaced,
                     (int64_t)(stats.misplaced_bytes + channels_misplaced(partition)));
