@@ -4,7 +4,7 @@
 //            be it freed by the operation right before; what is not done changes no line; a filter
 //            loses no bit.
 // Reduced    as state_execute is as a test; the even half, the odd one is the same text.
-// Given      that a line that was asked for is answered as it stands, current (rtl.state.lines),
+// Given      that a line that was asked for is answered as it stands, current (formal.state_lines),
 //            and is filled when no operation on it is in the stages.
 // How        one line, any, is followed: it stands outside.
 //: reduce cst_state_pkg: IdBits = 10; ==> IdBits = 1;
