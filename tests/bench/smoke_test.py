@@ -324,6 +324,12 @@ class Bench(unittest.TestCase):
         self.assertEqual(recovery["peer"], "the same objects, only read")
         server, = [line for line in found if line["bench"] == "s3.server"]
         self.assertIn("If-None-Match", server["found"])
+        job, = [line for line in found if line["bench"] == "s3.job"]
+        self.assertEqual(job["peer"], "the same job with a folder")
+        cost, = [line for line in found if line["bench"] == "s3.job_cpu"]
+        for place in ("", "_folder"):
+            self.assertGreater(cost["cpu_ns_per_row" + place], 0)
+            self.assertGreater(cost["checkpoints" + place], 0)
 
     def test_a_bucket_is_asked_for(self):
         self.assertIn("--store", run("s3.get", status=2)[1])

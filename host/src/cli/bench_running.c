@@ -40,7 +40,7 @@ static const char *const job_text =
     "[sink]\n%s\n%s"
     "[state]\nbudget = \"%" PRIu64 "MiB\"\n"
     "[device]\nbatch_rows = %d\n"
-    "[checkpoint]\nevery = \"%" PRIu64 "us\"\nkeep = 2\n";
+    "[checkpoint]\nevery = \"%" PRIu64 "us\"\nkeep = 2\n%s%s%s";
 
 static void folder_path(const bench_running *r, char path[PATH_BYTES]) {
     (void)snprintf(path, PATH_BYTES, "%s/%s", r->b->folder, r->name);
@@ -84,7 +84,9 @@ static cst_code config_read(bench_running *r, const bench_running_options *optio
                               options->sink == CSTI_SINK_FILE ? "kind = \"file\"\npath = \"out\""
                                                               : "kind = \"none\"",
                               windows, BUDGET_MIB_MIN + options->entries / ENTRIES_A_MIB,
-                              BENCH_BATCH_ROWS, bench_running_every_us(b));
+                              BENCH_BATCH_ROWS, bench_running_every_us(b),
+                              options->store ? "store = \"" : "",
+                              options->store ? options->store : "", options->store ? "\"\n" : "");
     if (code != CST_OK) return code;
     // No job file would name a column twice; here it makes a key of 16 bytes out of the workload's.
     config->keys[1] = config->keys[0];

@@ -65,7 +65,8 @@ typedef struct bench_running_options {
     uint64_t tumbling_us; // windows, of rows a microsecond apart; 0: none
     uint64_t session_us;  // the gap of sessions, of such rows; 0: none
     csti_sink_kind sink;
-    const char *name; // apart from other jobs'; NULL: there is none
+    const char *name;  // apart from other jobs'; NULL: there is none
+    const char *store; // of its checkpoints; NULL: in its folder
 } bench_running_options;
 
 // Starts the job and fills it: every key once, a checkpoint behind them.

@@ -403,7 +403,7 @@ static cst_code sizes_settle(s3_bench *s, cst_err *err) {
 cst_code bench_s3(bench *b, cst_err *err) {
     s3_bench s = {.b = b};
     char found[512];
-    bool wanted = bench_wanted(b, "s3.recovery");
+    bool wanted = bench_wanted(b, "s3.recovery") || bench_wanted(b, "s3.job");
     cst_code code = measure_signing(b, err);
 
     for (size_t i = 0; i < VERBS; i++) wanted = wanted || bench_wanted(b, verbs[i].name);
@@ -422,6 +422,7 @@ cst_code bench_s3(bench *b, cst_err *err) {
     if (code == CST_OK) code = measure_pair(&s, PUT_LARGE, GET_LARGE, err);
     if (code == CST_OK) code = measure_pair(&s, PUT_SMALL, GET_SMALL, err);
     if (code == CST_OK) code = bench_s3_recovery(b, s.store, err);
+    if (code == CST_OK) code = bench_s3_job(b, s.store, err);
     bench_memory_give(&s.bytes);
     cst_object_store_close(s.store);
     return code;

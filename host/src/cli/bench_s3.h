@@ -13,5 +13,6 @@ enum { BENCH_S3_NAME_BYTES = 96 };
 
 // From a proved store.
 CST_CHECK_RESULT cst_code bench_s3_recovery(bench *b, cst_object_store *store, cst_err *err);
+CST_CHECK_RESULT cst_code bench_s3_job(bench *b, cst_object_store *store, cst_err *err);
 
 #endif
