@@ -30,6 +30,7 @@ LOOK_CHANCE = 0.15         # that sink and state are compared after a kill
 RESCALE_CHANCE = 0.2       # that a run has another number of partitions than the one before
 PARTITIONS_MAX = 4
 DEVICE_CHANCE = 0.3        # that a scenario's device fails
+LONG_KEYS_CHANCE = 0.5     # that it does not take the longer keys, where their lengths differ
 STRIDE = 9                 # of the steps of one scenario, in the list of them
 PAUSE_SECONDS = 0.02       # between two helpings of rows
 RANDOM_SECONDS_MAX = 0.5   # a random moment lies within
@@ -133,6 +134,9 @@ def settings_of(draw, program):
         if draw.random() < 0.5:
             settings["device"] += "&worker=1"
         settings["policy"] = draw.choice(("return", "stay"))
+    if settings["key"] == "string" and draw.random() < LONG_KEYS_CHANCE:
+        device = settings.get("device")
+        settings["device"] = f"{device}&key_bytes=9" if device else "fault:cpu:?key_bytes=9"
     return settings
 
 
