@@ -95,6 +95,18 @@ class Bench(unittest.TestCase):
                 self.assertFalse([line for line in found
                                   if "peer" in line and "::" in line["peer"]], name)
 
+    def test_a_recovery_out_of_a_bucket_stands_beside_reading_alone(self):
+        # A full of more than a MiB: its middle is fetched while its beginning is restored.
+        found = [line for line in lines("s3.recovery", *SMALL, "--entries", "20K", *bucket())
+                 if line["bench"] == "s3.recovery"]
+        self.assertEqual(len(found), 1, found)
+        self.check_line(found[0], "s3.recovery")
+        self.assertEqual(found[0]["params"]["entries"], 20000)
+        self.assertEqual(found[0]["params"]["deltas"], 9)
+        self.assertEqual(found[0]["peer"], "the same objects, only read")
+        self.assertGreater(found[0]["ratio"], 0)
+        self.assertGreaterEqual(found[0]["rounds"], ROUNDS)
+
     def test_the_circuit_says_what_takes_how_many_cycles(self):
         found = [line for line in small("rtl") if line["impl"] == "circuit"]
         if not found:

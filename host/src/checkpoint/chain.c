@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool csti_code_is_damage(cst_code code) {
@@ -100,9 +101,37 @@ cst_code csti_manifest_fulls(const csti_manifest *manifest, csti_arena *arena,
 
 // ---- Chains -------------------------------------------------------------------------------------
 
-static cst_code segment_open(cst_object_store *store, const csti_manifest_stage *stage,
-                             const csti_manifest_segment *wanted, cst_object_body *body,
-                             cst_segment **out, cst_err *err) {
+// What a segment's bytes end with, at most: its kind is not believed before it was read.
+static uint64_t tail_bytes(uint64_t segment_bytes) {
+    return csti_segment_bytes(CST_SEGMENT_FULL_ORDERED, CST_SEGMENT_PARTS_MAX, segment_bytes) -
+           segment_bytes - CSTI_SEGMENT_HEADER_BYTES;
+}
+
+// Segments [from, to) of it begin to be fetched. `wants` is freed.
+static cst_code ahead_open(cst_object_store *store, const csti_manifest_segment *segments,
+                           uint32_t count, csti_ahead **out, cst_err *err) {
+    csti_ahead_want *wants = calloc(count + 1, sizeof *wants);
+    cst_code code;
+
+    if (!wants) return cst_fail(err, CST_NO_MEMORY, "a chain of %u segments", count);
+    for (uint32_t i = 0; i < count; i++)
+        wants[i] = (csti_ahead_want){.name = segments[i].name,
+                                     .bytes = segments[i].bytes,
+                                     .tail_bytes = tail_bytes(segments[i].bytes)};
+    code = csti_ahead_open(store, wants, count, out, err);
+    free(wants);
+    return code;
+}
+
+static cst_code segment_wait(void *context, uint64_t bytes, cst_err *err) {
+    const csti_chain_link *link = context;
+    const cst_code code = csti_ahead_wait(link->ahead, link->number, bytes, err);
+
+    return code == CST_OK ? CST_OK : cst_fail_at(err, code, "segment %s", link->name);
+}
+
+static cst_code segment_open(const csti_manifest_stage *stage, const csti_manifest_segment *wanted,
+                             csti_chain_link *link, cst_segment **out, cst_err *err) {
     const cst_segment_expect expect = {
         .table_id = stage->table_id,
         .epoch_from = wanted->epoch_from,
@@ -112,10 +141,23 @@ static cst_code segment_open(cst_object_store *store, const csti_manifest_stage 
         .program_hash = cst_segment_program_hash(&stage->program),
         .hash_key_check = cst_segment_hash_key_check(&stage->hash_key),
     };
-    const cst_code code = cst_object_get(store, wanted->name, 0, UINT64_MAX, body, err);
+    cst_object_body body = {.bytes = NULL};
+    cst_code code = csti_ahead_body(link->ahead, link->number, &body, err);
 
     if (code != CST_OK) return cst_fail_at(err, code, "segment %s", wanted->name);
-    return cst_segment_open_bytes(wanted->name, body->bytes, body->count, &expect, out, err);
+    code = cst_segment_open_bytes(wanted->name, body.bytes, body.count, &expect, out, err);
+    if (code == CST_OK) csti_segment_arrive(*out, (csti_segment_arrival){segment_wait, link});
+    return code;
+}
+
+static cst_code arrays_alloc(csti_chain *chain, uint32_t count, csti_arena *arena, cst_err *err) {
+    cst_code code = csti_arena_alloc(arena, count * sizeof *chain->segments,
+                                     _Alignof(cst_segment *), (void **)&chain->segments, err);
+
+    if (code == CST_OK)
+        code = csti_arena_alloc(arena, count * sizeof *chain->links, _Alignof(csti_chain_link),
+                                (void **)&chain->links, err);
+    return code;
 }
 
 cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest, uint32_t partition,
@@ -123,6 +165,7 @@ cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
                          csti_chain *out, cst_err *err) {
     const csti_manifest_partition *of = &manifest->partitions[partition];
     const csti_manifest_stage stage = csti_manifest_stage_of(manifest, of);
+    const csti_manifest_segment *segments = of->segments + from;
     const uint32_t count = to - from;
     csti_chain chain = {.segments_count = 0};
     uint64_t bytes = 0;
@@ -131,19 +174,13 @@ cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
     assert(partition < manifest->partitions_count);
     assert(from <= to);
     assert(to <= of->segments_count);
-    code = csti_arena_alloc(arena, count * sizeof *chain.segments, _Alignof(cst_segment *),
-                            (void **)&chain.segments, err);
-    if (code != CST_OK) return code;
-    code = csti_arena_alloc(arena, count * sizeof *chain.bodies, _Alignof(cst_object_body),
-                            (void **)&chain.bodies, err);
-    if (code != CST_OK) return code;
-    memset(chain.segments, 0, count * sizeof *chain.segments);
-    memset(chain.bodies, 0, count * sizeof *chain.bodies);
+    code = arrays_alloc(&chain, count, arena, err);
+    if (code == CST_OK) code = ahead_open(store, segments, count, &chain.ahead, err);
     for (uint32_t i = 0; code == CST_OK && i < count; i++) {
-        chain.segments_count = i + 1;
-        code = segment_open(store, &stage, &of->segments[from + i], &chain.bodies[i],
-                            &chain.segments[i], err);
-        bytes += of->segments[from + i].bytes;
+        chain.links[i] = (csti_chain_link){chain.ahead, i, segments[i].name};
+        code = segment_open(&stage, &segments[i], &chain.links[i], &chain.segments[i], err);
+        if (code == CST_OK) chain.segments_count = i + 1;
+        bytes += segments[i].bytes;
         if (code == CST_OK) code = csti_read_step_call(step, bytes, err);
     }
     if (code == CST_OK && from == 0 && count > 0)
@@ -195,9 +232,7 @@ cst_code csti_chain_open_rows(cst_object_store *store, const csti_manifest *mani
 
 void csti_chain_close(cst_object_store *store, csti_chain *chain) {
     if (chain->rows_body.bytes) cst_object_body_release(store, &chain->rows_body);
-    for (uint32_t i = 0; i < chain->segments_count; i++) {
-        cst_segment_close(chain->segments[i]);
-        cst_object_body_release(store, &chain->bodies[i]);
-    }
+    for (uint32_t i = 0; i < chain->segments_count; i++) cst_segment_close(chain->segments[i]);
+    csti_ahead_close(chain->ahead);
     *chain = (csti_chain){.segments_count = 0};
 }

@@ -2,21 +2,25 @@
 //
 //   metadata: {id, manifest name, crc} ──► csti_manifest_fetch ──► csti_manifest
 //   manifest.partitions[p].segments    ──► csti_chain_open     ──► segments, each one standing on
-//                                                                  the one before
+//                                            │                     the one before
+//                                            └─ ahead: what comes behind what is read is fetched
 //   manifest.partitions[p].rows        ──► csti_chain_open_rows ─► rows stored behind them, whole
 //
 // Promises   a segment that was opened is the one that the manifest means: epochs, checksum,
 //            schema, program, hash key; header, footer and tables were checked. Blocks are checked
-//            by whoever reads them (cst_segment_verify, _restore, _fold).
+//            by whoever reads them (cst_segment_verify, _restore, _fold), who also hears then that
+//            one could not be fetched.
 // Thread     any.
 // Ring       2.
-// Owner      a chain owns bodies and segments until closed; its arrays lie in the arena.
+// Owner      a chain owns bodies and segments until closed; its arrays lie in the arena, as the
+//            manifest's names do, which stay as long.
 // Errors     csti_code_is_damage says which of them mean that stored bytes are missing or wrong;
 //            they name object and offset. Store errors come through as they are.
 #ifndef CST_CHECKPOINT_CHAIN_H
 #define CST_CHECKPOINT_CHAIN_H
 
 #include "checkpoint/manifest.h"
+#include "object/ahead.h"
 #include "state/segment.h"
 #include "stream/stored_rows.h"
 
@@ -45,16 +49,24 @@ CST_CHECK_RESULT cst_code csti_manifest_fulls(const csti_manifest *manifest, cst
                                               const csti_meta_full_ref **out, uint32_t *count_out,
                                               cst_err *err);
 
+typedef struct csti_chain_link { // how a segment waits for its bytes
+    csti_ahead *ahead;
+    uint32_t number;
+    const char *name; // the manifest's
+} csti_chain_link;
+
 typedef struct csti_chain {
     cst_segment **segments;
-    cst_object_body *bodies;
+    csti_chain_link *links;
+    csti_ahead *ahead;
     uint32_t segments_count;
     cst_object_body rows_body; // of rows stored behind them; bytes NULL: they are not open
     csti_stored_reader rows;
 } csti_chain;
 
-// Opens segments [from, to) of a partition's chain. `step` (may be NULL) hears behind each of them
-// the bytes of those that are open.
+// Opens segments [from, to) of a partition's chain. Their ends are read and checked then; what
+// lies between them may still be on its way, and is waited for by whoever reads it. `step` (may be
+// NULL) hears behind each of them the bytes of those that are open.
 CST_CHECK_RESULT cst_code csti_chain_open(cst_object_store *store, const csti_manifest *manifest,
                                           uint32_t partition, uint32_t from, uint32_t to,
                                           csti_arena *arena, const csti_read_step *step,

@@ -13,7 +13,6 @@ enum {
     DELETED = 50,
     ENTRY_BYTES = 96,
     RANGES_MAX = 65536,
-    TABLE_ID = 1,
     UNORDERED =
         BENCH_CHAIN_SEGMENTS, // the name of the full before it is folded into an ordered one
 };
@@ -106,12 +105,12 @@ static cst_code write_epoch(bench_chain *chain, bench_table *t, uint32_t number,
     const bool full = delta.epoch == 1;
     const cst_segment_info info = {
         .kind = full ? CST_SEGMENT_FULL_UNORDERED : CST_SEGMENT_DELTA,
-        .table_id = TABLE_ID,
+        .table_id = BENCH_CHAIN_TABLE_ID,
         .epoch_from = delta.epoch,
         .epoch_to = delta.epoch,
         .base_epoch = delta.epoch - 1,
         .base_checksum = full ? 0 : *base,
-        .schema_hash = cst_segment_schema_hash("fixed(16)"),
+        .schema_hash = cst_segment_schema_hash(BENCH_CHAIN_SCHEMA),
         .program_hash = cst_segment_program_hash(&program),
         .hash_key_check = cst_segment_hash_key_check(&t->hash_key),
         .parts_count = 1,

@@ -15,8 +15,10 @@
 enum {
     BENCH_CHAIN_DELTAS = 9,
     BENCH_CHAIN_SEGMENTS = BENCH_CHAIN_DELTAS + 1,
-    BENCH_CHAIN_PATH_BYTES = BENCH_FOLDER_BYTES + 32
+    BENCH_CHAIN_PATH_BYTES = BENCH_FOLDER_BYTES + 32,
+    BENCH_CHAIN_TABLE_ID = 1,
 };
+#define BENCH_CHAIN_SCHEMA "fixed(16)"
 
 typedef struct bench_change_list { // keys of one delta, back to back
     bench_memory memory;

@@ -10,12 +10,16 @@ cst_program bench_table_program(void) {
     return (cst_program){.value_bytes = BENCH_VALUE_BYTES, .presence_offset = CST_NO_OFFSET};
 }
 
+cst_hash_key bench_table_hash_key(const bench *b) {
+    return (cst_hash_key){b->seed * 3 + 1, b->seed * 5 + 2};
+}
+
 cst_code bench_table_open(bench_table *t, const bench *b, const bench_table_options *options,
                           cst_err *err) {
     const size_t batch = b->batch;
     cst_code code = CST_NO_MEMORY;
 
-    *t = (bench_table){.hash_key = {b->seed * 3 + 1, b->seed * 5 + 2}, .batch = b->batch};
+    *t = (bench_table){.hash_key = bench_table_hash_key(b), .batch = b->batch};
     t->hashes = malloc(batch * sizeof *t->hashes);
     t->found = malloc(batch);
     t->values = aligned_alloc(64, batch * BENCH_VALUE_BYTES);

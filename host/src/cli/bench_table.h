@@ -48,6 +48,7 @@ CST_CHECK_RESULT cst_code bench_table_get_dependent(bench_table *t, const uint8_
                                                     size_t count, uint64_t zero, size_t *found_out);
 
 cst_program bench_table_program(void);
+cst_hash_key bench_table_hash_key(const bench *b);
 
 // Seals; releases what is more than `keep` epochs old.
 CST_CHECK_RESULT cst_code bench_table_seal(bench_table *t, uint64_t keep, cst_delta *delta_out);

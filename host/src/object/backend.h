@@ -15,6 +15,8 @@
 
 enum { CSTI_OBJECT_PART_BYTES_MAX = 255 };
 
+typedef struct csti_ahead_want csti_ahead_want;
+
 typedef struct csti_object_ops {
     const char *scheme;
     // How a store of this kind is proved: how many at once race for a name, and how often.
@@ -47,6 +49,13 @@ typedef struct csti_object_ops {
     cst_code (*get)(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,
                     cst_object_body *out, cst_err *err);
     void (*body_release)(cst_object_store *store, cst_object_body *body);
+    // ahead.h. NULL, all four: an object is at hand as soon as it is asked for.
+    cst_code (*ahead_open)(cst_object_store *store, const csti_ahead_want *wants, size_t count,
+                           void **out, cst_err *err);
+    // CST_AGAIN: the object is not as it was described: `get` says what it is.
+    cst_code (*ahead_body)(void *ahead, size_t number, cst_object_body *out, cst_err *err);
+    cst_code (*ahead_wait)(void *ahead, size_t number, uint64_t bytes, cst_err *err);
+    void (*ahead_close)(void *ahead);
     cst_code (*head)(cst_object_store *store, const char *name, cst_object_info *out, cst_err *err);
     cst_code (*list)(cst_object_store *store, const char *prefix, const char *after,
                      cst_object_visit visit, void *context, cst_err *err);

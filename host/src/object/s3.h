@@ -1,7 +1,7 @@
 // s3.h: the store that is a bucket. An object is a key of the prefix, and the same bytes.
 //
 //   s3.c ──► put, head, delete, upload ─┐
-//   s3_get.c, s3_list.c ────────────────┼─► s3_request.c: sign, send, judge, ask again
+//   s3_get.c, s3_ahead.c, s3_list.c ────┼─► s3_request.c: sign, send, judge, ask again
 //   s3_delete.c, s3_multipart.c ────────┘        │        │
 //                             s3_sign.c ◄────────┘        └──► s3_http.c: the loop
 //                             s3_credentials.c                 s3_error.c, s3_xml.c: answers
@@ -25,7 +25,7 @@
 #ifndef CST_OBJECT_S3_H
 #define CST_OBJECT_S3_H
 
-#include "object/backend.h"
+#include "object/ahead.h"
 #include "object/s3_buffers.h"
 #include "object/s3_credentials.h"
 #include "object/s3_sign.h"
@@ -57,12 +57,13 @@ typedef struct csti_s3_store {
     csti_s3_uri uri;
     csti_s3_http *http;
     csti_s3_credentials *credentials;
-    uint32_t page_keys;      // of a list; 0: as many as the server likes. Tests make it small
-    bool amazon;             // no endpoint was given: it follows from the region
-    bool virtual_host;       // the bucket is in the host's name
-    bool may_be_unsigned;    // nobody between can change a body, or is said not to
-    csti_s3_buffers buffers; // of uploads
-    pthread_mutex_t mutex;   // of what follows
+    uint32_t page_keys;           // of a list; 0: as many as the server likes. Tests make it small
+    bool amazon;                  // no endpoint was given: it follows from the region
+    bool virtual_host;            // the bucket is in the host's name
+    bool may_be_unsigned;         // nobody between can change a body, or is said not to
+    csti_s3_buffers buffers;      // of uploads
+    _Atomic uint64_t ahead_bytes; // asked for by readers ahead, and not there yet
+    pthread_mutex_t mutex;        // of what follows
     char origin[CSTI_S3_PLACE_BYTES]; // "http://127.0.0.1:8480"
     char region[CSTI_S3_WORD_BYTES];
     csti_s3_signer signer;
@@ -92,6 +93,12 @@ cst_code csti_s3_put(cst_object_store *store, const char *name, const cst_bytes 
 cst_code csti_s3_get(cst_object_store *store, const char *name, uint64_t offset, uint64_t count,
                      cst_object_body *out, cst_err *err);
 void csti_s3_body_release(cst_object_store *store, cst_object_body *body);
+// s3_ahead.c
+cst_code csti_s3_ahead_open(cst_object_store *store, const csti_ahead_want *wants, size_t count,
+                            void **out, cst_err *err);
+cst_code csti_s3_ahead_body(void *ahead, size_t number, cst_object_body *out, cst_err *err);
+cst_code csti_s3_ahead_wait(void *ahead, size_t number, uint64_t bytes, cst_err *err);
+void csti_s3_ahead_close(void *ahead);
 // s3_probe.c
 cst_code csti_s3_probe(cst_object_store *store, const char *folder, cst_err *err);
 void csti_s3_findings(cst_object_store *store, char *out, size_t capacity);

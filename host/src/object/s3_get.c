@@ -4,74 +4,16 @@
 //                    [ 8 MiB ][ 8 MiB ][ 8 MiB ] ...   of that etag, straight into their place
 #include "base/pages.h"
 #include "object/s3_answer.h"
-#include "object/s3_request.h"
+#include "object/s3_piece.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ALIGNMENT = 64,
-    FIRST_BYTES = 1 << 20,
-    PIECE_BYTES = 8 << 20,
-    PIECES_MAX = 8,
-    RANGE_TEXT_BYTES = 64
-};
+enum { ALIGNMENT = 64, FIRST_BYTES = 1 << 20 };
 
 static const uint8_t nothing[ALIGNMENT] __attribute__((aligned(ALIGNMENT))) = {0};
-
-typedef struct piece {
-    csti_s3_call call;
-    char range[RANGE_TEXT_BYTES];
-    char match[CST_OBJECT_ETAG_BYTES + 2];
-    uint64_t offset;
-    uint64_t bytes;
-    bool under_way;
-} piece;
-
-static void piece_start(csti_s3_store *store, piece *p, const char *name, uint64_t offset,
-                        uint64_t bytes, const char *etag, uint8_t *into) {
-    memset(&p->call, 0, sizeof p->call);
-    p->call.method = "GET";
-    p->call.name = name;
-    p->call.body_bytes_max = bytes > CSTI_S3_TEXT_BYTES_MAX ? bytes : CSTI_S3_TEXT_BYTES_MAX;
-    if (into) p->call.body_bytes_max = bytes;
-    p->call.into = into;
-    p->offset = offset;
-    p->bytes = bytes;
-    p->under_way = true;
-    (void)snprintf(p->range, sizeof p->range, "bytes=%" PRIu64 "-%" PRIu64, offset,
-                   offset + bytes - 1);
-    p->call.headers[p->call.headers_count++] = (csti_s3_pair){"range", p->range};
-    if (etag) {
-        (void)snprintf(p->match, sizeof p->match, "\"%s\"", etag);
-        p->call.headers[p->call.headers_count++] = (csti_s3_pair){"if-match", p->match};
-    }
-    csti_s3_start(store, &p->call);
-}
-
-// A good answer is of exactly the range that was asked for. *total_out: the object's bytes.
-static cst_code piece_finish(csti_s3_store *store, piece *p, uint64_t *total_out, cst_err *err) {
-    const csti_s3_exchange *e = &p->call.exchange;
-    uint64_t first = 0;
-    uint64_t last = 0;
-
-    p->under_way = false;
-    if (csti_s3_finish(store, &p->call) == CSTI_S3_CONDITION)
-        return cst_fail(err, CST_OBJECT_UNAVAILABLE, "%.150s: %s changed while it was read",
-                        store->base.uri, p->call.name);
-    if (p->call.fault != CSTI_S3_GOOD) return csti_s3_fail(store, &p->call, err);
-    if (e->status != 206 || !e->answer.etag[0] || strlen(e->answer.etag) >= CST_OBJECT_ETAG_BYTES ||
-        !csti_s3_range_read(e->answer.range, &first, &last, total_out) || first != p->offset ||
-        last - first + 1 != e->body_bytes || e->body_bytes > p->bytes ||
-        (e->body_bytes < p->bytes && last + 1 != *total_out)) {
-        p->call.fault = CSTI_S3_MALFORMED;
-        return csti_s3_fail(store, &p->call, err);
-    }
-    return CST_OK;
-}
 
 // ---- The rest of a large one --------------------------------------------------------------------
 
@@ -85,30 +27,31 @@ typedef struct rest {
     uint64_t count;
 } rest;
 
-static void rest_start(rest *r, piece *p) {
+static void rest_start(rest *r, csti_s3_piece *p) {
     const uint64_t left = r->count - r->begun;
-    const uint64_t bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
+    const uint64_t bytes = left < CSTI_S3_PIECE_BYTES ? left : CSTI_S3_PIECE_BYTES;
 
-    piece_start(r->store, p, r->name, r->offset + r->begun, bytes, r->info->etag,
-                r->into + r->begun);
+    csti_s3_piece_start(r->store, p, r->name, r->offset + r->begun, bytes, r->info->etag,
+                        r->into + r->begun);
     r->begun += bytes;
 }
 
-static cst_code rest_read(rest *r, piece *pieces, cst_err *err) {
+static cst_code rest_read(rest *r, csti_s3_piece *pieces, cst_err *err) {
     cst_code code = CST_OK;
     bool any = true;
 
-    for (size_t i = 0; i < PIECES_MAX && r->begun < r->count; i++) rest_start(r, &pieces[i]);
+    for (size_t i = 0; i < CSTI_S3_PIECES_MAX && r->begun < r->count; i++)
+        rest_start(r, &pieces[i]);
     while (any) {
         any = false;
-        for (size_t i = 0; i < PIECES_MAX; i++) {
+        for (size_t i = 0; i < CSTI_S3_PIECES_MAX; i++) {
             uint64_t total = 0;
             cst_err why = {.code = CST_OK};
             cst_code one;
 
             if (!pieces[i].under_way) continue;
             if (code != CST_OK) csti_s3_cancel(&pieces[i].call);
-            one = piece_finish(r->store, &pieces[i], &total, &why);
+            one = csti_s3_piece_finish(r->store, &pieces[i], &total, &why);
             csti_s3_clear(&pieces[i].call);
             if (one == CST_OK && total != r->info->bytes)
                 one = cst_fail(&why, CST_OBJECT_UNAVAILABLE, "%.150s: %s changed while it was read",
@@ -125,9 +68,9 @@ static cst_code rest_read(rest *r, piece *pieces, cst_err *err) {
 }
 
 static cst_code large(csti_s3_store *store, const char *name, uint64_t offset, uint64_t count,
-                      piece *first, cst_object_body *out, cst_err *err) {
+                      csti_s3_piece *first, cst_object_body *out, cst_err *err) {
     const uint64_t had = first->call.exchange.body_bytes;
-    piece *pieces = calloc(PIECES_MAX, sizeof *pieces);
+    csti_s3_piece *pieces = calloc(CSTI_S3_PIECES_MAX, sizeof *pieces);
     rest r = {store, name, &out->info, offset, csti_pages_block((size_t)count), had, count};
     cst_code code = CST_OK;
 
@@ -165,15 +108,16 @@ static cst_code empty(cst_object_store *base, const char *name, uint64_t offset,
 cst_code csti_s3_get(cst_object_store *base, const char *name, uint64_t offset, uint64_t count,
                      cst_object_body *out, cst_err *err) {
     csti_s3_store *store = csti_s3_self(base);
-    piece *first;
+    csti_s3_piece *first;
     uint64_t left;
     cst_code code;
 
     if (count == 0 || offset > INT64_MAX) return empty(base, name, offset, out, err);
     first = calloc(1, sizeof *first);
     if (!first) return cst_fail(err, CST_NO_MEMORY, "%.150s: %s", base->uri, name);
-    piece_start(store, first, name, offset, count < FIRST_BYTES ? count : FIRST_BYTES, NULL, NULL);
-    code = piece_finish(store, first, &out->info.bytes, err);
+    csti_s3_piece_start(store, first, name, offset, count < FIRST_BYTES ? count : FIRST_BYTES, NULL,
+                        NULL);
+    code = csti_s3_piece_finish(store, first, &out->info.bytes, err);
     if (first->call.fault == CSTI_S3_RANGE) {
         code = empty(base, name, offset, out, err);
     } else if (code == CST_OK) {

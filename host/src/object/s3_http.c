@@ -40,6 +40,7 @@ static void end(csti_s3_exchange *e) {
     (void)pthread_mutex_lock(&http->mutex);
     e->done = true;
     (void)pthread_cond_signal(&e->ended);
+    if (e->watcher) csti_unpark(e->watcher); // still locked: nobody takes the exchange away
     (void)pthread_mutex_unlock(&http->mutex);
 }
 
@@ -122,11 +123,19 @@ static csti_s3_exchange *queue_take(csti_s3_http *http, bool *unwanted_out) {
     return e;
 }
 
+static csti_s3_exchange *unwanted(csti_s3_http *http) {
+    csti_s3_exchange *e;
+
+    (void)pthread_mutex_lock(&http->mutex);
+    for (e = http->active; e && !e->cancelled; e = e->next) continue;
+    (void)pthread_mutex_unlock(&http->mutex);
+    return e;
+}
+
 // Exchanges in the queue whose time is over, and those under way that nobody wants any more.
 static void sweep(csti_s3_http *http) {
     const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
     csti_s3_exchange *late = NULL;
-    csti_s3_exchange *unwanted = NULL;
 
     (void)pthread_mutex_lock(&http->mutex);
     for (csti_s3_exchange **at = &http->queue; *at;) {
@@ -141,8 +150,6 @@ static void sweep(csti_s3_http *http) {
         e->next = late;
         late = e;
     }
-    for (csti_s3_exchange *e = http->active; e && !unwanted; e = e->next)
-        if (e->cancelled) unwanted = e;
     (void)pthread_mutex_unlock(&http->mutex);
     while (late) {
         csti_s3_exchange *next = late->next;
@@ -150,7 +157,9 @@ static void sweep(csti_s3_http *http) {
         end_without_answer(late, CURLE_OPERATION_TIMEDOUT);
         late = next;
     }
-    if (unwanted) finish(http, unwanted, CURLE_ABORTED_BY_CALLBACK);
+    // All of them: what several cancels say may come as one wake.
+    for (csti_s3_exchange *e; (e = unwanted(http)) != NULL;)
+        finish(http, e, CURLE_ABORTED_BY_CALLBACK);
 }
 
 static void reap(csti_s3_http *http) {

@@ -16,8 +16,9 @@
 #ifndef CST_OBJECT_S3_HTTP_H
 #define CST_OBJECT_S3_HTTP_H
 
-#include <constellation/table.h>
+#include "base/park.h"
 
+#include <constellation/table.h>
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -52,6 +53,7 @@ typedef struct csti_s3_exchange {
     uint64_t deadline_ns; // of csti_clock_real
     uint8_t *into;        // a good answer's body goes here; NULL: it is allocated
     uint64_t body_bytes_max;
+    csti_parker *watcher; // woken when the answer is there; NULL: nobody
     // The answer.
     CURLcode result; // CURLE_OK: status and headers are whole
     bool sent;

@@ -110,10 +110,6 @@ static cst_code part_finish(csti_s3_store *store, s3_upload *u, part *p) {
     return code == CST_OK ? CST_OK : fails(u, code, &why, NULL);
 }
 
-static bool is_done(part *p) {
-    return p->call.stopped != CST_OK || csti_s3_http_is_done(&p->call.exchange);
-}
-
 // A place for one more part: one that is free, one that has ended, else the oldest is waited for.
 static part *part_free(csti_s3_store *store, s3_upload *u) {
     part *oldest = NULL;
@@ -121,7 +117,7 @@ static part *part_free(csti_s3_store *store, s3_upload *u) {
     for (size_t i = 0; i < PARTS_MAX; i++) {
         part *p = &u->parts[i];
 
-        if (p->under_way && is_done(p)) (void)part_finish(store, u, p);
+        if (p->under_way && csti_s3_is_done(&p->call)) (void)part_finish(store, u, p);
         if (p->under_way && (!oldest || p->number < oldest->number)) oldest = p;
     }
     for (size_t i = 0; i < PARTS_MAX; i++)

@@ -358,6 +358,10 @@ csti_s3_fault csti_s3_ask(csti_s3_store *store, csti_s3_call *call) {
     return csti_s3_finish(store, call);
 }
 
+bool csti_s3_is_done(csti_s3_call *call) {
+    return call->stopped != CST_OK || csti_s3_http_is_done(&call->exchange);
+}
+
 void csti_s3_cancel(csti_s3_call *call) {
     if (call->stopped == CST_OK) csti_s3_http_cancel(&call->exchange);
 }

@@ -58,6 +58,8 @@ typedef struct csti_s3_call {
 
 void csti_s3_start(csti_s3_store *store, csti_s3_call *call);
 csti_s3_fault csti_s3_finish(csti_s3_store *store, csti_s3_call *call);
+// It was answered: finish does not wait, unless to ask again.
+bool csti_s3_is_done(csti_s3_call *call);
 // Ends it soon, without another attempt; it is still finished.
 void csti_s3_cancel(csti_s3_call *call);
 // Both.

@@ -14,6 +14,12 @@
 
 enum { CSTI_SEGMENT_NAME_BYTES = 200 };
 
+// Returns when the first `bytes` bytes of the segment are there. Any number of threads call it.
+typedef struct csti_segment_arrival {
+    cst_code (*wait)(void *context, uint64_t bytes, cst_err *err);
+    void *context;
+} csti_segment_arrival;
+
 struct cst_segment {
     char name[CSTI_SEGMENT_NAME_BYTES];
     const uint8_t *bytes;
@@ -24,6 +30,8 @@ struct cst_segment {
     csti_record_shape shapes[CST_SEGMENT_PARTS_MAX];
     uint64_t part_at[CST_SEGMENT_PARTS_MAX]; // offsets in the body
     uint64_t groups_at, blocks_at;           // offsets in the segment
+    // Of one whose body is still on its way; wait NULL: it is there.
+    csti_segment_arrival arrival;
 };
 
 // NULL, or the phrase that says which fields contradict.
@@ -110,7 +118,15 @@ CST_CHECK_RESULT cst_code csti_segment_next_aside(const cst_segment *segment,
                                                   cst_segment_cursor *cursor, cst_segment_row *out,
                                                   uint32_t capacity, uint32_t *count_out,
                                                   cst_err *err);
-// Compares the checksums of blocks [from, to). Touches nothing but those bytes.
+// Its body is waited for, block by block, wherever blocks are verified: nothing else reads one
+// before. What the wait fails with comes through as it is.
+static inline void csti_segment_arrive(cst_segment *segment, csti_segment_arrival arrival) {
+    segment->arrival = arrival;
+}
+// The whole body is there when this returns CST_OK.
+CST_CHECK_RESULT cst_code csti_segment_wait_all(const cst_segment *segment, cst_err *err);
+// Compares the checksums of blocks [from, to), when they are there. Touches nothing but those
+// bytes.
 CST_CHECK_RESULT cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from,
                                                      uint64_t to, cst_err *err);
 // Ordered fulls: where key group `group` (0 to 4096) begins in the part.

@@ -364,8 +364,27 @@ uint64_t csti_segment_group_at(const cst_segment *segment, uint32_t part, uint32
     return at;
 }
 
+// Blocks below `to` are there when this returns CST_OK.
+static cst_code body_wait(const cst_segment *segment, uint64_t to, cst_err *err) {
+    const uint64_t body_bytes = segment->footer.body_bytes;
+    const uint64_t bytes = to * CST_SEGMENT_BLOCK_BYTES;
+
+    if (!segment->arrival.wait) return CST_OK;
+    return segment->arrival.wait(segment->arrival.context,
+                                 CSTI_SEGMENT_HEADER_BYTES +
+                                     (bytes < body_bytes ? bytes : body_bytes),
+                                 err);
+}
+
+cst_code csti_segment_wait_all(const cst_segment *segment, cst_err *err) {
+    return body_wait(segment, segment->footer.blocks_count, err);
+}
+
 cst_code csti_segment_verify_blocks(const cst_segment *segment, uint64_t from, uint64_t to,
                                     cst_err *err) {
+    const cst_code arrived = body_wait(segment, to, err);
+
+    if (arrived != CST_OK) return arrived;
     for (uint64_t block = from; block < to; block++) {
         const uint64_t at = block * CST_SEGMENT_BLOCK_BYTES;
         const uint64_t rest = segment->footer.body_bytes - at;
