@@ -121,8 +121,16 @@ class Refused(Edited):
         self.edit('"key string"', '"key uuid", "more u64"')
         self.edit(r'\[key\]\ncolumns = \["key"\]', '[key]\ncolumns = ["key", "more"]')
         _, err = self.finish(self.start("--device", Apart.URI), INPUT)
-        self.assertIn("takes keys of 16 bytes, not 24", err)
-        self.assertIn("CST_KEY_TOO_LONG", err)
+        self.assertIn("takes keys of up to 16 bytes, [key] has some of 24: run the job with --device "
+                      "cpu:. (CST_KEY_TOO_LONG)", err)
+
+    def test_so_are_those_of_windows(self):
+        self.files(a=[("k", 1)])
+        self.edit('"value u64"', '"value u64", "at timestamp"')
+        self.edit(r"(format = .*)", r'\1\nevent_time = "at"')
+        self.edit(r"\[sink\]", '[window]\ntumbling = "1s"\n[sink]')
+        _, err = self.finish(self.start("--device", Apart.URI), INPUT)
+        self.assertIn("[key] has some of 64, 8 of them when their window begins", err)
 
 
 if __name__ == "__main__":

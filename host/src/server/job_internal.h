@@ -360,8 +360,10 @@ const csti_manifest_split *csti_job_split_before(const csti_job *job, const char
 CST_CHECK_RESULT cst_code csti_job_reader_open(job_worker *worker, cst_err *err);
 
 // ---- job_long_keys.c
-// Whether some of the worker's keys may be too long for the job's device, which takes the others.
-bool csti_job_keys_are_split(const job_worker *worker);
+// *split_out: some of the worker's keys, rows of a table, may be too long for the job's device,
+// which takes the others. KEY_TOO_LONG: it takes none of them, or they are of windows.
+CST_CHECK_RESULT cst_code csti_job_keys_fit(const job_worker *worker, bool *split_out,
+                                            cst_err *err);
 // Both tables, with what the checkpoint has, and their keeper.
 CST_CHECK_RESULT cst_code csti_job_long_keys_open(job_worker *worker,
                                                   const cst_table_options *options,

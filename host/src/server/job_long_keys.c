@@ -6,15 +6,21 @@
 #include "state/keeper_split.h"
 #include "state/segment.h"
 
-// Windows have tables of their own, and rows on disk have none.
-bool csti_job_keys_are_split(const job_worker *worker) {
+// Windows have a table each, and no second one.
+cst_code csti_job_keys_fit(const job_worker *worker, bool *split_out, cst_err *err) {
     const job_stage *stage = &worker->job->stages[worker->stage];
+    const bool has_windows = stage->window.size_us > 0;
     cst_capabilities can;
 
     cst_device_capabilities(worker->job->device, &can);
-    return stage->shape.key_bytes == 0 && stage->shape.table.layout == CST_TABLE_INLINE &&
-           stage->shape.table.key_bytes > can.key_bytes_max && stage->window.size_us == 0 &&
-           !worker->job->config->state_folder;
+    *split_out = stage->shape.table.key_bytes > can.key_bytes_max;
+    if (!*split_out || (stage->shape.key_bytes == 0 && !has_windows)) return CST_OK;
+    return cst_fail(err, CST_KEY_TOO_LONG,
+                    "%s takes keys of up to %u bytes, [%skey] has some of %u%s: run the job with "
+                    "--device cpu:.",
+                    cst_device_uri(worker->job->device), can.key_bytes_max,
+                    worker->stage > 0 ? "then." : "", stage->shape.table.key_bytes,
+                    has_windows ? ", 8 of them when their window begins" : "");
 }
 
 static cst_code tables_restore(job_worker *worker, const cst_restore_options *restore,

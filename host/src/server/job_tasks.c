@@ -482,8 +482,10 @@ static cst_code memory_open(job_worker *worker, const cst_restore_options *resto
     const csti_manifest_partition *before = recovered(worker);
     const job_stage *stage = &job->stages[worker->stage];
     cst_table_options options = stage->shape.table;
-    cst_code code;
+    bool split = false;
+    cst_code code = csti_job_keys_fit(worker, &split, err);
 
+    if (code != CST_OK) return code;
     options.hash_key = stage->key.hash_key;
     options.budget_bytes = job->partition_budget_bytes + reserve_bytes(worker);
     options.numa_node = worker->node;
@@ -494,8 +496,7 @@ static cst_code memory_open(job_worker *worker, const cst_restore_options *resto
         options.rows_hint =
             cst_restore_rows_hint(chain->segments, chain->segments_count, options.layout);
     }
-    if (csti_job_keys_are_split(worker))
-        return csti_job_long_keys_open(worker, &options, restore, err);
+    if (split) return csti_job_long_keys_open(worker, &options, restore, err);
     code = stage->window.size_us > 0 ? panes_open(worker, &options, before, err)
                                      : table_open(worker, &options, before, err);
     if (code == CST_OK)
