@@ -127,17 +127,24 @@ module state_table #(
   (* hierconn *) wire \u_table.g_way[0].dropped_q[1] ;
   (* hierconn *) wire \u_table.g_way[1].dropped_q[0] ;
   (* hierconn *) wire \u_table.g_way[1].dropped_q[1] ;
+  (* hierconn *) wire \u_table.turn_q[0] ;
+  (* hierconn *) wire \u_table.turn_q[1] ;
+  (* hierconn *) wire \u_table.turn_q[2] ;
+  (* hierconn *) wire \u_table.turn_q[3] ;
   logic [7:0] ring, where;
   logic [15:0] memory;  // place = 2 * set + way: tag, id
-  logic [3:0] valid;
+  logic [3:0] valid, taken, turns;
   assign ring = {\u_table.ring_q[3] , \u_table.ring_q[2] ,
                  \u_table.ring_q[1] , \u_table.ring_q[0] };
   assign where = {\u_table.where_q[3] , \u_table.where_q[2] , \u_table.where_q[1] ,
                   \u_table.where_q[0] };
   assign memory = {\u_table.g_way[1].memory_q[1] , \u_table.g_way[0].memory_q[1] ,
                    \u_table.g_way[1].memory_q[0] , \u_table.g_way[0].memory_q[0] };
-  assign valid = {\u_table.g_way[1].taken_q[1] , \u_table.g_way[0].taken_q[1] ,
-                  \u_table.g_way[1].taken_q[0] , \u_table.g_way[0].taken_q[0] } ^
+  assign turns = {\u_table.turn_q[3] , \u_table.turn_q[2] ,
+                  \u_table.turn_q[1] , \u_table.turn_q[0] };
+  assign taken = {\u_table.g_way[1].taken_q[1] , \u_table.g_way[0].taken_q[1] ,
+                  \u_table.g_way[1].taken_q[0] , \u_table.g_way[0].taken_q[0] };
+  assign valid = taken ^
                  {\u_table.g_way[1].dropped_q[1] , \u_table.g_way[0].dropped_q[1] ,
                   \u_table.g_way[1].dropped_q[0] , \u_table.g_way[0].dropped_q[0] };
 
@@ -150,7 +157,8 @@ module state_table #(
     entry = '0;
     for (int unsigned i = 0; i < Ids; i++) begin
       at = where[2*i +: 2];
-      placed[i] = valid[at] && at[1] == sets_q[i] && memory[4*at +: 4] == {tags_q[2*i +: 2], 2'(i)};
+      placed[i] = valid[at] && taken[at] == turns[i] && at[1] == sets_q[i] &&
+                  memory[4*at +: 4] == {tags_q[2*i +: 2], 2'(i)};
       entry = memory[4*i +: 2];
       held[i] = alive_q[entry] && where[2*entry +: 2] == 2'(i);
     end

@@ -36,15 +36,17 @@ def chain_levels(bits):
 
 
 class Netlist:
-    """One module, flat. Nets are numbers; `arrival` of a net: (levels, luts, through what)."""
+    """One module, flat but for parts that are black boxes, which are not counted: paths end and begin
+    at their ports. Nets are numbers; `arrival` of a net: (levels, luts, through what)."""
 
-    def __init__(self, module):
+    def __init__(self, module, parts=()):
         self.cells = module["cells"]
         self.ports = module["ports"]
         self.names = {}
         self.name_nets(module["netnames"])
         self.drivers = {}  # net: (cell, port, bit)
         self.counts = collections.Counter()
+        self.parts = frozenset(parts)
         self.chains = {}   # carry cell: (its chain's cells in order, how many bits are before it)
         self.arrivals = {}
         self.read_cells()
@@ -68,6 +70,8 @@ class Netlist:
         for name, cell in self.cells.items():
             kind = cell["type"]
             self.counts[kind] += 1
+            if kind in self.parts:
+                continue  # its outputs have no driver here, as the module's own inputs have none
             if not (kind in CARRY or kind in LUT_MEMORY or kind in BLOCK_MEMORY
                     or re.match(r"LUT[1-6]$|INV$|MUXF[789]$|FD[A-Z]+$|SRL|URAM288|DSP48E2$|BUF", kind)):
                 raise Unreadable(f"cell {name} is a {kind}, which netlist.py does not know")
@@ -214,6 +218,11 @@ class Netlist:
                 for pin in ("D", "CE", "R", "S", "CLR", "PRE"):
                     for net in pins.get(pin, []):
                         yield net, to if pin == "D" else f"{to} ({pin})"
+            elif kind in self.parts:
+                for pin, nets in pins.items():
+                    if cell["port_directions"][pin] == "input":
+                        for index, net in enumerate(nets):
+                            yield net, f"{name}.{pin}[{index}]"
             elif kind in LUT_MEMORY or kind in BLOCK_MEMORY or re.match(r"SRL|URAM|DSP", kind):
                 to = re.sub(r"(\.\d+)+$", "", name)  # the memory's own name, as the sources have it
                 for pin, nets in pins.items():

@@ -43,7 +43,7 @@ module cst_kernel_records_cover (
       gap_with_a_key: cover (begins && one_kind && head.gap && gap_wrong);
       gap_with_bytes: cover (gap_body_wrong);
       row_of_other_sizes: cover (begins && one_kind && !head.gap && row_wrong);
-      bytes_behind_key_or_value: cover (out_valid_q && !out_wrong_q && body_wrong);
+      bytes_behind_key_or_value: cover (body_wrong);
       cut_and_more_follow: cover (begins && !head_wrong && cut && more_i);
       cut_at_the_end: cover (begins && !head_wrong && cut && !more_i);
       records_behind_one_that_is_wrong: cover (later_records);
@@ -57,7 +57,8 @@ endmodule
 bind cst_kernel_records cst_kernel_records_cover u_cover (
   .begins(unit_taken && first && !wrong_q && !cut_q),
   .gap_body_wrong(unit_taken && !first && !wrong_q && !cut_q && gap_q && unit != '0),
-  .body_wrong(out_code_o != cst_pkg::CodeOk), .later_records(unit_taken && first && wrong_q),
+  .body_wrong(whole && padding && !(first ? head_wrong || cut : gap_q)),
+  .later_records(unit_taken && first && wrong_q),
   .midway(left_q != '0), .*
 );
 `default_nettype wire

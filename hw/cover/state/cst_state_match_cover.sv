@@ -6,6 +6,7 @@ module cst_state_match_cover (
   input wire logic        a_valid_q,
   input wire logic        b_valid_q,
   input wire logic        c_valid_q,
+  input wire logic        d_valid_q,
   input wire logic        b_go,
   input wire logic        c_moves,
   input wire logic        again_valid,
@@ -44,6 +45,7 @@ module cst_state_match_cover (
       reset_with_a: cover (a_valid_q);
       reset_with_b: cover (b_valid_q);
       reset_with_c: cover (c_valid_q);
+      reset_with_d: cover (d_valid_q);
     end
   end
 endmodule

@@ -5,7 +5,7 @@
 //
 //   stage   knows                                  decides
 //   in      a beat and its column (skid buffer)    is it split: zeros among more than 8 bytes
-//   s1      8 or 16 bytes of one column            value or escaped bytes; is it well formed
+//   s1      8 or 16 bytes of one column, how many  value or escaped bytes; is it well formed
 //   s2      bytes in ascending order               marker in front, terminator behind, complement
 //   s3      up to 19 bytes of key                  place in the key; does it fit
 //   s4      the same, moved by offset mod 8        place by offset / 8: the key grows
@@ -94,9 +94,6 @@ module cst_encode (
       if (!column.nullable) beat_code = cst_pkg::CodeSchemaMismatch;
       if (!first_q || !beat_last) beat_code = cst_pkg::CodeBatch;
     end else begin
-      if (!is_variable && (total_d > 8'(width) || (beat_last && total_d != 8'(width)))) begin
-        beat_code = cst_pkg::CodeBatch;
-      end
       if (beat_bytes > 5'd16 || (!beat_last && beat_bytes != 5'd16)) begin
         beat_code = cst_pkg::CodeBatch;
       end
@@ -112,7 +109,9 @@ module cst_encode (
   logic s1_valid_q, s1_null_q, s1_first_q, s1_ends_q, s1_row_last_q, s1_variable_q, s1_escape_q;
   logic [127:0] s1_data_q;
   logic [4:0] s1_count_q;
-  logic [7:0] s1_code_q;
+  logic [7:0] s1_code_q, s1_total_q;
+  logic [6:0] s1_width_q;
+  logic s1_sized_q, s1_last_q, length_wrong;
   logic [4:0] s1_kind_q;
   logic s1_descending_q, s1_nullable_q, s1_nulls_last_q;
 
@@ -127,6 +126,10 @@ module cst_encode (
       s1_ends_q <= beat_last && (!split || half_q);
       s1_row_last_q <= row_last && (!split || half_q);
       s1_code_q <= beat_code;
+      s1_sized_q <= !is_variable && !beat_null;
+      s1_total_q <= total_d;
+      s1_width_q <= width;
+      s1_last_q <= beat_last;
       s1_kind_q <= column.kind;
       s1_descending_q <= column.descending;
       s1_nullable_q <= column.nullable;
@@ -149,13 +152,13 @@ module cst_encode (
   end
 
   // ---- s2 -------------------------------------------------------------------------------------
-  logic s2_valid_q, s2_null_q, s2_first_q, s2_ends_q, s2_row_last_q;
+  logic s2_valid_q, s2_null_q, s2_marked_q, s2_ends_q, s2_row_last_q;
   logic [127:0] s2_body_q, value, escaped, body;
   logic [4:0] s2_count_q;
   logic [3:0] escapes;
   logic [7:0] s2_code_q;
   logic out_of_range;
-  logic s2_descending_q, s2_nullable_q, s2_nulls_last_q;
+  logic s2_descending_q, s2_nulls_last_q;
 
   cst_encode_value u_value (
     .kind_i        (s1_kind_q),
@@ -170,6 +173,8 @@ module cst_encode (
     .zeros_o(escapes)
   );
   assign body = s1_variable_q ? s1_data_q : value;
+  assign length_wrong = s1_sized_q && (s1_total_q > 8'(s1_width_q) ||
+                                       (s1_last_q && s1_total_q != 8'(s1_width_q)));
 
   always_ff @(posedge clk_i) begin
     if (move) begin
@@ -177,17 +182,17 @@ module cst_encode (
         s2_body_q[8*i +: 8] <= escaped[8*i +: 8] |
             ((!s1_escape_q && 5'(i) < s1_count_q) ? body[8*i +: 8] : 8'h00);
       end
-      s2_count_q <= s1_count_q + 5'(escapes);
+      s2_count_q <= s1_null_q ? '0 : s1_count_q + 5'(escapes);
       s2_null_q <= s1_null_q;
-      s2_first_q <= s1_first_q;
-      s2_ends_q <= s1_ends_q && s1_variable_q;
+      s2_marked_q <= s1_first_q && s1_nullable_q;
+      s2_ends_q <= s1_ends_q && s1_variable_q && !s1_null_q;
       s2_row_last_q <= s1_row_last_q;
       s2_code_q <= s1_code_q;
-      if (s1_code_q == cst_pkg::CodeOk && out_of_range && !s1_null_q) begin
-        s2_code_q <= cst_pkg::CodeValueRange;
+      if (s1_code_q == cst_pkg::CodeOk) begin
+        if (length_wrong) s2_code_q <= cst_pkg::CodeBatch;
+        else if (out_of_range && !s1_null_q) s2_code_q <= cst_pkg::CodeValueRange;
       end
       s2_descending_q <= s1_descending_q;
-      s2_nullable_q <= s1_nullable_q;
       s2_nulls_last_q <= s1_nulls_last_q;
     end
     if (!run) s2_valid_q <= 1'b0;
@@ -196,9 +201,8 @@ module cst_encode (
 
   // ---- s3: marker, bytes, terminator, and where they go ---------------------------------------
   localparam int unsigned ChunkBytes = 19;
-  logic s3_valid_q, s3_row_last_q, marked, too_long;
+  logic s3_valid_q, s3_row_last_q, too_long;
   logic [8*ChunkBytes-1:0] s3_chunk_q, content, chunk;
-  logic [4:0] content_count, chunk_count;
   logic [6:0] offset_q, s3_offset_q, s3_end_q;
   logic [7:0] s3_code_q, end_d;
   logic [7:0] complement, marker;
@@ -210,24 +214,18 @@ module cst_encode (
     for (int unsigned i = 0; i < 16; i++) begin
       if (5'(i) < s2_count_q) content[8*i +: 8] = s2_body_q[8*i +: 8] ^ complement;
     end
-    content_count = s2_count_q;
-    if (s2_ends_q) begin
-      content[{3'b000, s2_count_q} * 8 +: 8] = cst_pkg::KeyEscape ^ complement;
-      content[({3'b000, s2_count_q} + 8'd1) * 8 +: 8] = cst_pkg::KeyEnd ^ complement;
-      content_count = s2_count_q + 5'd2;
+    for (int unsigned i = 0; i < 18; i++) begin
+      if (s2_ends_q && 5'(i) == s2_count_q) content[8*i +: 8] = cst_pkg::KeyEscape ^ complement;
+      if (s2_ends_q && i > 0 && 5'(i - 1) == s2_count_q) begin
+        content[8*i +: 8] = cst_pkg::KeyEnd ^ complement;
+      end
     end
-    if (s2_null_q) begin
-      content = '0;
-      content_count = '0;
-    end
-    marked = s2_first_q && s2_nullable_q;
     marker = cst_pkg::KeyValue;
     if (s2_null_q) begin
       marker = s2_nulls_last_q ? cst_pkg::KeyNullLast : cst_pkg::KeyNullFirst;
     end
-    chunk = marked ? {content[8*ChunkBytes-9:0], marker} : content;
-    chunk_count = content_count + 5'(marked);
-    end_d = 8'(offset_q) + 8'(chunk_count);
+    chunk = s2_marked_q ? {content[8*ChunkBytes-9:0], marker} : content;
+    end_d = 8'(offset_q) + 8'(s2_count_q) + 8'({s2_ends_q, s2_marked_q});
     too_long = end_d > 8'd64;
   end
 

@@ -51,7 +51,7 @@ module cst_kernel_records (
   assign gap = head.gap && head.key_bytes == '0;
   assign gap_wrong = head.hash != '0 || head.value_bytes != '0;
   assign row_wrong = head.units != 16'(config_i.entry_units) ||
-                     head.key_bytes > 16'(config_i.key_bytes) ||
+                     head.key_bytes[15:5] != '0 || head.key_bytes[4:0] > config_i.key_bytes[4:0] ||
                      (head.value_bytes != 24'(config_i.value_bytes) &&
                       !(head.tombstone && head.value_bytes == '0));
   assign head_wrong = !one_kind || head.reserved != '0 || head.units == '0 ||
@@ -59,13 +59,38 @@ module cst_kernel_records (
   assign cut = 32'(head.units) > units_i - unit_q;
   assign last = first ? head.units == 16'd1 : left_q == 16'd1;
 
-  // ---- A whole one: zeros where nothing is ------------------------------------------------------
-  logic [639:0] body;
+  // ---- Zeros where nothing is: looked at as units come ------------------------------------------
+  // A byte of a record is the head's, the key's or the value's, or behind them. A head that breaks
+  // no rule of its own has lengths that fit the settings, which is why few of their bits are asked.
+  logic [15:0] in_key_q;    // of the bytes behind the head: places for a key
+  logic [79:0] behind_q;    // and places behind the value
+  logic [31:0] behind;      // of the unit that comes
+  logic third, none, none_q, padding, padding_q;
+
+  always_ff @(posedge clk_i) begin
+    for (int unsigned i = 0; i < 16; i++) in_key_q[i] <= i < 8 * 32'(config_i.key_words);
+    for (int unsigned i = 0; i < 80; i++)
+      behind_q[i] <= i >= 8 * 32'(config_i.key_words) + 32'(config_i.value_bytes);
+  end
+  assign third = left_q == 16'd1 && config_i.entry_units == 2'd3;
+  assign none = first ? head.value_bytes[6:0] == '0 : none_q;
+  always_comb begin
+    behind = third ? behind_q[79:48] : behind_q[47:16];
+    behind |= {32{none}};
+    if (first) begin
+      behind[15:0] = '0;
+      for (int unsigned i = 0; i < 16; i++)
+        behind[16+i] = in_key_q[i] ? head.key_bytes[4:0] <= 5'(i) : behind_q[i] || none;
+    end
+    padding = 1'b0;
+    for (int unsigned i = 0; i < 32; i++) padding |= behind[i] && unit[i*8 +: 8] != '0;
+    padding |= !first && padding_q;
+  end
+
+  // ---- A whole one ------------------------------------------------------------------------------
   logic [511:0] value;
   logic [127:0] key;
-  logic [127:0] key_used;
-  logic [511:0] value_used;
-  logic padded;
+  logic [639:0] body;
 
   assign record = record_q[127:0];
   assign body = (config_i.entry_units == 2'd1) ? {512'b0, record_q[255:128]} :
@@ -73,28 +98,20 @@ module cst_kernel_records (
   always_comb begin
     key = '0;
     value = body[511:0];
-    padded = body[639:512] == '0;
     if (config_i.key_words == 2'd1) begin
       key = {64'b0, body[63:0]};
       value = body[575:64];
-      padded = body[639:576] == '0;
     end
     if (config_i.key_words == 2'd2) begin
       key = body[127:0];
       value = body[639:128];
-      padded = 1'b1;
     end
-  end
-  always_comb begin
-    for (int unsigned i = 0; i < 16; i++) key_used[i*8 +: 8] = {8{16'(i) < record.key_bytes}};
-    for (int unsigned i = 0; i < 64; i++) value_used[i*8 +: 8] = {8{24'(i) < record.value_bytes}};
   end
 
   // What was set aside goes nowhere, if it is sound.
-  assign out_valid_o = out_valid_q && !(record.gap && out_code_o == cst_pkg::CodeOk);
+  assign out_valid_o = out_valid_q && (!record.gap || out_wrong_q);
   assign out_taken = out_ready_i || !out_valid_o;
-  assign out_code_o = (out_wrong_q || !padded || (key & ~key_used) != '0 ||
-                       (value & ~value_used) != '0) ? cst_pkg::CodeSegmentRecord : cst_pkg::CodeOk;
+  assign out_code_o = out_wrong_q ? cst_pkg::CodeSegmentRecord : cst_pkg::CodeOk;
   always_comb begin
     out_op_o = '0;
     out_op_o.kind = record.present ? cst_state_pkg::KindPut : cst_state_pkg::KindDrop;
@@ -110,12 +127,14 @@ module cst_kernel_records (
   // An item stands in record_q and begin_q until it is taken: the unit behind it waits.
   always_ff @(posedge clk_i) begin
     if (unit_taken) begin
+      padding_q <= padding;
       if (first) begin
         record_q[255:0] <= unit;
         begin_q <= (wrong_q || cut_q) ? begin_q : unit_q;
         gap_q <= gap;
+        none_q <= none;
       end else begin
-        if (left_q == 16'd1 && config_i.entry_units == 2'd3) record_q[767:512] <= unit;
+        if (third) record_q[767:512] <= unit;
         else record_q[511:256] <= unit;
       end
     end
@@ -139,8 +158,8 @@ module cst_kernel_records (
       if (unit_taken) begin
         high_q <= !high_q;
         unit_q <= unit_q + 32'd1;
-        if (first) left_q <= (head_wrong || cut || wrong_q || cut_q) ? '0 : head.units - 16'd1;
-        else left_q <= (gap_q && unit != '0) ? '0 : left_q - 16'd1;
+        // Of no matter behind a wrong record, or one that is cut: nothing comes out any more.
+        left_q <= (first ? head.units : left_q) - 16'd1;
         if (!wrong_q && !cut_q) begin
           if (first && !head_wrong && cut && more_i) cut_q <= 1'b1;
           if (whole && (first ? head_wrong || cut : gap_q)) wrong_q <= 1'b1;
@@ -148,7 +167,7 @@ module cst_kernel_records (
       end
       if (whole) begin
         out_valid_q <= 1'b1;
-        out_wrong_q <= first ? head_wrong || cut : gap_q;
+        out_wrong_q <= (first ? head_wrong || cut : gap_q) || padding;
       end else if (out_taken) begin
         out_valid_q <= 1'b0;
       end

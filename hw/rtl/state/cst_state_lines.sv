@@ -3,6 +3,7 @@
 //            tags and meta of a line for the match, its meta for the execution, all for the
 //            write-back. An update is done at once; a fill waits while one is.
 //            present_o: the line of ask_id_i has been filled since it was taken.
+// Needs      a fill for each take, none in the clock of a take of the same line.
 `default_nettype none
 module cst_state_lines #(
   localparam int unsigned IdBits = cst_state_pkg::IdBits
@@ -39,7 +40,9 @@ module cst_state_lines #(
   logic [255:0] tags, save_tags;
   cst_state_pkg::meta_t meta, save_meta;
   cst_pkg::control_line_t fill, save;
-  logic [cst_state_pkg::Ids-1:0] present_q;
+  // Two bits of LUT memory a line, as in cst_state_table: a take makes them differ, a fill equal.
+  logic taken_q [cst_state_pkg::Ids];
+  logic filled_q [cst_state_pkg::Ids];
 
   assign fill = fill_data_i;
   assign fill_ready_o = !update_i.write;
@@ -82,11 +85,11 @@ module cst_state_lines #(
   assign save.reserved = '0;
   assign save.overflow = save_meta.overflow;
   assign save_line_o = save;
-  assign present_o = present_q[ask_id_i];
+  assign present_o = taken_q[ask_id_i] == filled_q[ask_id_i];
 
   always_ff @(posedge clk_i) begin
-    if (take_i) present_q[take_id_i] <= 1'b0;
-    if (fill_valid_i && fill_ready_o) present_q[fill_id_i] <= 1'b1;
+    if (take_i) taken_q[take_id_i] <= !filled_q[take_id_i];
+    if (fill_valid_i && fill_ready_o) filled_q[fill_id_i] <= taken_q[fill_id_i];
   end
 
   logic unused_bits;

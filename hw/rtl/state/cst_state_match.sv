@@ -9,7 +9,8 @@
 // stage    known                        decided
 // a        key, its lines' ids          waits until both lines are there
 // b        both lines                   candidates: slots of the first bucket, then of the second
-// c        candidates, bucket numbers   the lowest one's address, or none
+// c        candidates, bucket numbers   the lowest one, its bucket, those that are left
+// d        one, or that there is none   its address
 `default_nettype none
 module cst_state_match #(
   localparam int unsigned IdBits = cst_state_pkg::IdBits,
@@ -85,10 +86,10 @@ module cst_state_match #(
   assign matches_second = (b_first_odd_q ? even_match : odd_match) & {16{overflowed}};
 
   // ---- c: what comes back goes first ------------------------------------------------------------
-  logic again_valid, c_valid_q, c_go, c_moves;
+  logic again_valid, c_valid_q, c_moves, d_moves;
   logic [IdBits+31:0] again, c_in;
   logic [IdBits-1:0] c_id_q;
-  logic [31:0] c_left_q, c_lowest;
+  logic [31:0] c_left_q;
   logic [4:0] c_candidate;
   logic c_odd;
 
@@ -99,28 +100,35 @@ module cst_state_match #(
     .out_valid_o(again_valid), .out_ready_i(c_moves), .out_data_o(again), .fill_o()
   );
   assign b_go = b_valid_q && c_moves && !again_valid;
-  assign c_moves = !c_valid_q || c_go;
+  assign c_moves = !c_valid_q || d_moves;
   assign c_in = again_valid ? again : {b_id_q, matches_second, matches_first};
   cst_state_ram #(.Width(cst_state_pkg::IdentBits), .AddressBits(IdBits)) u_ident_c (
     .clk_i, .write_i(ident_write_i), .write_address_i(ident_id_i), .write_data_i(ident_i),
     .read_i(c_moves), .read_address_i(c_in[32 +: IdBits]), .data_o(c_ident)
   );
 
-  assign c_lowest = c_left_q & (~c_left_q + 1'b1);
   always_comb begin
     c_candidate = '0;
     for (int unsigned i = 0; i < 32; i++)
-      if (c_lowest[i]) c_candidate |= 5'(i);
+      if (c_left_q[31-i]) c_candidate = 5'(31 - i);
   end
   assign c_odd = c_ident.first_odd ^ c_candidate[4];
-  assign read_valid_o = c_valid_q && c_left_q != '0;
-  assign read_place_o = cst_state_pkg::slot_place(c_odd ? c_ident.odd_no : c_ident.even_no,
-                                                  c_candidate[3:0], config_i.entry_units,
+
+  // ---- d ----------------------------------------------------------------------------------------
+  logic d_valid_q, d_any_q, d_odd_q, d_go;
+  logic [IdBits-1:0] d_id_q;
+  logic [31:0] d_left_q;
+  logic [3:0] d_slot_q;
+  logic [cst_state_pkg::BucketNoBits-1:0] d_no_q;
+
+  assign d_moves = !d_valid_q || d_go;
+  assign read_valid_o = d_valid_q && d_any_q;
+  assign read_place_o = cst_state_pkg::slot_place(d_no_q, d_slot_q, config_i.entry_units,
                                                   config_i.slots_base);
-  assign read_tag_o = {c_id_q, c_odd, c_candidate[3:0], c_left_q ^ c_lowest};
-  assign none_valid_o = c_valid_q && c_left_q == '0;
-  assign none_id_o = c_id_q;
-  assign c_go = (read_valid_o && read_ready_i) || (none_valid_o && none_ready_i);
+  assign read_tag_o = {d_id_q, d_odd_q, d_slot_q, d_left_q};
+  assign none_valid_o = d_valid_q && !d_any_q;
+  assign none_id_o = d_id_q;
+  assign d_go = (read_valid_o && read_ready_i) || (none_valid_o && none_ready_i);
 
   always_ff @(posedge clk_i) begin
     if (a_moves) a_id_q <= queue_id;
@@ -130,14 +138,24 @@ module cst_state_match #(
       b_first_odd_q <= a_ident.first_odd;
     end
     if (c_moves) {c_id_q, c_left_q} <= c_in;
+    if (d_moves) begin
+      d_id_q <= c_id_q;
+      d_any_q <= c_left_q != '0;
+      d_left_q <= c_left_q & (c_left_q - 1'b1);
+      d_odd_q <= c_odd;
+      d_slot_q <= c_candidate[3:0];
+      d_no_q <= c_odd ? c_ident.odd_no : c_ident.even_no;
+    end
     if (!rst_ni) begin
       a_valid_q <= 1'b0;
       b_valid_q <= 1'b0;
       c_valid_q <= 1'b0;
+      d_valid_q <= 1'b0;
     end else begin
       if (a_moves) a_valid_q <= queue_valid;
       if (a_go || b_go) b_valid_q <= a_go;
       if (c_moves) c_valid_q <= again_valid || b_valid_q;
+      if (d_moves) d_valid_q <= c_valid_q;
     end
   end
 

@@ -87,7 +87,14 @@ module cst_state_save #(
     .read_i(pop_o), .read_address_i(head_id_i), .data_o(b_ident)
   );
   assign b_unit = b_gap_q ? b_gap_unit_q : b_state.unit;
-  assign b_segment = PlaceBits'(b_unit >> config_i.log_shift) & config_i.log_mask;
+  // The settings stand still: what is made of them alone is a register.
+  logic [2:0] shift_q;   // units of a log segment, as a power of two above the least
+  logic [15:0] below_q;  // and less one
+  always_ff @(posedge clk_i) begin
+    shift_q <= 3'(config_i.log_shift - 5'd11);
+    below_q <= 16'((17'd1 << config_i.log_shift) - 17'd1);
+  end
+  assign b_segment = PlaceBits'(b_unit[UnitBits-1:11] >> shift_q) & config_i.log_mask;
 
   // ---- c ----------------------------------------------------------------------------------------
   logic c_valid_q, c_gap_q, c_parity_q, c_entry_gone_q, c_record_gone_q, c_go, c_none;
@@ -107,9 +114,9 @@ module cst_state_save #(
     .clk_i, .write_i(map_write_i), .write_address_i(map_segment_i), .write_data_i(map_place_i),
     .read_i(moves), .read_address_i(b_segment), .data_o(c_place)
   );
-  assign below = c_unit_q[15:0] & ((16'd1 << config_i.log_shift) - 16'd1);
-  assign c_record = cst_state_pkg::log_place(
-      (32'(c_place) << config_i.log_shift) | 32'(below), config_i.log_base);
+  assign below = c_unit_q[15:0] & below_q;
+  assign c_record = cst_state_pkg::log_place(({9'b0, c_place, 11'b0} << shift_q) | 32'(below),
+                                             config_i.log_base);
 
   assign entry_valid_o = c_valid_q && !c_gap_q && !c_entry_gone_q;
   assign record_valid_o = c_valid_q && !c_record_gone_q && !c_none;

@@ -6,7 +6,8 @@
 // Needs      take_i only with free_o and neither hit_o nor conflict_o; drops of ids that are taken.
 // After reset, ready_o comes after Ids clocks, or as many as there are sets.
 // Cost       no flip-flop an entry: two bits of LUT memory, of which takes turn over one and drops
-//            the other. An entry is valid while they differ.
+//            the other. An entry is valid while they differ. What a take left stands beside the id,
+//            so that a drop need not read it at a place that it has just read.
 `default_nettype none
 module cst_state_table #(
   parameter int unsigned SetBits = 9,
@@ -54,7 +55,7 @@ module cst_state_table #(
   logic [SetBits-1:0] set_q;
   logic [TagBits-1:0] tag_q;
   logic [Ways*RowBits-1:0] rows;
-  logic [Ways-1:0] valid, same, conflicts;
+  logic [Ways-1:0] valid, turns, same, conflicts;
   logic [WayBits-1:0] way_free;
   logic [IdBits-1:0] id_hit, id_free;
 
@@ -63,6 +64,7 @@ module cst_state_table #(
   logic clearing;
   logic [SetBits+WayBits-1:0] where_drop, where_take;
   logic [SetBits-1:0] set_drop, set_taken, set_dropped;
+  logic turn_take, turn_drop;
 
   assign clearing = !clear_q[SetBits];
   assign set_drop = where_drop[WayBits +: SetBits];
@@ -75,7 +77,7 @@ module cst_state_table #(
   end
 
 `ifdef CST_ASSERT
-  logic [Ways-1:0] drops_nothing;
+  logic [Ways-1:0] drops_nothing, turns_other;
 `endif
   for (genvar w = 0; w < Ways; w++) begin : g_way
     logic [RowBits-1:0] memory_q [Sets];
@@ -87,6 +89,7 @@ module cst_state_table #(
     assign write = take_i && way_free == WayBits'(w);
     assign drop = drop_i && where_drop[WayBits-1:0] == WayBits'(w);
     assign valid[w] = taken_q[set_q] != dropped_q[set_q];
+    assign turns[w] = !dropped_q[set_q];
     assign rows[w*RowBits +: RowBits] = row_q;
     assign same[w] = valid[w] && row_q[IdBits +: TagBits] == tag_q;
     assign conflicts[w] = valid[w] && row_q[IdBits +: MatchBits] == tag_q[MatchBits-1:0] &&
@@ -95,20 +98,25 @@ module cst_state_table #(
       if (write) memory_q[set_q] <= {tag_q, id_free};
       if (ask_i) row_q <= (write && set_i == set_q) ? {tag_q, id_free} : memory_q[set_i];
       else if (write) row_q <= {tag_q, id_free};
-      if (write || clearing) taken_q[set_taken] <= !clearing && !dropped_q[set_q];
-      if (drop || clearing) dropped_q[set_dropped] <= !clearing && taken_q[set_drop];
+      if (write || clearing) taken_q[set_taken] <= !clearing && turns[w];
+      if (drop || clearing) dropped_q[set_dropped] <= !clearing && turn_drop;
     end
 
 `ifdef CST_ASSERT
     assign drops_nothing[w] = drop && taken_q[set_drop] == dropped_q[set_drop];
+    assign turns_other[w] = drop && taken_q[set_drop] != turn_drop;
 `endif
   end
 
   always_comb begin
     way_free = '0;
+    turn_take = 1'b0;
     id_hit = '0;
     for (int unsigned w = 0; w < Ways; w++) begin
-      if (!valid[Ways-1-w]) way_free = WayBits'(Ways - 1 - w);
+      if (!valid[Ways-1-w]) begin
+        way_free = WayBits'(Ways - 1 - w);
+        turn_take = turns[Ways-1-w];
+      end
       if (same[w]) id_hit |= rows[w*RowBits +: IdBits];
     end
   end
@@ -119,6 +127,7 @@ module cst_state_table #(
   logic [IdBits:0] count_q;
   logic filling_q;
   logic [SetBits+WayBits-1:0] where_q [1 << IdBits];
+  logic turn_q [1 << IdBits];  // what the take left in taken_q there
   logic put;
   logic [IdBits-1:0] put_id;
 
@@ -127,6 +136,7 @@ module cst_state_table #(
   assign id_free = ring_q[first_q];
   assign where_drop = where_q[drop_id_i];
   assign where_take = {set_q, way_free};
+  assign turn_drop = turn_q[drop_id_i];
 
   always_ff @(posedge clk_i) begin
     if (ask_i) begin
@@ -135,6 +145,7 @@ module cst_state_table #(
     end
     if (put) ring_q[last_q] <= put_id;
     if (take_i) where_q[id_free] <= where_take;
+    if (take_i) turn_q[id_free] <= turn_take;
     if (!rst_ni) begin
       first_q <= '0;
       last_q <= '0;
@@ -157,6 +168,7 @@ module cst_state_table #(
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin
     drop_is_taken: assert (drops_nothing == '0);
+    turn_is_the_takes: assert (turns_other == '0);
     take_is_free: assert (!take_i || (free_o && !hit_o && !conflict_o));
     nothing_before_ready: assert (ready_o || (!take_i && !drop_i));
   end

@@ -75,14 +75,12 @@ module cst_state_write_port #(
   logic [HeadBits-1:0] head_now;
   logic [AddressBits-1:0] address;
   logic [1:0] atoms;
-  logic [2:0] span;
   logic two, split, second_q, aw_moves, aw_final, order_room;
 
   assign head_now = heads_q[address_place];
   assign address = head_now[HeadBits-1 -: AddressBits];
   assign atoms = head_now[HeadBits-AddressBits-1 -: 2];
-  assign span = {2'b0, address[5]} + {1'b0, atoms};
-  assign two = span > 3'd2;
+  assign two = atoms[1] && (atoms[0] || address[5]);  // more than two halves of a beat
   assign split = two && address[11:6] == '1;
   assign aw_valid_o = address_there && order_room;
   assign aw_address_o = {address[AddressBits-1:6], 6'b0} +
