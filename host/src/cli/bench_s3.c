@@ -17,6 +17,7 @@
 
 enum {
     CONNECTIONS = 8,
+    CALLERS = 2 * CONNECTIONS, // a call waits for its answer: no connection waits for a caller
     SEGMENT_BYTES = 64 << 20,
     SEGMENTS = 4, // a round
     WRITE_BYTES = 1 << 20,
@@ -41,8 +42,8 @@ static const struct {
 } verbs[VERBS] = {
     [PUT_LARGE] = {"s3.upload", "s3.upload_cpu", "upload", 2},
     [GET_LARGE] = {"s3.download", "s3.download_cpu", "download", 2},
-    [PUT_SMALL] = {"s3.put", "s3.put_cpu", "put", CONNECTIONS},
-    [GET_SMALL] = {"s3.get", "s3.get_cpu", "get", CONNECTIONS},
+    [PUT_SMALL] = {"s3.put", "s3.put_cpu", "put", CALLERS},
+    [GET_SMALL] = {"s3.get", "s3.get_cpu", "get", CALLERS},
 };
 
 typedef struct s3_bench {
@@ -146,8 +147,8 @@ static void *worker_run(void *context) {
 }
 
 static cst_code workers_run(const s3_side *side, cst_err *err) {
-    s3_worker workers[CONNECTIONS];
-    pthread_t threads[CONNECTIONS];
+    s3_worker workers[CALLERS];
+    pthread_t threads[CALLERS];
     uint32_t started = 0;
     cst_code code = CST_OK;
 

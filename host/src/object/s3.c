@@ -86,6 +86,7 @@ static void s3_close(cst_object_store *base) {
     csti_s3_credentials_close(store->credentials);
     csti_s3_http_close(store->http);
     csti_s3_buffers_close(&store->buffers);
+    csti_s3_blocks_close(&store->blocks);
     (void)pthread_mutex_destroy(&store->mutex);
     free(store);
 }
@@ -100,6 +101,7 @@ static cst_code s3_open(const char *place, const cst_object_store_options *optio
     (void)options;
     if (!store) return cst_fail(err, CST_NO_MEMORY, "object store 's3:%.200s'", place);
     (void)pthread_mutex_init(&store->mutex, NULL);
+    csti_s3_blocks_open(&store->blocks);
     store->retries_left = RETRIES_AT_FIRST;
     code = csti_s3_uri_parse(place, &store->uri, err);
     csti_s3_buffers_open(&store->buffers,

@@ -26,6 +26,7 @@
 #define CST_OBJECT_S3_H
 
 #include "object/ahead.h"
+#include "object/s3_blocks.h"
 #include "object/s3_buffers.h"
 #include "object/s3_credentials.h"
 #include "object/s3_sign.h"
@@ -61,6 +62,7 @@ typedef struct csti_s3_store {
     bool amazon;                  // no endpoint was given: it follows from the region
     bool virtual_host;            // the bucket is in the host's name
     bool may_be_unsigned;         // nobody between can change a body, or is said not to
+    csti_s3_blocks blocks;        // of bodies
     csti_s3_buffers buffers;      // of uploads
     _Atomic uint64_t ahead_bytes; // asked for by readers ahead, and not there yet
     pthread_mutex_t mutex;        // of what follows

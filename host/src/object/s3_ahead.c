@@ -12,7 +12,6 @@
 // Promises   an object's pieces are all of one version: of the etag that its first answer had.
 //            `arrived` covers whole pieces only, so that a piece which is asked for a second time
 //            is never written under a reader's eyes.
-#include "base/pages.h"
 #include "object/s3_answer.h"
 #include "object/s3_piece.h"
 
@@ -170,7 +169,7 @@ static void arrived_raise(object *o, uint64_t bytes) {
 
 // Head and tail are there: room for what lies between them.
 static cst_code object_open(const s3_ahead *a, object *o, cst_err *err) {
-    o->bytes = csti_pages_block((size_t)o->want.bytes);
+    o->bytes = csti_s3_block_take(&a->store->blocks, (size_t)o->want.bytes);
     if (!o->bytes)
         return cst_fail(err, CST_NO_MEMORY, "%.150s: %s: %" PRIu64 " bytes", a->store->base.uri,
                         o->want.name, o->want.bytes);
@@ -290,7 +289,8 @@ static void release(s3_ahead *a) {
     for (size_t i = 0; a->objects && i < a->count; i++) {
         free(a->objects[i].head);
         free(a->objects[i].tail);
-        free(a->objects[i].bytes);
+        csti_s3_block_give(&a->store->blocks, a->objects[i].bytes,
+                           (size_t)a->objects[i].want.bytes);
     }
     (void)pthread_cond_destroy(&a->came);
     (void)pthread_mutex_destroy(&a->mutex);

@@ -158,11 +158,7 @@ static bool options_set(csti_s3_exchange *e, const char *ca, const char *proxy, 
 
 bool csti_s3_exchange_prepare(csti_s3_exchange *e, const char *ca, const char *proxy,
                               uint64_t left_ms) {
-    e->easy = curl_easy_init();
-    if (e->easy && options_set(e, ca, proxy, left_ms)) return true;
-    curl_easy_cleanup(e->easy);
-    e->easy = NULL;
-    return false;
+    return options_set(e, ca, proxy, left_ms);
 }
 
 bool csti_s3_exchange_may_have_sent(const csti_s3_exchange *e, CURLcode result) {

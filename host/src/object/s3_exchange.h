@@ -11,7 +11,7 @@
 
 #include "object/s3_http.h"
 
-// Makes its handle. false: no memory.
+// Tells its handle, a fresh one, what is asked. false: no memory.
 bool csti_s3_exchange_prepare(csti_s3_exchange *exchange, const char *ca, const char *proxy,
                               uint64_t left_ms);
 // That libcurl could not reach the server, or not be sure who it is, is known before a byte goes.

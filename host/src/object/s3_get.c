@@ -2,7 +2,6 @@
 //
 //   [ first MiB ] ─► says how long the object is, and its etag
 //                    [ 8 MiB ][ 8 MiB ][ 8 MiB ] ...   of that etag, straight into their place
-#include "base/pages.h"
 #include "object/s3_answer.h"
 #include "object/s3_piece.h"
 
@@ -71,7 +70,8 @@ static cst_code large(csti_s3_store *store, const char *name, uint64_t offset, u
                       csti_s3_piece *first, cst_object_body *out, cst_err *err) {
     const uint64_t had = first->call.exchange.body_bytes;
     csti_s3_piece *pieces = calloc(CSTI_S3_PIECES_MAX, sizeof *pieces);
-    rest r = {store, name, &out->info, offset, csti_pages_block((size_t)count), had, count};
+    rest r = {store, name, &out->info, offset, csti_s3_block_take(&store->blocks, (size_t)count),
+              had,   count};
     cst_code code = CST_OK;
 
     if (!pieces || !r.into)
@@ -83,7 +83,7 @@ static cst_code large(csti_s3_store *store, const char *name, uint64_t offset, u
     }
     free(pieces);
     if (code != CST_OK) {
-        free(r.into);
+        csti_s3_block_give(&store->blocks, r.into, (size_t)count);
         return code;
     }
     out->bytes = out->handle = r.into;
@@ -141,6 +141,5 @@ cst_code csti_s3_get(cst_object_store *base, const char *name, uint64_t offset, 
 }
 
 void csti_s3_body_release(cst_object_store *store, cst_object_body *body) {
-    (void)store;
-    free(body->handle);
+    csti_s3_block_give(&csti_s3_self(store)->blocks, body->handle, body->count);
 }

@@ -12,6 +12,7 @@ enum {
     WINDOW_UNIT = 1000, // the window counts in thousandths
     SHRINK_NS = 200 * 1000 * 1000,
     NS_PER_MS = 1000 * 1000,
+    SPARES_MAX = 8, // handles that keep their buffers, up to 1 MiB each, for who comes next
 };
 
 struct csti_s3_http {
@@ -26,6 +27,8 @@ struct csti_s3_http {
     csti_s3_exchange *active;
     uint32_t active_count;
     uint64_t shrunk_ns;
+    CURL *spares[SPARES_MAX];
+    size_t spares_count;
     // Constant.
     uint32_t connections;
     char *ca;
@@ -49,6 +52,19 @@ static void end_without_answer(csti_s3_exchange *e, CURLcode result) {
     end(e);
 }
 
+static CURL *easy_take(csti_s3_http *http) {
+    return http->spares_count > 0 ? http->spares[--http->spares_count] : curl_easy_init();
+}
+
+static void easy_give(csti_s3_http *http, CURL *easy) {
+    if (!easy || http->spares_count == SPARES_MAX) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    http->spares[http->spares_count++] = easy;
+}
+
 static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
     const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
     const uint64_t left_ms = e->deadline_ns > now_ns ? (e->deadline_ns - now_ns) / NS_PER_MS : 0;
@@ -57,9 +73,10 @@ static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
         end_without_answer(e, CURLE_OPERATION_TIMEDOUT);
         return;
     }
-    if (!csti_s3_exchange_prepare(e, http->ca, http->proxy, left_ms) ||
+    e->easy = easy_take(http);
+    if (!e->easy || !csti_s3_exchange_prepare(e, http->ca, http->proxy, left_ms) ||
         curl_multi_add_handle(http->multi, e->easy) != CURLM_OK) {
-        curl_easy_cleanup(e->easy);
+        easy_give(http, e->easy);
         e->easy = NULL;
         end_without_answer(e, CURLE_OUT_OF_MEMORY);
         return;
@@ -100,7 +117,7 @@ static void finish(csti_s3_http *http, csti_s3_exchange *e, CURLcode result) {
         curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &e->status) != CURLE_OK)
         e->result = CURLE_RECV_ERROR;
     (void)curl_multi_remove_handle(http->multi, e->easy);
-    curl_easy_cleanup(e->easy);
+    easy_give(http, e->easy);
     e->easy = NULL;
     if (e->result == CURLE_OK) window_adapt(http, e);
     end(e);
@@ -217,6 +234,8 @@ static void *loop(void *context) {
 // ---- Calls --------------------------------------------------------------------------------------
 
 void csti_s3_http_start(csti_s3_http *http, csti_s3_exchange *e) {
+    bool first;
+
     e->http = http;
     e->result = CURLE_OK;
     e->done = e->cancelled = e->sent = e->too_long = false;
@@ -229,10 +248,12 @@ void csti_s3_http_start(csti_s3_http *http, csti_s3_exchange *e) {
     e->next = NULL;
     (void)pthread_cond_init(&e->ended, NULL);
     (void)pthread_mutex_lock(&http->mutex);
+    first = http->queue == NULL;
     *http->queue_end = e;
     http->queue_end = &e->next;
     (void)pthread_mutex_unlock(&http->mutex);
-    (void)curl_multi_wakeup(http->multi);
+    // Behind another the loop was woken already, or has no room and looks when it has.
+    if (first) (void)curl_multi_wakeup(http->multi);
 }
 
 void csti_s3_http_wait(csti_s3_exchange *e) {
@@ -274,6 +295,7 @@ static void global_init(void) {
 }
 
 static void release(csti_s3_http *http) {
+    while (http->spares_count > 0) curl_easy_cleanup(http->spares[--http->spares_count]);
     (void)curl_multi_cleanup(http->multi);
     (void)pthread_mutex_destroy(&http->mutex);
     free(http->ca);
