@@ -3,6 +3,8 @@
 
 #include "unit/object/s3_server.h"
 
+#include "object/ahead.h"
+
 #define LIST                                                                                       \
     "<ListBucketResult><Contents><Key>p/a</Key><Size>3</Size></Contents></ListBucketResult>"
 
@@ -48,6 +50,18 @@ static cst_code get(cst_object_store *store) {
     return code;
 }
 
+static cst_code ahead(cst_object_store *store) {
+    const csti_ahead_want want = {"a", 3, 1};
+    csti_ahead *one = NULL;
+    cst_object_body body;
+    cst_code code = csti_ahead_open(store, &want, 1, &one, NULL);
+
+    if (code == CST_OK) code = csti_ahead_body(one, 0, &body, NULL);
+    if (code == CST_OK) CHECK_BYTES(body.bytes, "abc", 3);
+    csti_ahead_close(one);
+    return code;
+}
+
 static cst_code list(cst_object_store *store) {
     size_t count = 0;
 
@@ -69,11 +83,8 @@ TEST(each_call_survives_its_nth_allocation) {
         cst_code (*call)(cst_object_store *store);
         const s3_reply *reply;
         uint64_t most; // allocations of ours that it takes
-    } cases[] = {{put, &written, 1},
-                 {upload, &written, 3},
-                 {get, &part, 3},
-                 {list, &listed, 2},
-                 {sweep, &uploads, 2}};
+    } cases[] = {{put, &written, 1}, {upload, &written, 3}, {get, &part, 3},
+                 {ahead, &part, 5},  {list, &listed, 2},    {sweep, &uploads, 2}};
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         cst_object_store *store = s3_begin_within(cases[i].reply, 1, 2 * 1000 * 1000);
