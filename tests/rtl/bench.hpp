@@ -310,7 +310,7 @@ template <class Item> class Sink : public Part {
         ready_ = 0;
         held_ = false;
     }
-    void drive() override { ready_ = !stalls_.now(); }
+    void drive() override { ready_ = !stalls_.now() && !holds; }
     void sample() override {
         if (held_ && !valid_) TEST_FAIL("an offer was withdrawn");
         if (!valid_) return;
@@ -332,6 +332,7 @@ template <class Item> class Sink : public Part {
     }
 
     std::vector<Item> items;
+    bool holds = false; // takes nothing, until the bench says so
     uint64_t first_clock = 0, last_clock = 0;
 
   private:

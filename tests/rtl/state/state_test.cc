@@ -401,6 +401,50 @@ TEST(a_reset_in_each_state_leaves_a_unit_that_works) {
     });
 }
 
+// Look-ups of few keys wait for no sum and for nothing of memory: they fill the queue beside the
+// adders while results are held. Of many keys, entries of 96 bytes are two beats of a walk each.
+TEST(a_reset_among_sums_of_doubles_or_within_a_walk_leaves_a_unit_that_works) {
+    repeat(3, [] {
+        for (uint32_t keys : {3u, 60u}) {
+            StreamKnobs knobs;
+            Seen seen;
+
+            knobs.keys = keys;
+            knobs.key_bytes = KEY_BYTES;
+            knobs.lookups = keys == 3 ? 900 : 100;
+            knobs.deletes = knobs.barriers = 4;
+            knobs.program = program_of(CST_SUM, CST_F64, LANES, false);
+            Stream<Vstate_small> stream(knobs, &seen);
+
+            stream.round(2 * keys);
+            for (uint32_t i = 0; i < 6; i++) {
+                const bool soft = test_random_below(2) == 0;
+
+                stream.unit->hold_results(i % 2);
+                stream.reset_within(300, 100 + uint32_t(test_random_below(500)), soft);
+                stream.unit->hold_results(false);
+                stream.reset_walk_within(20 + uint32_t(test_random_below(400)), soft);
+            }
+            stream.round(30);
+        }
+    });
+}
+
+// More rows of the directory than are on chip, behind a memory that takes its time.
+TEST(a_row_of_the_directory_that_an_operation_waits_for_stays) {
+    StreamKnobs knobs;
+    Seen seen;
+
+    knobs.keys = 300;
+    knobs.quick = true;
+    knobs.budget_bytes = 8u << 20;
+    knobs.rows_hint = 20000;
+    Stream<Vstate_small> stream(knobs, &seen);
+
+    stream.unit->memory.knobs.latency_min = 100;
+    stream.round(600);
+}
+
 // Clocks an operation on keys that are there, in a memory that answers within 60 to 80 of them.
 template <class Model>
 static double clocks_each(uint32_t keys, uint32_t ops, cst_number number = CST_U64) {

@@ -292,6 +292,8 @@ template <class Model> class Unit {
     uint64_t durable_early_count = 0;    // deltas that were whole while the unit was at work
     uint8_t number_upper = NUMBER_UPPER; // of a word: the upper half of a decimal128
 
+    void hold_results(bool hold) { sink_.holds = hold; }
+
     void resume() {
         CHECK(bench->stopped_o);
         bench->resume_i = 1;
