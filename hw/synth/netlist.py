@@ -222,7 +222,7 @@ class Netlist:
                 for pin, nets in pins.items():
                     if cell["port_directions"][pin] == "input":
                         for index, net in enumerate(nets):
-                            yield net, f"{name}.{pin}[{index}]"
+                            yield net, f"{name}.{pin}" + (f"[{index}]" if len(nets) > 1 else "")
             elif kind in LUT_MEMORY or kind in BLOCK_MEMORY or re.match(r"SRL|URAM|DSP", kind):
                 to = re.sub(r"(\.\d+)+$", "", name)  # the memory's own name, as the sources have it
                 for pin, nets in pins.items():

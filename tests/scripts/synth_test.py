@@ -36,9 +36,9 @@ def carry(first, into="0"):
                 CO=[first + 20 + bit for bit in range(8)])
 
 
-def read(cells, names):
+def read(cells, names, parts=()):
     netnames = {name: {"bits": bits, "hide_name": 0} for name, bits in names.items()}
-    return netlist.Netlist({"cells": cells, "ports": {}, "netnames": netnames})
+    return netlist.Netlist({"cells": cells, "ports": {}, "netnames": netnames}, parts)
 
 
 class Netlist(unittest.TestCase):
@@ -77,6 +77,14 @@ class Netlist(unittest.TestCase):
                           (1, "m (RAM64X1D.WE)")])
         self.assertEqual(one.resources()["lut"], 3)
 
+    def test_paths_end_and_begin_at_a_part_that_is_not_counted(self):
+        one = read({"a": flip_flop(12, 10), "l": lut(10, 11), "m": lut(20, 12),
+                    "u_part": cell("cst_part", "out_o", in_i=[11], out_o=[20])},
+                   {"a_q": [10], "out": [20]}, parts=["cst_part"])
+        self.assertEqual([(path.levels, path.start, path.end) for path in one.paths()],
+                         [(1, "out", "a_q"), (1, "a_q", "u_part.in_i")])
+        self.assertEqual(one.resources()["lut"], 2)
+
     def test_a_loop_without_a_register_is_refused(self):
         one = read({"a": flip_flop(12, 10), "l": lut(12, 11), "m": lut(11, 12)}, {"a_q": [10]})
         with self.assertRaisesRegex(netlist.Unreadable, "a combinational loop"):
@@ -88,6 +96,11 @@ class Netlist(unittest.TestCase):
 
 
 class Kept(unittest.TestCase):
+    def test_a_part_of_a_sum_has_the_parameters_that_it_was_mapped_with(self):
+        files, _ = synth.sources()
+        self.assertEqual(synth.defaults("cst_fifo", files), {"Width": 32, "Depth": 16})
+        self.assertEqual(synth.defaults("cst_state_pins", files), {"Answers": 2})
+
     def test_a_module_that_is_not_what_was_mapped_is_named(self):
         files, _ = synth.sources()
         lines = {module: {"module": module, "source": synth.source_of(module, files)}

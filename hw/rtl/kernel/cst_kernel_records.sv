@@ -6,7 +6,7 @@
 //            last unit breaks a rule too, or with more_i is left for the next command. over_o: all
 //            units are taken and nothing is on its way out; end_o then is the unit behind the last
 //            record that was whole.
-// Needs      all inputs but the beats stand still while units are under way; start_i before them.
+// Needs      all inputs but the beats stand still from start_i on while units are under way.
 `default_nettype none
 module cst_kernel_records (
   input  wire logic                   clk_i,
@@ -28,12 +28,13 @@ module cst_kernel_records (
   // ---- Units ------------------------------------------------------------------------------------
   logic high_q, unit_valid, unit_taken, out_valid_q, out_wrong_q, out_taken;
   logic [31:0] unit_q;      // number of the unit that comes
+  logic [31:0] rest_q;      // how many come, with it
   logic [255:0] unit;
 
   assign unit = high_q ? beat_i[511:256] : beat_i[255:0];
-  assign unit_valid = beat_valid_i && unit_q != units_i;
+  assign unit_valid = beat_valid_i && rest_q != '0;
   assign unit_taken = unit_valid && (!out_valid_q || out_taken);
-  assign beat_ready_o = unit_taken && (high_q || unit_q + 32'd1 == units_i);
+  assign beat_ready_o = unit_taken && (high_q || rest_q == 32'd1);
 
   // ---- A record's head --------------------------------------------------------------------------
   cst_pkg::record_head_t head, record;
@@ -56,7 +57,7 @@ module cst_kernel_records (
                       !(head.tombstone && head.value_bytes == '0));
   assign head_wrong = !one_kind || head.reserved != '0 || head.units == '0 ||
                       (gap ? gap_wrong || unit[255:128] != '0 : row_wrong);
-  assign cut = 32'(head.units) > units_i - unit_q;
+  assign cut = 32'(head.units) > rest_q;
   assign last = first ? head.units == 16'd1 : left_q == 16'd1;
 
   // ---- Zeros where nothing is: looked at as units come ------------------------------------------
@@ -121,7 +122,7 @@ module cst_kernel_records (
     out_op_o.key = key;
     out_op_o.operands = value;
   end
-  assign over_o = unit_q == units_i && !out_valid_q;
+  assign over_o = rest_q == '0 && !out_valid_q;
   assign end_o = cut_q ? begin_q : units_i;
 
   // An item stands in record_q and begin_q until it is taken: the unit behind it waits.
@@ -149,6 +150,7 @@ module cst_kernel_records (
     if (!rst_ni || start_i) begin
       high_q <= 1'b0;
       unit_q <= '0;
+      rest_q <= units_i;
       left_q <= '0;
       wrong_q <= 1'b0;
       cut_q <= 1'b0;
@@ -158,6 +160,7 @@ module cst_kernel_records (
       if (unit_taken) begin
         high_q <= !high_q;
         unit_q <= unit_q + 32'd1;
+        rest_q <= rest_q - 32'd1;
         // Of no matter behind a wrong record, or one that is cut: nothing comes out any more.
         left_q <= (first ? head.units : left_q) - 16'd1;
         if (!wrong_q && !cut_q) begin
