@@ -154,15 +154,21 @@ module cst_state_pins #(
   );
 
   // ---- One look a clock, by turns ---------------------------------------------------------------
+  localparam int unsigned TurnBits = $clog2(Answers + 1);
   logic [1:0] turn_q, pick;
+  logic [2:0] asked;
   logic picked;
 
+  // From its turn on, once around: a remainder would be a divider.
   always_comb begin
     pick = turn_q;
     picked = 1'b0;
+    asked = '0;
     for (int unsigned i = 0; i <= Answers; i++) begin
-      if (!picked && look_valid[(32'(turn_q) + i) % (Answers + 1)]) begin
-        pick = 2'((32'(turn_q) + i) % (Answers + 1));
+      asked = {1'b0, turn_q} + 3'(i);
+      if (asked > 3'(Answers)) asked -= 3'(Answers + 1);
+      if (!picked && look_valid[asked[TurnBits-1:0]]) begin
+        pick = asked[1:0];
         picked = 1'b1;
       end
     end
