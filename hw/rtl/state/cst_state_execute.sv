@@ -12,9 +12,10 @@
 //
 // What RESTORE brings has no record: its unit is 0, and that of a row that was there is forgotten.
 // A row past its time is there for what takes its slot, and absent for all else.
-// The loops: a value through 3 and the way back into 3 (its time compared, one carry chain, one
-// mux); a line's slots and the log's tail likewise. 3 works on what 4 has not confirmed; if 4 does
-// not, nothing is written any more and 3 begins anew from what 4 confirmed.
+// The loops: a value through 3 and the way back into 3 (its time compared beside what it would be,
+// one carry chain each, then a mux); a line's slots and the log's tail likewise. 3 works on what 4
+// has not confirmed; if 4 does not, nothing is written any more and 3 begins anew from what 4
+// confirmed.
 // Waits at 3  for the row's sums of doubles (cst_state_issue), for an old record that is not yet
 //             out (an append would lose it), and before a barrier until the barrier before it is
 //             done with its answers.
@@ -148,6 +149,11 @@ module cst_state_execute #(
     if (s3_valid_q && s3_op_q.uses_key && s3_odd_id_q == s2_odd_id_q) s2_odd = s3_odd_next;
   end
 
+  logic [511:0] s2_operands;
+  cst_state_operands u_operands (
+    .config_i, .operands_i(s2_op_q.operands), .operands_o(s2_operands)
+  );
+
   // ---- 3 ----------------------------------------------------------------------------------------
   logic s3_first_odd_q, s3_sums_q, stopped_q, stops;
   cst_state_pkg::state_t s3_state_q;
@@ -156,10 +162,11 @@ module cst_state_execute #(
   logic s3_upsert, s3_delete, s3_barrier, s3_live, s3_append, s3_insert, s3_second, s3_full;
   logic s3_here, s3_odd, s3_pad, s3_lives, s3_put, s3_drop;
   logic [3:0] s3_free, s3_slot;
-  logic [511:0] s3_value;
-  logic [7:0] s3_wrong;
+  logic [511:0] s3_value, s3_more, s3_first;
+  logic [7:0] s3_wrong, s3_more_wrong, s3_first_wrong;
   logic s3_supported, s3_takes;
-  logic [UnitBits-1:0] s3_unit;
+  logic [UnitBits-1:0] s3_unit, s3_tail;
+  logic [15:0] log_below_q;  // of the settings, which stand still
   logic [1:0] s3_gap;
   cst_pkg::code_e s3_log_code, s3_code;
   cst_state_pkg::line_update_t s3_even_update, s3_odd_update;
@@ -187,18 +194,21 @@ module cst_state_execute #(
   assign s3_pad = s3_control_q.tail[0];
 
   cst_state_value u_value (
-    .config_i, .fresh_i(!s3_lives), .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
-    .operands_i(s3_op_q.operands), .double_sums_i(sums_i), .next_o(s3_value),
-    .wrong_o(s3_wrong), .supported_o(s3_supported)
+    .config_i, .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
+    .operands_i(s3_op_q.operands), .double_sums_i(sums_i), .next_o(s3_more),
+    .wrong_o(s3_more_wrong), .first_o(s3_first), .first_wrong_o(s3_first_wrong),
+    .supported_o(s3_supported)
   );
+  assign s3_value = s3_lives ? s3_more : s3_first;
+  assign s3_wrong = s3_lives ? s3_more_wrong : s3_first_wrong;
   cst_state_place u_place (
     .first_i(s3_first_odd_q ? s3_odd_q.occupied : s3_even_q.occupied),
     .second_i(s3_first_odd_q ? s3_even_q.occupied : s3_odd_q.occupied),
     .second_o(s3_second), .slot_o(s3_free), .full_o(s3_full)
   );
   cst_state_append u_append (
-    .config_i, .control_i(s3_control_q), .unit_o(s3_unit), .gap_units_o(s3_gap),
-    .takes_o(s3_takes), .code_o(s3_log_code)
+    .config_i, .below_i(log_below_q), .control_i(s3_control_q), .unit_o(s3_unit),
+    .tail_o(s3_tail), .gap_units_o(s3_gap), .takes_o(s3_takes), .code_o(s3_log_code)
   );
 
   assign s3_odd = s3_insert ? s3_first_odd_q ^ s3_second : s3_state_q.odd;
@@ -254,7 +264,7 @@ module cst_state_execute #(
   always_comb begin
     s3_control = s3_control_q;
     if (s3_append) begin
-      s3_control.tail = s3_unit + UnitBits'(config_i.entry_units);
+      s3_control.tail = s3_tail;
       if (s3_takes && s3_control_q.free_count != '0) begin
         s3_control.free_first = (s3_control_q.free_first + 1'b1) & config_i.log_mask;
         s3_control.free_count = s3_control_q.free_count - 1'b1;
@@ -352,6 +362,7 @@ module cst_state_execute #(
   end
 
   always_ff @(posedge clk_i) begin
+    log_below_q <= 16'((17'd1 << config_i.log_shift) - 17'd1);
     if (go) begin
       s1_op_q <= op_i;
       s1_sums_q <= op_sums_i;
@@ -361,6 +372,7 @@ module cst_state_execute #(
       s2_even_id_q <= s1_ident.even_id;
       s2_odd_id_q <= s1_ident.odd_id;
       s3_op_q <= s2_op_q;
+      if (s2_op_q.kind == cst_state_pkg::KindUpsert) s3_op_q.operands <= s2_operands;
       s3_sums_q <= s2_sums_q;
       s3_first_odd_q <= s2_first_odd_q;
       s3_even_id_q <= s2_even_id_q;
