@@ -17,7 +17,7 @@
 //: mistake asked_before_it_was_filled in cst_state_ram: if (write_i && write_address_i == address && (read_i || Follow)) begin ==> if (write_i && write_address_i == address && read_i) begin
 //: mistake an_update_missed in cst_state_ram: end else if (read_i) begin ==> end else begin
 //: mistake fill_lost in cst_state_lines: assign fill_ready_o = !update_i.write; ==> assign fill_ready_o = 1'b1;
-//: mistake present_while_it_is_read in cst_state_lines: if (take_i) present_q[take_id_i] <= 1'b0; ==> if (take_i && update_i.write) present_q[take_id_i] <= 1'b0;
+//: mistake present_while_it_is_read in cst_state_lines: if (take_i) taken_q[take_id_i] <= !filled_q[take_id_i]; ==> if (take_i && update_i.write) taken_q[take_id_i] <= !filled_q[take_id_i];
 //: mistake another_slot in cst_state_lines: 16'(update_i.retag) << update_i.slot ==> 16'(update_i.retag) << (update_i.slot >> 1)
 //: mistake fill_without_a_tag in cst_state_lines: << update_i.slot : '1; ==> << update_i.slot : '1 << 1;
 //: mistake number_of_another in cst_state_lines: .write_i(take_i), ==> .write_i(take_i && !fill_valid_i),
@@ -137,7 +137,10 @@ module state_lines #(
   end
 
   // ---- The memories inside, for induction ------------------------------------------------------
-  (* hierconn *) wire [1:0] \u_lines.present_q ;
+  (* hierconn *) wire \u_lines.taken_q[0] ;
+  (* hierconn *) wire \u_lines.taken_q[1] ;
+  (* hierconn *) wire \u_lines.filled_q[0] ;
+  (* hierconn *) wire \u_lines.filled_q[1] ;
   (* hierconn *) wire [15:0] \u_lines.g_slot[0].u_match.memory_q[0] ;
   (* hierconn *) wire [15:0] \u_lines.g_slot[0].u_match.memory_q[1] ;
   (* hierconn *) wire [15:0] \u_lines.g_slot[1].u_match.memory_q[0] ;
@@ -165,6 +168,9 @@ module state_lines #(
   logic [2*LineBits-1:0] matched, saved;
   logic [2*MetaBits-1:0] executed;
   logic [7:0] addresses;
+  logic [1:0] presents;
+  assign presents = ~({\u_lines.taken_q[1] , \u_lines.taken_q[0] } ^
+                      {\u_lines.filled_q[1] , \u_lines.filled_q[0] });
   assign matched = {\u_lines.u_meta_match.memory_q[1] , \u_lines.g_slot[1].u_match.memory_q[1] ,
                     \u_lines.g_slot[0].u_match.memory_q[1] ,
                     \u_lines.u_meta_match.memory_q[0] , \u_lines.g_slot[1].u_match.memory_q[0] ,
@@ -188,7 +194,7 @@ module state_lines #(
     asked_for: assert ((!asked_q[0] || addresses[2:0] == {3{asked_id_q[0]}}) &&
                        (!asked_q[1] || addresses[3] == asked_id_q[1]) &&
                        (!asked_q[2] || addresses[7:4] == {4{asked_id_q[2]}}));
-    filled: assert (((there_q ^ \u_lines.present_q ) & taken_q) == '0);
+    filled: assert (((there_q ^ presents) & taken_q) == '0);
     memories: assert ((there & ~held) == '0);
     numbers: assert ((!taken_q[0] || \u_lines.u_number.memory_q[0] == nos_q[0 +: NoBits]) &&
                      (!taken_q[1] || \u_lines.u_number.memory_q[1] == nos_q[NoBits +: NoBits]));
