@@ -56,8 +56,10 @@ static CURL *easy_take(csti_s3_http *http) {
     return http->spares_count > 0 ? http->spares[--http->spares_count] : curl_easy_init();
 }
 
-static void easy_give(csti_s3_http *http, CURL *easy) {
-    if (!easy || http->spares_count == SPARES_MAX) {
+// A handle whose exchange failed is not used again: libcurl leaves some with the buffers of a
+// connection that never was, and then refuses to be told of their size.
+static void easy_give(csti_s3_http *http, CURL *easy, CURLcode result) {
+    if (!easy || result != CURLE_OK || http->spares_count == SPARES_MAX) {
         curl_easy_cleanup(easy);
         return;
     }
@@ -76,7 +78,7 @@ static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
     e->easy = easy_take(http);
     if (!e->easy || !csti_s3_exchange_prepare(e, http->ca, http->proxy, left_ms) ||
         curl_multi_add_handle(http->multi, e->easy) != CURLM_OK) {
-        easy_give(http, e->easy);
+        curl_easy_cleanup(e->easy);
         e->easy = NULL;
         end_without_answer(e, CURLE_OUT_OF_MEMORY);
         return;
@@ -117,7 +119,7 @@ static void finish(csti_s3_http *http, csti_s3_exchange *e, CURLcode result) {
         curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &e->status) != CURLE_OK)
         e->result = CURLE_RECV_ERROR;
     (void)curl_multi_remove_handle(http->multi, e->easy);
-    easy_give(http, e->easy);
+    easy_give(http, e->easy, e->result);
     e->easy = NULL;
     if (e->result == CURLE_OK) window_adapt(http, e);
     end(e);
