@@ -422,7 +422,7 @@ static cst_code windows_open(restore *state, cst_table *shorts, cst_err *err) {
 static cst_code restore_run(restore *state, cst_segment *const *segments, size_t segments_count,
                             cst_table *shorts, const cst_restore_options *options,
                             cst_restore_report *report_out, cst_err *err) {
-    const cst_restore_options defaults = {0};
+    static const cst_restore_options defaults = {0}; // state->options outlives this call
     cst_code code = cst_segment_chain_check(segments, segments_count, err);
 
     if (!options) options = &defaults;
