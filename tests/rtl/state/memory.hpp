@@ -40,10 +40,10 @@ struct MemoryKnobs {
     uint32_t latency_min = 0, latency_spread = 1; // clocks
     uint32_t stall_eighths = 0;                   // of each handshake
     bool late = false;                            // reads and writes happen at any moment allowed
-    uint32_t read_errors = 0;  // of 1024 answers; the bytes are right all the same
-    uint32_t write_errors = 0; // of 1024; half of them have not written
+    uint32_t read_errors = 0;        // of 1024 answers; the bytes are right all the same
+    uint32_t write_errors = 0;       // of 1024; half of them have not written
     uint32_t read_errors_behind = 0; // as read_errors, once an answer was an error
-    uint32_t silent = 0;       // a bit a channel: these of its handshakes never come
+    uint32_t silent = 0;             // a bit a channel: these of its handshakes never come
     uint32_t handshakes = SilentAll;
 };
 
@@ -268,8 +268,7 @@ template <class Model> class Memory : public Part {
 
         channel.rvalid = 1;
         channel.rlast = channel.beat + 1 == read.beats;
-        channel.rresp =
-            response(errors_count > 0 ? knobs.read_errors_behind : knobs.read_errors);
+        channel.rresp = response(errors_count > 0 ? knobs.read_errors_behind : knobs.read_errors);
         memcpy(&channel.rdata[0], from + channel.beat * BEAT_BYTES, BEAT_BYTES);
     }
 

@@ -38,7 +38,8 @@ static cst_object_store *begin(const s3_reply *reply, uint64_t deadline_us) {
     return store;
 }
 
-static const s3_reply found = {"206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes 0-4/5", "hello"};
+static const s3_reply found = {"206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes 0-4/5",
+                               "hello"};
 
 TEST(a_host_whose_name_resolves_later_is_reached) {
     cst_object_store *store;
