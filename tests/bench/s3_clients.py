@@ -2,8 +2,8 @@
 # usage: tests/bench/s3_clients.py --list
 #        tests/bench/s3_clients.py --client NAME --verb upload|download|put|get --endpoint URL
 #            --bucket B --prefix P --folder DIR --count N --bytes SIZE --connections C
-# The clients that `constellation bench s3 --peers` stands beside: curl, boto3 and the AWS program,
-# those of them that are there and in CST_S3_CLIENTS, if that is set. Prints a line: nanoseconds of the
+# The clients that `constellation bench s3 --peers` stands beside: curl, boto3, the AWS program and
+# rclone, those of them that are there and in CST_S3_CLIENTS, if that is set. Prints a line: nanoseconds of the
 # clock, nanoseconds of processors. upload and put are of N objects from files in memory; download and
 # get are of the objects P/segments/0/I and P/smalls/0/I. Keys are in the environment.
 """Other S3 clients, each as fast and as cheap as its options make it."""
@@ -39,7 +39,8 @@ def boto3_version():
 
 def clients():
     found = {"curl": lambda: version("curl", "--version"), "boto3": boto3_version,
-             "aws": lambda: version("aws", "--version")}
+             "aws": lambda: version("aws", "--version"),
+             "rclone": lambda: version("rclone", "version")}
     wanted = os.environ.get("CST_S3_CLIENTS", " ".join(found)).split()
     return [f"{name} {number()}" for name, number in found.items() if name in wanted and number()]
 
@@ -154,28 +155,58 @@ def boto3(work):
         work.check(sum(sizes))
 
 
+def copy(work, command, environment):
+    """One program for all objects, with its start; it is told of their folders."""
+    place, files = f"{work.options.bucket}/{work.prefix}/", os.path.join(work.folder, "files")
+    os.makedirs(files, exist_ok=True)
+    if not work.reads:
+        for number, path in enumerate(work.files):
+            os.replace(path, os.path.join(files, str(number)))
+    with Timer(resource.RUSAGE_CHILDREN):
+        subprocess.run(command(place, files), check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, **environment})
+    work.check(sum(entry.stat().st_size for entry in os.scandir(files)))
+
+
 def aws(work):
-    """One program for all objects, with its start."""
     options = work.options
     config = os.path.join(work.folder, "aws.config")
     with open(config, "w", encoding="utf-8") as file:
         file.write("[default]\ns3 =\n  addressing_style = path\n"
                    f"  max_concurrent_requests = {options.connections}\n"
                    f"  multipart_threshold = {PART}\n  multipart_chunksize = {PART}\n")
-    place, files = f"s3://{options.bucket}/{work.prefix}/", os.path.join(work.folder, "files")
-    os.makedirs(files, exist_ok=True)
-    if not work.reads:
-        for number, path in enumerate(work.files):
-            os.replace(path, os.path.join(files, str(number)))
-    with Timer(resource.RUSAGE_CHILDREN):
-        subprocess.run(["aws", "s3", "cp", "--recursive", "--only-show-errors", "--endpoint-url",
-                        options.endpoint, *((place, files) if work.reads else (files, place))],
-                       check=True, stdout=subprocess.DEVNULL,
-                       env={**os.environ, "AWS_CONFIG_FILE": config,
-                            "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
-                            "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
-                            "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"})
-    work.check(sum(entry.stat().st_size for entry in os.scandir(files)))
+
+    def command(place, files):
+        place = f"s3://{place}"
+        return ["aws", "s3", "cp", "--recursive", "--only-show-errors", "--endpoint-url",
+                options.endpoint, *((place, files) if work.reads else (files, place))]
+
+    copy(work, command, {"AWS_CONFIG_FILE": config,
+                         "AWS_REGION": os.environ.get("AWS_REGION", "us-east-1"),
+                         "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+                         "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required"})
+
+
+def rclone(work):
+    """It neither looks first what is there, nor hashes what it sends, nor looks behind itself."""
+    options = work.options
+
+    def command(place, files):
+        place = f"bench:{place}"
+        return ["rclone", "copy", "--transfers", str(options.connections), "--checkers",
+                str(options.connections), "--no-check-dest", "--ignore-checksum",
+                "--s3-disable-checksum", "--s3-no-check-bucket", "--s3-no-head",
+                "--s3-no-head-object", "--s3-chunk-size", f"{PART >> 20}M", "--s3-upload-cutoff",
+                "64M", *((place, files) if work.reads else (files, place))]
+
+    # Of AWS_CA_BUNDLE it says that its connections cannot have one.
+    authorities = os.environ.pop("AWS_CA_BUNDLE", "")
+    copy(work, command, {"RCLONE_CA_CERT": authorities, "RCLONE_CONFIG": os.devnull, "RCLONE_CONFIG_BENCH_TYPE": "s3",
+                         "RCLONE_CONFIG_BENCH_PROVIDER": "Other",
+                         "RCLONE_CONFIG_BENCH_ENV_AUTH": "true",
+                         "RCLONE_CONFIG_BENCH_ENDPOINT": options.endpoint,
+                         "RCLONE_CONFIG_BENCH_REGION": os.environ.get("AWS_REGION", "us-east-1"),
+                         "RCLONE_CONFIG_BENCH_FORCE_PATH_STYLE": "true"})
 
 
 def main():
@@ -191,7 +222,7 @@ def main():
         return
     work = Work(options)
     try:
-        {"curl": curl, "boto3": boto3, "aws": aws}[options.client.split()[0]](work)
+        {"curl": curl, "boto3": boto3, "aws": aws, "rclone": rclone}[options.client.split()[0]](work)
     finally:
         shutil.rmtree(work.folder, ignore_errors=True)
 

@@ -330,6 +330,9 @@ class Bench(unittest.TestCase):
                 self.assertGreater(line.get("cpu_s_per_gib", line.get("cpu_us_per_object")), 0, line)
             self.assertEqual(any(client.startswith("curl ") for client in clients),
                              bool(PEERS) and shutil.which("curl") is not None)
+        send, = [line for line in found if line["bench"] == "s3.send"]
+        self.assertGreater(send["cpu_s_per_gib"], 0)
+        self.assertGreater(send["crc32c_cpu_s_per_gib"], 0)
         sign, = [line for line in found if line["bench"] == "s3.sign"]
         self.assertEqual(sign["impl"], "constellation")
         recovery, = [line for line in found if line["bench"] == "s3.recovery"]

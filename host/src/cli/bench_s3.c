@@ -2,7 +2,7 @@
 // machine's processors, beside the clients that people use.
 //
 //   this process ── threads ──► object/s3 ─┐
-//   s3_clients.py: curl, boto3, aws ───────┴──► the server of --store, over as many connections
+//   s3_clients.py: curl, boto3, … ─────────┴──► the server of --store, over as many connections
 //
 // Time is of the client: the server is another process, and its processors' time is in no figure.
 #include "cli/bench_s3.h"
@@ -26,7 +26,7 @@ enum {
     ENTRY_BYTES = 64, // --entries is in such: a segment of 1M has 64 MB
     SMALL_SHARE = 50, // and so many entries are a small object
     URI_BYTES = 1024,
-    CLIENTS_MAX = 4,
+    CLIENTS_MAX = 5,
     CLIENT_BYTES = 64,
     SIGNATURES = 4096,
 };
@@ -240,7 +240,7 @@ static cst_code client_round(void *context, double *ns_per_op_out, cst_err *err)
     return CST_OK;
 }
 
-// "curl 7.88.1, boto3 1.43.11, aws 1.45.11": those that are there.
+// "curl 7.88.1, boto3 1.43.11, rclone v1.60.1-DEV": those that are there.
 static void clients_find(s3_bench *s) {
     char *argv[] = {"python3", NULL, "--list", NULL};
     char line[BENCH_CHILD_LINE_BYTES];
@@ -404,7 +404,8 @@ static cst_code sizes_settle(s3_bench *s, cst_err *err) {
 cst_code bench_s3(bench *b, cst_err *err) {
     s3_bench s = {.b = b};
     char found[512];
-    bool wanted = bench_wanted(b, "s3.recovery") || bench_wanted(b, "s3.job");
+    bool wanted =
+        bench_wanted(b, "s3.recovery") || bench_wanted(b, "s3.job") || bench_wanted(b, "s3.send");
     cst_code code = measure_signing(b, err);
 
     for (size_t i = 0; i < VERBS; i++) wanted = wanted || bench_wanted(b, verbs[i].name);
@@ -420,6 +421,7 @@ cst_code bench_s3(bench *b, cst_err *err) {
         code = sizes_settle(&s, err);
     }
     if (code == CST_OK) clients_find(&s);
+    if (code == CST_OK) code = bench_s3_send(b, s.bytes.base, s.segment_bytes, err);
     if (code == CST_OK) code = measure_pair(&s, PUT_LARGE, GET_LARGE, err);
     if (code == CST_OK) code = measure_pair(&s, PUT_SMALL, GET_SMALL, err);
     if (code == CST_OK) code = bench_s3_recovery(b, s.store, err);

@@ -11,6 +11,8 @@
 
 enum { BENCH_S3_NAME_BYTES = 96 };
 
+// Of a segment's bytes, without a store.
+CST_CHECK_RESULT cst_code bench_s3_send(bench *b, const uint8_t *bytes, size_t count, cst_err *err);
 // From a proved store.
 CST_CHECK_RESULT cst_code bench_s3_recovery(bench *b, cst_object_store *store, cst_err *err);
 CST_CHECK_RESULT cst_code bench_s3_job(bench *b, cst_object_store *store, cst_err *err);
