@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -36,16 +37,18 @@ static int reader_start(pid_t *reader_out) {
     struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof place;
     const int listener = socket(AF_INET, SOCK_STREAM, 0);
-    int to = socket(AF_INET, SOCK_STREAM, 0);
+    int to = -1;
 
     *reader_out = -1;
-    if (listener >= 0 && to >= 0 && bind(listener, (struct sockaddr *)&place, bytes) == 0 &&
+    if (listener >= 0 && bind(listener, (struct sockaddr *)&place, bytes) == 0 &&
         listen(listener, 1) == 0 && getsockname(listener, (struct sockaddr *)&place, &bytes) == 0) {
         *reader_out = fork();
         if (*reader_out == 0) drop_all(listener);
     }
-    if (*reader_out < 0 || connect(to, (struct sockaddr *)&place, bytes) != 0) {
-        if (to >= 0) (void)close(to);
+    if (*reader_out > 0)
+        to = socket(AF_INET, SOCK_STREAM, 0); // not the reader's: it waits for its end
+    if (to >= 0 && connect(to, (struct sockaddr *)&place, bytes) != 0) {
+        (void)close(to);
         to = -1;
     }
     if (listener >= 0) (void)close(listener);
@@ -90,6 +93,7 @@ cst_code bench_s3_send(bench *b, const uint8_t *bytes, size_t count, cst_err *er
     }
     good = good && to >= 0;
     if (to >= 0) (void)close(to);
+    if (reader > 0 && !good) (void)kill(reader, SIGKILL); // it may wait for a connection
     if (reader > 0) (void)waitpid(reader, NULL, 0);
     if (!good) return cst_fail(err, CST_IO, "a connection of loopback: %s", strerror(errno));
     bench_params_u64(&params, "object_bytes", count);
