@@ -132,7 +132,8 @@ class Faults(bids.Job):
         said = self.call("checkpoints", "list", self.uri("http://no-such-host.invalid:80"),
                          status=bids.FAILED)
         self.assertIn("CST_OBJECT_UNAVAILABLE", said)
-        self.assertIn("no-such-host.invalid", said)
+        self.assertIn("Could not resolve host: no-such-host.invalid", said)
+        self.assertEqual(said.count("s3://"), 1, said)  # told once where
 
 
 if __name__ == "__main__":

@@ -16,8 +16,7 @@ static cst_code folder_check(const char *uri, cst_err *err) {
     if (stat(uri + 5, &info) == 0 && S_ISDIR(info.st_mode)) return CST_OK;
     if (errno != 0 && errno != ENOENT && errno != ENOTDIR)
         return cst_fail(err, CST_IO, "%s: %s", uri + 5, strerror(errno));
-    return cst_fail(err, CST_NOT_FOUND, "there is no such folder. %s",
-                    cst_code_advice(CST_NOT_FOUND));
+    return cst_fail(err, CST_NOT_FOUND, "there is no such folder");
 }
 
 cst_code cli_store_refresh(cli_store *store, cst_err *err) {

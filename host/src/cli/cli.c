@@ -108,24 +108,41 @@ void cli_text(FILE *out, const char *text) {
     }
 }
 
-// A reason that ends a sentence, or with the code's own advice, needs no other.
-static bool is_advised(const char *text, const char *advice) {
-    const size_t text_bytes = strlen(text), advice_bytes = strlen(advice);
+// A reason without the code's own advice, which some end with.
+static void reason_of(const cst_err *err, const char *advice, char out[sizeof err->text]) {
+    const size_t text_bytes = strlen(err->text), advice_bytes = strlen(advice);
+    const size_t ending = advice_bytes + 2; // ". ", too
+    const bool ends = text_bytes > ending &&
+                      strcmp(err->text + text_bytes - advice_bytes, advice) == 0 &&
+                      strncmp(err->text + text_bytes - ending, ". ", 2) == 0;
 
-    if (text_bytes > 0 && strchr(".?", text[text_bytes - 1])) return true;
-    return text_bytes >= advice_bytes && strcmp(text + text_bytes - advice_bytes, advice) == 0;
+    (void)snprintf(out, sizeof err->text, "%.*s", (int)(text_bytes - (ends ? ending : 0)),
+                   err->text);
+}
+
+// A reason may begin with the place: a store's does, as far as it has room for it.
+static bool is_placed(const char *text, const char *where) {
+    const char *end = strchr(text, ' ');
+    const size_t bytes = end ? (size_t)(end - text) : 0;
+
+    return bytes > 1 && text[bytes - 1] == ':' && strncmp(text, where, bytes - 1) == 0;
 }
 
 int cli_fail(const cli_common *common, const char *what, const char *where, const cst_err *err) {
     const bool color = common && common->color;
     const char *advice = cst_code_advice(err->code);
-    const bool advised = is_advised(err->text, advice);
+    char reason[sizeof err->text];
+    bool advised; // a reason that ends a sentence needs no advice
 
+    reason_of(err, advice, reason);
+    advised = reason[0] && strchr(".?", reason[strlen(reason) - 1]);
     fflush(stdout);
     fprintf(stderr, "%sconstellation: %s failed: ", color ? "\033[31m" : "", what);
-    if (where) cli_text(stderr, where);
-    if (where) fputs(": ", stderr);
-    cli_text(stderr, err->text);
+    if (where && !is_placed(reason, where)) {
+        cli_text(stderr, where);
+        fputs(": ", stderr);
+    }
+    cli_text(stderr, reason);
     if (!advised) putc('.', stderr);
     if (!advised) fprintf(stderr, " %c%s", toupper((unsigned char)advice[0]), advice + 1);
     fprintf(stderr, " (%s)%s\n", cst_code_name(err->code), color ? "\033[0m" : "");
