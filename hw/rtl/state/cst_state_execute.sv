@@ -17,8 +17,8 @@
 // has not confirmed; if 4 does not, nothing is written any more and 3 begins anew from what 4
 // confirmed.
 // Waits at 3  for the row's sums of doubles (cst_state_issue), for an old record that is not yet
-//             out (an append would lose it), and before a barrier until the barrier before it is
-//             done with its answers.
+//             out (an append would lose it), or an old slot that is not yet empty there (an insert
+//             would), and before a barrier until the barrier before it is done with its answers.
 `default_nettype none
 module cst_state_execute #(
   localparam int unsigned IdBits = cst_state_pkg::IdBits,
@@ -284,7 +284,7 @@ module cst_state_execute #(
   logic s4_writes_q, s4_barrier_q, s3_unsaved;
   assign key_ask_id_o = s3_op_q.id;
   assign s3_unsaved = key_waits_i || (s4_valid_q && s4_writes_q && s4_op_q.id == s3_op_q.id);
-  assign wait_record_o = s3_append && s3_unsaved;
+  assign wait_record_o = (s3_append || s3_insert) && s3_unsaved;
   assign hold = s3_valid_q &&
                 (wait_record_o || !key_leave_room_i || !result_room_i || !gap_room_i ||
                  (s3_sums_q && !sums_valid_i) ||
