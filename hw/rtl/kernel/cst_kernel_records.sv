@@ -6,7 +6,8 @@
 //            last unit breaks a rule too, or with more_i is left for the next command. over_o: all
 //            units are taken and nothing is on its way out; end_o then is the unit behind the last
 //            record that was whole.
-// Needs      all inputs but the beats stand still from start_i on while units are under way.
+// Needs      all inputs but the beats stand still from start_i on while units are under way; the
+//            configuration has stood for a clock before the first unit.
 `default_nettype none
 module cst_kernel_records (
   input  wire logic                   clk_i,
@@ -65,13 +66,14 @@ module cst_kernel_records (
   // no rule of its own has lengths that fit the settings, which is why few of their bits are asked.
   logic [15:0] in_key_q;    // of the bytes behind the head: places for a key
   logic [79:0] behind_q;    // and places behind the value
+  logic [7:0] value_end_q;
   logic [31:0] behind;      // of the unit that comes
   logic third, none, none_q, padding, padding_q;
 
   always_ff @(posedge clk_i) begin
     for (int unsigned i = 0; i < 16; i++) in_key_q[i] <= i < 8 * 32'(config_i.key_words);
-    for (int unsigned i = 0; i < 80; i++)
-      behind_q[i] <= i >= 8 * 32'(config_i.key_words) + 32'(config_i.value_bytes);
+    value_end_q <= 8'({config_i.key_words, 3'b0}) + 8'(config_i.value_bytes);
+    for (int unsigned i = 0; i < 80; i++) behind_q[i] <= i >= 32'(value_end_q);
   end
   assign third = left_q == 16'd1 && config_i.entry_units == 2'd3;
   assign none = first ? head.value_bytes[6:0] == '0 : none_q;
