@@ -162,6 +162,7 @@ bind cst_kernel_commands cst_kernel_commands_cover u_cover (
            stage_q == Releasing, stage_q == Release, stage_q == Loaded, stage_q == Load,
            stage_q == LoadWait, stage_q == Check, stage_q == Measure, stage_q == Pause,
            stage_q == Descriptor, stage_q == Poll, stage_q == Ready, stage_q == Idle}),
-  .completes(stage_q == CompleteData && data_ready_i), .gives(what.gives), .*
+  .completes(stage_q == CompleteData && data_ready_i), .gives(what.gives),
+  .argument_wrong(argument_wrong && step_q == 2'd3), .*
 );
 `default_nettype wire

@@ -28,7 +28,8 @@ module cst_kernel_ahead #(
   input  wire cst_kernel_pkg::descriptor_t command_i,
   input  wire logic [BeatsBits-1:0] beats_i, // of its rows
   input  wire logic [31:0]  number_i,
-  input  wire logic [4:0]   ring_bits_i,
+  input  wire logic [63:0]  next_at_i,       // of the ring, the next command
+  input  wire logic [63:0]  behind_at_i,     // the one behind it
   input  wire logic [51:0]  first_page_i,
   input  wire logic [52:0]  end_page_i,
   input  wire logic         beat_valid_i,
@@ -37,6 +38,7 @@ module cst_kernel_ahead #(
   // the next command
   output      cst_kernel_pkg::descriptor_t next_o,
   output      logic         next_there_o,    // read while rows came
+  output      logic         next_fits_o,     // of rows with the same flags, and nothing is wrong
   output      logic         next_asked_o,    // asked for again, and not read yet
   output      logic         takes_next_o,    // it is the command from the next clock on
   output      logic         takes_beat_o,    // the beat that comes is it, and not of rows
@@ -44,26 +46,24 @@ module cst_kernel_ahead #(
   // what is asked for
   output      logic         asks_ahead_o,    // of the command behind the next one, or of its rows
   output      logic         asks_again_o,
-  output      logic         asks_command_o,  // a command, at slot_o of the ring
-  output      logic [31:0]  slot_o,
+  output      logic         asks_command_o,  // a command, at at_o
+  output      logic [63:0]  at_o,
   output      logic [BeatsBits-1:0] next_beats_o,
   output      logic         rows_asked_o,    // these rows are, already
   output      logic         asked_o,         // a command or rows are
   output      logic         skip_last_o      // of the beats to be skipped
 );
   logic early_q, next_there_q, next_late_q, next_fits_q, asked_q, command_asked_q, rows_asked_q;
-  logic [1:0] next_step_q;  // 1: there, 2: its sizes are known
-  logic same_kind;
-  logic [31:0] slot_next_q, slot_behind_q;  // of the next command, of the one behind it
+  logic [1:0] next_step_q;  // 1: there, 2: its beats are known, 3: and where they end
+  logic alike, alike_q, is_next;  // rows of the same flags, whatever memory they ask for
+  logic [31:0] number_next_q;
   logic [BeatsBits-1:0] next_beats_q, skip_q;
-  logic [64:0] next_end_q, end_byte;
-  logic [63:0] first_byte;
+  logic [64:6] next_end_q;
   cst_kernel_pkg::descriptor_t behind_q;
 
-  assign first_byte = {first_page_i, 12'b0};
-  assign end_byte = {end_page_i, 12'b0};
   assign next_o = behind_q;
   assign next_there_o = next_there_q;
+  assign next_fits_o = next_fits_q;
   assign next_asked_o = asked_q;
   assign early_o = early_q;
   assign takes_beat_o = rows_i && early_q && beat_valid_i;
@@ -72,18 +72,21 @@ module cst_kernel_ahead #(
   assign asks_again_o = rows_i && next_late_q && !asked_q;
   assign asks_command_o = asks_again_o ||
                           ((asks_ahead_o || (begins_i && overlaps_i)) && !command_asked_q);
-  assign slot_o = asks_ahead_o ? slot_behind_q : slot_next_q;
+  assign at_o = asks_ahead_o ? behind_at_i : next_at_i;
   assign next_beats_o = next_beats_q;
   assign rows_asked_o = rows_asked_q;
   assign asked_o = command_asked_q || rows_asked_q;
   assign skip_last_o = skip_q == BeatsBits'(1);
-  assign same_kind = behind_q.op == command_i.op && behind_q.flags == command_i.flags &&
+  assign alike = behind_q.op == command_i.op && behind_q.flags == command_i.flags &&
                      behind_q.results == '0 && behind_q.epoch == '0 && behind_q.at == '0 &&
-                     behind_q.reserved0 == '0 && behind_q.reserved1 == '0;
+                     behind_q.reserved0 == '0 && behind_q.reserved1 == '0 &&
+                     behind_q.count != '0 && behind_q.count <= 32'(cst_kernel_pkg::RowsMax) &&
+                     behind_q.address[5:0] == '0;
+  assign is_next = beat_i.number == number_next_q;
 
   always_ff @(posedge clk_i) begin
-    slot_next_q <= number_i & ((32'd1 << ring_bits_i) - 32'd1);
-    slot_behind_q <= (number_i + 32'd1) & ((32'd1 << ring_bits_i) - 32'd1);
+    number_next_q <= number_i + 32'd1;
+    alike_q <= alike;
     if (takes_beat_o) behind_q <= beat_i;
     if (next_step_q == 2'd1) begin
       next_beats_q <= command_i.flags[cst_kernel_pkg::FlagCompact]
@@ -92,7 +95,7 @@ module cst_kernel_ahead #(
                           ? {behind_q.count[BeatsBits-2:0], 1'b0}
                           : behind_q.count[BeatsBits-1:0];
     end
-    if (next_step_q == 2'd2) next_end_q <= {1'b0, behind_q.address} + 65'({next_beats_q, 6'b0});
+    if (next_step_q == 2'd2) next_end_q <= {1'b0, behind_q.address[63:6]} + 59'(next_beats_q);
     if (check_i) skip_q <= BeatsBits'(command_asked_q) + (rows_asked_q ? beats_i : '0);
     else if (skip_i && beat_valid_i) skip_q <= skip_q - 1'b1;
     if (!rst_ni || idle_i || begins_i || takes_next_o) begin
@@ -104,17 +107,15 @@ module cst_kernel_ahead #(
     end else begin
       if (takes_beat_o) begin
         early_q <= 1'b0;
-        next_there_q <= beat_i.number == number_i + 32'd1;
-        next_late_q <= beat_i.number != number_i + 32'd1;
-        next_step_q <= 2'(beat_i.number == number_i + 32'd1);
+        next_there_q <= is_next;
+        next_late_q <= !is_next;
+        next_step_q <= 2'(is_next);
       end else if (next_step_q != '0) begin
         next_step_q <= next_step_q + 2'd1;  // 3, then 0
       end
       if (next_step_q == 2'd3)
-        next_fits_q <= same_kind && behind_q.count != '0 &&
-                       behind_q.count <= 32'(cst_kernel_pkg::RowsMax) &&
-                       behind_q.address[5:0] == '0 && behind_q.address >= first_byte &&
-                       next_end_q <= end_byte;
+        next_fits_q <= alike_q && behind_q.address[63:12] >= first_page_i &&
+                       next_end_q <= {end_page_i, 6'b0};
     end
     if (!rst_ni || idle_i || rows_i && !asks_ahead_o && !next_fits_q || skip_i) begin
       command_asked_q <= 1'b0;

@@ -36,16 +36,22 @@
 // Complete, -Data, -Wait  its completion's write               Poll, Measure, Done
 // Done                    who takes it                         Idle
 //
+// Steps      Ready waits three clocks for what the arguments are compared with. Measure has three
+//            too: what the command is; where its memory ends; whether it can be. Rows whose beats
+//            were asked for ahead are known, and begin with the last. Entries of a walk stand here
+//            a clock before they are used.
+//
 // Length     over two screens: 130 lines of ports, and one machine whose stages share the command,
 //            the operations' port and memory's. What has a seam is a module: what a command is
 //            (cst_kernel_check), the table's block (cst_kernel_table), results
-//            (cst_kernel_results).
+//            (cst_kernel_results), where commands stand (cst_kernel_ring).
 `default_nettype none
 module cst_kernel_commands #(
   parameter int unsigned PollClocks = 64,
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits,
   localparam int unsigned SlotNoBits = cst_state_pkg::SlotNoBits,
   localparam int unsigned BeatsBits = cst_kernel_pkg::BeatsBits,
+  localparam int unsigned SlotBits = cst_kernel_pkg::SlotBits,
   localparam int unsigned ColumnsBits = cst_pkg::ColumnsMax * cst_pkg::ColumnBits
 ) (
   input  wire logic         clk_i,
@@ -168,11 +174,12 @@ module cst_kernel_commands #(
   } stage_e;
 
   stage_e stage_q;
+  logic [1:0] step_q;        // of Ready, of Measure
   logic lost_q, stopped_q, argument_wrong, fresh, bad_q;
   logic [31:0] number_q, left_q, bad_row_q, stop_row_q;
   logic [7:0] code_q, bad_code_q, status_q;
   logic [15:0] pause_q, writes_q;
-  logic [63:0] slot_offset, ring_end, completions_end, results_q, from_q;
+  logic [63:0] results_q, from_q;
   cst_kernel_pkg::descriptor_t command_q, read;
   cst_kernel_pkg::completion_t completion;
 
@@ -185,37 +192,39 @@ module cst_kernel_commands #(
   assign lost_o = lost_q;
   assign code_o = status_q;
 
-  // ---- Arguments, where the slots of the ring are -----------------------------------------------
-  logic [63:0] first_byte;
-  logic [64:0] end_byte;
-  logic [31:0] slot;
-  assign first_byte = {first_page_i, 12'b0};
-  assign end_byte = {end_page_i, 12'b0};
-  assign ring_end = ring_i + (64'd64 << ring_bits_i[4:0]);
-  assign completions_end = completions_i + (64'd64 << ring_bits_i[4:0]);
-  assign argument_wrong = ring_i[5:0] != '0 || completions_i[5:0] != '0 || ring_bits_i > 32'd16 ||
-                          image_i[11:0] != '0 || stride_i[11:0] != '0 ||
-                          ring_i < first_byte || {1'b0, ring_end} > end_byte || ring_end < ring_i ||
-                          completions_i < first_byte || {1'b0, completions_end} > end_byte ||
-                          completions_end < completions_i;
-  assign slot = (number_q - 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
-  assign slot_offset = {26'b0, slot, 6'b0};
+  // ---- Arguments, where commands and completions stand ------------------------------------------
+  logic leaves, written_all;  // the command is over, or waits beside the next one
+  logic [SlotBits-1:0] slot, late_slot;
+  logic [63:0] command_at, next_at, behind_at, completion_at, late_at;
+
+  assign written_all = writes_q == '0;
+  assign leaves = late_put || (stage_q == CompleteWait && written_all);
   assign fresh = read.number == number_q;
+  cst_kernel_ring u_ring (
+    .clk_i, .ring_i, .completions_i, .ring_bits_i, .first_page_i, .end_page_i, .image_i, .stride_i,
+    .wrong_o(argument_wrong), .begin_i(stage_q == Ready), .next_i(leaves), .number_i(number_q),
+    .slot_o(slot), .command_at_o(command_at), .next_at_o(next_at), .behind_at_o(behind_at),
+    .completion_at_o(completion_at), .late_slot_i(late_slot), .late_at_o(late_at)
+  );
 
   // ---- What the command is, whether it can be; the table ----------------------------------------
   cst_kernel_pkg::what_t what;
   logic [BeatsBits-1:0] beats, place_beats, key_beats;
   logic [7:0] check_code;
-  logic has_ttl, table_ready, table_last, table_wrong;
+  logic has_ttl, table_ready, table_last, table_wrong, measured, known, check_good;
 
+  // Rows that were asked for ahead are like those before them.
+  assign measured = stage_q == Measure && step_q == 2'd2;
+  assign known = late_put && next_fits;
   cst_kernel_check u_check (
-    .clk_i, .measure_i(stage_q == Measure), .command_i(command_q), .first_page_i, .end_page_i,
+    .clk_i, .measure_i(stage_q == Measure && step_q == 2'd0), .known_i(known),
+    .next_beats_i(next_beats), .command_i(command_q), .first_page_i, .end_page_i,
     .config_i(config_o), .has_ttl_i(has_ttl), .stopped_i(stopped_q || unit_stopped_i),
     .what_o(what), .place_beats_o(place_beats), .key_beats_o(key_beats), .beats_o(beats),
-    .code_o(check_code)
+    .good_o(check_good), .code_o(check_code)
   );
   cst_kernel_table u_table (
-    .clk_i, .restart_i(stage_q == Measure), .on_i(stage_q == Load), .beats_i(beats),
+    .clk_i, .restart_i(measured), .on_i(stage_q == Load), .beats_i(beats),
     .place_beats_i(place_beats), .stride_i, .now_i(command_q.now), .beat_valid_i,
     .beat_ready_o(table_ready), .beat_last_o(table_last), .beat_i, .place_write_o, .place_ring_o,
     .place_index_o, .place_o, .wrong_o(table_wrong), .has_ttl_o(has_ttl), .config_o, .control_o,
@@ -245,18 +254,18 @@ module cst_kernel_commands #(
   assign row_ready_o = stage_q == RowsWait &&
                        (what.is_keys ? key_ready : row_wrong || bad_q || op_ready_i);
   assign row_taken = row_valid_i && row_ready_o;
-  assign rows_over = left_q == '0 && rows_over_i;
+  assign rows_over = left_none_q && rows_over_i;
 
   always_comb begin
     op_o = row_op_i;
     op_valid_o = row_goes;
     if (stage_q == Walking) begin
-      op_valid_o = what.is_expire && walk_valid_i && expired;
+      op_valid_o = what.is_expire && held_q && expired_q;
       op_o.kind = cst_state_pkg::KindExpire;
-      op_o.row = command_q.row + 32'(walk_index_i);
+      op_o.row = command_q.row + 32'(index_q);
       op_o.hash = entry_head.hash;
       op_o.key_bytes = entry_head.key_bytes;
-      op_o.key = entry_key;
+      op_o.key = key_q;
     end
     if (stage_q == Restoring) begin
       op_valid_o = record_goes;
@@ -279,21 +288,47 @@ module cst_kernel_commands #(
   assign record_taken = record_valid_i && record_ready_o;
 
   // ---- What a walk offers -----------------------------------------------------------------------
+  // It stands here from the next clock on, with whether it is past its time.
   cst_pkg::entry_head_t entry_head;
-  logic [127:0] entry_key;
-  logic expired;
+  logic [127:0] entry_key, key_q;
+  logic [767:0] entry_q;
+  logic [1023:0] entry_words;
+  logic [3:0] time_word_q;
+  logic [SlotNoBits-1:0] walk_slot_q;
+  logic [16:0] index_q;
+  logic expired, expired_q, held_q, held_goes;
+
   cst_state_entry u_entry (
-    .config_i(config_o), .entry_i(walk_entry_i), .head_o(entry_head), .key_o(entry_key),
-    .value_o(), .expired_o(expired)
+    .config_i(config_o), .entry_i(walk_entry_i), .head_o(), .key_o(entry_key), .value_o(),
+    .expired_o()
   );
+  // Its time is a word behind the head and the key: of the word itself the path is short.
+  assign expired = cst_state_pkg::expired(config_o.ttl, config_o.past,
+                                          entry_words[{time_word_q, 6'd0} +: 64]);
+  assign entry_words = {256'b0, walk_entry_i};
+  assign entry_head = entry_q[127:0];
+  assign held_goes = held_q && (what.is_scan ? expired_q || record_over : op_ready_i || !expired_q);
+  assign walk_ready_o = stage_q == Walking && (!held_q || held_goes);
+  always_ff @(posedge clk_i) begin
+    time_word_q <= 4'd2 + 4'(config_o.key_words) + 4'(config_o.time_lane);
+    if (walk_ready_o) begin
+      entry_q <= walk_entry_i;
+      key_q <= entry_key;
+      walk_slot_q <= walk_slot_i;
+      index_q <= walk_index_i;
+      expired_q <= expired;
+    end
+    if (stage_q != Walking) held_q <= 1'b0;
+    else if (walk_ready_o) held_q <= walk_valid_i;
+  end
 
   // A row of a scan is the record that RESTORE takes: one beat, or two. The rows that it may still
   // give are left_q, the slot behind what it has seen is next_q.
-  logic record_there, record_over, scan_full;
+  logic record_there, record_over, scan_full, walk_over;
   logic [SlotNoBits:0] next_q, scan_end;
-  assign scan_full = left_q == '0;
-  assign record_there = stage_q == Walking && what.is_scan && walk_valid_i && !expired &&
-                        !scan_full;
+  assign scan_full = left_none_q;
+  assign record_there = stage_q == Walking && what.is_scan && held_q && !expired_q && !scan_full;
+  assign walk_over = !walk_busy_i && (!held_q || (what.is_scan && scan_full));
   assign scan_end = (SlotNoBits+1)'({command_q.at[SlotNoBits:4] + (SlotNoBits-3)'(command_q.count),
                                      4'd0});
   assign walk_o = stage_q == Walk && unit_idle_i;
@@ -301,8 +336,6 @@ module cst_kernel_commands #(
                                 : {command_q.at[SlotNoBits-5:0], 4'd0};
   assign walk_buckets_o = command_q.count[16:0];
   assign walk_stop_o = stage_q == Walking && what.is_scan && scan_full;
-  assign walk_ready_o = stage_q == Walking &&
-                        (what.is_scan ? expired || record_over : op_ready_i || !expired);
 
   assign is_lookup = result_valid_i && result_i.kind == cst_state_pkg::KindLookup;
   assign lookup_there = is_lookup && (stage_q == RowsWait || stage_q == Last ||
@@ -317,35 +350,34 @@ module cst_kernel_commands #(
   logic [511:0] results_data;
   cst_kernel_results u_results (
     .clk_i, .rst_ni, .check_i(stage_q == Check), .what_i(what),
-    .key_valid_i(key_goes), .key_last_i(left_q == 32'd1), .key_taken_i(row_taken),
+    .key_valid_i(key_goes), .key_last_i(left_one_q), .key_taken_i(row_taken),
     .key_ready_o(key_ready), .key_code_i(row_code_i), .key_op_i(row_op_i), .key_i(row_key_i),
     .lookup_valid_i(lookup_there), .lookup_over_o(lookup_over), .lookup_i(result_i),
     .record_valid_i(record_there), .record_over_o(record_over), .config_i(config_o),
-    .entry_head_i(entry_head), .entry_i(walk_entry_i), .asks_o(lookup_asks), .write_ready_i,
+    .entry_head_i(entry_head), .entry_i(entry_q), .asks_o(lookup_asks), .write_ready_i,
     .data_valid_o(results_valid), .data_ready_i, .data_o(results_data), .none_o(results_none)
   );
 
   // ---- Completions that are late ----------------------------------------------------------------
   logic late_put, late_room, late_there, late_none, late_done, late_barrier, late_asks, late_data;
   logic late_takes, result_end;
-  logic [31:0] late_number, late_row, late_slot;
+  logic [31:0] late_number, late_row;
   logic [7:0] late_code;
   logic [63:0] late_from, late_epoch;
   logic [cst_state_pkg::UnitBits-1:0] late_to;
 
   assign late_put = stage_q == Last && what.overlaps && !bad_q && op_ready_i && late_room;
   assign late_none = !late_there;
-  assign late_slot = (late_number - 32'd1) & ((32'd1 << ring_bits_i[4:0]) - 32'd1);
   assign result_end = result_valid_i && (result_i.kind == cst_state_pkg::KindBarrier ||
                                          result_i.kind == cst_state_pkg::KindEnd);
   cst_kernel_late u_late (
     .clk_i, .rst_ni, .running_i(running_o), .fault_i, .unit_fault_i, .stopped_i(stopped_q),
     .put_i(late_put), .room_o(late_room), .barrier_i(what.is_barrier), .row_i(command_q.row),
-    .number_i(number_q), .result_end_i(result_end), .result_ready_o(late_takes), .result_i,
-    .durable_epoch_i, .there_o(late_there), .asks_o(late_asks), .write_ready_i,
-    .data_o(late_data), .data_ready_i, .written_i(writes_q == '0), .over_o(late_done),
-    .barrier_o(late_barrier), .number_o(late_number), .code_o(late_code), .row_o(late_row),
-    .from_o(late_from), .epoch_o(late_epoch), .to_o(late_to)
+    .number_i(number_q), .slot_i(slot), .result_end_i(result_end), .result_ready_o(late_takes),
+    .result_i, .durable_epoch_i, .there_o(late_there), .asks_o(late_asks), .write_ready_i,
+    .data_o(late_data), .data_ready_i, .written_i(written_all), .over_o(late_done),
+    .barrier_o(late_barrier), .number_o(late_number), .slot_o(late_slot), .code_o(late_code),
+    .row_o(late_row), .from_o(late_from), .epoch_o(late_epoch), .to_o(late_to)
   );
 
   // ---- The completion ---------------------------------------------------------------------------
@@ -375,9 +407,9 @@ module cst_kernel_commands #(
   end
 
   // ---- The command behind rows ------------------------------------------------------------------
-  logic early, next_there, next_asked, takes_next, takes_early, asks_ahead, asks_again;
+  logic early, next_there, next_fits, next_asked, takes_next, takes_early, asks_ahead, asks_again;
   logic asks_command, rows_asked, asked, skip_last;
-  logic [31:0] slot_asked;
+  logic [63:0] asked_at;
   logic [BeatsBits-1:0] next_beats;
   cst_kernel_pkg::descriptor_t next;
 
@@ -386,12 +418,12 @@ module cst_kernel_commands #(
     .begins_i(stage_q == Rows), .rows_i(stage_q == RowsWait), .last_i(stage_q == Last),
     .skip_i(stage_q == Skip), .descriptor_i(stage_q == Descriptor),
     .overlaps_i(what.is_rows && what.overlaps),
-    .leaves_i(late_put || (stage_q == CompleteWait && writes_q == '0)), .command_i(command_q),
-    .beats_i(beats), .number_i(number_q), .ring_bits_i(ring_bits_i[4:0]), .first_page_i,
-    .end_page_i, .beat_valid_i, .beat_i(read), .read_ready_i, .next_o(next),
-    .next_there_o(next_there), .next_asked_o(next_asked), .takes_next_o(takes_next),
+    .leaves_i(leaves), .command_i(command_q), .beats_i(beats), .number_i(number_q),
+    .next_at_i(next_at), .behind_at_i(behind_at), .first_page_i, .end_page_i, .beat_valid_i,
+    .beat_i(read), .read_ready_i, .next_o(next), .next_there_o(next_there),
+    .next_fits_o(next_fits), .next_asked_o(next_asked), .takes_next_o(takes_next),
     .takes_beat_o(takes_early), .early_o(early), .asks_ahead_o(asks_ahead),
-    .asks_again_o(asks_again), .asks_command_o(asks_command), .slot_o(slot_asked),
+    .asks_again_o(asks_again), .asks_command_o(asks_command), .at_o(asked_at),
     .next_beats_o(next_beats), .rows_asked_o(rows_asked), .asked_o(asked),
     .skip_last_o(skip_last)
   );
@@ -401,8 +433,8 @@ module cst_kernel_commands #(
   assign read_valid_o = stage_q == Poll || (stage_q == Rows && !rows_asked) || asks_ahead ||
                         asks_again ||
                         ((stage_q == LoadWait || stage_q == Restore) && unit_idle_i);
-  assign read_address_o = asks_command ? ring_i + {26'b0, slot_asked, 6'b0} :
-                          (stage_q == Poll) ? ring_i + slot_offset :
+  assign read_address_o = asks_command ? asked_at :
+                          (stage_q == Poll) ? command_at :
                           asks_ahead ? next.address : command_q.address;
   assign read_beats_o = (stage_q == Poll || asks_command) ? BeatsBits'(1) :
                         asks_ahead ? next_beats : beats;
@@ -417,7 +449,7 @@ module cst_kernel_commands #(
     write_address_o = results_q;
     write_beats_o = what.two_beats ? BeatsBits'(2) : BeatsBits'(1);
     if (stage_q == Complete) begin
-      write_address_o = completions_i + slot_offset;
+      write_address_o = completion_at;
       write_beats_o = BeatsBits'(1);
     end
     if (stage_q == Keys) begin
@@ -425,7 +457,7 @@ module cst_kernel_commands #(
       write_beats_o = key_beats;
     end
     if (late_asks) begin
-      write_address_o = completions_i + {26'b0, late_slot, 6'b0};
+      write_address_o = late_at;
       write_beats_o = BeatsBits'(1);
     end
   end
@@ -439,7 +471,9 @@ module cst_kernel_commands #(
   end
 
   // ---- Stage by stage ---------------------------------------------------------------------------
-  logic unit_lost, waits_for_unit;
+  logic unit_lost, waits_for_unit, left_goes, left_none_q, left_one_q, durable_q;
+  logic [31:0] left;
+  logic [63:0] durable_next_q;
 
   assign waits_for_unit = stage_q == LoadWait || (stage_q == RowsWait && what.is_rows) ||
                           stage_q == Last || stage_q == LastWait || stage_q == Durable ||
@@ -453,19 +487,30 @@ module cst_kernel_commands #(
   assign release_epoch_o = command_q.epoch;
   assign release_to_o = command_q.at;
   assign resume_o = stage_q == LoadWait && unit_idle_i && read_ready_i && unit_stopped_i;
+  assign left = what.is_scan ? command_q.row : command_q.count;
+  assign left_goes = row_taken || (stage_q == Walking && record_over);
 
   always_ff @(posedge clk_i) begin
+    durable_next_q <= durable_epoch_i + 64'd1;
+    durable_q <= stage_q == Durable && durable_next_q == control_i.epoch;
+    if (stage_q == Measure) begin
+      left_q <= left;
+      left_none_q <= left == '0;
+      left_one_q <= left == 32'd1;
+    end else if (left_goes) begin
+      left_q <= left_q - 32'd1;
+      left_none_q <= left_one_q;
+      left_one_q <= left_q == 32'd2;
+    end
     unique case (stage_q)
       Descriptor: if (beat_valid_i) command_q <= read;
       Measure: begin
         stop_row_q <= command_q.row;
-        left_q <= what.is_scan ? command_q.row : command_q.count;
         next_q <= command_q.at[SlotNoBits:0];
         results_q <= command_q.results;
         from_q <= '0;
       end
       RowsWait: begin
-        if (row_taken) left_q <= left_q - 32'd1;
         if (row_taken && row_wrong && !bad_q) begin
           bad_code_q <= (row_code_i != cst_pkg::CodeOk) ? row_code_i : cst_pkg::CodeUsage;
           bad_row_q <= row_op_i.row;
@@ -474,7 +519,7 @@ module cst_kernel_commands #(
           stop_row_q <= bad_q ? bad_row_q : command_q.row + command_q.count;
       end
       LastWait: begin
-        if (result_valid_i && result_ready_o && !is_lookup) begin
+        if (result_end && late_none) begin
           stop_row_q <= (result_i.code == cst_pkg::CodeOk && bad_q) ? bad_row_q : result_i.row;
           if (what.is_barrier) from_q <= result_i.value[127:64];
         end
@@ -484,11 +529,10 @@ module cst_kernel_commands #(
         bad_row_q <= record_op_i.row;
       end
       Walking: if (what.is_scan) begin
-        if (record_over) left_q <= left_q - 32'd1;
-        if (walk_valid_i && walk_ready_o && !scan_full)
-          next_q <= {1'b0, walk_slot_i} +
+        if (held_goes && !scan_full)
+          next_q <= {1'b0, walk_slot_q} +
                     (SlotNoBits+1)'(!cst_mistake_pkg::planted(cst_mistake_pkg::Scan));
-        if (!walk_busy_i) begin
+        if (walk_over) begin
           stop_row_q <= command_q.row - left_q;
           if (!scan_full) next_q <= scan_end;
         end
@@ -511,8 +555,10 @@ module cst_kernel_commands #(
       status_q <= cst_pkg::CodeOk;
       pause_q <= '0;
       writes_q <= '0;
+      step_q <= '0;
     end else begin
       writes_q <= writes_q + 16'(write_taken) - 16'(written_i);
+      step_q <= '0;
       unique case (stage_q)
         Idle: if (start_valid_i) begin
           stage_q <= Ready;
@@ -521,12 +567,16 @@ module cst_kernel_commands #(
           stopped_q <= 1'b0;
           code_q <= cst_pkg::CodeOk;
         end
-        Ready: if (lost_q || unit_fault_i != '0 || argument_wrong) begin
+        Ready: if (step_q != 2'd3) begin
+          step_q <= step_q + 2'd1;
+        end else if (lost_q || unit_fault_i != '0 || argument_wrong) begin
           stage_q <= Done;
           lost_q <= lost_q || unit_fault_i != '0;
           code_q <= argument_wrong ? cst_pkg::CodeUsage : cst_pkg::CodeDeviceLost;
         end else if (unit_ready_i) begin
           stage_q <= Poll;
+        end else begin
+          step_q <= step_q;
         end
         Poll: if (read_ready_i) stage_q <= Descriptor;
         Descriptor: if (beat_valid_i) stage_q <= fresh ? Measure : Pause;
@@ -534,19 +584,22 @@ module cst_kernel_commands #(
           pause_q <= (pause_q == 16'(PollClocks)) ? '0 : pause_q + 16'd1;
           if (pause_q == 16'(PollClocks)) stage_q <= Poll;
         end
-        Measure: if (what.overlaps || late_none) stage_q <= Check;
+        Measure: begin
+          step_q <= measured ? step_q : step_q + 2'd1;
+          if (measured && (what.overlaps || late_none)) stage_q <= Check;
+        end
         Check: begin
           bad_q <= 1'b0;
           code_q <= check_code;
           stage_q <= asked ? Skip : Fence;
-          if (check_code == cst_pkg::CodeOk) begin
+          if (check_good) begin
             if (what.is_load) stage_q <= LoadWait;
-            if (what.is_keys && command_q.count != '0) stage_q <= Keys;
-            if (what.is_rows) stage_q <= (command_q.count == '0) ? Last : Rows;
+            if (what.is_keys && !left_none_q) stage_q <= Keys;
+            if (what.is_rows) stage_q <= left_none_q ? Last : Rows;
             if (what.is_barrier) stage_q <= Last;
             if (what.is_release) stage_q <= Release;
             if (what.is_expire || what.is_scan) stage_q <= Walk;
-            if (what.is_restore) stage_q <= (command_q.count == '0) ? Last : Restore;
+            if (what.is_restore) stage_q <= left_none_q ? Last : Restore;
           end
         end
         LoadWait: if (unit_idle_i && read_ready_i) stage_q <= Load;
@@ -562,7 +615,7 @@ module cst_kernel_commands #(
           stage_q <= Fence;
         end
         Walk: if (unit_idle_i) stage_q <= Walking;
-        Walking: if (!walk_busy_i) stage_q <= what.is_scan ? Fence : Last;
+        Walking: if (walk_over) stage_q <= what.is_scan ? Fence : Last;
         Restore: if (unit_idle_i && read_ready_i) stage_q <= Restoring;
         Restoring: begin
           if (record_taken && record_wrong) bad_q <= 1'b1;
@@ -578,28 +631,26 @@ module cst_kernel_commands #(
         end
         Last: if (late_put) begin
           number_q <= number_q + 32'd1;
+          if (known) step_q <= 2'd2;
           stage_q <= next_there ? Measure : next_asked ? Descriptor : Poll;
         end else if (op_ready_i && op_valid_o) begin
           stage_q <= LastWait;
         end
-        LastWait: if (result_valid_i && result_ready_o && !is_lookup &&
-                      (result_i.kind == cst_state_pkg::KindBarrier ||
-                       result_i.kind == cst_state_pkg::KindEnd)) begin
+        LastWait: if (result_end && late_none) begin
           code_q <= (result_i.code == cst_pkg::CodeOk && bad_q) ? bad_code_q : result_i.code;
           stage_q <= what.is_barrier ? Durable : Fence;
         end
-        Durable: if (code_q != cst_pkg::CodeOk || durable_epoch_i + 64'd1 == control_i.epoch)
-          stage_q <= Fence;
+        Durable: if (code_q != cst_pkg::CodeOk || durable_q) stage_q <= Fence;
         Fence: if (unit_idle_i || (code_q == cst_pkg::CodeOk && !what.is_end &&
                                    !command_q.flags[cst_kernel_pkg::FlagFence])) stage_q <= Drain;
         Drain: begin
           // Those before it are not stopped by it.
           if (code_q != cst_pkg::CodeOk && late_none) stopped_q <= 1'b1;
-          if (writes_q == '0 && results_none && late_none) stage_q <= Complete;
+          if (written_all && results_none && late_none) stage_q <= Complete;
         end
         Complete: if (write_ready_i) stage_q <= CompleteData;
         CompleteData: if (data_ready_i) stage_q <= CompleteWait;
-        CompleteWait: if (writes_q == '0) begin
+        CompleteWait: if (written_all) begin
           number_q <= number_q + 32'd1;
           completed_o <= number_q;
           stage_q <= (lost_q || (what.is_end && code_q == cst_pkg::CodeOk)) ? Done :
@@ -633,6 +684,6 @@ module cst_kernel_commands #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{command_q, entry_head, image_i, what};
+  assign unused_bits = ^{command_q, entry_head, what};
 endmodule
 `default_nettype wire

@@ -12,7 +12,8 @@
 //   LateWritten   the answer                                 over_o: the next one
 `default_nettype none
 module cst_kernel_late #(
-  parameter int unsigned Depth = 4
+  parameter int unsigned Depth = 4,
+  localparam int unsigned SlotBits = cst_kernel_pkg::SlotBits
 ) (
   input  wire logic        clk_i,
   input  wire logic        rst_ni,
@@ -25,6 +26,7 @@ module cst_kernel_late #(
   input  wire logic        barrier_i,
   input  wire logic [31:0] row_i,           // the command's first
   input  wire logic [31:0] number_i,
+  input  wire logic [SlotBits-1:0] slot_i,
   input  wire logic        result_end_i,    // a result is there, of a barrier or an end
   output      logic        result_ready_o,
   input  wire cst_state_pkg::result_t result_i,
@@ -39,6 +41,7 @@ module cst_kernel_late #(
   output      logic        over_o,
   output      logic        barrier_o,
   output      logic [31:0] number_o,
+  output      logic [SlotBits-1:0] slot_o,
   output      logic [7:0]  code_o,
   output      logic [31:0] row_o,
   output      logic [63:0] from_o,          // a barrier's: the epoch's first byte of the log
@@ -59,10 +62,11 @@ module cst_kernel_late #(
   assign over_o = late_q == LateWritten && written_i;
   assign result_ready_o = late_q == LateWait && running_i;
 
-  cst_fifo #(.Width(65), .Depth(Depth)) u_waiting (
+  cst_fifo #(.Width(65 + SlotBits), .Depth(Depth)) u_waiting (
     .clk_i, .rst_ni,
-    .in_valid_i(put_i), .in_ready_o(room_o), .in_data_i({barrier_i, row_i, number_i}),
-    .out_valid_o(there_o), .out_ready_i(over_o), .out_data_o({barrier_o, first, number_o}),
+    .in_valid_i(put_i), .in_ready_o(room_o), .in_data_i({slot_i, barrier_i, row_i, number_i}),
+    .out_valid_o(there_o), .out_ready_i(over_o),
+    .out_data_o({slot_o, barrier_o, first, number_o}),
     .fill_o()
   );
 

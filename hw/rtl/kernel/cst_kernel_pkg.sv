@@ -8,6 +8,7 @@ package cst_kernel_pkg;
   /* verilator lint_off UNUSEDPARAM */
   localparam int unsigned RowsMax = 65536;   // of a command
   localparam int unsigned BeatsBits = 20;
+  localparam int unsigned SlotBits = 16;     // of a ring's largest
   localparam int unsigned PlacesMax = 4096;
   localparam int unsigned TableBeats = 4;    // in front of the places
   localparam int unsigned KeyBytes = 16;     // of a table's row

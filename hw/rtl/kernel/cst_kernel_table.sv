@@ -1,7 +1,9 @@
 // cst_kernel_table: the table's block as it comes, and what it says to those who use the table.
 // Promises   a beat a clock, of places one in 32, each a clock; what the first four say stands from
-//            the clock behind the fourth until the next load. wrong_o: the table cannot be.
-// Needs      restart_i before on_i, which holds until the last beat is taken.
+//            the clock behind the fourth until the next load, and so do has_ttl_o and wrong_o:
+//            the table cannot be.
+// Needs      restart_i before on_i, which holds until the last beat is taken; a second list of
+//            places as long as the first, of 4096 at most.
 //
 //   beat     0, 1, 2, 3                         4 ...             4 + place_beats_i ...
 //   holds    config, control block, columns     the log's map     the ring of free places
@@ -38,40 +40,54 @@ module cst_kernel_table #(
   output      logic [23:0]  rows_words_o
 );
   // ---- Beats, places ----------------------------------------------------------------------------
-  logic [8:0] load_q;        // beats taken
+  localparam int unsigned IndexBits = PlaceBits - 5;
+  logic [2:0] load_q;        // beats in front of the places that were taken
+  logic [8:0] left_q;        // beats that are still to come
+  logic [8:0] list_left_q;   // of the log's map, then of no matter
+  logic [IndexBits-1:0] index_q;  // of the list's beats
+  logic ring_q;
   logic [4:0] place_q;       // of the 32 in a beat
   logic [511:0] table0_q, table1_q, table2_q, table3_q;
   logic [64:0] past, past_q;
   logic places_on;
 
-  assign places_on = on_i && load_q >= 9'(TableBeats) && beat_valid_i;
+  assign places_on = on_i && load_q == 3'(TableBeats) && beat_valid_i;
   assign beat_ready_o = !places_on || place_q == '1;
-  assign beat_last_o = BeatsBits'(load_q) + 1'b1 == beats_i;
-  assign place_ring_o = BeatsBits'(load_q) >= BeatsBits'(TableBeats) + place_beats_i;
+  assign beat_last_o = left_q == 9'd1;
+  assign place_ring_o = ring_q;
   assign place_write_o = places_on;
-  assign place_index_o = PlaceBits'({load_q - 9'(TableBeats) -
-                                     (place_ring_o ? 9'(place_beats_i) : 9'd0), place_q});
+  assign place_index_o = {index_q, place_q};
   assign place_o = beat_i[{place_q, 4'b0} +: PlaceBits];
 
   always_ff @(posedge clk_i) begin
     if (restart_i) begin
       load_q <= '0;
+      left_q <= beats_i[8:0];
+      list_left_q <= place_beats_i[8:0];
+      index_q <= '0;
+      ring_q <= 1'b0;
       place_q <= '0;
       past_q <= past;
     end else if (on_i && beat_valid_i) begin
-      if (load_q == 9'd0) table0_q <= beat_i;
-      if (load_q == 9'd1) table1_q <= beat_i;
-      if (load_q == 9'd2) table2_q <= beat_i;
-      if (load_q == 9'd3) table3_q <= beat_i;
-      if (beat_ready_o) load_q <= load_q + 9'd1;
+      if (load_q == 3'd0) table0_q <= beat_i;
+      if (load_q == 3'd1) table1_q <= beat_i;
+      if (load_q == 3'd2) table2_q <= beat_i;
+      if (load_q == 3'd3) table3_q <= beat_i;
+      if (!places_on) load_q <= load_q + 3'd1;
       if (places_on) place_q <= place_q + 5'd1;
+      if (beat_ready_o) left_q <= left_q - 9'd1;
+      if (places_on && beat_ready_o) begin
+        list_left_q <= list_left_q - 9'd1;
+        index_q <= (list_left_q == 9'd1) ? '0 : index_q + 1'b1;
+        if (list_left_q == 9'd1) ring_q <= 1'b1;
+      end
     end
   end
 
   // ---- Whether it can be ------------------------------------------------------------------------
   // A region that begins between beats, a channel that reaches into the next one's, or, of a table
   // with memory, sizes that are not each other's: what the unit relies on.
-  logic sizes_wrong;
+  logic sizes_wrong, sizes_q;
   logic [7:0] key_bytes, units, key_words, value_bytes;
   logic [31:0] end_page;
   logic [8:0] entry_bytes;
@@ -83,16 +99,19 @@ module cst_kernel_table #(
                        key_words != (key_bytes + 8'd7) >> 3 ||
                        value_bytes > 8'(cst_state_pkg::Lanes * 8) ||
                        units != 8'((entry_bytes + 9'd31) >> 5);
-  assign wrong_o = table0_q[128 +: 6] != '0 || table0_q[192 +: 6] != '0 ||
-                   table0_q[256 +: 6] != '0 || table0_q[320 +: 6] != '0 ||
-                   {20'b0, end_page} > stride_i[63:12] || (end_page != '0 && sizes_wrong);
+  always_ff @(posedge clk_i) begin
+    sizes_q <= end_page != '0 && sizes_wrong;
+    wrong_o <= table0_q[128 +: 6] != '0 || table0_q[192 +: 6] != '0 ||
+               table0_q[256 +: 6] != '0 || table0_q[320 +: 6] != '0 ||
+               {20'b0, end_page} > stride_i[63:12] || sizes_q;
+  end
 
   // ---- What it says -----------------------------------------------------------------------------
   // Past its time is a row whose time is at or below now less the time to live, unless that is
   // below all times.
   logic [62:0] ttl;
   assign ttl = table1_q[384 +: 63];
-  assign has_ttl_o = ttl != '0;
+  always_ff @(posedge clk_i) has_ttl_o <= ttl != '0;
   assign past = {now_i[63], now_i} - {2'b0, ttl};
 
   assign key_k0_o = table0_q[63:0];
@@ -145,6 +164,7 @@ module cst_kernel_table #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, stride_i[11:0]};
+  assign unused_bits = ^{table0_q, table1_q, table2_q, table3_q, beat_i, beats_i, place_beats_i,
+                         stride_i[11:0]};
 endmodule
 `default_nettype wire

@@ -312,6 +312,8 @@ uint32_t row_that_fails(uint32_t count, uint32_t behind) {
     const Completion failed = completion_of(kernel, 2);
     CHECK_EQ(failed.code, CST_TABLE_FULL);
     CHECK_EQ(completion_of(kernel, 3).code, CST_ABORTED);
+    // The image is made anew when nothing is on its way to it any more.
+    CHECK_EQ(kernel.done(fenced(OP_BARRIER)).busy, 0);
     kernel.check_works();
     return failed.row;
 }
@@ -473,14 +475,14 @@ TEST(records_of_each_size_are_scanned_and_restored) {
 // behind where it is read, and in each before its completion is asked for.
 TEST(a_reset_at_any_stage_of_a_command_leaves_a_kernel_that_works) {
     const Kind kinds[] = {
-        {8, 40, 0, [](Kernel &kernel) { return kernel.table(); }},
+        {10, 40, 0, [](Kernel &kernel) { return kernel.table(); }},
         {60, 40, 0, wide_rows},
         {0, 20, 4, [](Kernel &kernel) { return late_rows(kernel, 10); }},
         {0, 60, 4, [](Kernel &kernel) { return kernel.rows(10, KIND_LOOKUP); }},
-        {8, 0, 0, keys_of_numbers},
+        {10, 0, 0, keys_of_numbers},
         {0, 40, 4, [](Kernel &) { return fenced(OP_BARRIER); }},
-        {8, 0, 0, [](Kernel &) { return Kernel::of(OP_RELEASE); }},
-        {8, 0, 0, scan_of},
+        {10, 0, 0, [](Kernel &) { return Kernel::of(OP_RELEASE); }},
+        {10, 0, 0, scan_of},
         {60, 0, 0, [](Kernel &kernel) { return gap_of(kernel, 100); }},
         {0, 0, 70, [](Kernel &) { return Kernel::of(OP_END); }},
     };
