@@ -62,7 +62,7 @@ module cst_state_walk_cover (
 endmodule
 bind cst_state_walk cst_state_walk_cover u_cover (
   .looks(stage_q == Look), .second(stage_q == Second), .outs(going_q && stage_q == Out),
-  .units(config_i.entry_units), .wraps(line_goes && line_no_q + 1'b1 == all),
+  .units(config_i.entry_units), .wraps(line_goes && line_no_q == last_no_q),
   .four_ahead(going_q && line_q - pick_q == 17'd4),
   .empty_bucket(pick_leaves && slots_q[pick_q[1:0]] == '0),
   .starts_within_a_bucket(start_i && first_i[3:0] != '0), .owed(out_q != '0),

@@ -224,9 +224,14 @@ package cst_state_pkg;
   endfunction
 
   // Which beat of 64 bytes of its bucket's stripe an entry begins in; an odd one of 1 or 3 units
-  // begins in its high half.
+  // begins in its high half. Of three units it is slot * 3 / 2, bit by bit: a sum is a longer path
+  // than a table of 16.
   function automatic logic [4:0] slot_beat(input logic [3:0] slot, input logic [1:0] units);
-    slot_beat = (units[1] ? {1'b0, slot} : 5'd0) + (units[0] ? {2'b0, slot[3:1]} : 5'd0);
+    logic [15:0] bit4, bit3, bit2, bit1, bit0;
+    {bit4, bit3, bit2, bit1, bit0} = {16'hf800, 16'h07c0, 16'hc738, 16'hb4b4, 16'h6666};
+    slot_beat = {bit4[slot], bit3[slot], bit2[slot], bit1[slot], bit0[slot]};
+    if (units == 2'd2) slot_beat = {1'b0, slot};
+    if (units == 2'd1) slot_beat = {2'b0, slot[3:1]};
   endfunction
 
   // A directory row: two are a stripe.
