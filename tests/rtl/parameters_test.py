@@ -53,7 +53,7 @@ REFUSED = [
                    "LineIds": 1025, "OpDepth": 1, "RowBits": 0, "RowDepth": 1025,
                    "SilenceBits": 3}),
     ("cst_state_channel", {"SilenceBits": 3}),
-    ("cst_state_directory", {"RowBits": 0, "Depth": 1}),
+    ("cst_state_directory", {"RowBits": 1, "Depth": 1}),
     ("cst_state_directory", {"RowBits": 11, "Depth": 1025}),
     ("cst_state_fetch", {"KeySetBits": 17, "KeyWays": 3, "KeyIds": 1, "LineSetBits": 14,
                          "LineWays": 1, "LineIds": 1025}),

@@ -44,6 +44,6 @@ module cst_state_directory_cover (
   end
 endmodule
 bind cst_state_directory cst_state_directory_cover u_cover (
-  .rows_on_chip(valid_q != '0), .head_waits(head_valid && !out_valid_o), .*
+  .rows_on_chip(valid_q != '0), .head_waits(head_full_q && !out_valid_o), .*
 );
 `default_nettype wire
