@@ -8,14 +8,16 @@
 //: reduce cst_state_pkg: IdBits = 10; ==> IdBits = 1;
 //: reduce cst_state_pkg: Ids = 1024; ==> Ids = 2;
 //: prove induction 2
-//: cover 10
-//: mistake freed_needed in cst_state_pins: taken_q[look_now] == left_q[look_now] && ==> (taken_q[look_now] - left_q[look_now]) < 11'd2 &&
-//: mistake freed_waiting in cst_state_pins: !waits_q[look_now] && (&look_settled) ==> (&look_settled)
-//: mistake freed_unanswered in cst_state_pins: !waits_q[look_now] && (&look_settled) ==> !waits_q[look_now]
-//: mistake freed_twice in cst_state_pins: if (free_valid_o && free_ready_i) alive_q[free_id_o] <= 1'b0; ==> if (free_valid_o && free_ready_i && !pop) alive_q[free_id_o] <= 1'b0;
-//: mistake taken_while_freed in cst_state_pins: !(take_i && take_id_i == look_now) && !filling_q ==> !filling_q
-//: mistake lost in cst_state_pins: .in_valid_i(leave_i && leave_look_i), ==> .in_valid_i(leave_i && leave_look_i && dirty_parity_i),
-//: mistake queued_twice in cst_state_pins: assign pushed_o = dirty_i && !waits_q[dirty_id_i]; ==> assign pushed_o = dirty_i;
+//: cover 13
+//: mistake freed_needed in cst_state_pins: taken_q[look_id_q] == left_q[look_id_q] && ==> (taken_q[look_id_q] - left_q[look_id_q]) < 11'd2 &&
+//: mistake freed_waiting in cst_state_pins: !look_waits && (&look_settled) ==> (&look_settled)
+//: mistake freed_unanswered in cst_state_pins: !look_waits && (&look_settled) ==> !look_waits
+//: mistake freed_twice in cst_state_pins: !(free_may_q && free_id_q == look_id_q); ==> 1'b1;
+//: mistake taken_while_freed in cst_state_pins: assign free_valid_o = free_may_q && !free_taken; ==> assign free_valid_o = free_may_q;
+//: mistake taken_while_looked_at in cst_state_pins: (&look_settled) && !look_taken && ==> (&look_settled) &&
+//: mistake freed_behind_a_take in cst_state_pins: else if (free_taken) free_may_q <= 1'b0; ==> else free_may_q <= 1'b1;
+//: mistake lost in cst_state_pins: assign leave_looks = leave_i && leave_look_i; ==> assign leave_looks = leave_i && leave_look_i && dirty_parity_i;
+//: mistake queued_twice in cst_state_pins: assign pushed_o = dirty_i && pushed_q[dirty_id_i] == popped_q[dirty_id_i]; ==> assign pushed_o = dirty_i;
 `default_nettype none
 module state_pins #(
   localparam int unsigned Answers = 2,
@@ -116,21 +118,25 @@ module state_pins #(
   end
 
   // ---- The id that is followed: places in queues of those that may be free ---------------------
-  (* hierconn *) wire [Answers:0] \u_pins.look_valid ;
+  (* hierconn *) wire [Answers:0] \u_pins.kept_valid ;
   (* hierconn *) wire [Answers:0] \u_pins.look_ready ;
-  (* hierconn *) wire [(Answers+1)*IdBits-1:0] \u_pins.look_id ;
+  (* hierconn *) wire [(Answers+1)*IdBits-1:0] \u_pins.kept_id ;
+  (* hierconn *) wire [IdBits-1:0] \u_pins.g_answer[0].last_id_q ;
+  (* hierconn *) wire [IdBits-1:0] \u_pins.g_answer[1].last_id_q ;
   (* hierconn *) wire \u_pins.u_leave.take ;
   (* hierconn *) wire \u_pins.g_answer[0].u_look.take ;
   (* hierconn *) wire \u_pins.g_answer[1].u_look.take ;
   logic [4:0] looks_q, puts, gets;
   always_comb begin
     puts = 5'(\u_pins.u_leave.take && leave_id_i == id) +
-           5'(\u_pins.g_answer[0].u_look.take && answer_id_i[0] == id) +
-           5'(\u_pins.g_answer[1].u_look.take && answer_id_i[1] == id);
+           5'(\u_pins.g_answer[0].u_look.take &&
+              \u_pins.g_answer[0].last_id_q == id) +
+           5'(\u_pins.g_answer[1].u_look.take &&
+              \u_pins.g_answer[1].last_id_q == id);
     gets = '0;
     for (int unsigned a = 0; a <= Answers; a++)
-      gets = gets + 5'(\u_pins.look_valid [a] && \u_pins.look_ready [a] &&
-                       \u_pins.look_id [a*IdBits +: IdBits] == id);
+      gets = gets + 5'(\u_pins.kept_valid [a] && \u_pins.look_ready [a] &&
+                       \u_pins.kept_id [a*IdBits +: IdBits] == id);
   end
   always_ff @(posedge clk_i) begin
     if (!rst_ni) looks_q <= '0;
@@ -148,8 +154,14 @@ module state_pins #(
   // ---- The registers inside, for induction: both ids -------------------------------------------
   (* hierconn *) wire \u_pins.filling_q ;
   (* hierconn *) wire \u_pins.fill_q ;
-  (* hierconn *) wire [1:0] \u_pins.waits_q ;
-  (* hierconn *) wire [1:0] \u_pins.alive_q ;
+  (* hierconn *) wire \u_pins.pushed_q[0] ;
+  (* hierconn *) wire \u_pins.pushed_q[1] ;
+  (* hierconn *) wire \u_pins.popped_q[0] ;
+  (* hierconn *) wire \u_pins.popped_q[1] ;
+  (* hierconn *) wire \u_pins.born_q[0] ;
+  (* hierconn *) wire \u_pins.born_q[1] ;
+  (* hierconn *) wire \u_pins.died_q[0] ;
+  (* hierconn *) wire \u_pins.died_q[1] ;
   (* hierconn *) wire [10:0] \u_pins.taken_q[0] ;
   (* hierconn *) wire [10:0] \u_pins.taken_q[1] ;
   (* hierconn *) wire [10:0] \u_pins.left_q[0] ;
@@ -160,6 +172,20 @@ module state_pins #(
   (* hierconn *) wire [1:0] \u_pins.g_answer[0].answered_q[1] ;
   (* hierconn *) wire [1:0] \u_pins.g_answer[1].answered_q[0] ;
   (* hierconn *) wire [1:0] \u_pins.g_answer[1].answered_q[1] ;
+  (* hierconn *) wire \u_pins.g_answer[0].last_q ;
+  (* hierconn *) wire \u_pins.g_answer[1].last_q ;
+  (* hierconn *) wire \u_pins.look_valid_q ;
+  (* hierconn *) wire [IdBits-1:0] \u_pins.look_id_q ;
+  (* hierconn *) wire \u_pins.free_may_q ;
+  (* hierconn *) wire \u_pins.free_turn_q ;
+  (* hierconn *) wire [IdBits-1:0] \u_pins.free_id_q ;
+  (* hierconn *) wire \u_pins.next_valid_q ;
+  (* hierconn *) wire [IdBits-1:0] \u_pins.next_id_q ;
+  (* hierconn *) wire \u_pins.head_ready_q ;
+  (* hierconn *) wire \u_pins.head_short_q ;
+  (* hierconn *) wire \u_pins.head_turn_q ;
+  (* hierconn *) wire [1:0] \u_pins.head_after_q ;
+  (* hierconn *) wire [IdBits-1:0] \u_pins.front_id ;
   (* hierconn *) wire [1:0] \u_pins.u_queue.fill_q ;
   (* hierconn *) wire \u_pins.u_queue.ready_q ;
   (* hierconn *) wire \u_pins.u_queue.read_q ;
@@ -169,11 +195,17 @@ module state_pins #(
   (* hierconn *) wire \u_pins.u_leave.ready_q ;
   (* hierconn *) wire [2:0] \u_pins.g_answer[0].u_look.fill_q ;
   (* hierconn *) wire [2:0] \u_pins.g_answer[1].u_look.fill_q ;
+  (* hierconn *) wire \u_pins.g_answer[0].u_look.ready_q ;
+  (* hierconn *) wire \u_pins.g_answer[1].u_look.ready_q ;
   always_comb assume (looks_q >= gets && looks_q <= \u_pins.u_leave.fill_q +
                       5'(\u_pins.g_answer[0].u_look.fill_q ) +
                       5'(\u_pins.g_answer[1].u_look.fill_q ));
-  logic [1:0] needs, owes, nothing;
+  logic [1:0] needs, owes, nothing, pushes, births, bits;
   logic [7:0] owed;
+  logic [5:0] places;  // id * 3
+  logic head, ahead, under_way;
+  logic [1:0] sent;
+  assign sent = head_id ? \u_pins.sent_q[1] : \u_pins.sent_q[0] ;
   assign \u_pins.u_queue.looked = ~\u_pins.u_queue.read_q ;
   assign owed = {\u_pins.sent_q[1] - \u_pins.g_answer[1].answered_q[1] ,
                  \u_pins.sent_q[1] - \u_pins.g_answer[0].answered_q[1] ,
@@ -183,25 +215,57 @@ module state_pins #(
                   \u_pins.taken_q[0] - \u_pins.left_q[0] == 11'(needed_q[0])};
   assign owes = {owed[7:4] == {owed_q[3][1:0], owed_q[2][1:0]},
                  owed[3:0] == {owed_q[1][1:0], owed_q[0][1:0]}};
+  assign pushes = {\u_pins.pushed_q[1] , \u_pins.pushed_q[0] };
+  assign births = {\u_pins.born_q[1] , \u_pins.born_q[0] };
+  assign bits = ~((pushes ^ {\u_pins.popped_q[1] , \u_pins.popped_q[0] } ^ waits_q) |
+                  (births ^ {\u_pins.died_q[1] , \u_pins.died_q[0] } ^ alive_q));
+  assign head = \u_pins.head_ready_q || \u_pins.head_short_q ;
+  // Where an id that waits stands, from the queue's end to its head: at one place, or at none.
+  always_comb
+    for (int unsigned i = 0; i < 2; i++)
+      places[i*3 +: 3] = 3'(\u_pins.u_queue.fill_q [1] && \u_pins.u_queue.looked_data [0] == i) +
+                         3'(\u_pins.u_queue.fill_q != '0 && \u_pins.front_id == i) +
+                         3'(\u_pins.next_valid_q && \u_pins.next_id_q == i) +
+                         3'(head && head_id == i);
+  assign ahead = \u_pins.g_answer[0].last_q || \u_pins.g_answer[1].last_q ||
+                 \u_pins.look_valid_q || \u_pins.free_may_q ;
+  assign under_way = (\u_pins.g_answer[0].last_q && \u_pins.g_answer[0].last_id_q == id) ||
+                     (\u_pins.g_answer[1].last_q && \u_pins.g_answer[1].last_id_q == id) ||
+                     (\u_pins.look_valid_q && \u_pins.look_id_q == id) ||
+                     (\u_pins.free_may_q && \u_pins.free_id_q == id);
   always_comb
     for (int unsigned i = 0; i < 2; i++)
       nothing[i] = needed_q[i] == '0 && owed_q[2*i] == '0 && owed_q[2*i+1] == '0 && !waits_q[i];
 
   always_comb if (rst_ni) begin
-    as_outside: assert (\u_pins.waits_q == waits_q && \u_pins.alive_q == alive_q);
-    counts: assert (ready ? (&needs) && (&owes) :
-                            (!\u_pins.fill_q || (needs[0] && owes[0])));
-    before_ready: assert (ready || ((&nothing) && alive_q == '0 && looks_q == '0));
+    counts: assert (ready ? (&needs) && (&owes) && (&bits) :
+                            (!\u_pins.fill_q || (needs[0] && owes[0] && bits[0])));
+    before_ready: assert (ready || ((&nothing) && alive_q == '0 && looks_q == '0 && !ahead));
     dead_is_nothing: assert ((alive_q | nothing) == 2'b11);
-    queue_is_waits: assert (\u_pins.u_queue.fill_q == 2'(waits_q[0]) + 2'(waits_q[1]) &&
-                            (!head_valid || waits_q[head_id]));
-    queue_is_each_once: assert ((\u_pins.u_queue.fill_q == '0 || waits_q[head_id]) &&
-                                (!\u_pins.u_queue.fill_q [1] ||
-                                 \u_pins.u_queue.looked_data [0] != head_id));
+    waits_at_one_place: assert (places == {2'b00, waits_q[1], 2'b00, waits_q[0]});
+    head_is_one: assert (!(\u_pins.head_ready_q && \u_pins.head_short_q ));
+    head_is_told: assert (!head || (\u_pins.head_turn_q == pushes[head_id] &&
+                                    \u_pins.head_after_q == 2'(sent + 2'd1)));
+    head_has_room: assert (!head_valid || (owed_q[32'(head_id)*Answers] != 3'd3 &&
+                                           owed_q[32'(head_id)*Answers+1] != 3'd3));
+    free_is_true: assert (!\u_pins.free_may_q ||
+                          (alive_q[\u_pins.free_id_q ] && needed_q[\u_pins.free_id_q ] == '0 &&
+                           settled[\u_pins.free_id_q ] &&
+                           \u_pins.free_turn_q == births[\u_pins.free_id_q ]));
     queues_take: assert (!(ready || \u_pins.fill_q ) ||
                          (\u_pins.u_queue.ready_q == !\u_pins.u_queue.fill_q [1] &&
-                          \u_pins.u_leave.ready_q && \u_pins.u_leave.fill_q <= 5'd12));
-    queues_are_empty: assert (ready || \u_pins.u_leave.fill_q == '0);
+                          \u_pins.u_leave.ready_q && \u_pins.u_leave.fill_q <= 5'd12 &&
+                          (\u_pins.g_answer[0].u_look.ready_q ^
+                           \u_pins.g_answer[0].u_look.fill_q [2]) &&
+                          (\u_pins.g_answer[1].u_look.ready_q ^
+                           \u_pins.g_answer[1].u_look.fill_q [2])));
+    last_has_a_place: assert (!(\u_pins.g_answer[0].last_q &&
+                                \u_pins.g_answer[0].u_look.fill_q [2]) &&
+                              !(\u_pins.g_answer[1].last_q &&
+                                \u_pins.g_answer[1].u_look.fill_q [2]));
+    queues_are_empty: assert (ready || (\u_pins.u_leave.fill_q == '0 &&
+                                        \u_pins.g_answer[0].u_look.fill_q == '0 &&
+                                        \u_pins.g_answer[1].u_look.fill_q == '0));
     three_sent: assert (needed_q[0] <= 4'd3 && needed_q[1] <= 4'd3 && owed_q[0] <= 3'd3 &&
                  owed_q[1] <= 3'd3 && owed_q[2] <= 3'd3 && owed_q[3] <= 3'd3);
   end
@@ -211,7 +275,8 @@ module state_pins #(
     freed_is_unneeded: assert (!free_valid || (needed_q[free_id] == '0 &&
                                                !(take_i && take_id_i == free_id)));
     freed_is_settled: assert (!free_valid || settled[free_id]);
-    never_lost: assert (!(alive_q[id] && needed_q[id] == '0 && settled[id]) || looks_q != '0);
+    never_lost: assert (!(alive_q[id] && needed_q[id] == '0 && settled[id]) || looks_q != '0 ||
+                        under_way);
     waits_once: assert (waits == waits_q[id] && pushed == (dirty_i && !waits_q[dirty_id_i]));
     head_waits: assert (!head_valid || waits_q[head_id]);
     freed_and_taken_again: cover (again_q);
