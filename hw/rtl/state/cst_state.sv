@@ -289,6 +289,7 @@ module cst_state #(
   cst_state_pkg::control_t released_control;
 
   logic issued_valid, issued_ready, issued_sums, sums_valid, sums_ready, state_done, issue_busy;
+  logic issue_here, issue_goes, barrier_goes;
   cst_state_pkg::queued_t issued;
   logic [511:0] double_sums;
 
@@ -301,7 +302,8 @@ module cst_state #(
     .state_value_i(state.value),
     .out_valid_o(issued_valid), .out_ready_i(issued_ready), .out_op_o(issued),
     .out_sums_o(issued_sums), .sums_valid_o(sums_valid), .sums_ready_i(sums_ready),
-    .sums_o(double_sums), .wait_o(wait_known), .busy_o(issue_busy)
+    .sums_o(double_sums), .here_o(issue_here), .goes_o(issue_goes),
+    .barrier_goes_o(barrier_goes), .wait_o(wait_known), .busy_o(issue_busy)
   );
   cst_state_execute u_execute (
     .clk_i, .rst_ni(unit_rst_n), .config_i, .load_i(load_i || released),
@@ -461,7 +463,7 @@ module cst_state #(
   );
 
   // ---- Channels, barriers -----------------------------------------------------------------------
-  logic few, owed, memory_busy, barrier_in, barrier_done;
+  logic few, owed, memory_busy, barrier_done;
   logic [4:0] reads_now, writes_now;
   logic [9:0] answered;
 
@@ -498,13 +500,12 @@ module cst_state #(
     .w_ready_i, .w_data_o, .w_strb_o, .w_last_o, .b_valid_i, .b_ready_o, .b_resp_i
   );
 
-  assign barrier_in = queue_valid && queue_ready && queued.kind == cst_state_pkg::KindBarrier;
   assign barrier_done = result_valid && result.kind == cst_state_pkg::KindBarrier;
   cst_state_barrier u_barrier (
     .clk_i, .rst_ni(unit_rst_n), .epoch_i(control_o.epoch), .parity_i(parity),
     .key_pushed_i(key_pushed), .gap_valid_i(gap_valid), .line_pushed_i(line_pushed),
     .none_i(record_none_valid && record_none_ready), .none_parity_i(record_none.parity),
-    .answered_i(answered), .barrier_in_i(barrier_in), .barrier_done_i(barrier_done),
+    .answered_i(answered), .barrier_in_i(barrier_goes), .barrier_done_i(barrier_done),
     .any_o(owed), .older_pending_o(older_pending), .durable_epoch_o, .few_o(few)
   );
 
@@ -524,7 +525,7 @@ module cst_state #(
       odd_q <= '0;
     end else begin
       ops_q <= ops_q + 16'(op_valid_i && op_ready_o && fault_q == '0) -
-               16'(queue_valid && queue_ready);
+               16'(issue_goes);
       keys_q <= keys_q + 16'(key_new) - 16'(key_freed);
       even_q <= even_q + 16'(line_new[0]) - 16'(line_free[0]);
       odd_q <= odd_q + 16'(line_new[1]) - 16'(line_free[1]);
@@ -543,8 +544,8 @@ module cst_state #(
   end
   assign count = {lookups_q != '0, in_ready && !op_valid_i, fetch_wait && wait_copy,
                   fetch_wait && !queue_in_ready,
-                  queue_valid && !queue_ready && !wait_known && !wait_record,
-                  !queue_valid && !wait_record, restored, walk_valid_o && walk_ready_i,
+                  issue_here && !issue_goes && !wait_known && !wait_record,
+                  !issue_here && !wait_record, restored, walk_valid_o && walk_ready_i,
                   released_ring, 2'b0, gap_valid,
                   line_pushed[1], line_pushed[0], key_pushed, again_valid,
                   row_read_valid && row_read_ready, wait_record, wait_known && !wait_record,
