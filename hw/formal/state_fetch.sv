@@ -31,7 +31,8 @@
 //: mistake another_half_dropped in cst_state_fetch: .take_i(line_new_o[1]), .drop_i(line_drop_i[1]), ==> .take_i(line_new_o[1]), .drop_i(line_drop_i[0]),
 //: mistake half_of_another in cst_state_fetch: b_first_odd_q <= a_first_q[0]; ==> b_first_odd_q <= in_first[0];
 //: mistake too_long_and_looked_for in cst_state_fetch: b_uses_q <= a_keyed && a_op_q.key_bytes <= config_i.key_bytes; ==> b_uses_q <= a_keyed;
-//: mistake kept_without_moving in cst_state_fetch: assign moves = go || !c_valid_q; ==> assign moves = go || !c_valid_q || !b_valid_q;
+//: mistake another_ones_buckets in cst_state_fetch: d_even_q <= c_even_q; ==> d_even_q <= b_even_q;
+//: mistake kept_without_moving in cst_state_fetch: assign moves = go || !d_valid_q; ==> assign moves = go || !d_valid_q || !c_valid_q;
 `default_nettype none
 module state_fetch #(
   localparam int unsigned NoBits = cst_state_pkg::BucketNoBits
@@ -101,7 +102,8 @@ module state_fetch #(
   // ---- The operation that is followed ----------------------------------------------------------
   logic [5:0] first, second;
   logic [NoBits-1:0] first_no, second_no, mark_even_q, mark_odd_q;
-  logic [1:0] inside_q, ahead_q, at_q;  // at_q: a, b, c
+  logic [2:0] inside_q, at_q;  // at_q: a, b, c, d
+  logic [1:0] ahead_q;
   logic mark_uses, mark_odd_first_q, head;
   cst_state_pkg::op_t mark_q;
   assign first = cst_pkg::hash_bucket_first(in_op_i.hash, in_row_i[170:168]);
@@ -109,18 +111,18 @@ module state_fetch #(
   assign first_no = {in_row_i[32'(first[5:3]) * 24 +: 24], first[2:0]};
   assign second_no = {in_row_i[32'(second[5:3]) * 24 +: 24], second[2:0]};
   assign mark_uses = cst_state_pkg::uses_key(mark_q.kind) && mark_q.key_bytes <= config_c.key_bytes;
-  assign head = marked_q && ahead_q == '0 && at_q == 2'd3;
+  assign head = marked_q && ahead_q == '0 && at_q == 3'd4;
   always_ff @(posedge clk_i) begin
     if (!rst_ni) begin
       inside_q <= '0;
       marked_q <= 1'b0;
     end else begin
-      inside_q <= inside_q + 2'(take) - 2'(give);
+      inside_q <= inside_q + 3'(take) - 3'(give);
       if (in_ready && marked_q) at_q <= at_q + 1'b1;
       if (!marked_q && take && mark_i) begin
         marked_q <= 1'b1;
-        at_q <= 2'd1;
-        ahead_q <= inside_q - 2'(give);
+        at_q <= 3'd1;
+        ahead_q <= 2'(inside_q - 3'(give));
         mark_q <= in_op_i;
         mark_odd_first_q <= first[0];
         mark_even_q <= first[0] ? second_no : first_no;
@@ -195,7 +197,7 @@ module state_fetch #(
     on_chip: cover (give && head && mark_uses && !key_new);
     another_of_its_hash: cover (head && of_hash != '0 && of_key == '0 && wait_copy);
     dropped_and_read_again: cover (head && read_valid[0] && read_ready_i[0] && again_q);
-    one_of_three: cover (marked_q && ahead_q == 2'd2);
+    one_of_four: cover (marked_q && ahead_q == 2'd3);
   end
 
   // ---- The stages and tables inside, for induction ---------------------------------------------
@@ -203,15 +205,20 @@ module state_fetch #(
   (* hierconn *) wire \u_fetch.a_valid_q ;
   (* hierconn *) wire \u_fetch.b_valid_q ;
   (* hierconn *) wire \u_fetch.c_valid_q ;
+  (* hierconn *) wire \u_fetch.d_valid_q ;
   (* hierconn *) wire \u_fetch.b_uses_q ;
   (* hierconn *) wire \u_fetch.c_uses_q ;
+  (* hierconn *) wire \u_fetch.d_uses_q ;
   (* hierconn *) wire \u_fetch.b_long_q ;
   (* hierconn *) wire \u_fetch.c_long_q ;
+  (* hierconn *) wire \u_fetch.d_long_q ;
   (* hierconn *) wire \u_fetch.b_first_odd_q ;
   (* hierconn *) wire \u_fetch.c_first_odd_q ;
+  (* hierconn *) wire \u_fetch.d_first_odd_q ;
   (* hierconn *) wire [OpBits-1:0] \u_fetch.a_op_q ;
   (* hierconn *) wire [OpBits-1:0] \u_fetch.b_op_q ;
   (* hierconn *) wire [OpBits-1:0] \u_fetch.c_op_q ;
+  (* hierconn *) wire [OpBits-1:0] \u_fetch.d_op_q ;
   (* hierconn *) wire [5:0] \u_fetch.a_first_q ;
   (* hierconn *) wire [5:0] \u_fetch.a_second_q ;
   (* hierconn *) wire [NoBits-1:0] \u_fetch.a_first_no ;
@@ -220,60 +227,85 @@ module state_fetch #(
   (* hierconn *) wire [NoBits-1:0] \u_fetch.b_odd_q ;
   (* hierconn *) wire [NoBits-1:0] \u_fetch.c_even_q ;
   (* hierconn *) wire [NoBits-1:0] \u_fetch.c_odd_q ;
+  (* hierconn *) wire [NoBits-1:0] \u_fetch.d_even_q ;
+  (* hierconn *) wire [NoBits-1:0] \u_fetch.d_odd_q ;
   (* hierconn *) wire [1:0] \u_fetch.u_keys.alive_q ;
   (* hierconn *) wire [1:0] \u_fetch.u_keys.sets_q ;
+  (* hierconn *) wire [KeyBits-1:0] \u_fetch.u_keys.read_tag_q ;
   (* hierconn *) wire [KeyBits-1:0] \u_fetch.u_keys.tag_q ;
   (* hierconn *) wire [KeyBits-1:0] \u_fetch.u_keys.tag0_q ;
   (* hierconn *) wire [KeyBits-1:0] \u_fetch.u_keys.tag1_q ;
+  (* hierconn *) wire \u_fetch.u_keys.read_set_q ;
   (* hierconn *) wire \u_fetch.u_keys.set_q ;
   (* hierconn *) wire [1:0] \u_fetch.u_even.alive_q ;
   (* hierconn *) wire [1:0] \u_fetch.u_even.sets_q ;
+  (* hierconn *) wire [NoBits-2:0] \u_fetch.u_even.read_tag_q ;
   (* hierconn *) wire [NoBits-2:0] \u_fetch.u_even.tag_q ;
   (* hierconn *) wire [NoBits-2:0] \u_fetch.u_even.tag0_q ;
   (* hierconn *) wire [NoBits-2:0] \u_fetch.u_even.tag1_q ;
+  (* hierconn *) wire \u_fetch.u_even.read_set_q ;
   (* hierconn *) wire \u_fetch.u_even.set_q ;
   (* hierconn *) wire [1:0] \u_fetch.u_odd.alive_q ;
   (* hierconn *) wire [1:0] \u_fetch.u_odd.sets_q ;
+  (* hierconn *) wire [NoBits-2:0] \u_fetch.u_odd.read_tag_q ;
   (* hierconn *) wire [NoBits-2:0] \u_fetch.u_odd.tag_q ;
   (* hierconn *) wire [NoBits-2:0] \u_fetch.u_odd.tag0_q ;
   (* hierconn *) wire [NoBits-2:0] \u_fetch.u_odd.tag1_q ;
+  (* hierconn *) wire \u_fetch.u_odd.read_set_q ;
   (* hierconn *) wire \u_fetch.u_odd.set_q ;
-  cst_state_pkg::op_t b_op, c_op;
-  logic [KeyBits-1:0] c_key;
-  assign b_op = \u_fetch.b_op_q ;
+  cst_state_pkg::op_t c_op, d_op;
+  logic [KeyBits-1:0] c_key, d_key;
   assign c_op = \u_fetch.c_op_q ;
+  assign d_op = \u_fetch.d_op_q ;
   assign c_key = {c_op.key, c_op.key_bytes, c_op.hash};
+  assign d_key = {d_op.key, d_op.key_bytes, d_op.hash};
   always_comb if (rst_ni) begin
-    counted: assert (inside_q == 2'(\u_fetch.a_valid_q ) + 2'(\u_fetch.b_valid_q ) +
-                                 2'(\u_fetch.c_valid_q ));
+    counted: assert (inside_q == 3'(\u_fetch.a_valid_q ) + 3'(\u_fetch.b_valid_q ) +
+                                 3'(\u_fetch.c_valid_q ) + 3'(\u_fetch.d_valid_q ));
     nothing_before_ready: assert (ready || (inside_q == '0 && {keys_q, evens_q, odds_q} == '0));
     halves: assert ((!\u_fetch.a_valid_q || \u_fetch.a_first_q [0] != \u_fetch.a_second_q [0]) &&
                     (!\u_fetch.b_valid_q || (!\u_fetch.b_even_q [0] && \u_fetch.b_odd_q [0])) &&
-                    (!\u_fetch.c_valid_q || (!\u_fetch.c_even_q [0] && \u_fetch.c_odd_q [0])));
+                    (!\u_fetch.c_valid_q || (!\u_fetch.c_even_q [0] && \u_fetch.c_odd_q [0])) &&
+                    (!\u_fetch.d_valid_q || (!\u_fetch.d_even_q [0] && \u_fetch.d_odd_q [0])));
     if (marked_q) begin
-      somewhere: assert (at_q != 2'd0);
-      in_a: assert (at_q != 2'd1 || (\u_fetch.a_valid_q && \u_fetch.a_op_q == mark_q &&
-          ahead_q == 2'(\u_fetch.b_valid_q ) + 2'(\u_fetch.c_valid_q ) &&
+      somewhere: assert (at_q != 3'd0 && at_q <= 3'd4);
+      in_a: assert (at_q != 3'd1 || (\u_fetch.a_valid_q && \u_fetch.a_op_q == mark_q &&
+          ahead_q == 2'(\u_fetch.b_valid_q ) + 2'(\u_fetch.c_valid_q ) +
+                     2'(\u_fetch.d_valid_q ) &&
           \u_fetch.a_first_q [0] == mark_odd_first_q &&
           \u_fetch.a_first_no == (mark_odd_first_q ? mark_odd_q : mark_even_q) &&
           \u_fetch.a_second_no == (mark_odd_first_q ? mark_even_q : mark_odd_q)));
-      in_b: assert (at_q != 2'd2 || (\u_fetch.b_valid_q && \u_fetch.b_op_q == mark_q &&
-          ahead_q == 2'(\u_fetch.c_valid_q ) && \u_fetch.b_uses_q == mark_uses &&
+      in_b: assert (at_q != 3'd2 || (\u_fetch.b_valid_q && \u_fetch.b_op_q == mark_q &&
+          ahead_q == 2'(\u_fetch.c_valid_q ) + 2'(\u_fetch.d_valid_q ) &&
+          \u_fetch.b_uses_q == mark_uses &&
           \u_fetch.b_long_q == (mark_q.key_bytes > config_c.key_bytes) &&
           \u_fetch.b_first_odd_q == mark_odd_first_q && \u_fetch.b_even_q == mark_even_q &&
           \u_fetch.b_odd_q == mark_odd_q));
-      in_c: assert (at_q != 2'd3 || (\u_fetch.c_valid_q && \u_fetch.c_op_q == mark_q &&
-          ahead_q == '0 && \u_fetch.c_uses_q == mark_uses &&
+      in_c: assert (at_q != 3'd3 || (\u_fetch.c_valid_q && \u_fetch.c_op_q == mark_q &&
+          ahead_q == 2'(\u_fetch.d_valid_q ) && \u_fetch.c_uses_q == mark_uses &&
           \u_fetch.c_long_q == (mark_q.key_bytes > config_c.key_bytes) &&
           \u_fetch.c_first_odd_q == mark_odd_first_q && \u_fetch.c_even_q == mark_even_q &&
           \u_fetch.c_odd_q == mark_odd_q));
+      in_d: assert (at_q != 3'd4 || (\u_fetch.d_valid_q && \u_fetch.d_op_q == mark_q &&
+          ahead_q == '0 && \u_fetch.d_uses_q == mark_uses &&
+          \u_fetch.d_long_q == (mark_q.key_bytes > config_c.key_bytes) &&
+          \u_fetch.d_first_odd_q == mark_odd_first_q && \u_fetch.d_even_q == mark_even_q &&
+          \u_fetch.d_odd_q == mark_odd_q));
     end
     asked: assert (!\u_fetch.c_valid_q ||
-        (\u_fetch.u_keys.tag_q == c_key && \u_fetch.u_keys.set_q == (c_key[0] ^ c_key[36]) &&
-         \u_fetch.u_even.tag_q == \u_fetch.c_even_q [NoBits-1:1] &&
-         \u_fetch.u_even.set_q == (\u_fetch.c_even_q [1] ^ \u_fetch.c_even_q [2]) &&
-         \u_fetch.u_odd.tag_q == \u_fetch.c_odd_q [NoBits-1:1] &&
-         \u_fetch.u_odd.set_q == (\u_fetch.c_odd_q [1] ^ \u_fetch.c_odd_q [2])));
+        (\u_fetch.u_keys.read_tag_q == c_key &&
+         \u_fetch.u_keys.read_set_q == (c_key[0] ^ c_key[36]) &&
+         \u_fetch.u_even.read_tag_q == \u_fetch.c_even_q [NoBits-1:1] &&
+         \u_fetch.u_even.read_set_q == (\u_fetch.c_even_q [1] ^ \u_fetch.c_even_q [2]) &&
+         \u_fetch.u_odd.read_tag_q == \u_fetch.c_odd_q [NoBits-1:1] &&
+         \u_fetch.u_odd.read_set_q == (\u_fetch.c_odd_q [1] ^ \u_fetch.c_odd_q [2])));
+    answered: assert (!\u_fetch.d_valid_q ||
+        (\u_fetch.u_keys.tag_q == d_key &&
+         \u_fetch.u_keys.set_q == (d_key[0] ^ d_key[36]) &&
+         \u_fetch.u_even.tag_q == \u_fetch.d_even_q [NoBits-1:1] &&
+         \u_fetch.u_even.set_q == (\u_fetch.d_even_q [1] ^ \u_fetch.d_even_q [2]) &&
+         \u_fetch.u_odd.tag_q == \u_fetch.d_odd_q [NoBits-1:1] &&
+         \u_fetch.u_odd.set_q == (\u_fetch.d_odd_q [1] ^ \u_fetch.d_odd_q [2])));
     as_outside: assert (\u_fetch.u_keys.alive_q == keys_q && \u_fetch.u_even.alive_q == evens_q &&
                         \u_fetch.u_odd.alive_q == odds_q);
     keys_are_theirs: assert (
@@ -321,8 +353,8 @@ module state_fetch_table #(
 );
   (* anyseq *) logic any_ready, any_free, any_id;
   logic ready_q;
-  logic [SetBits-1:0] set_q;
-  logic [TagBits-1:0] tag_q, tag0_q, tag1_q;
+  logic [SetBits-1:0] read_set_q, set_q;
+  logic [TagBits-1:0] read_tag_q, tag_q, tag0_q, tag1_q;
   logic [1:0] alive_q, sets_q, in_set, same;
   assign in_set = alive_q & {sets_q[1] == set_q, sets_q[0] == set_q};
   assign same = in_set & {tag1_q == tag_q, tag0_q == tag_q};
@@ -333,7 +365,7 @@ module state_fetch_table #(
   assign free_o = any_free && !(&alive_q);
   assign id_o = hit_o ? same[1] : free_o && alive_q != '0 ? alive_q[0] : any_id;
   always_ff @(posedge clk_i) begin
-    if (ask_i) {set_q, tag_q} <= {set_i, tag_i};
+    if (ask_i) {read_set_q, read_tag_q, set_q, tag_q} <= {set_i, tag_i, read_set_q, read_tag_q};
     if (take_i && !id_o) {sets_q[0], tag0_q} <= {set_q, tag_q};
     if (take_i && id_o) {sets_q[1], tag1_q} <= {set_q, tag_q};
     if (!rst_ni) begin
@@ -345,7 +377,7 @@ module state_fetch_table #(
     end
   end
   always_comb if (rst_ni) begin
-    needs_to_take: assert (!take_i || (ready_q && free_o && !hit_o && !conflict_o));
+    needs_to_take: assert (!take_i || (ready_q && ask_i && free_o && !hit_o && !conflict_o));
     needs_to_drop: assert (!drop_i || (ready_q && alive_q[drop_id_i]));
   end
 endmodule

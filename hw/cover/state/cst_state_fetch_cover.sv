@@ -6,9 +6,10 @@ module cst_state_fetch_cover (
   input wire logic       a_valid_q,
   input wire logic       b_valid_q,
   input wire logic       c_valid_q,
-  input wire logic       c_uses_q,
-  input wire logic       c_long_q,
-  input wire logic       c_first_odd_q,
+  input wire logic       d_valid_q,
+  input wire logic       d_uses_q,
+  input wire logic       d_long_q,
+  input wire logic       d_first_odd_q,
   input wire logic       fresh,
   input wire logic       go,
   input wire logic       key_hit,
@@ -33,7 +34,7 @@ module cst_state_fetch_cover (
   assign resets = ran_q && !rst_ni;
 
   logic wants;  // a new key
-  assign wants = rst_ni && c_valid_q && fresh;
+  assign wants = rst_ni && d_valid_q && fresh;
   always_ff @(posedge clk_i) begin
     waits_for_another_key_of_its_hash: cover (wants && key_conflict);
     waits_for_a_place_in_the_keys_set: cover (wants && key_set_full);
@@ -47,27 +48,28 @@ module cst_state_fetch_cover (
     waits_for_match: cover (wants && !match_ready_i);
     waits_for_an_even_read: cover (wants && new_fits && !line_hit[0] && !read_ready_i[0]);
     waits_for_an_odd_read: cover (wants && new_fits && !line_hit[1] && !read_ready_i[1]);
-    waits_for_the_queue: cover (rst_ni && c_valid_q && !op_ready_i);
-    hit: cover (rst_ni && go && c_uses_q && key_hit);
-    hit_as_a_key_is_freed: cover (rst_ni && go && c_uses_q && key_hit && key_drop_i);
+    waits_for_the_queue: cover (rst_ni && d_valid_q && !op_ready_i);
+    hit: cover (rst_ni && go && d_uses_q && key_hit);
+    hit_as_a_key_is_freed: cover (rst_ni && go && d_uses_q && key_hit && key_drop_i);
     new_with_both_lines: cover (wants && go && line_hit == 2'b11);
     new_with_its_even_line: cover (wants && go && line_hit == 2'b01);
     new_with_its_odd_line: cover (wants && go && line_hit == 2'b10);
     new_with_no_line: cover (wants && go && line_hit == 2'b00);
-    first_bucket_even: cover (wants && go && !c_first_odd_q);
-    first_bucket_odd: cover (wants && go && c_first_odd_q);
-    key_too_long: cover (rst_ni && go && c_long_q);
-    no_key: cover (rst_ni && go && !c_uses_q && !c_long_q);
+    first_bucket_even: cover (wants && go && !d_first_odd_q);
+    first_bucket_odd: cover (wants && go && d_first_odd_q);
+    key_too_long: cover (rst_ni && go && d_long_q);
+    no_key: cover (rst_ni && go && !d_uses_q && !d_long_q);
     reset_while_not_ready: cover (resets && !ready_o);
     reset_with_a: cover (resets && a_valid_q);
     reset_with_b: cover (resets && b_valid_q);
     reset_with_c: cover (resets && c_valid_q);
-    reset_while_it_waits: cover (resets && c_valid_q && !go);
+    reset_with_d: cover (resets && d_valid_q);
+    reset_while_it_waits: cover (resets && d_valid_q && !go);
   end
 endmodule
 bind cst_state_fetch cst_state_fetch_cover u_cover (
-  .key_set_full(&u_keys.valid), .key_ids_used(u_keys.count_q == '0),
-  .line_set_full({&u_odd.valid, &u_even.valid}),
-  .line_ids_used({u_odd.count_q == '0, u_even.count_q == '0}), .*
+  .key_set_full(&u_keys.valid_q), .key_ids_used(!u_keys.some_q),
+  .line_set_full({&u_odd.valid_q, &u_even.valid_q}),
+  .line_ids_used(~{u_odd.some_q, u_even.some_q}), .*
 );
 `default_nettype wire

@@ -8,7 +8,8 @@
 // stage    known                        decided
 // a        directory row, hash          the buckets
 // b        the buckets' numbers         the sets that are asked
-// c        what is on chip              taken, or waits
+// c        the sets                     what is on chip
+// d        what is on chip              taken, or waits
 `default_nettype none
 module cst_state_fetch #(
   parameter int unsigned KeySetBits = 10,
@@ -84,56 +85,61 @@ module cst_state_fetch #(
   assign a_keyed = cst_state_pkg::uses_key(a_op_q.kind);
 
   // ---- c ----------------------------------------------------------------------------------------
-  localparam int unsigned TagBits = 64 + 8 + 128;
   logic c_valid_q, c_uses_q, c_long_q, c_first_odd_q;
   cst_state_pkg::op_t c_op_q;
   logic [NoBits-1:0] c_even_q, c_odd_q;
+
+  // ---- d ----------------------------------------------------------------------------------------
+  localparam int unsigned TagBits = 64 + 8 + 128;
+  logic d_valid_q, d_uses_q, d_long_q, d_first_odd_q;
+  cst_state_pkg::op_t d_op_q;
+  logic [NoBits-1:0] d_even_q, d_odd_q;
   logic key_ready, key_hit, key_conflict, key_free;
   logic [1:0] line_ready, line_hit, line_free;
   logic [1:0] no_conflict;
   logic go, fresh, new_fits;
   logic [LineSetBits-1:0] b_even_set, b_odd_set;
 
-  assign moves = go || !c_valid_q;
+  assign moves = go || !d_valid_q;
   assign new_fits = key_free && !key_conflict && match_ready_i && (line_hit[0] || line_free[0]) &&
                     (line_hit[1] || line_free[1]);
-  assign fresh = c_uses_q && !key_hit;
+  assign fresh = d_uses_q && !key_hit;
   // Both reads go in the same clock as the rest.
-  assign read_valid_o[0] = c_valid_q && fresh && new_fits && op_ready_i && !line_hit[0] &&
+  assign read_valid_o[0] = d_valid_q && fresh && new_fits && op_ready_i && !line_hit[0] &&
                            (line_hit[1] || read_ready_i[1]);
-  assign read_valid_o[1] = c_valid_q && fresh && new_fits && op_ready_i && !line_hit[1] &&
+  assign read_valid_o[1] = d_valid_q && fresh && new_fits && op_ready_i && !line_hit[1] &&
                            (line_hit[0] || read_ready_i[0]);
-  assign go = c_valid_q && op_ready_i && ready_o &&
+  assign go = d_valid_q && op_ready_i && ready_o &&
               (!fresh || (new_fits && (line_hit[0] || read_ready_i[0]) &&
                           (line_hit[1] || read_ready_i[1])));
   assign ready_o = key_ready && (&line_ready);
 
   assign op_valid_o = go;
-  assign op_o.kind = c_op_q.kind;
-  assign op_o.row = c_op_q.row;
-  assign op_o.uses_key = c_uses_q;
+  assign op_o.kind = d_op_q.kind;
+  assign op_o.row = d_op_q.row;
+  assign op_o.uses_key = d_uses_q;
   assign op_o.first = fresh;
-  assign op_o.too_long = c_long_q;
+  assign op_o.too_long = d_long_q;
   assign op_o.id = key_id_o;
-  assign op_o.tag = cst_pkg::hash_tag(c_op_q.hash);
-  assign op_o.nulls = c_op_q.nulls;
-  assign op_o.operands = c_op_q.operands;
-  assign key_take_o = go && c_uses_q;
+  assign op_o.tag = cst_pkg::hash_tag(d_op_q.hash);
+  assign op_o.nulls = d_op_q.nulls;
+  assign op_o.operands = d_op_q.operands;
+  assign key_take_o = go && d_uses_q;
   assign key_new_o = go && fresh;
   assign line_new_o = ~line_hit & {2{go && fresh}};
-  assign ident_o.hash = c_op_q.hash;
-  assign ident_o.key_bytes = c_op_q.key_bytes;
-  assign ident_o.key = c_op_q.key;
-  assign ident_o.first_odd = c_first_odd_q;
-  assign ident_o.even_no = c_even_q;
-  assign ident_o.odd_no = c_odd_q;
+  assign ident_o.hash = d_op_q.hash;
+  assign ident_o.key_bytes = d_op_q.key_bytes;
+  assign ident_o.key = d_op_q.key;
+  assign ident_o.first_odd = d_first_odd_q;
+  assign ident_o.even_no = d_even_q;
+  assign ident_o.odd_no = d_odd_q;
   assign ident_o.even_id = line_id_o[0 +: IdBits];
   assign ident_o.odd_id = line_id_o[IdBits +: IdBits];
-  assign read_even_o = cst_state_pkg::line_place(c_even_q, config_i.index_base);
-  assign read_odd_o = cst_state_pkg::line_place(c_odd_q, config_i.index_base);
-  assign hit_o = go && c_uses_q && key_hit;
-  assign wait_o = c_valid_q && !go;
-  assign wait_copy_o = c_valid_q && op_ready_i && fresh && !new_fits;
+  assign read_even_o = cst_state_pkg::line_place(d_even_q, config_i.index_base);
+  assign read_odd_o = cst_state_pkg::line_place(d_odd_q, config_i.index_base);
+  assign hit_o = go && d_uses_q && key_hit;
+  assign wait_o = d_valid_q && !go;
+  assign wait_copy_o = d_valid_q && op_ready_i && fresh && !new_fits;
 
   always_ff @(posedge clk_i) begin
     if (moves) begin
@@ -155,15 +161,24 @@ module cst_state_fetch #(
       c_first_odd_q <= b_first_odd_q;
       c_even_q <= b_even_q;
       c_odd_q <= b_odd_q;
+
+      d_op_q <= c_op_q;
+      d_uses_q <= c_uses_q;
+      d_long_q <= c_long_q;
+      d_first_odd_q <= c_first_odd_q;
+      d_even_q <= c_even_q;
+      d_odd_q <= c_odd_q;
     end
     if (!rst_ni) begin
       a_valid_q <= 1'b0;
       b_valid_q <= 1'b0;
       c_valid_q <= 1'b0;
+      d_valid_q <= 1'b0;
     end else if (moves) begin
       a_valid_q <= in_valid_i;
       b_valid_q <= a_valid_q;
       c_valid_q <= b_valid_q;
+      d_valid_q <= c_valid_q;
     end
   end
 
@@ -201,8 +216,8 @@ module cst_state_fetch #(
   assign unused_bits = ^{config_i, in_row_i[175:171], no_conflict};
 
 `ifdef CST_ASSERT
-  always_ff @(posedge clk_i) if (rst_ni && c_valid_q) begin
-    halves: assert (!c_uses_q || (!c_even_q[0] && c_odd_q[0]));
+  always_ff @(posedge clk_i) if (rst_ni && d_valid_q) begin
+    halves: assert (!d_uses_q || (!d_even_q[0] && d_odd_q[0]));
   end
 `endif
 endmodule

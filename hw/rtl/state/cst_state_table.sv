@@ -1,13 +1,19 @@
 // cst_state_table: which copies are on chip: from a tag to its id, set-associative.
-// Promises   asked with ask_i, hit_o, conflict_o, free_o and id_o answer from the next clock on and
-//            stay current until the next question: drops and takes of the meantime are seen.
+// Promises   ask_i brings in a question; from the next clock on hit_o, conflict_o, free_o and id_o
+//            answer the one before it, and stay current until ask_i comes again: takes and drops of
+//            the meantime are seen.
 //            hit_o: the tag has id_o. Else free_o: take_i gives it id_o, which no other tag has.
 //            conflict_o: another tag is there whose lowest MatchBits are the same.
-// Needs      take_i only with free_o and neither hit_o nor conflict_o; drops of ids that are taken.
+// Needs      take_i only with ask_i and free_o, with neither hit_o nor conflict_o; drops of ids
+//            that are taken.
 // After reset, ready_o comes after Ids clocks, or as many as there are sets.
 // Cost       no flip-flop an entry: two bits of LUT memory, of which takes turn over one and drops
 //            the other. An entry is valid while they differ. What a take left stands beside the id,
 //            so that a drop need not read it at a place that it has just read.
+//
+// stage    known                              what comes in meanwhile
+// read     the set's rows                     a take of the question before it; drops
+// answer   which are valid, which is the tag  drops, by the rows' ids
 `default_nettype none
 module cst_state_table #(
   parameter int unsigned SetBits = 9,
@@ -51,11 +57,13 @@ module cst_state_table #(
     $error("cst_state_table: MatchBits %0d, must be 1 to TagBits, %0d", MatchBits, TagBits);
   end
 
-  // ---- The set that was asked for ---------------------------------------------------------------
-  logic [SetBits-1:0] set_q;
-  logic [TagBits-1:0] tag_q;
-  logic [Ways*RowBits-1:0] rows;
-  logic [Ways-1:0] valid, turns, same, conflicts;
+  // ---- Two questions: one whose set is read, and one that is answered ---------------------------
+  logic [SetBits-1:0] read_set_q, set_q;
+  logic [TagBits-1:0] read_tag_q, tag_q;
+  // Of the one that is read and the one that is answered.
+  logic set_equal_q, tag_equal_q, match_equal_q;
+  logic [Ways*IdBits-1:0] ids;
+  logic [Ways-1:0] valid_q, turns_q, same_q, conflicts_q;
   logic [WayBits-1:0] way_free;
   logic [IdBits-1:0] id_hit, id_free;
 
@@ -82,24 +90,42 @@ module cst_state_table #(
   for (genvar w = 0; w < Ways; w++) begin : g_way
     logic [RowBits-1:0] memory_q [Sets];
     logic [RowBits-1:0] row_q;
+    logic [IdBits-1:0] id_q;
     logic taken_q [Sets];
     logic dropped_q [Sets];
-    logic write, drop;
+    logic write, drop, here, valid, same, alike;
 
     assign write = take_i && way_free == WayBits'(w);
+    assign here = write && set_equal_q;
     assign drop = drop_i && where_drop[WayBits-1:0] == WayBits'(w);
-    assign valid[w] = taken_q[set_q] != dropped_q[set_q];
-    assign turns[w] = !dropped_q[set_q];
-    assign rows[w*RowBits +: RowBits] = row_q;
-    assign same[w] = valid[w] && row_q[IdBits +: TagBits] == tag_q;
-    assign conflicts[w] = valid[w] && row_q[IdBits +: MatchBits] == tag_q[MatchBits-1:0] &&
-                          !same[w];
+    // An id that is taken is in one row: as a row is valid its id alone says that it is dropped.
+    assign valid = taken_q[read_set_q] != dropped_q[read_set_q] &&
+                   !(drop_i && drop_id_i == row_q[IdBits-1:0]);
+    assign same = row_q[IdBits +: TagBits] == read_tag_q;
+    assign alike = row_q[IdBits +: MatchBits] == read_tag_q[MatchBits-1:0];
+    assign ids[w*IdBits +: IdBits] = id_q;
     always_ff @(posedge clk_i) begin
       if (write) memory_q[set_q] <= {tag_q, id_free};
       if (ask_i) row_q <= (write && set_i == set_q) ? {tag_q, id_free} : memory_q[set_i];
-      else if (write) row_q <= {tag_q, id_free};
-      if (write || clearing) taken_q[set_taken] <= !clearing && turns[w];
+      if (write || clearing) taken_q[set_taken] <= !clearing && turns_q[w];
       if (drop || clearing) dropped_q[set_dropped] <= !clearing && turn_drop;
+      if (ask_i) id_q <= here ? id_free : row_q[IdBits-1:0];
+      // A question may come before its set is cleared.
+      if (clearing) begin
+        valid_q[w] <= 1'b0;
+        same_q[w] <= 1'b0;
+        conflicts_q[w] <= 1'b0;
+        turns_q[w] <= 1'b1;
+      end else if (ask_i) begin
+        valid_q[w] <= here || valid;
+        same_q[w] <= here ? tag_equal_q : valid && same;
+        conflicts_q[w] <= here ? match_equal_q && !tag_equal_q : valid && alike && !same;
+        turns_q[w] <= taken_q[read_set_q] == here;
+      end else if (drop_i && drop_id_i == id_q) begin
+        valid_q[w] <= 1'b0;
+        same_q[w] <= 1'b0;
+        conflicts_q[w] <= 1'b0;
+      end
     end
 
 `ifdef CST_ASSERT
@@ -113,18 +139,19 @@ module cst_state_table #(
     turn_take = 1'b0;
     id_hit = '0;
     for (int unsigned w = 0; w < Ways; w++) begin
-      if (!valid[Ways-1-w]) begin
+      if (!valid_q[Ways-1-w]) begin
         way_free = WayBits'(Ways - 1 - w);
-        turn_take = turns[Ways-1-w];
+        turn_take = turns_q[Ways-1-w];
       end
-      if (same[w]) id_hit |= rows[w*RowBits +: IdBits];
+      if (same_q[w]) id_hit |= ids[w*IdBits +: IdBits];
     end
   end
 
   // ---- Ids that are free ------------------------------------------------------------------------
   logic [IdBits-1:0] ring_q [1 << IdBits];
   logic [IdBits-1:0] first_q, last_q;
-  logic [IdBits:0] count_q;
+  logic [IdBits:0] count_q;    // with what was taken in the clock before
+  logic taken_before_q, some_q, one;
   logic filling_q;
   logic [SetBits+WayBits-1:0] where_q [1 << IdBits];
   logic turn_q [1 << IdBits];  // what the take left in taken_q there
@@ -137,11 +164,17 @@ module cst_state_table #(
   assign where_drop = where_q[drop_id_i];
   assign where_take = {set_q, way_free};
   assign turn_drop = turn_q[drop_id_i];
+  assign one = count_q == (IdBits+1)'(taken_before_q) + 1'b1;
 
   always_ff @(posedge clk_i) begin
     if (ask_i) begin
-      set_q <= set_i;
-      tag_q <= tag_i;
+      read_set_q <= set_i;
+      read_tag_q <= tag_i;
+      set_equal_q <= set_i == read_set_q;
+      tag_equal_q <= tag_i == read_tag_q;
+      match_equal_q <= tag_i[MatchBits-1:0] == read_tag_q[MatchBits-1:0];
+      set_q <= read_set_q;
+      tag_q <= read_tag_q;
     end
     if (put) ring_q[last_q] <= put_id;
     if (take_i) where_q[id_free] <= where_take;
@@ -150,26 +183,31 @@ module cst_state_table #(
       first_q <= '0;
       last_q <= '0;
       count_q <= '0;
+      taken_before_q <= 1'b0;
+      some_q <= 1'b0;
       filling_q <= 1'b1;
     end else begin
       if (take_i) first_q <= first_q + 1'b1;
       if (put) last_q <= last_q + 1'b1;
-      count_q <= count_q + (IdBits+1)'(put) - (IdBits+1)'(take_i);
+      count_q <= count_q + (IdBits+1)'(put) - (IdBits+1)'(taken_before_q);
+      taken_before_q <= take_i;
+      if (put) some_q <= 1'b1;
+      else if (take_i && one) some_q <= 1'b0;
       if (filling_q && 32'(last_q) == Ids - 1) filling_q <= 1'b0;
     end
   end
 
   assign ready_o = !filling_q && !clearing;
-  assign hit_o = |same;
-  assign conflict_o = |conflicts;
-  assign free_o = !(&valid) && count_q != '0;
+  assign hit_o = |same_q;
+  assign conflict_o = |conflicts_q;
+  assign free_o = !(&valid_q) && some_q;
   assign id_o = hit_o ? id_hit : id_free;
 
 `ifdef CST_ASSERT
   always_ff @(posedge clk_i) if (rst_ni) begin
     drop_is_taken: assert (drops_nothing == '0);
     turn_is_the_takes: assert (turns_other == '0);
-    take_is_free: assert (!take_i || (free_o && !hit_o && !conflict_o));
+    take_is_free: assert (!take_i || (ask_i && free_o && !hit_o && !conflict_o));
     nothing_before_ready: assert (ready_o || (!take_i && !drop_i));
   end
 `endif

@@ -15,7 +15,8 @@ class Reference : public Part {
         for (uint32_t &chance : chances_) chance = 1 + uint32_t(test_random_below(8));
     }
 
-    uint32_t hits = 0, conflicts = 0, sets_full = 0, ids_none = 0, taken_while_asking = 0;
+    uint32_t hits = 0, conflicts = 0, sets_full = 0, ids_none = 0;
+    uint32_t taken_just_before = 0, dropped_while_read = 0;
 
     void idle() override {
         bench_->ask_i = bench_->take_i = bench_->drop_i = 0;
@@ -23,16 +24,16 @@ class Reference : public Part {
         where_.clear();
         free_.clear();
         for (uint32_t id = 0; id < Ids; id++) free_.push_back(id);
-        asked_ = false;
+        asked_ = read_ = false;
     }
 
     void drive() override {
         const bool ready = bench_->ready_o;
 
-        bench_->ask_i = ready && chance(0);
+        bench_->ask_i = chance(0);                       // before it is ready too
         bench_->set_i = CData(test_random_below(4) * 5); // some of the sets
         bench_->tag_i = SData(test_random_below(3) << 10 | test_random_below(4));
-        bench_->take_i = ready && asked_ && can_take() && chance(1);
+        bench_->take_i = ready && bench_->ask_i && asked_ && can_take() && chance(1);
         bench_->drop_i = ready && !where_.empty() && chance(2);
         bench_->drop_id_i = SData(test_random_below(1024));
         if (!bench_->drop_i) return;
@@ -42,25 +43,28 @@ class Reference : public Part {
     }
 
     void sample() override {
-        if (!bench_->ready_o) return;
-        if (asked_) check();
+        if (bench_->ready_o && asked_) check();
         const uint32_t set = set_, tag = tag_;
         if (bench_->take_i) {
             ids_of_[set][tag] = free_.front();
             where_[free_.front()] = {set, tag};
             free_.pop_front();
-            taken_while_asking += bench_->ask_i;
+            taken_just_before += read_set_ == set && read_tag_ == tag;
         }
         if (bench_->drop_i) {
             const auto at = where_.find(bench_->drop_id_i);
+            dropped_while_read += read_ && at->second == std::make_pair(read_set_, read_tag_);
             ids_of_[at->second.first].erase(at->second.second);
             free_.push_back(at->first);
             where_.erase(at);
         }
         if (!bench_->ask_i) return;
-        asked_ = true;
-        set_ = bench_->set_i;
-        tag_ = bench_->tag_i;
+        asked_ = read_;
+        set_ = read_set_;
+        tag_ = read_tag_;
+        read_ = true;
+        read_set_ = bench_->set_i;
+        read_tag_ = bench_->tag_i;
     }
 
   private:
@@ -94,13 +98,14 @@ class Reference : public Part {
     uint32_t chances_[3];
     std::map<uint32_t, uint32_t> ids_of_[Sets];               // tag: id
     std::map<uint32_t, std::pair<uint32_t, uint32_t>> where_; // id: set, tag
-    std::deque<uint32_t> free_; // in the order in which they are given
-    bool asked_ = false;
-    uint32_t set_ = 0, tag_ = 0;
+    std::deque<uint32_t> free_;         // in the order in which they are given
+    bool read_ = false, asked_ = false; // there is a question that is read, one that is answered
+    uint32_t read_set_ = 0, read_tag_ = 0, set_ = 0, tag_ = 0;
 };
 
 TEST(tags_have_the_ids_that_they_took_until_those_are_dropped) {
-    uint32_t hits = 0, conflicts = 0, sets_full = 0, ids_none = 0, taken_while_asking = 0;
+    uint32_t hits = 0, conflicts = 0, sets_full = 0, ids_none = 0;
+    uint32_t taken_just_before = 0, dropped_while_read = 0;
 
     repeat(40, [&] {
         Bench<Vtable> bench;
@@ -114,9 +119,11 @@ TEST(tags_have_the_ids_that_they_took_until_those_are_dropped) {
         conflicts += reference.conflicts;
         sets_full += reference.sets_full;
         ids_none += reference.ids_none;
-        taken_while_asking += reference.taken_while_asking;
+        taken_just_before += reference.taken_just_before;
+        dropped_while_read += reference.dropped_while_read;
     });
-    CHECK(hits > 0 && conflicts > 0 && sets_full > 0 && ids_none > 0 && taken_while_asking > 0);
+    CHECK(hits > 0 && conflicts > 0 && sets_full > 0 && ids_none > 0);
+    CHECK(taken_just_before > 0 && dropped_while_read > 0);
 }
 
 TEST(it_is_ready_as_soon_as_it_promises) {
