@@ -157,7 +157,7 @@ module cst_encode (
   logic [4:0] s2_count_q;
   logic [3:0] escapes;
   logic [7:0] s2_code_q;
-  logic out_of_range;
+  logic out_of_range, s2_out_of_range_q;
   logic s2_descending_q, s2_nulls_last_q;
 
   cst_encode_value u_value (
@@ -188,10 +188,8 @@ module cst_encode (
       s2_ends_q <= s1_ends_q && s1_variable_q && !s1_null_q;
       s2_row_last_q <= s1_row_last_q;
       s2_code_q <= s1_code_q;
-      if (s1_code_q == cst_pkg::CodeOk) begin
-        if (length_wrong) s2_code_q <= cst_pkg::CodeBatch;
-        else if (out_of_range && !s1_null_q) s2_code_q <= cst_pkg::CodeValueRange;
-      end
+      if (s1_code_q == cst_pkg::CodeOk && length_wrong) s2_code_q <= cst_pkg::CodeBatch;
+      s2_out_of_range_q <= out_of_range;  // known late: it becomes a code in s3
       s2_descending_q <= s1_descending_q;
       s2_nulls_last_q <= s1_nulls_last_q;
     end
@@ -235,7 +233,11 @@ module cst_encode (
       s3_offset_q <= offset_q;
       s3_end_q <= end_d[6:0];
       s3_row_last_q <= s2_row_last_q;
-      s3_code_q <= (s2_code_q == cst_pkg::CodeOk && too_long) ? cst_pkg::CodeKeyTooLong : s2_code_q;
+      s3_code_q <= s2_code_q;
+      if (s2_code_q == cst_pkg::CodeOk) begin
+        if (s2_out_of_range_q && !s2_null_q) s3_code_q <= cst_pkg::CodeValueRange;
+        else if (too_long) s3_code_q <= cst_pkg::CodeKeyTooLong;
+      end
     end
     if (!run) begin
       s3_valid_q <= 1'b0;
