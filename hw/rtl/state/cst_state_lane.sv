@@ -3,7 +3,7 @@
 //            f64; combinational, one carry chain. wrong_o: the word leaves its range; next_o then
 //            says nothing. first_o: the word in a row that begins with this operation. Halves of a
 //            decimal128 (cst_state_decimal): supported_o is low.
-// Needs      a double's operand as cst_state_operands leaves it.
+// Needs      a double's and a count's operand as cst_state_operands leaves it.
 `default_nettype none
 module cst_state_lane (
   input  wire logic [2:0]  op_i,         // cst_pkg::accumulate_e, 0: the word is no accumulator's
@@ -20,9 +20,9 @@ module cst_state_lane (
   output      logic        sees_o,       // it has one now
   output      logic        supported_o
 );
-  logic is_count, is_double, is_signed, skips, adds, keeps, fits;
-  logic below, above, unlike, low_sign, turned, less, more;
-  logic [63:0] source, sum;
+  logic is_count, is_double, is_signed, skips, adds, bounded, overflows;
+  logic below, unlike, less, keeps;
+  logic [63:0] sum;
   logic carry;
 
   assign is_count = op_i == cst_pkg::AccCount;
@@ -32,29 +32,27 @@ module cst_state_lane (
                  (has_source_i && null_i && !cst_mistake_pkg::planted(cst_mistake_pkg::Null));
   assign adds = seen_i && (is_count || op_i == cst_pkg::AccSum);
 
-  assign source = is_count ? 64'd1 : operand_i;
-  assign {carry, sum} = {1'b0, old_i} + {1'b0, source};
-  assign fits = is_signed ? (old_i[63] != source[63] || sum[63] == source[63]) : !carry;
+  assign {carry, sum} = {1'b0, old_i} + {1'b0, operand_i};
+  assign bounded = !skips && adds && !is_double;
+  assign overflows = is_signed ? old_i[63] == operand_i[63] && sum[63] != operand_i[63] : carry;
 
-  // By sign where signs differ. Doubles below zero go the other way round; NaN is on top.
+  // By sign where signs differ. Doubles below zero go the other way round; NaN is on top. Which of
+  // two that are equal stays is of no matter: one comparison does for both ways.
   assign below = operand_i[62:0] < old_i[62:0];
-  assign above = old_i[62:0] < operand_i[62:0];
   assign unlike = operand_i[63] != old_i[63];
-  assign low_sign = is_signed || is_double;
-  assign turned = is_double && old_i[63];
-  assign less = unlike ? operand_i[63] == low_sign : turned ? above : below;
-  assign more = unlike ? operand_i[63] != low_sign : turned ? below : above;
+  assign less = unlike ? operand_i[63] == (is_signed || is_double)
+                       : below != (is_double && old_i[63]);
   assign keeps = seen_i && ((op_i == cst_pkg::AccMin && !less) ||
-                            (op_i == cst_pkg::AccMax && !more));
+                            (op_i == cst_pkg::AccMax && less));
 
   always_comb begin
-    next_o = source;
+    next_o = operand_i;
     if (adds) next_o = is_double ? double_sum_i : sum;
     if (skips || keeps) next_o = old_i;
   end
-  assign wrong_o = !skips && adds && !is_double && !fits;
+  assign wrong_o = bounded && overflows;
 
-  assign first_o = skips ? '0 : source;
+  assign first_o = skips ? '0 : operand_i;
   assign sees_o = !skips;
   assign supported_o = op_i == 3'd0 || is_count || number_i == cst_pkg::NumberU64 || is_signed ||
                        is_double;

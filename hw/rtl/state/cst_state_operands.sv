@@ -1,4 +1,5 @@
-// cst_state_operands: operands as an upsert takes them: doubles have one zero and one NaN.
+// cst_state_operands: operands as an upsert takes them: doubles have one zero and one NaN, a count
+// adds one.
 // Promises   combinational; words of other numbers, and all of them where rows are replaced, stay
 //            as they are. It stands before the stage whose loop is long enough (cst_state_value).
 `default_nettype none
@@ -18,6 +19,8 @@ module cst_state_operands (
         if (double[62:52] == '1 && double[51:0] != '0) operands_o[i*64 +: 64] = Nan;
         if (double[62:0] == '0) operands_o[i*64 +: 64] = '0;
       end
+      if (config_i.lane_op[i*3 +: 3] == cst_pkg::AccCount && !config_i.replace)
+        operands_o[i*64 +: 64] = 64'd1;
     end
   end
 
