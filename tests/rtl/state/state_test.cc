@@ -259,7 +259,7 @@ TEST(a_log_without_room_stops_it_until_deltas_are_released) {
 enum { FAULT_READ = 1, FAULT_WRITE = 2, FAULT_OUTSIDE = 4, FAULT_SILENT = 8 };
 
 TEST(an_error_of_memory_ends_all_until_a_soft_reset) {
-    repeat(6, [] {
+    repeat(12, [] {
         const bool reads = test_random_below(3) == 0;
         const uint32_t errors = 1 + uint32_t(test_random_below(200));
         StreamKnobs knobs;
