@@ -43,6 +43,7 @@ struct MemoryKnobs {
     uint32_t read_errors = 0;        // of 1024 answers; the bytes are right all the same
     uint32_t write_errors = 0;       // of 1024; half of them have not written
     uint32_t read_errors_behind = 0; // as read_errors, once an answer was an error
+    uint32_t writes_rest = 0;        // of 256 clocks: those in which no write is begun
     uint32_t silent = 0;             // a bit a channel: these of its handshakes never come
     uint32_t handshakes = SilentAll;
 };
@@ -199,6 +200,7 @@ template <class Model> class Memory : public Part {
 
     bool stalls(uint32_t channel, uint32_t handshake) {
         return ((knobs.silent >> channel & 1) != 0 && (knobs.handshakes & handshake) != 0) ||
+               (handshake == SilentAw && bench_.clock() % 256 < knobs.writes_rest) ||
                (knobs.stall_eighths > 0 && test_random_below(8) < knobs.stall_eighths);
     }
 

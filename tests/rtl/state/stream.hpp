@@ -23,7 +23,7 @@ struct StreamKnobs {
     uint64_t budget_bytes = 0; // 0: drawn
     uint64_t rows_hint = 0;    // 0: drawn
     bool ttl = false;          // rows have a time to live; else a third of the tables
-    bool restores = true;      // a third of the rounds bring rows as RESTORE does
+    uint32_t restores = 3;     // one of so many rounds brings rows as RESTORE does; 0: none
     uint32_t log_ready = 0;    // log segments that are, until one is missed; 0: as the table says
     bool quick = false; // neither memory nor ports hold back; numbers stay small; no bent hashes
     cst_program program = {}; // without a value: drawn
@@ -91,7 +91,7 @@ template <class Model> class Stream {
         if (options_.program.ttl_us != CST_TTL_NONE && test_random_below(2) == 0) expire();
         for (uint32_t i = 0; i < count; i++) ops.push_back(draw_op());
         // What RESTORE brings comes while all is in memory, and may be changed at once.
-        if (knobs_.restores && test_random_below(3) == 0)
+        if (knobs_.restores > 0 && test_random_below(knobs_.restores) == 0)
             for (uint32_t i = 0; i < count / 2; i++) draw_restored(&ops[i]);
         for (uint32_t stops = 0; !ops.empty() && stops < STOPS_MAX; stops++) ops = play(ops);
     }
