@@ -261,25 +261,29 @@ TEST(a_log_without_room_stops_it_until_deltas_are_released) {
     CHECK(released > 0);
 }
 
+// Keys for every channel, and nothing that stops the unit before it writes.
+static StreamKnobs unstopped() {
+    StreamKnobs knobs;
+
+    knobs.keys = 300;
+    knobs.tags = 4096;
+    knobs.buckets = 64;
+    knobs.rows_hint = 2000;
+    knobs.budget_bytes = 8u << 20;
+    knobs.program = program_of(CST_LAST, CST_U64, 8, false);
+    knobs.barriers = 100;
+    knobs.too_long = 0;
+    return knobs;
+}
+
 enum { FAULT_READ = 1, FAULT_WRITE = 2, FAULT_OUTSIDE = 4, FAULT_SILENT = 8 };
 
 TEST(an_error_of_memory_ends_all_until_a_soft_reset) {
     repeat(12, [] {
         const bool reads = test_random_below(3) == 0;
         const uint32_t errors = 1 + uint32_t(test_random_below(200));
-        StreamKnobs knobs;
         Seen seen;
-
-        // Many keys, and nothing that stops the unit.
-        knobs.keys = 300;
-        knobs.tags = 4096;
-        knobs.buckets = 64;
-        knobs.rows_hint = 2000;
-        knobs.budget_bytes = 8u << 20;
-        knobs.program = program_of(CST_LAST, CST_U64, 8, false);
-        knobs.barriers = 100;
-        knobs.too_long = 0;
-        Stream<Vstate_small> stream(knobs, &seen);
+        Stream<Vstate_small> stream(unstopped(), &seen);
         MemoryKnobs &memory = stream.unit->memory.knobs;
 
         stream.round(50);
@@ -299,19 +303,8 @@ TEST(a_memory_that_falls_silent_is_told_and_may_come_back) {
     const uint32_t handshakes[] = {SilentAr, SilentR, SilentAw, SilentW, SilentB, SilentAll};
 
     repeat(1, [&] {
-        StreamKnobs knobs;
         Seen seen;
-
-        // Keys for every channel, and nothing that stops the unit before it writes.
-        knobs.keys = 300;
-        knobs.tags = 4096;
-        knobs.buckets = 64;
-        knobs.rows_hint = 2000;
-        knobs.budget_bytes = 8u << 20;
-        knobs.program = program_of(CST_LAST, CST_U64, 8, false);
-        knobs.barriers = 100;
-        knobs.too_long = 0;
-        Stream<Vstate_small> stream(knobs, &seen);
+        Stream<Vstate_small> stream(unstopped(), &seen);
 
         for (uint32_t c = 0; c <= CHANNELS; c++) {
             MemoryKnobs &memory = stream.unit->memory.knobs;

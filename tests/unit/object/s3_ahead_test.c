@@ -63,6 +63,16 @@ static void chain_end(cst_object_store *store, csti_ahead *ahead) {
     ranges_end(store);
 }
 
+// Of a server that holds `held` answers back until that many are asked for.
+static void check_both_read(const ranged_object objects[2], size_t held) {
+    cst_object_store *store = ranges_begin(objects, 2, held);
+    csti_ahead *ahead = ahead_of(store, objects, 2);
+
+    check_read(ahead, 0, &objects[0]);
+    check_read(ahead, 1, &objects[1]);
+    chain_end(store, ahead);
+}
+
 TEST(objects_are_read_one_behind_the_other_whatever_their_size) {
     csti_ahead *ahead;
     cst_object_store *store = chain_begin(0, &ahead);
@@ -83,13 +93,8 @@ TEST(an_object_is_read_before_another_that_comes_first) {
 TEST(pieces_of_several_objects_are_on_their_way_at_once) {
     static const ranged_object objects[] = {{"a", 4 * MIB, RANGED_GOOD},
                                             {"b", 5 * MIB, RANGED_GOOD}};
-    cst_object_store *store = ranges_begin(objects, 2, 8);
-    csti_ahead *ahead = ahead_of(store, objects, 2);
-
-    check_read(ahead, 0, &objects[0]);
-    check_read(ahead, 1, &objects[1]);
+    check_both_read(objects, 8);
     CHECK_EQ(ranged_held_most(), 8);
-    chain_end(store, ahead);
 }
 
 TEST(what_is_fetched_stays_near_the_reader) {
@@ -134,12 +139,7 @@ TEST(each_of_several_readers_gets_on) {
 TEST(what_was_cut_or_put_off_is_asked_for_again) {
     static const ranged_object objects[] = {{"a", 3 * MIB, RANGED_CUT_ONCE},
                                             {"b", 3 * MIB, RANGED_BUSY_ONCE}};
-    cst_object_store *store = ranges_begin(objects, 2, 0);
-    csti_ahead *ahead = ahead_of(store, objects, 2);
-
-    check_read(ahead, 0, &objects[0]);
-    check_read(ahead, 1, &objects[1]);
-    chain_end(store, ahead);
+    check_both_read(objects, 0);
 }
 
 // The others are there as if nothing were.
