@@ -175,6 +175,14 @@ class Swift(Program):
     access_key, secret_key = "test:tester", "testing"
     modules = ""
 
+    def client(self, port=None, **more):
+        """One whose requests have a connection each: behind a refusal of a body that nobody sent,
+        the server closes without having said so."""
+        made = super().client(port, **more)
+        made.meta.events.register(
+            "before-send.s3", lambda request, **_: request.headers.update({"Connection": "close"}))
+        return made
+
     def command(self):
         return ["env", "PYTHONPATH=" + self.modules, os.path.join(INSTALLED, "swift/bin/python"),
                 "-B", os.path.join(HERE, "swift"), self.folder, str(self.port)]
