@@ -16,6 +16,19 @@ enum {
 
 // ---- What libcurl calls -------------------------------------------------------------------------
 
+// A connection is there, and the request is next. libcurl may get here again on another connection,
+// when one that it kept ends under it: whatever the last attempt came to, the first one was sent.
+static int on_begin(void *context, char *ip, char *own_ip, int port, int own_port) {
+    csti_s3_exchange *e = context;
+
+    (void)ip;
+    (void)own_ip;
+    (void)port;
+    (void)own_port;
+    e->sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 static size_t on_read(char *out, size_t size, size_t count, void *context) {
     csti_s3_exchange *e = context;
     size_t room = size * count;
@@ -129,7 +142,8 @@ static bool method_set(csti_s3_exchange *e) {
     return good;
 }
 
-static bool options_set(csti_s3_exchange *e, const char *ca, const char *proxy, uint64_t left_ms) {
+static bool options_set(csti_s3_exchange *e, const csti_s3_http_options *options,
+                        uint64_t left_ms) {
     bool good = true;
 
     SET(CURLOPT_URL, e->url);
@@ -145,36 +159,27 @@ static bool options_set(csti_s3_exchange *e, const char *ca, const char *proxy, 
     SET(CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
     SET(CURLOPT_ERRORBUFFER, e->problem);
+    SET(CURLOPT_PREREQFUNCTION, on_begin);
+    SET(CURLOPT_PREREQDATA, (void *)e);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, (void *)e);
     SET(CURLOPT_WRITEFUNCTION, on_body);
     SET(CURLOPT_WRITEDATA, (void *)e);
     SET(CURLOPT_PRIVATE, (void *)e);
-    if (ca[0]) SET(CURLOPT_CAINFO, ca);
-    if (proxy[0]) SET(CURLOPT_PROXY, proxy);
+    if (options->ca[0]) SET(CURLOPT_CAINFO, options->ca);
+    if (options->proxy[0]) SET(CURLOPT_PROXY, options->proxy);
     return good && method_set(e);
 }
 #undef SET
 
-bool csti_s3_exchange_prepare(csti_s3_exchange *e, const char *ca, const char *proxy,
+bool csti_s3_exchange_prepare(csti_s3_exchange *e, const csti_s3_http_options *options,
                               uint64_t left_ms) {
-    return options_set(e, ca, proxy, left_ms);
+    return options_set(e, options, left_ms);
 }
 
-bool csti_s3_exchange_may_have_sent(const csti_s3_exchange *e, CURLcode result) {
-    long request_bytes = 0;
-
-    switch (result) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-        return false;
-    default:
-        return curl_easy_getinfo(e->easy, CURLINFO_REQUEST_SIZE, &request_bytes) != CURLE_OK ||
-               request_bytes > 0;
-    }
+// A connection that never was, or that has other streams still, leaves its buffers with the handle,
+// and libcurl refuses to be told of their size.
+bool csti_s3_exchange_renew(CURL *easy) {
+    curl_easy_reset(easy);
+    return curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES) == CURLE_OK;
 }

@@ -12,9 +12,9 @@
 #include "object/s3_http.h"
 
 // Tells its handle, a fresh one, what is asked. false: no memory.
-bool csti_s3_exchange_prepare(csti_s3_exchange *exchange, const char *ca, const char *proxy,
+bool csti_s3_exchange_prepare(csti_s3_exchange *exchange, const csti_s3_http_options *options,
                               uint64_t left_ms);
-// That libcurl could not reach the server, or not be sure who it is, is known before a byte goes.
-bool csti_s3_exchange_may_have_sent(const csti_s3_exchange *exchange, CURLcode result);
+// Makes a used handle a fresh one, but for its buffers. false: it cannot be used again.
+bool csti_s3_exchange_renew(CURL *easy);
 
 #endif

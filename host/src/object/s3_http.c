@@ -12,6 +12,7 @@ enum {
     WINDOW_UNIT = 1000, // the window counts in thousandths
     SHRINK_NS = 200 * 1000 * 1000,
     NS_PER_MS = 1000 * 1000,
+    LATE_NS = 1000 * 1000 * 1000,
     SPARES_MAX = 8, // handles that keep their buffers, up to 1 MiB each, for who comes next
 };
 
@@ -30,8 +31,8 @@ struct csti_s3_http {
     CURL *spares[SPARES_MAX];
     size_t spares_count;
     // Constant.
-    uint32_t connections;
-    char *ca;
+    csti_s3_http_options options;
+    char *ca; // of the options
     char *proxy;
 };
 
@@ -56,15 +57,11 @@ static CURL *easy_take(csti_s3_http *http) {
     return http->spares_count > 0 ? http->spares[--http->spares_count] : curl_easy_init();
 }
 
-// A handle whose exchange failed is not used again: libcurl leaves some with the buffers of a
-// connection that never was, and then refuses to be told of their size.
 static void easy_give(csti_s3_http *http, CURL *easy, CURLcode result) {
-    if (!easy || result != CURLE_OK || http->spares_count == SPARES_MAX) {
+    if (result != CURLE_OK || http->spares_count == SPARES_MAX || !csti_s3_exchange_renew(easy))
         curl_easy_cleanup(easy);
-        return;
-    }
-    curl_easy_reset(easy);
-    http->spares[http->spares_count++] = easy;
+    else
+        http->spares[http->spares_count++] = easy;
 }
 
 static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
@@ -76,7 +73,7 @@ static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
         return;
     }
     e->easy = easy_take(http);
-    if (!e->easy || !csti_s3_exchange_prepare(e, http->ca, http->proxy, left_ms) ||
+    if (!e->easy || !csti_s3_exchange_prepare(e, &http->options, left_ms) ||
         curl_multi_add_handle(http->multi, e->easy) != CURLM_OK) {
         curl_easy_cleanup(e->easy);
         e->easy = NULL;
@@ -91,7 +88,7 @@ static void begin(csti_s3_http *http, csti_s3_exchange *e, bool unwanted) {
 // Additive increase, multiplicative decrease: several answers to one burst count once.
 static void window_adapt(csti_s3_http *http, const csti_s3_exchange *e) {
     const uint64_t now_ns = csti_clock_now_ns(csti_clock_real());
-    const uint32_t most = http->connections * WINDOW_UNIT;
+    const uint32_t most = http->options.connections * WINDOW_UNIT;
 
     (void)pthread_mutex_lock(&http->mutex);
     if (e->status == 503 || e->status == 429) {
@@ -114,7 +111,6 @@ static void finish(csti_s3_http *http, csti_s3_exchange *e, CURLcode result) {
         }
     http->active_count--;
     e->result = result;
-    e->sent = csti_s3_exchange_may_have_sent(e, result);
     if (result == CURLE_OK &&
         curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &e->status) != CURLE_OK)
         e->result = CURLE_RECV_ERROR;
@@ -142,11 +138,13 @@ static csti_s3_exchange *queue_take(csti_s3_http *http, bool *unwanted_out) {
     return e;
 }
 
-static csti_s3_exchange *unwanted(csti_s3_http *http) {
+// Cancelled, or overdue: what waits inside libcurl for room on a connection has no time-out there.
+static csti_s3_exchange *unwanted(csti_s3_http *http, uint64_t now_ns) {
     csti_s3_exchange *e;
 
     (void)pthread_mutex_lock(&http->mutex);
-    for (e = http->active; e && !e->cancelled; e = e->next) continue;
+    for (e = http->active; e; e = e->next)
+        if (e->cancelled || now_ns > e->deadline_ns + LATE_NS) break;
     (void)pthread_mutex_unlock(&http->mutex);
     return e;
 }
@@ -177,8 +175,8 @@ static void sweep(csti_s3_http *http) {
         late = next;
     }
     // All of them: what several cancels say may come as one wake.
-    for (csti_s3_exchange *e; (e = unwanted(http)) != NULL;)
-        finish(http, e, CURLE_ABORTED_BY_CALLBACK);
+    for (csti_s3_exchange *e; (e = unwanted(http, now_ns)) != NULL;)
+        finish(http, e, CURLE_OPERATION_TIMEDOUT);
 }
 
 static void reap(csti_s3_http *http) {
@@ -313,10 +311,12 @@ cst_code csti_s3_http_open(const csti_s3_http_options *options, csti_s3_http **o
     (void)pthread_once(&once, global_init);
     (void)pthread_mutex_init(&http->mutex, NULL);
     http->queue_end = &http->queue;
-    http->connections = options->connections;
     http->window = options->connections * WINDOW_UNIT;
     http->ca = strdup(options->ca);
     http->proxy = strdup(options->proxy);
+    http->options = *options;
+    http->options.ca = http->ca;
+    http->options.proxy = http->proxy;
     http->multi = curl_multi_init();
     if (!http->ca || !http->proxy || !http->multi ||
         curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,

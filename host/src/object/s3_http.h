@@ -7,8 +7,9 @@
 // An upload's bytes are read where they lie: libcurl's own send buffer is the only copy.
 //
 // Promises   an answer, or a reason why there is none, by the deadline. Nothing of an exchange is
-//            touched after its wait has returned. At most `connections` sockets. Redirects are
-//            never followed. `sent` is false only if no byte can have reached the server.
+//            touched after its wait has returned. At most `connections` requests at once, on at
+//            most as many sockets; with HTTP/2 many are streams of one. Redirects are never
+//            followed. `sent` is false only if no byte can have reached the server.
 // Thread     start, wait: any; one exchange: one. The loop is a thread of its own.
 // Ring       1.
 // Owner      callers own method, url, headers and ranges until the wait returns, and free the body.

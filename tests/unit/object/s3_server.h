@@ -4,7 +4,8 @@
 //   s3_begin ─► replies in their order; the last one again and again ─► s3_asked(i, "if-none-match:
 //   *")
 //
-// One connection at a time, one request each.
+// One connection at a time, one request each; with leaves_at, all of them on one, whose last one
+// nobody answers: the server is gone.
 #ifndef CST_TEST_S3_SERVER_H
 #define CST_TEST_S3_SERVER_H
 
@@ -44,6 +45,7 @@ static struct {
     const s3_reply *replies;
     size_t replies_count;
     _Atomic size_t asked_count;
+    _Atomic size_t leaves_at; // request; 0: none
     _Atomic uint32_t drip_ms; // between two bytes of an answer; 0: it comes at once
     char asked[S3_REQUESTS_MAX][S3_REQUEST_BYTES]; // no allocation: some tests let one fail
 } s3_server;
@@ -57,8 +59,8 @@ static inline void s3_answer(int fd, const s3_reply *reply) {
     if (!reply->head) return;
     if (!strstr(reply->head, "Content-Length"))
         (void)snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
-    bytes = snprintf(text, sizeof text, "HTTP/1.1 %s\r\n%sConnection: close\r\n\r\n%s", reply->head,
-                     length, body);
+    bytes = snprintf(text, sizeof text, "HTTP/1.1 %s\r\n%sConnection: %s\r\n\r\n%s", reply->head,
+                     length, atomic_load(&s3_server.leaves_at) > 0 ? "keep-alive" : "close", body);
     CHECK(bytes > 0 && bytes < S3_REPLY_BYTES);
     if (atomic_load(&s3_server.drip_ms) > 0) { // until nobody listens any more
         struct pollfd its = {.fd = fd, .events = POLLRDHUP};
@@ -91,19 +93,29 @@ static inline void s3_receive(int fd, char text[S3_REQUEST_BYTES]) {
 }
 
 static inline void *s3_serve(void *context) {
+    int fd = -1;
+
     (void)context;
     for (;;) {
-        const int fd = accept(s3_server.listener, NULL, NULL);
         const size_t at = atomic_load(&s3_server.asked_count);
         const size_t last = s3_server.replies_count - 1;
 
+        if (fd < 0) fd = accept(s3_server.listener, NULL, NULL);
         if (fd < 0) return NULL;
         CHECK(at < S3_REQUESTS_MAX);
         s3_receive(fd, s3_server.asked[at]);
         atomic_store(&s3_server.asked_count, at + 1);
-        s3_answer(fd, &s3_server.replies[at < last ? at : last]);
+        if (at < atomic_load(&s3_server.leaves_at)) {
+            s3_answer(fd, &s3_server.replies[at < last ? at : last]);
+            continue;
+        }
+        if (atomic_load(&s3_server.leaves_at) > 0)
+            (void)shutdown(s3_server.listener, SHUT_RDWR);
+        else
+            s3_answer(fd, &s3_server.replies[at < last ? at : last]);
         (void)shutdown(fd, SHUT_WR);
         (void)close(fd);
+        fd = -1;
     }
 }
 
@@ -120,6 +132,7 @@ static inline void s3_listen(const s3_reply *replies, size_t count) {
     s3_server.replies = replies;
     s3_server.replies_count = count;
     atomic_store(&s3_server.asked_count, 0);
+    atomic_store(&s3_server.leaves_at, 0);
     atomic_store(&s3_server.drip_ms, 0);
     CHECK_EQ(pthread_create(&s3_server.thread, NULL, s3_serve, NULL), 0);
 }

@@ -150,6 +150,28 @@ TEST(a_server_that_fails_for_a_while_is_asked_again) {
     s3_end(store);
 }
 
+// libcurl itself asks again, on a connection of its own, and that one nobody takes.
+TEST(what_was_sent_on_a_connection_that_was_kept_is_ambiguous_when_the_server_is_gone) {
+    static const s3_reply replies[] = {{WRITTEN, ""}};
+    cst_object_store *store = s3_begin_short(replies);
+
+    atomic_store(&s3_server.leaves_at, 2);
+    CHECK_OK(put(store, CST_PUT_IF_ABSENT, NULL));
+    CHECK_OK(put(store, CST_PUT_IF_ABSENT, NULL));
+    CHECK_CODE(put(store, CST_PUT_IF_ABSENT, NULL), CST_OBJECT_AMBIGUOUS);
+    CHECK_EQ(s3_asked_count(), 3);
+    s3_end(store);
+}
+
+TEST(a_server_that_was_never_there_was_sent_nothing) {
+    static const s3_reply replies[] = {{WRITTEN, ""}};
+    cst_object_store *store = s3_begin_short(replies);
+
+    (void)shutdown(s3_server.listener, SHUT_RDWR);
+    CHECK_CODE(put(store, CST_PUT_IF_ABSENT, NULL), CST_OBJECT_UNAVAILABLE);
+    s3_end(store);
+}
+
 TEST(a_slow_server_is_asked_less_at_once) {
     static const s3_reply replies[] = {{"503 Slow", ERROR("SlowDown")}, {WRITTEN, ""}};
     cst_object_store *store = s3_begin(replies);
