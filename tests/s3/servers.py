@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -66,6 +67,51 @@ class Proxy(Talker):
         return json.loads(self.say("stats"))
 
 
+class Nginx:
+    """TLS and HTTP/2 in front of a server; GOAWAY after so many requests of a connection."""
+
+    def __init__(self, test, upstream, pem, requests):
+        self.folder, self.port = folder(test), free_port()
+        with open(os.path.join(HERE, "nginx.conf.in"), encoding="utf-8") as file:
+            text = file.read()
+        for name, value in (("DIR", self.folder), ("UPSTREAM", upstream), ("PEM", pem),
+                            ("PORT", self.port), ("REQUESTS", requests)):
+            text = text.replace(f"@{name}@", str(value))
+        path = os.path.join(self.folder, "nginx.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.process = subprocess.Popen(["nginx", "-c", path, "-e", self.folder + "/error.log"],
+                                        stdin=subprocess.DEVNULL, preexec_fn=with_us)
+        test.addCleanup(self.end)
+        deadline = time.monotonic() + PATIENCE_S
+        while not listens(self.port):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError("nginx did not come up")
+            time.sleep(0.01)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+    def requests(self):
+        """[protocol, connection, method, status, target] of each."""
+        with open(os.path.join(self.folder, "access.log"), encoding="utf-8") as file:
+            return [line.split() for line in file]
+
+
+class Front(Talker):
+    """tests/s3/front, in our Python, which has what it needs."""
+
+    def __init__(self, test, upstream, pem, streams, *rules):
+        self.log = os.path.join(folder(test), "log")
+        super().__init__(test, sys.executable, "-B", os.path.join(HERE, "front"), pem, str(upstream),
+                         self.log, str(streams), *rules)
+
+    def requests(self):
+        with open(self.log, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+
 def folder(test):
     """One of the test's own, which goes with it."""
     made = tempfile.mkdtemp(prefix="cst-s3-", dir="/tmp")
@@ -76,6 +122,14 @@ def folder(test):
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as one:
         return one.getsockname()[1]
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        return True
+    except OSError:
+        return False
 
 
 def answers(port):

@@ -114,7 +114,8 @@ static cst_code s3_open(const char *place, const cst_object_store_options *optio
                                       .ca = store->uri.ca[0] ? store->uri.ca
                                             : bundle         ? bundle
                                                              : "",
-                                      .proxy = store->uri.proxy};
+                                      .proxy = store->uri.proxy,
+                                      .http2 = store->uri.http == CSTI_S3_HTTP_2};
         code = csti_s3_http_open(&http, &store->http, err);
     }
     if (code == CST_OK)

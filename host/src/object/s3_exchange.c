@@ -144,6 +144,7 @@ static bool method_set(csti_s3_exchange *e) {
 
 static bool options_set(csti_s3_exchange *e, const csti_s3_http_options *options,
                         uint64_t left_ms) {
+    const long version = options->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
     bool good = true;
 
     SET(CURLOPT_URL, e->url);
@@ -151,7 +152,7 @@ static bool options_set(csti_s3_exchange *e, const csti_s3_http_options *options
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_PATH_AS_IS, 1L);
-    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    SET(CURLOPT_HTTP_VERSION, version);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     SET(CURLOPT_TIMEOUT_MS, (long)left_ms);
     SET(CURLOPT_LOW_SPEED_LIMIT, (long)SLOW_BYTES);

@@ -32,6 +32,7 @@ typedef struct csti_s3_http_options {
     uint32_t connections;
     const char *ca;    // "": the system's
     const char *proxy; // "": the environment's
+    bool http2;        // where the server offers it over TLS
 } csti_s3_http_options;
 
 // Headers of an answer that somebody needs; empty where it had none.

@@ -87,6 +87,12 @@ static bool number_take(const char *value, uint32_t min, uint32_t max, uint32_t 
     return true;
 }
 
+// Which of a parameter's two words it is: 1, 2; 0: neither.
+static int word_of(const char *value, const char *first, const char *second) {
+    if (strcmp(value, first) == 0) return 1;
+    return strcmp(value, second) == 0 ? 2 : 0;
+}
+
 static cst_code parameter_take(const char *place, const char *name, size_t name_bytes,
                                const char *value, csti_s3_uri *out, cst_err *err) {
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -100,22 +106,16 @@ static cst_code parameter_take(const char *place, const char *name, size_t name_
         return CST_OK;
     }
     if (name_bytes == 5 && memcmp(name, "style", 5) == 0) {
-        if (strcmp(value, "path") == 0)
-            out->style = CSTI_S3_PATH;
-        else if (strcmp(value, "virtual") == 0)
-            out->style = CSTI_S3_VIRTUAL;
-        else
-            return fail(err, place, "style is path or virtual");
-        return CST_OK;
+        out->style = (csti_s3_style)word_of(value, "path", "virtual");
+        return out->style ? CST_OK : fail(err, place, "style is path or virtual");
     }
     if (name_bytes == 7 && memcmp(name, "payload", 7) == 0) {
-        if (strcmp(value, "signed") == 0)
-            out->payload = CSTI_S3_PAYLOAD_SIGNED;
-        else if (strcmp(value, "unsigned") == 0)
-            out->payload = CSTI_S3_PAYLOAD_UNSIGNED;
-        else
-            return fail(err, place, "payload is signed or unsigned");
-        return CST_OK;
+        out->payload = (csti_s3_payload)word_of(value, "signed", "unsigned");
+        return out->payload ? CST_OK : fail(err, place, "payload is signed or unsigned");
+    }
+    if (name_bytes == 4 && memcmp(name, "http", 4) == 0) {
+        out->http = (csti_s3_version)word_of(value, "1.1", "2");
+        return out->http ? CST_OK : fail(err, place, "http is 1.1 or 2");
     }
     if (name_bytes == 11 && memcmp(name, "connections", 11) == 0)
         return number_take(value, 1, CSTI_S3_CONNECTIONS_MAX, &out->connections)
@@ -128,8 +128,8 @@ static cst_code parameter_take(const char *place, const char *name, size_t name_
                    : fail(err, place, "upload_mib is a number from 16 to 65536");
     return fail(
         err, place,
-        "its parameters are endpoint, region, style, profile, ca, proxy, connections, payload "
-        "and upload_mib. "
+        "its parameters are endpoint, region, style, profile, ca, proxy, connections, payload, "
+        "upload_mib and http. "
         "Keys come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files");
 }
 

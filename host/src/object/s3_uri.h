@@ -16,6 +16,7 @@
 //   payload      signed: bodies always are; unsigned: nobody between may change them, and large
 //                ones go with a CRC32C. Else unsigned over https and on loopback
 //   upload_mib   what uploads may hold in memory, 16 to 65536
+//   http         1.1 or 2: HTTP/2 where the server offers it over TLS. Else 1.1
 //
 // Thread     a value.
 // Ring       1.
@@ -42,6 +43,7 @@ typedef enum csti_s3_payload {
     CSTI_S3_PAYLOAD_SIGNED,
     CSTI_S3_PAYLOAD_UNSIGNED,
 } csti_s3_payload;
+typedef enum csti_s3_version { CSTI_S3_HTTP_AUTO, CSTI_S3_HTTP_1, CSTI_S3_HTTP_2 } csti_s3_version;
 typedef enum csti_s3_style { CSTI_S3_STYLE_AUTO, CSTI_S3_PATH, CSTI_S3_VIRTUAL } csti_s3_style;
 
 // A text that is empty was not given.
@@ -55,6 +57,7 @@ typedef struct csti_s3_uri {
     char proxy[CSTI_S3_PLACE_BYTES];
     csti_s3_style style;
     csti_s3_payload payload;
+    csti_s3_version http;
     uint32_t connections;
     uint32_t upload_mib;
 } csti_s3_uri;

@@ -8,7 +8,7 @@ TEST(all_parts_of_a_uri_are_read) {
 
     CHECK_OK(csti_s3_uri_parse("//my-bucket.1/a/b-c?endpoint=http://127.0.0.1:8480&region=eu-west-1"
                                "&style=virtual&profile=night%20shift&ca=/a%26b&proxy=http://p:1"
-                               "&connections=7&payload=unsigned&upload_mib=32",
+                               "&connections=7&payload=unsigned&upload_mib=32&http=2",
                                &uri, NULL));
     CHECK_TEXT(uri.bucket, "my-bucket.1");
     CHECK_TEXT(uri.prefix, "a/b-c");
@@ -21,6 +21,7 @@ TEST(all_parts_of_a_uri_are_read) {
     CHECK_EQ(uri.connections, 7);
     CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_UNSIGNED);
     CHECK_EQ(uri.upload_mib, 32);
+    CHECK_EQ(uri.http, CSTI_S3_HTTP_2);
 }
 
 TEST(what_is_left_out_is_empty) {
@@ -41,6 +42,9 @@ TEST(what_is_left_out_is_empty) {
     CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_AUTO);
     CHECK_OK(csti_s3_uri_parse("//abc?payload=signed", &uri, NULL));
     CHECK_EQ(uri.payload, CSTI_S3_PAYLOAD_SIGNED);
+    CHECK_EQ(uri.http, CSTI_S3_HTTP_AUTO);
+    CHECK_OK(csti_s3_uri_parse("//abc?http=1.1", &uri, NULL));
+    CHECK_EQ(uri.http, CSTI_S3_HTTP_1);
 }
 
 TEST(what_is_malformed_is_refused_and_named) {
@@ -79,6 +83,7 @@ TEST(what_is_malformed_is_refused_and_named) {
         {"//abc?connections=1x", "connections"},
         {"//abc?upload_mib=15", "upload_mib"},
         {"//abc?upload_mib=65537", "upload_mib"},
+        {"//abc?http=3", "http is 1.1 or 2"},
         {"//abc?secret_key=x", "AWS_SECRET_ACCESS_KEY"},
     };
     csti_s3_uri uri = {.bucket = "untouched"};
