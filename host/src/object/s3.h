@@ -58,14 +58,16 @@ typedef struct csti_s3_store {
     csti_s3_uri uri;
     csti_s3_http *http;
     csti_s3_credentials *credentials;
-    uint32_t page_keys;           // of a list; 0: as many as the server likes. Tests make it small
-    bool amazon;                  // no endpoint was given: it follows from the region
-    bool virtual_host;            // the bucket is in the host's name
-    bool may_be_unsigned;         // nobody between can change a body, or is said not to
-    csti_s3_blocks blocks;        // of bodies
-    csti_s3_buffers buffers;      // of uploads
-    _Atomic uint64_t ahead_bytes; // asked for by readers ahead, and not there yet
-    pthread_mutex_t mutex;        // of what follows
+    uint32_t page_keys;            // of a list; 0: as many as the server likes. Tests make it small
+    bool amazon;                   // no endpoint was given: it follows from the region
+    bool virtual_host;             // the bucket is in the host's name
+    bool may_be_unsigned;          // nobody between can change a body, or is said not to
+    csti_s3_blocks blocks;         // of bodies
+    csti_s3_buffers buffers;       // of uploads
+    _Atomic bool last_was_large;   // of the objects that were read whole; a guess at the next one
+    _Atomic bool whole_was_unsure; // of one without a range it was not sure that it was the object
+    _Atomic uint64_t ahead_bytes;  // asked for by readers ahead, and not there yet
+    pthread_mutex_t mutex;         // of what follows
     char origin[CSTI_S3_PLACE_BYTES]; // "http://127.0.0.1:8480"
     char region[CSTI_S3_WORD_BYTES];
     csti_s3_signer signer;

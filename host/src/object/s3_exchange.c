@@ -93,13 +93,16 @@ static bool is_good(csti_s3_exchange *e) {
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
     csti_s3_exchange *e = context;
-    const size_t more = size * count;
+    const size_t came = size * count;
+    const uint64_t room = e->body_bytes_max - e->body_bytes;
+    const size_t more = came > room && e->cuts ? (size_t)room : came;
     const size_t wanted = e->body_bytes + more;
     const bool known = e->answer.length >= wanted && e->answer.length <= e->body_bytes_max;
 
-    if (more > e->body_bytes_max || wanted > e->body_bytes_max) {
-        e->too_long = true;
-        return 0;
+    if (came > room) {
+        e->was_cut = e->cuts && is_good(e);
+        e->too_long = !e->was_cut;
+        if (e->too_long) return 0;
     }
     if (e->into && is_good(e)) {
         memcpy(e->into + e->body_bytes, bytes, more);
@@ -108,7 +111,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
         memcpy(e->body + e->body_bytes, bytes, more);
     }
     e->body_bytes = wanted;
-    return more;
+    return more; // less than came ends it
 }
 
 // ---- One exchange -------------------------------------------------------------------------------

@@ -110,12 +110,12 @@ static void finish(csti_s3_http *http, csti_s3_exchange *e, CURLcode result) {
             break;
         }
     http->active_count--;
-    e->result = result;
-    if (result == CURLE_OK &&
+    e->result = e->was_cut && result == CURLE_WRITE_ERROR ? CURLE_OK : result;
+    if (e->result == CURLE_OK &&
         curl_easy_getinfo(e->easy, CURLINFO_RESPONSE_CODE, &e->status) != CURLE_OK)
         e->result = CURLE_RECV_ERROR;
     (void)curl_multi_remove_handle(http->multi, e->easy);
-    easy_give(http, e->easy, e->result);
+    easy_give(http, e->easy, result);
     e->easy = NULL;
     if (e->result == CURLE_OK) window_adapt(http, e);
     end(e);
@@ -238,7 +238,7 @@ void csti_s3_http_start(csti_s3_http *http, csti_s3_exchange *e) {
 
     e->http = http;
     e->result = CURLE_OK;
-    e->done = e->cancelled = e->sent = e->too_long = false;
+    e->done = e->cancelled = e->sent = e->too_long = e->was_cut = false;
     e->status = 0;
     e->answer = (csti_s3_headers){.length = UINT64_MAX};
     e->body = NULL;

@@ -55,11 +55,13 @@ typedef struct csti_s3_exchange {
     uint64_t deadline_ns; // of csti_clock_real
     uint8_t *into;        // a good answer's body goes here; NULL: it is allocated
     uint64_t body_bytes_max;
+    bool cuts;            // of a good answer's longer body its beginning is wanted
     csti_parker *watcher; // woken when the answer is there; NULL: nobody
     // The answer.
     CURLcode result; // CURLE_OK: status and headers are whole
     bool sent;
     bool too_long; // more than body_bytes_max
+    bool was_cut;  // more, and it cuts: CURLE_OK
     long status;
     csti_s3_headers answer;
     uint8_t *body; // 64-byte aligned; NULL: empty, or `into`

@@ -170,6 +170,7 @@ static void attempt(csti_s3_store *store, csti_s3_call *call) {
     e->ranges_count = call->ranges_count;
     e->deadline_ns = call->deadline_ns;
     e->into = call->into;
+    e->cuts = call->cuts;
     e->body_bytes_max = call->body_bytes_max ? call->body_bytes_max : CSTI_S3_TEXT_BYTES_MAX;
     csti_s3_http_start(store->http, e);
 }

@@ -35,6 +35,7 @@ typedef struct csti_s3_call {
     size_t ranges_count;
     uint8_t *into;
     uint64_t body_bytes_max; // 0: CSTI_S3_TEXT_BYTES_MAX
+    bool cuts;               // of a longer body the beginning is enough
     uint64_t wait_us;        // 0: the store's deadline
     csti_s3_vouch vouch;
     bool has_crc;  // `crc` is there already

@@ -2,6 +2,7 @@
 // at once as come.
 //
 //   ranges_begin(objects, count) ─► store ─► GET with a range ─► 206, or what `fault` says
+//                                            GET without one  ─► 200, from 0 to RANGED_WHOLE
 //
 // A request that has an If-Match is one of the middle of an object: such can be held until several
 // of them are there.
@@ -31,6 +32,8 @@ typedef struct ranged_object {
 } ranged_object;
 
 enum { RANGED_CONNECTIONS_MAX = 256, RANGED_REPLY_BYTES = 64 << 10, RANGED_HOLD_SECONDS = 20 };
+
+#define RANGED_WHOLE (UINT64_MAX - 1)
 
 static struct {
     int listener;
@@ -162,9 +165,11 @@ static inline bool ranged_answer(int fd, const ranged_object *object, uint64_t f
     if (from >= object->bytes)
         return ranged_send_text(fd, "416 No", "<Error><Code>InvalidRange</Code></Error>");
     bytes = snprintf(head, sizeof head,
-                     "HTTP/1.1 206 Partial\r\nETag: \"%s\"\r\nContent-Range: bytes %" PRIu64
-                     "-%" PRIu64 "/%" PRIu64 "\r\nContent-Length: %" PRIu64 "\r\n\r\n",
-                     is_other ? "e2" : "e1", from, end - 1, object->bytes, end - from);
+                     "HTTP/1.1 %s\r\nETag: \"%s\"\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64
+                     "/%" PRIu64 "\r\nx-amz-meta-constellation-nonce: 0000000000000001\r\n"
+                     "Content-Length: %" PRIu64 "\r\n\r\n",
+                     to == RANGED_WHOLE ? "200 OK" : "206 Partial", is_other ? "e2" : "e1", from,
+                     end - 1, object->bytes, end - from);
     if (!ranged_send(fd, head, (size_t)bytes)) return false;
     if (object->fault == RANGED_CUT_ONCE && first) end = from + (end - from) / 2;
     return ranged_send_body(fd, object, from, end) && !(object->fault == RANGED_CUT_ONCE && first);
@@ -199,8 +204,9 @@ static inline void *ranged_serve(void *context) {
             count += (size_t)more;
         }
         range = strcasestr(request, "\r\nrange: bytes=");
-        CHECK(range);
-        CHECK_EQ(sscanf(range + 15, "%" SCNu64 "-%" SCNu64, &from, &to), 2);
+        from = 0;
+        to = RANGED_WHOLE;
+        if (range) CHECK_EQ(sscanf(range + 15, "%" SCNu64 "-%" SCNu64, &from, &to), 2);
         is_middle = strcasestr(request, "\r\nif-match: \"e1\"") != NULL;
         ranged_note(is_middle, to + 1);
         good = ranged_answer(fd, ranged_find(request), from, to, is_middle);

@@ -174,6 +174,26 @@ TEST(an_object_that_fails_says_so_each_time_and_is_the_only_one) {
 
 // Longer, shorter, or written anew between two answers: it is got as it is now, and its reader sees
 // what is wrong with it.
+// Without one that reads ahead.
+TEST(what_is_wanted_whole_is_asked_for_in_ranges_behind_its_first_mib) {
+    static const ranged_object objects[] = {{"a", 20 * MIB, RANGED_GOOD},
+                                            {"b", 20 * MIB, RANGED_GOOD},
+                                            {"c", MIB, RANGED_GOOD}};
+    static const uint64_t asked[] = {1 + 3, 2 * (1 + 3), 2 * (1 + 3) + 1};
+    cst_object_store *store = ranges_begin(objects, COUNT_OF(objects), 0);
+
+    for (size_t i = 0; i < COUNT_OF(objects); i++) {
+        cst_object_body body;
+
+        CHECK_OK(cst_object_get(store, objects[i].name, 0, UINT64_MAX, &body, NULL));
+        CHECK_EQ(body.count, objects[i].bytes);
+        check_bytes(&body, objects[i].name, 0, body.count);
+        cst_object_body_release(store, &body);
+        CHECK_EQ(ranged.asked_count, asked[i]);
+    }
+    ranges_end(store);
+}
+
 TEST(an_object_that_is_another_is_read_as_it_is) {
     static const struct {
         uint64_t wanted, is;

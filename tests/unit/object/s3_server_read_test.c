@@ -3,6 +3,10 @@
 
 #define ERROR(CODE) "<Error><Code>" CODE "</Code><Message>m</Message></Error>"
 #define PART(RANGE) "206 Partial\r\nETag: \"e1\"\r\nContent-Range: bytes " RANGE
+#define NONCE "x-amz-meta-constellation-nonce: 0000000000000001"
+#define WHOLE(MD5) "200 OK\r\nETag: \"" MD5 "\"\r\n" NONCE
+#define MD5_OF_HELLO "5d41402abc4b2a76b9719d911017c592"
+#define MD5_OF_NOTHING "d41d8cd98f00b204e9800998ecf8427e"
 #define LIST_OF(ENTRIES) "<ListBucketResult>" ENTRIES "</ListBucketResult>"
 #define ENTRY(KEY) "<Contents><Key>" KEY "</Key><Size>3</Size><ETag>&quot;e&quot;</ETag></Contents>"
 
@@ -36,9 +40,40 @@ TEST(a_body_that_is_cut_is_read_again) {
                                        {PART("0-4/5"), "hello"}};
     cst_object_store *store = s3_begin(replies);
 
-    CHECK(object_is(store, "a", "hello"));
+    CHECK_OK(get(store, 0, 5, NULL));
     CHECK_EQ(s3_asked_count(), 2);
     s3_end(store);
+}
+
+TEST(a_whole_body_is_asked_for_without_a_range) {
+    static const s3_reply replies[] = {{WHOLE(MD5_OF_HELLO), "hello"}, {WHOLE(MD5_OF_NOTHING), ""}};
+    cst_object_store *store = s3_begin(replies);
+
+    CHECK(object_is(store, "a", "hello"));
+    CHECK(!s3_asked(0, "\r\nrange:"));
+    CHECK(object_is(store, "a", ""));
+    CHECK_EQ(s3_asked_count(), 2);
+    s3_end(store);
+}
+
+TEST(a_whole_that_may_be_anybodys_is_asked_for_by_its_range) {
+    static const s3_reply replies[][2] = {
+        {{"200 OK\r\nETag: \"" MD5_OF_HELLO "\"", "hello"}, {PART("0-4/5"), "hello"}}, // a page
+        {{WHOLE(MD5_OF_HELLO), "hell"}, {PART("0-4/5"), "hello"}},                     // not all
+        {{WHOLE(MD5_OF_HELLO "-2"), "hello"}, {PART("0-4/5"), "hello"}},
+        {{PART("0-4/5") "\r\n" NONCE, "hello"}, {PART("0-4/5"), "hello"}},
+    };
+
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) {
+        cst_object_store *store = s3_begin(replies[i]);
+
+        CHECK(object_is(store, "a", "hello"));
+        CHECK(!s3_asked(0, "\r\nrange:"));
+        CHECK_ASKED(1, "\r\nrange: bytes=0-1048575\r\n");
+        CHECK(object_is(store, "a", "hello")); // it has learnt
+        CHECK_EQ(s3_asked_count(), 3);
+        s3_end(store);
+    }
 }
 
 // Whatever an answer says, no byte is taken for another.
