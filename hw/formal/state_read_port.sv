@@ -3,14 +3,16 @@
 //            walk's beats last; a request is a burst, of two beats for an entry of three units, or
 //            two where they part at 4 KiB, and none crosses it; no more requests are out than there
 //            are places, none is added to FewReads or more while few_i; each is answered once, in
-//            the order in which they were asked for, with its kind and tag, and, of the beats that
-//            memory gave for it, the bytes that it asked for; an answer stands until it is taken.
+//            the order in which they were asked for, in the clock of its last beat, with its kind
+//            and tag, and, of the beats that memory gave for it, the bytes that it asked for; an
+//            answer stands until it is taken.
 // Reduced    to queues of two, FewReads of one, tags of two bits, addresses of two pages, 32 bits
 //            of data a beat.
-// Memory     free: any delay; but no beat of a burst whose address it has not taken.
+// Memory     free: any delay; but no beat of a burst whose address it has not taken, and a beat
+//            stands until it is taken.
 // Given      that what leaves a FIFO is what entered it, in order (formal.fifo): of the four queues
 //            of requests only the first item is looked at.
-// How        two requests that are out and two answers stand outside as they must be inside.
+// How        two requests that are out stand outside as they must be inside.
 //: reduce cst_state_pkg: AddressBits = 34; ==> AddressBits = 13;
 //: reduce cst_state_pkg: ReadTagBits = 47; ==> ReadTagBits = 2;
 //: reduce cst_state_pkg: FewReads = 8; ==> FewReads = 1;
@@ -28,7 +30,8 @@
 //: prove induction 2
 //: cover 12
 //: mistake over_the_page in cst_state_read_port: ar_len_q <= {7'b0, grant[2] && three && address[11:6] != '1}; ==> ar_len_q <= {7'b0, grant[2] && three};
-//: mistake answered_by_its_first_beat in cst_state_read_port: assign last = !head_kind[2] || !three || second_q; ==> assign last = !head_kind[2] || !three || second_q || head_high;
+//: mistake answered_by_its_first_beat in cst_state_read_port: assign last = !joins || second_q; ==> assign last = !joins || second_q || head_high;
+//: mistake taken_by_another_kind in cst_state_read_port: (head_kind & out_ready_i) != '0 ==> out_ready_i != '0
 //: mistake more_than_few in cst_state_read_port: (few_i && out_fill >= ==> (few_i && out_fill >
 //: mistake withdrawn in cst_state_read_port: assign idle = !ar_valid_q || (ar_ready_i && !ar_second_q); ==> assign idle = !ar_valid_q || !ar_second_q;
 `default_nettype none
@@ -123,23 +126,19 @@ module state_read_port #(
     end
   end
 
-  // ---- Answers that wait -----------------------------------------------------------------------
+  // ---- Answers ---------------------------------------------------------------------------------
   localparam int unsigned AnswerBits = 48 + TagBits + 4;
-  logic [1:0] answers_q;
-  logic [AnswerBits-1:0] answer0_q, answer1_q, answer;
   logic [47:0] data;
-  logic high, give, few_q;
+  logic high, answers, held_q, few_q;
+  logic [AnswerBits-1:0] answer, answer_q;
   assign high = out0_q[OutBits-1];
+  assign answers = r_valid_i && (!out0_two || second_q);
   assign data = out0_two ? (high ? {r_data_i, first_q[31:16]} : {r_data_i[15:0], first_q}) :
                 high ? {32'b0, r_data_i[31:16]} : {16'b0, r_data_i};
   assign answer = {data, out0_q[TagBits +: 4], out0_q[TagBits-1:0]};
-  assign give = (out_valid & out_ready_i) != '0;
   always_ff @(posedge clk_i) begin
-    if (give) answer0_q <= answer1_q;
-    if (last && answers_q == 2'(give)) answer0_q <= answer;
-    else if (last) answer1_q <= answer;
-    if (!rst_ni) answers_q <= '0;
-    else answers_q <= answers_q + 2'(last) - 2'(give);
+    held_q <= rst_ni && answers && !r_ready;
+    answer_q <= answer;
   end
 
   logic ar_held_q, parted_q;
@@ -153,6 +152,13 @@ module state_read_port #(
 
   initial assume (!rst_ni);
   always_comb if (rst_ni) assume (!r_valid_i || owed_q != '0);
+  logic r_held_q;
+  logic [31:0] r_data_q;
+  always_ff @(posedge clk_i) begin
+    r_held_q <= rst_ni && r_valid_i && !r_ready;
+    r_data_q <= r_data_i;
+  end
+  always_comb if (rst_ni) assume (!r_held_q || (r_valid_i && r_data_i == r_data_q));
 
   always_comb if (rst_ni) begin
     asks_in_order: assert (!asked || (\u_port.want != '0 && \u_port.grant == kind));
@@ -164,41 +170,30 @@ module state_read_port #(
                        (!ar_valid || {ar_address, ar_len} == {burst_address_q, burst_len_q}));
     within_the_page: assert (!ar_valid || (ar_address[5:0] == '0 && ar_len <= 8'd1 &&
                                            !(ar_address[11:6] == '1 && ar_len != '0)));
-    answered_once: assert (out_valid == (answers_q != '0 ? answer0_q[TagBits +: 4] : '0));
-    with_its_bytes: assert (answers_q == '0 || {out_data, out_tag} ==
-                            {answer0_q[TagBits+4 +: 48], answer0_q[TagBits-1:0]});
-    busy_until_done: assert (busy == (outs_q != '0 || bursts_valid_q || answers_q != '0 ||
-                                      \u_port.want != '0));
-    parted_and_answered: cover (parted_q && give && out_valid[2]);
+    answered_once: assert (out_valid == (answers ? out0_q[TagBits +: 4] : '0));
+    with_its_bytes: assert (!answers || {out_data, out_tag} == {data, out0_q[TagBits-1:0]});
+    taken_with_its_beat: assert (!answers || r_ready == ((out_valid & out_ready_i) != '0));
+    answer_holds: assert (!held_q || (answers && answer == answer_q));
+    busy_until_done: assert (busy == (outs_q != '0 || bursts_valid_q || \u_port.want != '0));
+    parted_and_answered: cover (parted_q && last && out_valid[2]);
     most_are_out: cover (outs_q == 2'd2 && owed_q == 3'd4);
-    memory_waits: cover (r_valid_i && !r_ready && answers_q == 2'd2 && outs_q == 2'd2);
+    memory_waits: cover (r_held_q && !r_ready && outs_q == 2'd2);
     few_wait: cover (few_q);
     entry_before_others: cover (asked && \u_port.want == 4'b1111);
-    walk_goes: cover (give && out_valid[3] && high);
+    walk_goes: cover (last && out_valid[3] && high);
   end
 
   // ---- The registers inside, for induction -----------------------------------------------------
   (* hierconn *) wire \u_port.ar_second_q ;
   (* hierconn *) wire \u_port.second_q ;
-  (* hierconn *) wire \u_port.put_q ;
-  (* hierconn *) wire \u_port.got ;
   (* hierconn *) wire \u_port.head_high ;
   (* hierconn *) wire [31:0] \u_port.first_q ;
-  (* hierconn *) wire [47:0] \u_port.data0_q ;
-  (* hierconn *) wire [47:0] \u_port.data1_q ;
   (* hierconn *) wire [3:0] \u_port.head_kind ;
-  (* hierconn *) wire [3:0] \u_port.answer_kind ;
-  (* hierconn *) wire [TagBits-1:0] \u_port.head_tag ;
   (* hierconn *) wire [1:0] \u_port.u_out.fill_q ;
-  (* hierconn *) wire [1:0] \u_port.u_answer.fill_q ;
   (* hierconn *) wire \u_port.u_out.read_q ;
   (* hierconn *) wire \u_port.u_out.looked ;
-  (* hierconn *) wire \u_port.u_answer.read_q ;
-  (* hierconn *) wire \u_port.u_answer.looked ;
   (* hierconn *) wire [OutBits-1:0] \u_port.u_out.looked_data ;
-  (* hierconn *) wire [OutBits-1:0] \u_port.u_answer.looked_data ;
   assign \u_port.u_out.looked = ~\u_port.u_out.read_q ;
-  assign \u_port.u_answer.looked = ~\u_port.u_answer.read_q ;
   function automatic logic one(input logic [3:0] kinds);
     one = kinds == 4'b0001 || kinds == 4'b0010 || kinds == 4'b0100 || kinds == 4'b1000;
   endfunction
@@ -209,32 +204,17 @@ module state_read_port #(
                  (outs_q == 2'd2 ? 3'd1 + 3'(out1_two) : 3'd0) - 3'(second_q);
   assign to_ask = bursts_valid_q ? 3'(burst_len_q) + 3'd1 + 3'(bursts_second_q) : 3'd0;
   always_comb if (rst_ni) begin
-    counted: assert (\u_port.u_out.fill_q == outs_q && \u_port.u_answer.fill_q == answers_q &&
+    counted: assert (\u_port.u_out.fill_q == outs_q &&
                      \u_port.ar_second_q == bursts_second_q && \u_port.second_q == second_q);
-    outs: assert ((outs_q == '0 || {\u_port.head_high , \u_port.head_kind ,
-                                    \u_port.head_tag } == out0_q) &&
+    outs: assert ((outs_q == '0 || {\u_port.head_high , \u_port.head_kind , out_tag} == out0_q) &&
                   (outs_q != 2'd2 || \u_port.u_out.looked_data == out1_q));
     beats_are_owed: assert (beats == owed_q + to_ask && outs_q <= 2'd2 && owed_q <= 3'd4);
     burst_is_legal: assert (!bursts_valid_q || (burst_address_q[5:0] == '0 &&
         burst_len_q <= 8'd1 && !(burst_address_q[11:6] == '1 && burst_len_q != '0) &&
         !(bursts_second_q && burst_len_q != '0)));
     first_of_two: assert (!second_q || (outs_q != '0 && out0_two && \u_port.first_q == first_q));
-    answers: assert ((answers_q == '0 || {\u_port.answer_kind , out_tag} ==
-                                         answer0_q[TagBits+3:0]) &&
-                     (answers_q != 2'd2 || \u_port.u_answer.looked_data [TagBits+3:0] ==
-                                           answer1_q[TagBits+3:0]));
-    datas: assert (
-        (answers_q == '0 || (\u_port.got ? \u_port.data1_q : \u_port.data0_q ) ==
-                            answer0_q[TagBits+4 +: 48]) &&
-        (answers_q != 2'd2 || (\u_port.got ? \u_port.data0_q : \u_port.data1_q ) ==
-                              answer1_q[TagBits+4 +: 48]));
-    datas_by_turns: assert ((answers_q != 2'd1 || \u_port.put_q != \u_port.got ) &&
-                            (answers_q != 2'd2 || (\u_port.put_q == \u_port.got &&
-                                \u_port.u_answer.looked_data [OutBits-1] != \u_port.got )));
     one_kind: assert ((outs_q == '0 || one(out0_q[TagBits +: 4])) &&
-                      (outs_q != 2'd2 || one(out1_q[TagBits +: 4])) &&
-                      (answers_q == '0 || one(answer0_q[TagBits +: 4])) &&
-                      (answers_q != 2'd2 || one(answer1_q[TagBits +: 4])));
+                      (outs_q != 2'd2 || one(out1_q[TagBits +: 4])));
   end
 endmodule
 `default_nettype wire

@@ -12,8 +12,7 @@ module cst_state_read_port_cover (
   input wire logic        three,
   input wire logic        high,
   input wire logic        last_beat_of_page,
-  input wire logic        answer_valid,
-  input wire logic        out_ready,
+  input wire logic [3:0]  out_valid_o,
   input wire logic        head_high,
   input wire logic        second_q,
   input wire logic        head_valid,
@@ -45,18 +44,17 @@ module cst_state_read_port_cover (
       row_before_line: cover (grant[0] && want[1]);
       row_before_walk: cover (grant[0] && want[3]);
       few_while_a_barrier_is_under_way: cover (want != '0 && idle && few_i && !out_room);
-      answer_waits: cover (answer_valid && !out_ready);
-      memory_waits_for_it: cover (r_valid_i && !r_ready_o);
+      answer_waits: cover (out_valid_o != '0 && !r_ready_o);
       two_beats_from_the_high_half: cover (r_valid_i && last && second_q && head_high);
       two_beats_from_the_low_half: cover (r_valid_i && last && second_q && !head_high);
     end else if (resets) begin
-      reset_while_idle: cover (want == '0 && !ar_valid_q && !head_valid && !answer_valid);
+      reset_while_idle: cover (want == '0 && !ar_valid_q && !head_valid);
       reset_with_a_request: cover (want != '0);
       reset_with_an_address: cover (ar_valid_q && !ar_second_q);
       reset_between_two_bursts: cover (ar_second_q);
       reset_with_answers_owed: cover (head_valid);
       reset_between_two_beats: cover (second_q);
-      reset_with_an_answer: cover (answer_valid);
+      reset_with_an_answer: cover (out_valid_o != '0);
     end
   end
 endmodule

@@ -1,16 +1,20 @@
 // cst_state_channel: all that one channel of memory has in the unit: reads and writes, each behind
 // its guard.
 //
-//   read_* ──► cst_state_read_port  ──► cst_axi_read_guard  ──► AR     write alike: AW, W
-//   out_*  ◄──                      ◄──                     ◄── R                   B ─► ack_*
+//   read_* ───────────► cst_state_read_port ──► cst_axi_read_guard  ──► AR     write alike: AW, W
+//   out_*  ◄── queues ◄──                    ◄──                     ◄── R                   B ─► ack_*
 //
 // Promises   those of its four parts, each of which says its own. A write's address waits a clock
-//            between port and guard. Four entries wait before the write port.
+//            between port and guard. Four entries wait before the write port. Memory answers in
+//            order; behind it each kind of reads has a queue, of AnswerDepth, of its own.
 `default_nettype none
 module cst_state_channel #(
   parameter int unsigned SilenceBits = 16,
+  parameter int unsigned AnswerDepth = 16,
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
   localparam int unsigned PageBits = AddressBits - 12,
+  localparam int unsigned IdBits = cst_state_pkg::IdBits,
+  localparam int unsigned WalkTagBits = cst_state_pkg::WalkTagBits,
   localparam int unsigned TagBits = cst_state_pkg::ReadTagBits,
   localparam int unsigned AskBits = AddressBits + TagBits,
   localparam int unsigned WriteBits = cst_state_pkg::WriteBits,
@@ -33,8 +37,10 @@ module cst_state_channel #(
   input  wire logic [AskBits-1:0]     read_walk_i,
   output      logic [3:0]             out_valid_o,
   input  wire logic [3:0]             out_ready_i,
-  output      logic [TagBits-1:0]     out_tag_o,
-  output      logic [767:0]           out_data_o,
+  output      logic [IdBits+255:0]    out_row_o,     // of the tag what is of use, then the bytes
+  output      logic [IdBits+511:0]    out_line_o,
+  output      logic [TagBits+767:0]   out_entry_o,
+  output      logic [WalkTagBits+511:0] out_walk_o,
   // entry, record, line
   input  wire logic [2:0]             write_valid_i,
   output      logic [2:0]             write_ready_o,
@@ -87,6 +93,10 @@ module cst_state_channel #(
   logic [7:0] ar_len, made_len, aw_len;
   logic [511:0] w_data;
   logic [63:0] w_strb;
+  logic [3:0] answer_valid, answer_ready;
+  logic [TagBits-1:0] answer_tag;
+  logic [767:0] answer;
+  logic read_port_busy;
 
   cst_axi_read_guard #(.AddressBits(AddressBits), .SilenceBits(SilenceBits)) u_read_guard (
     .clk_i, .rst_ni, .stop_i, .first_page_i, .end_page_i,
@@ -117,17 +127,45 @@ module cst_state_channel #(
     .clk_i, .rst_ni(unit_rst_ni), .entry_units_i, .few_i,
     .in_valid_i(read_valid_i), .in_ready_o(read_ready_o), .in_row_i(read_row_i),
     .in_line_i(read_line_i), .in_entry_i(read_entry_i), .in_walk_i(read_walk_i),
-    .out_valid_o, .out_ready_i, .out_tag_o, .out_data_o,
+    .out_valid_o(answer_valid), .out_ready_i(answer_ready), .out_tag_o(answer_tag),
+    .out_data_o(answer),
     .ar_valid_o(ar_valid), .ar_ready_i(ar_ready), .ar_address_o(ar_address), .ar_len_o(ar_len),
     .r_valid_i(r_valid), .r_ready_o(r_ready), .r_data_i,
-    .asked_o(read_asked_o), .busy_o(read_busy_o)
+    .asked_o(read_asked_o), .busy_o(read_port_busy)
   );
+
+  // ---- Answers ----------------------------------------------------------------------------------
+  // Of each kind one a clock goes on from all channels, and memory answers in bursts: behind a
+  // refresh, behind writes. What waits for its turn would hold up what memory has for the others.
+  cst_fifo #(.Width(IdBits + 256), .Depth(AnswerDepth)) u_rows (
+    .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(answer_valid[0]), .in_ready_o(answer_ready[0]),
+    .in_data_i({answer_tag[IdBits-1:0], answer[255:0]}),
+    .out_valid_o(out_valid_o[0]), .out_ready_i(out_ready_i[0]), .out_data_o(out_row_o), .fill_o()
+  );
+  cst_fifo #(.Width(IdBits + 512), .Depth(AnswerDepth)) u_lines (
+    .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(answer_valid[1]), .in_ready_o(answer_ready[1]),
+    .in_data_i({answer_tag[IdBits-1:0], answer[511:0]}),
+    .out_valid_o(out_valid_o[1]), .out_ready_i(out_ready_i[1]), .out_data_o(out_line_o), .fill_o()
+  );
+  cst_fifo #(.Width(TagBits + 768), .Depth(AnswerDepth)) u_entries (
+    .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(answer_valid[2]), .in_ready_o(answer_ready[2]),
+    .in_data_i({answer_tag, answer}),
+    .out_valid_o(out_valid_o[2]), .out_ready_i(out_ready_i[2]), .out_data_o(out_entry_o), .fill_o()
+  );
+  cst_fifo #(.Width(WalkTagBits + 512), .Depth(2)) u_walks (
+    .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(answer_valid[3]), .in_ready_o(answer_ready[3]),
+    .in_data_i({answer_tag[WalkTagBits-1:0], answer[511:0]}),
+    .out_valid_o(out_valid_o[3]), .out_ready_i(out_ready_i[3]), .out_data_o(out_walk_o), .fill_o()
+  );
+  assign read_busy_o = read_port_busy || out_valid_o != '0;
+
+  // ---- Writes -----------------------------------------------------------------------------------
   // A log line's records come one behind the other: an entry that comes beside one waits here, and
   // not in the way of the entries behind it.
   logic entry_valid, entry_ready;
   logic [2:0] write_ready;
   logic [WriteBits-1:0] entry;
-  cst_fifo #(.Width(WriteBits), .Depth(4)) u_entry (
+  cst_fifo #(.Width(WriteBits), .Depth(16)) u_entry (
     .clk_i, .rst_ni(unit_rst_ni),
     .in_valid_i(write_valid_i[0]), .in_ready_o(entry_ready), .in_data_i(write_entry_i),
     .out_valid_o(entry_valid), .out_ready_i(write_ready[0]), .out_data_o(entry), .fill_o()

@@ -23,7 +23,7 @@ module cst_state_memory #(
   localparam int unsigned WriteBits = cst_state_pkg::WriteBits,
   localparam int unsigned AckBits = cst_state_pkg::AckBits,
   // Wide items stand at multiples of 32 bits: simulators move them word by word.
-  // What a read port answers: tag, then bytes; each kind takes as much of it as it needs.
+  // What a channel answers, a kind: tag, then bytes.
   localparam int unsigned TagStride = 64,
   localparam int unsigned RowStride = TagStride + 256,
   localparam int unsigned LineStride = TagStride + 512,
@@ -124,7 +124,9 @@ module cst_state_memory #(
   logic [Channels*4-1:0] read_in_ready;
   logic [Channels*3-1:0] write_in_ready;
   logic [Channels-1:0] walk_valids, walk_readies;
-  logic [Channels*AnswerStride-1:0] answers;
+  logic [Channels*RowStride-1:0] rows;
+  logic [Channels*LineStride-1:0] lines, walks;
+  logic [Channels*AnswerStride-1:0] entries;
   logic [Channels-1:0] row_valids, row_readies, entry_valids, entry_readies;
   logic [Channels-1:0] entry_acks, entry_ack_readies, record_acks, record_ack_readies;
   logic [Channels-1:0] line_valids, line_readies, line_acks, line_ack_readies;
@@ -164,8 +166,10 @@ module cst_state_memory #(
     logic [1:0] answered;
     logic [3:0] out_valid;
     logic [2:0] ack_valid;
-    logic [TagBits-1:0] out_tag;
-    logic [767:0] out_data;
+    logic [IdBits+255:0] out_row;
+    logic [IdBits+511:0] out_line;
+    logic [TagBits+767:0] out_entry;
+    logic [WalkTagBits+511:0] out_walk;
 
     cst_state_channel #(.SilenceBits(SilenceBits)) u_channel (
       .clk_i, .rst_ni, .unit_rst_ni(unit_rst_ni), .stop_i(stop_i),
@@ -177,7 +181,7 @@ module cst_state_memory #(
       .read_walk_i(walk_ask),
       .out_valid_o(out_valid),
       .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
-      .out_tag_o(out_tag), .out_data_o(out_data),
+      .out_row_o(out_row), .out_line_o(out_line), .out_entry_o(out_entry), .out_walk_o(out_walk),
       .write_valid_i({line_out_at[H*Channels+c], record_out_at[c], entry_out_at[c]}),
       .write_ready_o(write_in_ready[c*3 +: 3]),
       .write_entry_i(entry_out_i), .write_record_i(record_out_i),
@@ -225,10 +229,19 @@ module cst_state_memory #(
     // A condition, because of an assignment Verilator 5.006 makes a concatenation of all channels,
     // which copies for each what it has of those before.
     always_comb begin
-      answers[c*AnswerStride +: AnswerStride] = '0;
+      rows[c*RowStride +: RowStride] = '0;
+      lines[c*LineStride +: LineStride] = '0;
+      entries[c*AnswerStride +: AnswerStride] = '0;
+      walks[c*LineStride +: LineStride] = '0;
       if (out_valid != '0) begin
-        answers[c*AnswerStride +: TagStride] = TagStride'(out_tag);
-        answers[c*AnswerStride+TagStride +: 768] = out_data;
+        rows[c*RowStride +: TagStride] = TagStride'(out_row[256 +: IdBits]);
+        rows[c*RowStride+TagStride +: 256] = out_row[255:0];
+        lines[c*LineStride +: TagStride] = TagStride'(out_line[512 +: IdBits]);
+        lines[c*LineStride+TagStride +: 512] = out_line[511:0];
+        entries[c*AnswerStride +: TagStride] = TagStride'(out_entry[768 +: TagBits]);
+        entries[c*AnswerStride+TagStride +: 768] = out_entry[767:0];
+        walks[c*LineStride +: TagStride] = TagStride'(out_walk[512 +: WalkTagBits]);
+        walks[c*LineStride+TagStride +: 512] = out_walk[511:0];
       end
     end
     assign {line_acks[c], record_acks[c], entry_acks[c]} = ack_valid;
@@ -254,21 +267,21 @@ module cst_state_memory #(
   // ---- What they answer, one a clock of each kind -----------------------------------------------
   logic [RowStride-1:0] row_filled;
   logic [AnswerStride-1:0] entry_filled;
-  cst_merge #(.Ports(Channels), .Width(RowStride), .Stride(AnswerStride)) u_rows (
+  cst_merge #(.Ports(Channels), .Width(RowStride)) u_rows (
     .clk_i, .rst_ni(unit_rst_ni),
-    .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(answers),
+    .in_valid_i(row_valids), .in_ready_o(row_readies), .in_data_i(rows),
     .out_valid_o(row_fill_valid_o), .out_ready_i(1'b1), .out_data_o(row_filled),
     .out_port_o()
   );
   cst_merge #(.Ports(Channels), .Width(AnswerStride)) u_entries (
     .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(entry_valids), .in_ready_o(entry_readies),
-    .in_data_i(answers),
+    .in_data_i(entries),
     .out_valid_o(entry_fill_valid_o), .out_ready_i(entry_fill_ready_i), .out_data_o(entry_filled),
     .out_port_o()
   );
-  cst_merge #(.Ports(Channels), .Width(LineStride), .Stride(AnswerStride)) u_walks (
+  cst_merge #(.Ports(Channels), .Width(LineStride)) u_walks (
     .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(walk_valids), .in_ready_o(walk_readies),
-    .in_data_i(answers),
+    .in_data_i(walks),
     .out_valid_o(walk_beat_valid_o), .out_ready_i(1'b1), .out_data_o(walk_beat_o), .out_port_o()
   );
   assign row_fill_o = row_filled[TagStride +: 256];
@@ -284,9 +297,9 @@ module cst_state_memory #(
                             half_ack_readies[Channels +: Channels];
   for (genvar h = 0; h < 2; h++) begin : g_collect
     localparam logic [Channels-1:0] Mine = {Half{2'(1 << h)}};
-    cst_merge #(.Ports(Channels), .Width(LineStride), .Stride(AnswerStride)) u_lines (
+    cst_merge #(.Ports(Channels), .Width(LineStride)) u_lines (
       .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(line_valids & Mine),
-      .in_ready_o(half_readies[h*Channels +: Channels]), .in_data_i(answers),
+      .in_ready_o(half_readies[h*Channels +: Channels]), .in_data_i(lines),
       .out_valid_o(line_fill_valid_o[h]), .out_ready_i(line_fill_ready_i[h]),
       .out_data_o(line_fill_o[h*LineStride +: LineStride]),
       .out_port_o()

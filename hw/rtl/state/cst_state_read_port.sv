@@ -1,7 +1,7 @@
 // cst_state_read_port: one channel's reads: rows of the directory, control lines, entries, and the
 // beats of 64 bytes of a walk.
-// Promises   answers in order of the requests; entries are asked for first, then rows, then lines,
-//            a walk's beats last.
+// Promises   answers in order of the requests, each in the clock of its last beat, which stands until
+//            it is taken; entries are asked for first, then rows, then lines, a walk's beats last.
 //            At most 64 requests out; while few_i, none is added to FewReads or more. No burst
 //            crosses 4 KiB. Data is where the request's address says: bit 0 of data_o is its first
 //            byte's.
@@ -120,52 +120,26 @@ module cst_state_read_port #(
   end
 
   // ---- Answers ----------------------------------------------------------------------------------
-  logic head_valid, head_high, second_q, last, out_ready, answer_ready;
-  logic [3:0] head_kind, answer_kind;
-  logic [TagBits-1:0] head_tag;
+  logic head_valid, head_high, second_q, last, joins;
+  logic [3:0] head_kind;
   logic [511:0] first_q;
-  logic [767:0] data0_q, data1_q;  // of the two answers that wait
-  logic put_q, got, joins;
-  logic answer_valid;
 
   cst_fifo #(.Width(TagBits + 5), .Depth(64)) u_out (
     .clk_i, .rst_ni,
     .in_valid_i(take), .in_ready_o(out_free), .in_data_i({address[5], grant, tag}),
     .out_valid_o(head_valid), .out_ready_i(r_valid_i && r_ready_o && last),
-    .out_data_o({head_high, head_kind, head_tag}), .fill_o(out_fill)
+    .out_data_o({head_high, head_kind, out_tag_o}), .fill_o(out_fill)
   );
   assign out_room = out_free && !(few_i && out_fill >= 7'(cst_state_pkg::FewReads));
-  assign last = !head_kind[2] || !three || second_q;
-  assign r_ready_o = answer_ready;
   assign joins = head_kind[2] && three;
-
-  // Data stands still but when it moves: a simulator that runs 16 of these looks at it only then.
-  cst_fifo #(.Width(TagBits + 5), .Depth(2)) u_answer (
-    .clk_i, .rst_ni,
-    .in_valid_i(r_valid_i && last), .in_ready_o(answer_ready),
-    .in_data_i({put_q, head_kind, head_tag}),
-    .out_valid_o(answer_valid), .out_ready_i(out_ready),
-    .out_data_o({got, answer_kind, out_tag_o}), .fill_o()
-  );
-  assign out_data_o = got ? data1_q : data0_q;
-  always_ff @(posedge clk_i) begin
-    if (r_valid_i && last && answer_ready) begin
-      if (put_q) begin
-        if (joins) data1_q <= head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
-        else if (head_high) data1_q <= {512'b0, r_data_i[511:256]};
-        else data1_q <= {256'b0, r_data_i};
-      end else begin
-        if (joins) data0_q <= head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
-        else if (head_high) data0_q <= {512'b0, r_data_i[511:256]};
-        else data0_q <= {256'b0, r_data_i};
-      end
-    end
-    if (!rst_ni) put_q <= 1'b0;
-    else if (r_valid_i && last && answer_ready) put_q <= !put_q;
+  assign last = !joins || second_q;
+  assign r_ready_o = !last || (head_kind & out_ready_i) != '0;
+  assign out_valid_o = head_kind & {4{r_valid_i && last}};
+  always_comb begin
+    if (joins) out_data_o = head_high ? {r_data_i, first_q[511:256]} : {r_data_i[255:0], first_q};
+    else out_data_o = head_high ? {512'b0, r_data_i[511:256]} : {256'b0, r_data_i};
   end
-  assign out_valid_o = answer_kind & {4{answer_valid}};
-  assign out_ready = |(answer_kind & out_ready_i);
-  assign busy_o = head_valid || ar_valid_q || (|want) || answer_valid;
+  assign busy_o = head_valid || ar_valid_q || (|want);
 
   always_ff @(posedge clk_i) begin
     if (r_valid_i && r_ready_o && !last) first_q <= r_data_i;

@@ -9,7 +9,9 @@ namespace {
 enum : uint32_t {
     READS = 4, // row, line, entry, walk
     ROW = 0,
+    READ_LINE = 1,
     ENTRY = 2,
+    WALK = 3,
     WRITES = 3, // entry, record, line
     LINE = 2,
     ATOM = 32,
@@ -20,7 +22,11 @@ enum : uint32_t {
     PART = (BYTES - WRITTEN) / 4, // of a kind of writes: those of two kinds have no order
     OUT_MAX = 64,
     FEW = 8,
+    QUEUE = 16,                       // answers of a kind that wait for their turn
+    QUEUES = (READS - 1) * QUEUE + 2, // a walk's: two
     TAG_BITS = 47,
+    ID_BITS = 10,
+    WALK_TAG_BITS = 8,
     DATA_BITS = 768
 };
 
@@ -55,7 +61,9 @@ class Unit : public Part {
     }
 
     uint32_t reads_eighths = 4, writes_eighths = 4;
-    bool takes_reads = true, takes_answers = true, resets = false;
+    uint32_t asks_kinds = 15, takes_kinds = 15; // a bit a kind of reads
+    bool takes_answers = true, resets = false;
+    std::array<uint64_t, READS> out_counts{};
     uint64_t reads_count = 0, writes_count = 0, answered_count = 0;
 
     bool done() const {
@@ -98,7 +106,7 @@ class Unit : public Part {
         reads_taken_ = writes_taken_ = 0;
         for (uint32_t kind = 0; kind < READS; kind++) drive_read(kind);
         for (uint32_t kind = 0; kind < WRITES; kind++) drive_write(kind);
-        bench_->out_ready_i = takes_reads ? CData(test_random_below(16)) : 0;
+        bench_->out_ready_i = CData(test_random_below(16) & takes_kinds);
         bench_->ack_ready_i = takes_answers ? CData(test_random_below(8)) : 0;
         if (test_random_below(64) == 0) bench_->few_i = test_random() & 1;
     }
@@ -130,7 +138,8 @@ class Unit : public Part {
     }
 
     void drive_read(uint32_t kind) {
-        if (bench_->read_valid_i >> kind & 1 || test_random_below(8) >= reads_eighths) return;
+        if (bench_->read_valid_i >> kind & 1 || !(asks_kinds >> kind & 1)) return;
+        if (test_random_below(8) >= reads_eighths) return;
         const uint32_t unit =
             kind == ROW || (kind == ENTRY && bench_->entry_units_i != 2) ? ATOM : BEAT;
         // Half of them about the end of a page.
@@ -179,30 +188,38 @@ class Unit : public Part {
         put_bits(port, DATA_BITS + 14, 34, store.address);
     }
 
-    // Behind the port two answers wait, and one is on its way there.
+    // Behind the port answers wait, a queue a kind; one may be on its way there. How many the port
+    // itself has out is formal.state_read_port's to show.
     void sample_asked() {
         const uint64_t asked = asked_count_ - out_count_;
 
-        CHECK(asked <= OUT_MAX + 3);
+        CHECK(asked <= OUT_MAX + QUEUES);
         if (!bench_->read_asked_o) return;
-        CHECK(!bench_->few_i || asked < FEW + 3);
+        CHECK(!bench_->few_i || asked < FEW + QUEUES + 1);
         asked_count_++;
     }
 
     void sample_out() {
-        const uint32_t valid = bench_->out_valid_o;
+        sample_kind(ROW, bench_->out_row_o, 8 * ATOM, ID_BITS);
+        sample_kind(READ_LINE, bench_->out_line_o, 8 * BEAT, ID_BITS);
+        sample_kind(ENTRY, bench_->out_entry_o, DATA_BITS, TAG_BITS);
+        sample_kind(WALK, bench_->out_walk_o, 8 * BEAT, WALK_TAG_BITS);
+    }
 
-        if (!valid) return;
-        const uint32_t kind = uint32_t(__builtin_ctz(valid));
-        CHECK_EQ(valid, 1u << kind);
+    template <std::size_t Words>
+    void sample_kind(uint32_t kind, const VlWide<Words> &port, uint32_t bits, uint32_t tag_bits) {
+        if (!(bench_->out_valid_o >> kind & 1)) return;
         CHECK(!asked_[kind].empty());
         const Ask &ask = asked_[kind].front();
-        uint8_t data[DATA_BITS / 8];
-        CHECK_EQ(bench_->out_tag_o, ask.tag);
-        wide_to_bytes(bench_->out_data_o, data, sizeof data);
+        uint8_t data[Words * 4];
+        uint64_t tag = 0;
+        wide_to_bytes(port, data, sizeof data);
         CHECK(memcmp(data, &memory[ask.address], bytes_of(kind)) == 0);
-        if (!(bench_->out_ready_i & valid)) return;
+        memcpy(&tag, data + bits / 8, std::min(sizeof tag, sizeof data - bits / 8));
+        CHECK_EQ(tag & ((UINT64_C(1) << tag_bits) - 1), ask.tag & ((UINT64_C(1) << tag_bits) - 1));
+        if (!(bench_->out_ready_i >> kind & 1)) return;
         asked_[kind].pop_front();
+        out_counts[kind]++;
         out_count_++;
     }
 
@@ -270,7 +287,8 @@ struct Channel {
     // Nothing more is asked for, and all that was is done.
     void finish() {
         unit.reads_eighths = unit.writes_eighths = 0;
-        unit.takes_reads = unit.takes_answers = true;
+        unit.asks_kinds = unit.takes_kinds = 15;
+        unit.takes_answers = true;
         memory.silent = 0;
         bench.run_until([&] { return unit.done(); });
         unit.check_done();
@@ -318,15 +336,39 @@ TEST(so_it_is_when_memory_or_the_unit_stands_still_until_every_queue_is_full) {
         channel.unit.reads_eighths = channel.unit.writes_eighths = 8;
         for (uint32_t hold : holds) {
             channel.memory.silent = hold;
-            channel.unit.takes_reads = channel.unit.takes_answers = hold != 0;
+            channel.unit.takes_kinds = hold != 0 ? 15 : 0;
+            channel.unit.takes_answers = hold != 0;
             channel.bench->few_i = 0;
             channel.bench.run(1500);
             CHECK(hold == SilentAw || hold == SilentW || hold == SilentB ||
                   channel.bench->read_ready_o != 15);
             channel.memory.silent = 0;
-            channel.unit.takes_reads = channel.unit.takes_answers = true;
+            channel.unit.takes_kinds = 15;
+            channel.unit.takes_answers = true;
             channel.bench.run(1500);
         }
+        channel.finish();
+    }
+}
+
+// As many answers as its queue holds may wait of one kind: the others go on.
+TEST(a_kind_whose_answers_wait_holds_up_no_other) {
+    for (const uint32_t waiting : {ROW, READ_LINE, ENTRY}) {
+        Channel channel(3);
+
+        channel.unit.reads_eighths = 8;
+        channel.unit.writes_eighths = 0;
+        channel.unit.takes_kinds = 15u & ~(1u << waiting);
+        channel.unit.asks_kinds = 1u << waiting;
+        channel.bench.run_until([&] { return channel.unit.reads_count == QUEUE; });
+        channel.unit.asks_kinds = 0;
+        channel.bench.run(200); // they wait
+        for (uint32_t kind = 0; kind < READS; kind++) {
+            if (kind == waiting) continue;
+            channel.unit.asks_kinds = 1u << kind;
+            channel.bench.run_until([&] { return channel.unit.out_counts[kind] > 2 * QUEUE; });
+        }
+        CHECK_EQ(channel.unit.out_counts[waiting], UINT64_C(0));
         channel.finish();
     }
 }
