@@ -422,8 +422,6 @@ module cst_state #(
     .clk_i, .rst_ni(unit_rst_n), .config_i,
     .head_valid_i(key_head_valid), .head_id_i(key_head_id), .head_parity_i(key_head_parity),
     .pop_o(key_pop),
-    .gap_valid_i(gap_valid), .gap_room_o(gap_room), .gap_unit_i(gap_unit), .gap_units_i(gap_units),
-    .gap_parity_i(parity),
     .ident_write_i(key_new), .ident_id_i(key_id), .ident_i(ident),
     .state_write_i(state_write), .state_id_i(state_id), .state_i(state),
     .map_write_i(map_any), .map_segment_i(map_index), .map_place_i(map_new),
@@ -434,15 +432,37 @@ module cst_state #(
     .none_valid_o(record_none_valid), .none_ready_i(record_none_ready), .none_o(record_none),
     .busy_o(save_busy)
   );
+
+  // A gap goes before the line of its channel's half.
+  logic gap_out_valid, gap_out_ready, gap_busy;
+  logic [1:0] gap_at, saved_valid, saved_ready;
+  logic [3:0] gap_out_channel;
+  logic [7:0] saved_channel;
+  cst_state_pkg::write_t gap_out;
+  cst_state_save_gap u_save_gap (
+    .clk_i, .rst_ni(unit_rst_n), .config_i,
+    .gap_valid_i(gap_valid), .gap_room_o(gap_room), .gap_unit_i(gap_unit), .gap_units_i(gap_units),
+    .gap_parity_i(parity),
+    .map_write_i(map_any), .map_segment_i(map_index), .map_place_i(map_new),
+    .out_valid_o(gap_out_valid), .out_ready_i(gap_out_ready), .out_channel_o(gap_out_channel),
+    .out_o(gap_out), .busy_o(gap_busy)
+  );
+  assign gap_at = {gap_out_channel[0], !gap_out_channel[0]} & {2{gap_out_valid}};
+  assign gap_out_ready = (gap_at & line_out_ready) != '0;
   for (genvar h = 0; h < 2; h++) begin : g_line_save
+    cst_state_pkg::write_t saved;
     cst_state_save_line u_save_line (
       .clk_i, .rst_ni(unit_rst_n), .config_i,
       .head_valid_i(line_head_valid[h]), .head_id_i(line_head_id[h*IdBits +: IdBits]),
       .head_parity_i(line_head_parity[h]), .pop_o(line_pop[h]), .line_read_o(line_save_read[h]),
       .line_i(line_saved[h*512 +: 512]), .line_no_i(line_saved_no[h*NoBits +: NoBits]),
-      .out_valid_o(line_out_valid[h]), .out_ready_i(line_out_ready[h]),
-      .out_channel_o(line_out_channel[h*4 +: 4]), .out_o(line_out[h*WriteStride +: WriteBits])
+      .out_valid_o(saved_valid[h]), .out_ready_i(saved_ready[h]),
+      .out_channel_o(saved_channel[h*4 +: 4]), .out_o(saved)
     );
+    assign saved_ready[h] = line_out_ready[h] && !gap_at[h];
+    assign line_out_valid[h] = saved_valid[h] || gap_at[h];
+    assign line_out_channel[h*4 +: 4] = gap_at[h] ? gap_out_channel : saved_channel[h*4 +: 4];
+    assign line_out[h*WriteStride +: WriteBits] = gap_at[h] ? gap_out : saved;
     assign line_out[h*WriteStride+WriteBits +: WriteStride-WriteBits] = '0;
   end
 
@@ -514,7 +534,7 @@ module cst_state #(
 
   assign idle_o = ready_o && fault_q == '0 &&
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
-                  !owed && !issue_busy && !execute_busy && !save_busy && !release_busy &&
+                  !owed && !issue_busy && !execute_busy && !save_busy && !gap_busy && !release_busy &&
                   !walk_busy_o && !memory_busy;
 
   always_ff @(posedge clk_i) begin

@@ -1,17 +1,15 @@
-// cst_state_save: key states and gaps on their way to memory: each state is written to its slot and
-// to its record.
+// cst_state_save: key states on their way to memory: each is written to its slot and to its record.
 // A state whose record's unit is 0 has none: its answer comes from here.
 // Promises   in order of the queue; a state leaves as it is when it is popped. A key that is not
 //            present leaves zeros in its last slot and a tombstone in its record.
 //
 // stage    known                    decided
-// a        id, or a gap             gaps go first; popped
+// a        id                       popped
 // b        state, identity          the slot's place; which log segment
 // c        the segment's place      bytes, channels
 `default_nettype none
 module cst_state_save #(
   localparam int unsigned IdBits = cst_state_pkg::IdBits,
-  localparam int unsigned UnitBits = cst_state_pkg::UnitBits,
   localparam int unsigned PlaceBits = cst_state_pkg::PlaceBits
 ) (
   input  wire logic                    clk_i,
@@ -21,11 +19,6 @@ module cst_state_save #(
   input  wire logic [IdBits-1:0]       head_id_i,
   input  wire logic                    head_parity_i,
   output      logic                    pop_o,
-  input  wire logic                    gap_valid_i,
-  output      logic                    gap_room_o,      // for two
-  input  wire logic [UnitBits-1:0]     gap_unit_i,
-  input  wire logic [1:0]              gap_units_i,
-  input  wire logic                    gap_parity_i,
   // copies of identities and states
   input  wire logic                    ident_write_i,
   input  wire logic [IdBits-1:0]       ident_id_i,
@@ -50,31 +43,13 @@ module cst_state_save #(
   output      cst_state_pkg::ack_t     none_o,
   output      logic                    busy_o
 );
-  // ---- a ----------------------------------------------------------------------------------------
-  logic gap_valid, gap_parity, gap_pop, moves;
-  logic [2:0] gap_fill;
-  logic [UnitBits-1:0] gap_unit;
-  logic [1:0] gap_units;
-
-  assign gap_room_o = gap_fill <= 3'd2;
-  cst_fifo #(.Width(UnitBits + 3), .Depth(4)) u_gaps (
-    .clk_i, .rst_ni,
-    .in_valid_i(gap_valid_i), .in_ready_o(), .in_data_i({gap_parity_i, gap_units_i, gap_unit_i}),
-    .out_valid_o(gap_valid), .out_ready_i(gap_pop), .out_data_o({gap_parity, gap_units, gap_unit}),
-    .fill_o(gap_fill)
-  );
-  assign gap_pop = moves && gap_valid;
-  assign pop_o = moves && !gap_valid && head_valid_i;
-
   // ---- b ----------------------------------------------------------------------------------------
-  logic b_valid_q, b_gap_q, b_parity_q;
+  logic moves, b_valid_q, b_parity_q;
   logic [IdBits-1:0] b_id_q;
-  logic [UnitBits-1:0] b_gap_unit_q, b_unit;
-  logic [1:0] b_gap_units_q;
   cst_state_pkg::state_t b_state;
   cst_state_pkg::ident_t b_ident;
-  logic [PlaceBits-1:0] b_segment;
 
+  assign pop_o = moves && head_valid_i;
   // The state as it is popped: from then on the record may be left behind for a new one.
   cst_state_ram #(.Width(cst_state_pkg::StateBits), .AddressBits(IdBits), .Follow(1'b0))
   u_state (
@@ -86,41 +61,24 @@ module cst_state_save #(
     .clk_i, .write_i(ident_write_i), .write_address_i(ident_id_i), .write_data_i(ident_i),
     .read_i(pop_o), .read_address_i(head_id_i), .data_o(b_ident)
   );
-  assign b_unit = b_gap_q ? b_gap_unit_q : b_state.unit;
-  // The settings stand still: what is made of them alone is a register.
-  logic [2:0] shift_q;   // units of a log segment, as a power of two above the least
-  logic [15:0] below_q;  // and less one
-  always_ff @(posedge clk_i) begin
-    shift_q <= 3'(config_i.log_shift - 5'd11);
-    below_q <= 16'((17'd1 << config_i.log_shift) - 17'd1);
-  end
-  assign b_segment = PlaceBits'(b_unit[UnitBits-1:11] >> shift_q) & config_i.log_mask;
-
   // ---- c ----------------------------------------------------------------------------------------
-  logic c_valid_q, c_gap_q, c_parity_q, c_entry_gone_q, c_record_gone_q, c_go, c_none;
+  logic c_valid_q, c_parity_q, c_entry_gone_q, c_record_gone_q, c_go, c_none;
   logic [IdBits-1:0] c_id_q;
-  logic [1:0] c_gap_units_q;
-  logic [UnitBits-1:0] c_unit_q;
   cst_state_pkg::state_t c_state_q;
   cst_state_pkg::ident_t c_ident_q;
-  logic [PlaceBits-1:0] c_place;
   cst_state_pkg::place_t c_slot_q, c_record;
-  logic [15:0] below;
   logic [639:0] body;  // behind the head
   cst_pkg::entry_head_t entry_head;
   cst_pkg::record_head_t record_head;
 
-  cst_state_ram #(.Width(PlaceBits), .AddressBits(PlaceBits)) u_map (
-    .clk_i, .write_i(map_write_i), .write_address_i(map_segment_i), .write_data_i(map_place_i),
-    .read_i(moves), .read_address_i(b_segment), .data_o(c_place)
+  cst_state_save_place u_place (
+    .clk_i, .config_i, .map_write_i, .map_segment_i, .map_place_i,
+    .read_i(moves), .unit_i(b_state.unit), .place_o(c_record)
   );
-  assign below = c_unit_q[15:0] & below_q;
-  assign c_record = cst_state_pkg::log_place(({9'b0, c_place, 11'b0} << shift_q) | 32'(below),
-                                             config_i.log_base);
 
-  assign entry_valid_o = c_valid_q && !c_gap_q && !c_entry_gone_q;
+  assign entry_valid_o = c_valid_q && !c_entry_gone_q;
   assign record_valid_o = c_valid_q && !c_record_gone_q && !c_none;
-  assign c_none = !c_gap_q && c_unit_q == '0;
+  assign c_none = c_state_q.unit == '0;
   assign none_valid_o = c_valid_q && !c_record_gone_q && c_none;
   assign none_o.id = c_id_q;
   assign none_o.counts = 1'b1;
@@ -130,7 +88,7 @@ module cst_state_save #(
   assign moves = !c_valid_q || c_go;
   assign entry_channel_o = c_slot_q.channel;
   assign record_channel_o = c_record.channel;
-  assign busy_o = b_valid_q || c_valid_q || gap_valid;
+  assign busy_o = b_valid_q || c_valid_q;
 
   always_comb begin
     body = {128'b0, c_state_q.present ? c_state_q.value : 512'd0};
@@ -163,32 +121,15 @@ module cst_state_save #(
     record_o.address = c_record.address;
     record_o.atoms = config_i.entry_units;
     record_o.id = c_id_q;
-    record_o.counts = !c_gap_q;
+    record_o.counts = 1'b1;
     record_o.parity = c_parity_q;
-    if (c_gap_q) begin
-      record_head.hash = '0;
-      record_head.key_bytes = '0;
-      record_head.units = 16'(c_gap_units_q);
-      record_head.value_bytes = '0;
-      record_head.tombstone = 1'b0;
-      record_head.present = 1'b0;
-      record_head.gap = 1'b1;
-      record_o.data = 768'(record_head);
-      record_o.atoms = c_gap_units_q;
-    end
   end
 
   always_ff @(posedge clk_i) begin
     if (moves) begin
       b_id_q <= head_id_i;
-      b_gap_q <= gap_valid;
-      b_gap_unit_q <= gap_unit;
-      b_gap_units_q <= gap_units;
-      b_parity_q <= gap_valid ? gap_parity : head_parity_i;
+      b_parity_q <= head_parity_i;
       c_id_q <= b_id_q;
-      c_gap_q <= b_gap_q;
-      c_gap_units_q <= b_gap_units_q;
-      c_unit_q <= b_unit;
       c_parity_q <= b_parity_q;
       c_state_q <= b_state;
       c_ident_q <= b_ident;
@@ -203,7 +144,7 @@ module cst_state_save #(
       c_record_gone_q <= 1'b0;
     end else begin
       if (moves) begin
-        b_valid_q <= gap_pop || pop_o;
+        b_valid_q <= pop_o;
         c_valid_q <= b_valid_q;
         c_entry_gone_q <= 1'b0;
         c_record_gone_q <= 1'b0;
@@ -216,6 +157,6 @@ module cst_state_save #(
   end
 
   logic unused_bits;
-  assign unused_bits = ^{config_i, c_ident_q, c_unit_q, b_ident, c_state_q};
+  assign unused_bits = ^{config_i, c_ident_q, b_ident, c_state_q};
 endmodule
 `default_nettype wire
