@@ -19,7 +19,7 @@
 //   op ─► directory ─► fetch ────────────────► issue ─► execute ─► results
 //            │  ▲        │ new key               ▲             │
 //            │  │        └─► match ─► entry ─► check           ├─► states ─► save ──────┐
-//            │  │               ▲       │  ▲                   └─► lines ─► save_line ─┐│
+//            │  │               ▲       │  ▲                   └─► lines, gaps ───────┐│
 //            ▼  │               │       ▼  │                         ▲                 ▼▼
 //          reads: rows        lines ◄── reads of 16 channels ────────┘     writes of 16 channels
 `default_nettype none
