@@ -10,7 +10,7 @@
 `default_nettype none
 module cst_state_channel #(
   parameter int unsigned SilenceBits = 16,
-  parameter int unsigned AnswerDepth = 16,
+  localparam int unsigned AnswerDepth = 16,
   localparam int unsigned AddressBits = cst_state_pkg::AddressBits,
   localparam int unsigned PageBits = AddressBits - 12,
   localparam int unsigned IdBits = cst_state_pkg::IdBits,

@@ -171,15 +171,18 @@ TEST(every_accumulator_of_every_number) {
 TEST(a_row_that_errs_leaves_its_sums_of_doubles_out) {
     Seen seen;
 
-    for (uint32_t keys : {1u, 1u, 2u, 3u, 8u, 40u}) {
-        StreamKnobs knobs;
+    // A sum that overflows is drawn in most twelve streams, not in all.
+    do {
+        for (uint32_t keys : {1u, 1u, 2u, 3u, 8u, 40u}) {
+            StreamKnobs knobs;
 
-        knobs.program = program_of(CST_SUM, CST_F64, LANES, false);
-        for (uint32_t i = 1; i < LANES; i += 2) knobs.program.accumulators[i].number = CST_I64;
-        knobs.keys = keys;
-        knobs.edges = 4;
-        streams<Vstate_small>(knobs, &seen, 2, 4, 120);
-    }
+            knobs.program = program_of(CST_SUM, CST_F64, LANES, false);
+            for (uint32_t i = 1; i < LANES; i += 2) knobs.program.accumulators[i].number = CST_I64;
+            knobs.keys = keys;
+            knobs.edges = 4;
+            streams<Vstate_small>(knobs, &seen, 2, 4, 120);
+        }
+    } while (seen.codes[CST_SUM_OVERFLOW] == 0 && seen.streams < 48);
     check_code(seen, CST_SUM_OVERFLOW);
 }
 
