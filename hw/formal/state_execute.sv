@@ -31,7 +31,7 @@
 //: cover 8
 //: mistake made_up in cst_state_execute: s1_valid_q <= op_valid_i; ==> s1_valid_q <= 1'b1;
 //: mistake lost_while_held in cst_state_execute: assign op_ready_o = go; ==> assign op_ready_o = 1'b1;
-//: mistake misses_the_one_before in cst_state_execute: !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard)) ==> !s3_op_q.first)
+//: mistake misses_the_one_before in cst_state_execute: !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard); ==> !s3_op_q.first;
 //: mistake done_twice in cst_state_execute: s4_valid_q <= s3_valid_q && go; ==> s4_valid_q <= s3_valid_q;
 //: mistake half_done in cst_state_execute: assign state_o = s4_done ? s4_next_q : s4_old_q; ==> assign state_o = s4_next_q;
 `default_nettype none

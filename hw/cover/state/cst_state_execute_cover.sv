@@ -234,7 +234,7 @@ module cst_state_execute_cover (
 endmodule
 bind cst_state_execute cst_state_execute_cover u_cover (
   .s3_present(s3_state_q.present), .from_ring(s3_control_q.free_count != '0),
-  .seen(u_value.seen), .nulls(s3_op_q.nulls), .wrong(u_value.wrong),
+  .seen(s3_seen), .nulls(s3_op_q.nulls), .wrong(s3_wrong),
   .waits_for_sums(s3_sums_q && !sums_valid_i), .waits_for_answers(s3_barrier && older_pending_i),
   .waits_for_barrier(s3_barrier && s4_valid_q && s4_barrier_q), .*
 );

@@ -93,6 +93,7 @@ module cst_state_execute #(
 );
   localparam int unsigned IdentBits = cst_state_pkg::IdentBits;
   localparam int unsigned StateBits = cst_state_pkg::StateBits;
+  localparam int unsigned Lanes = cst_state_pkg::Lanes;
 
   logic go, hold;
 
@@ -133,13 +134,25 @@ module cst_state_execute #(
   cst_state_pkg::meta_t s3_even_next, s3_odd_next;
   cst_state_pkg::line_update_t s4_even_q, s4_odd_q;
 
+  // Its value's way back is in cst_state_value; of the presence word there is a copy.
+  logic s2_follows, s2_from_4;
+  logic [511:0] s2_value;
+  logic [15:0] s2_presence, s3_presence_q, s3_presence_next, s4_presence_q, s4_presence_old_q;
+  assign s2_follows = !s2_op_q.first && s3_valid_q && s3_op_q.uses_key &&
+                      s3_op_q.id == s2_op_q.id &&
+                      !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard);
+  assign s2_from_4 = !s2_op_q.first && state_write_o && state_id_o == s2_op_q.id;
   always_comb begin
     s2_state = s2_op_q.first ? s2_known : s2_result;
-    if (!s2_op_q.first) begin
-      if (state_write_o && state_id_o == s2_op_q.id) s2_state = state_o;
-      if (s3_valid_q && s3_op_q.uses_key && s3_op_q.id == s2_op_q.id &&
-          !cst_mistake_pkg::planted(cst_mistake_pkg::Hazard))
-        s2_state = s3_next;
+    s2_presence = s2_state.value[{config_i.presence_lane, 6'd0} +: 16];
+    if (s2_from_4) begin
+      s2_state = state_o;
+      s2_presence = s4_done ? s4_presence_q : s4_presence_old_q;
+    end
+    s2_value = s2_state.value;
+    if (s2_follows) begin
+      s2_state = s3_next;
+      s2_presence = s3_presence_next;
     end
     s2_even = even_meta_i;
     s2_odd = odd_meta_i;
@@ -150,8 +163,13 @@ module cst_state_execute #(
   end
 
   logic [511:0] s2_operands;
+  logic [15:0] s2_sees;
+  cst_state_pkg::plan_t s2_plan;
+  logic s2_supported;
   cst_state_operands u_operands (
-    .config_i, .operands_i(s2_op_q.operands), .operands_o(s2_operands)
+    .config_i, .upsert_i(s2_op_q.kind == cst_state_pkg::KindUpsert), .nulls_i(s2_op_q.nulls),
+    .operands_i(s2_op_q.operands), .operands_o(s2_operands), .plan_o(s2_plan),
+    .presence_o(s2_sees), .supported_o(s2_supported)
   );
 
   // ---- 3 ----------------------------------------------------------------------------------------
@@ -162,11 +180,15 @@ module cst_state_execute #(
   logic s3_upsert, s3_delete, s3_barrier, s3_live, s3_append, s3_insert, s3_second, s3_full;
   logic s3_here, s3_odd, s3_pad, s3_lives, s3_put, s3_drop;
   logic [3:0] s3_free, s3_slot;
-  logic [511:0] s3_value, s3_more, s3_first;
-  logic [7:0] s3_wrong, s3_more_wrong, s3_first_wrong;
-  logic s3_supported, s3_takes;
+  logic [511:0] s3_value, s3_back;
+  logic [15:0] s3_sees_q;  // of the presence word, what the operation brings
+  logic [Lanes-1:0] s3_wrong, s3_leaves, s3_its, s3_seen, s3_sums;
+  logic [2*Lanes-1:0] s3_keeps;
+  cst_state_pkg::plan_t s3_plan_q;
+  logic s3_supported_q, s3_expired, s3_takes;
   logic [UnitBits-1:0] s3_unit, s3_tail;
   logic [15:0] log_below_q;  // of the settings, which stand still
+  logic [Lanes-1:0] time_q;
   logic [1:0] s3_gap;
   cst_pkg::code_e s3_log_code, s3_code;
   cst_state_pkg::line_update_t s3_even_update, s3_odd_update;
@@ -176,10 +198,11 @@ module cst_state_execute #(
   assign s3_drop = s3_op_q.kind == cst_state_pkg::KindDrop;
   assign s3_upsert = s3_live && s3_op_q.uses_key &&
                      (s3_op_q.kind == cst_state_pkg::KindUpsert || s3_put);
+  cst_state_past u_past (
+    .time_i(time_q), .past_i(config_i.past), .value_i(s3_state_q.value), .expired_o(s3_expired)
+  );
   assign s3_lives = s3_state_q.present &&
-                    (!cst_state_pkg::expired(config_i.ttl, config_i.past,
-                                             s3_state_q.value[{config_i.time_lane, 6'd0} +: 64]) ||
-                     (s3_op_q.kind == cst_state_pkg::KindDelete &&
+                    (!s3_expired || (s3_op_q.kind == cst_state_pkg::KindDelete &&
                       cst_mistake_pkg::planted(cst_mistake_pkg::Time)));
   assign s3_delete = s3_live && s3_op_q.uses_key && s3_state_q.present &&
                      ((s3_op_q.kind == cst_state_pkg::KindDelete && s3_lives) ||
@@ -193,14 +216,31 @@ module cst_state_execute #(
   assign s3_insert = s3_upsert && !s3_state_q.present;
   assign s3_pad = s3_control_q.tail[0];
 
+  // What an upsert asks of a word beside the chains. A decimal's halves ask for the same bit.
+  assign s3_seen = (s3_its & ~s3_plan_q.upper) | ({s3_its[Lanes-2:0], 1'b0} & s3_plan_q.upper);
+  always_comb begin
+    for (int unsigned i = 0; i < Lanes; i++) begin
+      s3_its[i] = !config_i.has_presence || s3_presence_q[config_i.lane_index[i*4 +: 4]];
+      s3_sums[i] = s3_state_q.present &&
+                   (s3_plan_q.joins[i] || (s3_plan_q.adds[i] && s3_seen[i]));
+      s3_keeps[2*i +: 2] = {2{s3_seen[i]}} & {s3_plan_q.most[i], s3_plan_q.least[i]};
+      if (s3_plan_q.doubles[i] && s3_state_q.value[i*64+63] && s3_op_q.operands[i*64+63])
+        s3_keeps[2*i +: 2] = {2{s3_seen[i]}} & {s3_plan_q.least[i], s3_plan_q.most[i]};
+      s3_keeps[2*i +: 2] = {2{s3_state_q.present}} &
+                           (s3_keeps[2*i +: 2] | {2{s3_plan_q.keeps[i]}});
+    end
+    s3_presence_next = s3_presence_q;
+    if (s3_upsert) begin
+      s3_presence_next = s3_sees_q;
+      if (s3_plan_q.joins != '0 && s3_lives) s3_presence_next = s3_presence_q | s3_sees_q;
+    end
+  end
   cst_state_value u_value (
-    .config_i, .old_i(s3_state_q.value), .nulls_i(s3_op_q.nulls),
-    .operands_i(s3_op_q.operands), .double_sums_i(sums_i), .next_o(s3_more),
-    .wrong_o(s3_more_wrong), .first_o(s3_first), .first_wrong_o(s3_first_wrong),
-    .supported_o(s3_supported)
+    .plan_i(s3_plan_q), .upserts_i(s3_upsert), .expired_i(s3_expired), .keeps_i(s3_keeps),
+    .sums_i(s3_sums), .old_i(s3_state_q.value), .operands_i(s3_op_q.operands),
+    .double_sums_i(sums_i), .back_i(s2_follows), .other_i(s2_value), .next_o(s3_value),
+    .back_o(s3_back), .wrong_o(s3_wrong), .leaves_o(s3_leaves)
   );
-  assign s3_value = s3_lives ? s3_more : s3_first;
-  assign s3_wrong = s3_lives ? s3_more_wrong : s3_first_wrong;
   cst_state_place u_place (
     .first_i(s3_first_odd_q ? s3_odd_q.occupied : s3_even_q.occupied),
     .second_i(s3_first_odd_q ? s3_even_q.occupied : s3_odd_q.occupied),
@@ -220,8 +260,8 @@ module cst_state_execute #(
       s3_next.present = 1'b1;
       s3_next.odd = s3_odd;
       s3_next.slot = s3_slot;
-      s3_next.value = s3_put ? s3_op_q.operands : s3_value;
     end
+    s3_next.value = s3_value;
     if (s3_delete) s3_next.present = 1'b0;
     if (s3_append) s3_next.unit = s3_unit;
     if ((s3_put || s3_drop) && !cst_mistake_pkg::planted(cst_mistake_pkg::Restore))
@@ -255,7 +295,7 @@ module cst_state_execute #(
     s3_code = cst_pkg::CodeOk;
     if (s3_append) s3_code = s3_log_code;
     if (s3_insert && s3_full) s3_code = cst_pkg::CodeTableFull;
-    if (s3_upsert && !s3_put && !s3_supported) s3_code = cst_pkg::CodeUnsupported;
+    if (s3_upsert && !s3_put && !s3_supported_q) s3_code = cst_pkg::CodeUnsupported;
     if (s3_op_q.too_long && (s3_op_q.kind == cst_state_pkg::KindUpsert ||
                              s3_op_q.kind == cst_state_pkg::KindDelete))
       s3_code = cst_pkg::CodeKeyTooLong;
@@ -296,15 +336,17 @@ module cst_state_execute #(
   cst_pkg::code_e s4_code_q;
   logic [7:0] code_q;
   logic [31:0] row_q;
-  logic [7:0] s4_wrong_q;
+  logic [Lanes-1:0] s4_wrong_q, s4_leaves_q, s4_sums_q;
+  logic s4_expired_q, s4_wrong;
   logic s4_upsert_q, s4_append_q, s4_insert_q, s4_takes_q, s4_done, s4_parity_q, s4_lives_q;
   logic [1:0] s4_gap_q;
   logic [UnitBits-1:0] s4_tail_q, s4_unit_q;
   cst_state_pkg::state_t s4_old_q;
   cst_state_pkg::control_t s4_control_q;
 
-  assign stops = s4_valid_q && !stopped_q &&
-                 (s4_code_q != cst_pkg::CodeOk || (s4_upsert_q && s4_wrong_q != '0));
+  assign s4_wrong = s4_upsert_q && (s4_wrong_q != '0 ||
+                                    ((s4_leaves_q & s4_sums_q) != '0 && !s4_expired_q));
+  assign stops = s4_valid_q && !stopped_q && (s4_code_q != cst_pkg::CodeOk || s4_wrong);
   assign s4_done = s4_valid_q && !stopped_q && !stops;
 
   // A first operation that does nothing leaves what was read for those behind it.
@@ -348,9 +390,9 @@ module cst_state_execute #(
     result_o.found = s4_op_q.kind == cst_state_pkg::KindLookup && s4_op_q.uses_key &&
                      s4_lives_q;
     result_o.value = s4_old_q.value;
-    if (stops) result_o.code = (s4_upsert_q && s4_wrong_q != '0 &&
-                                s4_code_q != cst_pkg::CodeUnsupported) ? cst_pkg::CodeSumOverflow
-                                                                       : s4_code_q;
+    if (stops) result_o.code = (s4_wrong && s4_code_q != cst_pkg::CodeUnsupported)
+                                   ? cst_pkg::CodeSumOverflow
+                                   : s4_code_q;
     if (s4_op_q.kind == cst_state_pkg::KindBarrier)
       result_o.value = {320'b0, 11'b0, s4_control_q.tail, 5'b0, 11'b0, control_q.epoch_first, 5'b0,
                         control_q.epoch};
@@ -363,6 +405,8 @@ module cst_state_execute #(
 
   always_ff @(posedge clk_i) begin
     log_below_q <= 16'((17'd1 << config_i.log_shift) - 17'd1);
+    for (int unsigned i = 0; i < Lanes; i++)
+      time_q[i] <= config_i.ttl && config_i.time_lane == 3'(i);
     if (go) begin
       s1_op_q <= op_i;
       s1_sums_q <= op_sums_i;
@@ -372,22 +416,32 @@ module cst_state_execute #(
       s2_even_id_q <= s1_ident.even_id;
       s2_odd_id_q <= s1_ident.odd_id;
       s3_op_q <= s2_op_q;
-      if (s2_op_q.kind == cst_state_pkg::KindUpsert) s3_op_q.operands <= s2_operands;
+      s3_op_q.operands <= s2_operands;
+      s3_plan_q <= s2_plan;
+      s3_supported_q <= s2_supported;
+      s3_sees_q <= s2_sees;
+      s3_presence_q <= s2_presence;
       s3_sums_q <= s2_sums_q;
       s3_first_odd_q <= s2_first_odd_q;
       s3_even_id_q <= s2_even_id_q;
       s3_odd_id_q <= s2_odd_id_q;
       s3_state_q <= s2_state;
+      s3_state_q.value <= s3_back;
       s3_even_q <= s2_even;
       s3_odd_q <= s2_odd;
       s4_op_q <= s3_op_q;
       s4_next_q <= s3_next;
       s4_old_q <= s3_state_q;
+      s4_presence_q <= s3_presence_next;
+      s4_presence_old_q <= s3_presence_q;
       s4_lives_q <= s3_lives;
       s4_even_q <= s3_even_update;
       s4_odd_q <= s3_odd_update;
       s4_code_q <= s3_live ? s3_code : cst_pkg::CodeOk;
-      s4_wrong_q <= s3_put ? '0 : s3_wrong;
+      s4_wrong_q <= s3_wrong;
+      s4_leaves_q <= s3_leaves;
+      s4_sums_q <= s3_sums & s3_plan_q.lower;
+      s4_expired_q <= s3_expired;
       s4_upsert_q <= s3_upsert;
       s4_append_q <= s3_append;
       s4_insert_q <= s3_insert;

@@ -16,6 +16,7 @@ package cst_state_pkg;
   localparam int unsigned Lanes = 8;         // 64-bit words of a value
   // Beside cst_pkg::number_e: a word is the upper half of the decimal128 in the one before it.
   localparam logic [2:0] NumberUpper = 3'd5;
+  localparam logic [127:0] DecimalBound = 128'h4b3b4ca85a86c47a098a224000000000;  // 10^38
   localparam int unsigned KeyBytes = 16;
   localparam int unsigned BucketNoBits = 27;
   localparam int unsigned SlotNoBits = BucketNoBits + 4;  // a slot's, over all chunks
@@ -174,6 +175,22 @@ package cst_state_pkg;
     logic [Lanes*4-1:0] lane_index;   // the accumulator's, its bit of presence
   } config_t;
 
+  // What an upsert does with each word of a value (bit n: word n), made of the settings and the
+  // operation a stage ahead. A word that is in none of the first five becomes its operand.
+  typedef struct packed {
+    logic [Lanes-1:0] keeps;    // stays as it is, in a row that is there
+    logic [Lanes-1:0] joins;    // takes the operand's bits beside its own, likewise
+    logic [Lanes-1:0] adds;     // likewise, and once its accumulator has seen a value
+    logic [Lanes-1:0] least;
+    logic [Lanes-1:0] most;
+    logic [Lanes-1:0] doubles;  // its number
+    logic [Lanes-1:0] signs;    // i64
+    logic [Lanes-1:0] bounds;   // of adds: 64 bits, which the sum may leave
+    logic [Lanes-1:0] lower;    // half of a decimal128
+    logic [Lanes-1:0] upper;
+    logic [Lanes-1:0] wrong;    // the decimal128 that begins here comes with more than 38 digits
+  } plan_t;
+
   typedef struct packed {
     kind_e kind;
     logic [7:0] code;       // cst_pkg::code_e
@@ -196,6 +213,12 @@ package cst_state_pkg;
   function automatic logic expired(input logic ttl, input logic [63:0] past,
                                    input logic [63:0] row_time);
     expired = ttl && $signed(row_time) <= $signed(past);
+  endfunction
+
+  // A decimal128 has more than 38 digits. Below zero its complement is one less than its size.
+  function automatic logic too_large(input logic [127:0] units);
+    too_large = {units[126:0] ^ {127{units[127]}}, units[127]} >=
+                {DecimalBound[126:0] - 127'd1, 1'b1};
   endfunction
 
   // ---- Placement --------------------------------------------------------------------------------

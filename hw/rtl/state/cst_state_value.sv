@@ -1,99 +1,52 @@
-// cst_state_value: what an upsert makes of a value: its eight words, and which accumulators have
-// seen one. Combinational: it is the loop that one hot key runs through, a carry chain and its
-// bypass. A decimal128 may begin in any word but the last. Whether there is a row at all, who asks
-// knows late: what it would be (next_o) and what the first operation makes of none (first_o) stand
-// side by side.
+// cst_state_value: what an operation makes of a value, and the way back of its words into the same
+// stage: the loop that one hot key runs through, a carry chain and two LUTs. Combinational.
+// Needs      what does not depend on a carry a stage ahead (cst_state_operands), or beside the
+//            chains: keeps_i, sums_i and expired_i are asked behind them.
 `default_nettype none
 module cst_state_value (
-  input  wire cst_state_pkg::config_t config_i,
-  input  wire logic [511:0]           old_i,
-  input  wire logic [7:0]             nulls_i,
-  input  wire logic [511:0]           operands_i,   // as cst_state_operands leaves them
-  input  wire logic [511:0]           double_sums_i,
-  output      logic [511:0]           next_o,
-  output      logic [7:0]             wrong_o,      // a lane's word leaves its range
-  output      logic [511:0]           first_o,      // the same from all zeros
-  output      logic [7:0]             first_wrong_o,
-  output      logic                   supported_o
+  input  wire cst_state_pkg::plan_t            plan_i,
+  input  wire logic                            upserts_i,     // else it stays as it is
+  input  wire logic                            expired_i,     // no row is there, of upserts
+  input  wire logic [2*cst_state_pkg::Lanes-1:0] keeps_i,     // two bits a word: cst_state_lane
+  input  wire logic [cst_state_pkg::Lanes-1:0] sums_i,
+  input  wire logic [511:0]                    old_i,
+  input  wire logic [511:0]                    operands_i,    // as cst_state_operands leaves them
+  input  wire logic [511:0]                    double_sums_i,
+  input  wire logic                            back_i,
+  input  wire logic [511:0]                    other_i,
+  output      logic [511:0]                    next_o,
+  output      logic [511:0]                    back_o,        // next_o with back_i, else other_i
+  output      logic [cst_state_pkg::Lanes-1:0] wrong_o,       // a word leaves its range
+  output      logic [cst_state_pkg::Lanes-1:0] leaves_o       // a decimal's sum does: of decimals
 );
   localparam int unsigned Lanes = cst_state_pkg::Lanes;
 
-  logic [511:0] words, first;
-  logic [63:0] presence, presence_next, presence_first;
-  logic [Lanes-1:0] seen, wrong, first_wrong, sees, supported;
+  logic [Lanes:0] carry;
+  logic [Lanes:0] less;  // of the decimal that begins a word before
+  logic [Lanes-1:0] was;
+  assign {carry[0], less[0], less[Lanes], was[Lanes-1], leaves_o[Lanes-1]} = '0;
 
-  assign presence = old_i[{config_i.presence_lane, 6'd0} +: 64];
-
-  logic [Lanes*64-1:0] lane_words, lane_first;
-  logic [Lanes-1:0] lane_wrong, lane_supported;
   for (genvar i = 0; i < Lanes; i++) begin : g_lane
-    assign seen[i] = config_i.has_presence ? presence[6'(config_i.lane_index[i*4 +: 4])] : 1'b1;
     cst_state_lane u_lane (
-      .op_i(config_i.lane_op[i*3 +: 3]), .number_i(config_i.lane_number[i*3 +: 3]),
-      .has_source_i(config_i.lane_source[i]), .null_i(nulls_i[i]), .seen_i(seen[i]),
+      .upserts_i, .expired_i, .keeps_i(keeps_i[2*i +: 2]), .sums_i(sums_i[i]),
+      .joins_i(plan_i.joins[i]), .double_i(plan_i.doubles[i]), .signed_i(plan_i.signs[i]),
+      .bounded_i(plan_i.bounds[i]), .half_i(plan_i.lower[i] || plan_i.upper[i]),
+      .upper_i(plan_i.upper[i]), .less_i(less[i] || less[i+1]), .carry_i(carry[i]),
+      .wrong_i(plan_i.wrong[i]), .was_i(was[i] && (plan_i.least[i] || plan_i.most[i])),
       .old_i(old_i[i*64 +: 64]), .operand_i(operands_i[i*64 +: 64]),
-      .double_sum_i(double_sums_i[i*64 +: 64]),
-      .next_o(lane_words[i*64 +: 64]), .first_o(lane_first[i*64 +: 64]),
-      .wrong_o(lane_wrong[i]), .sees_o(sees[i]), .supported_o(lane_supported[i])
+      .double_sum_i(double_sums_i[i*64 +: 64]), .back_i, .other_i(other_i[i*64 +: 64]),
+      .next_o(next_o[i*64 +: 64]), .back_o(back_o[i*64 +: 64]), .carry_o(carry[i+1]),
+      .wrong_o(wrong_o[i])
     );
   end
-
-  // Word i is the lower half of a decimal, word i + 1 its upper one.
-  logic [Lanes-2:0] decimal, decimal_wrong, source_wrong;
-  logic [(Lanes-1)*128-1:0] decimals;
   for (genvar i = 0; i < Lanes - 1; i++) begin : g_decimal
-    assign decimal[i] = config_i.lane_op[i*3 +: 3] != 3'd0 &&
-                        config_i.lane_number[i*3 +: 3] == cst_pkg::NumberDecimal128 &&
-                        config_i.lane_number[(i+1)*3 +: 3] == cst_state_pkg::NumberUpper;
     cst_state_decimal u_decimal (
-      .valid_i(decimal[i] && !nulls_i[i]), .op_i(config_i.lane_op[i*3 +: 3]), .seen_i(seen[i]),
-      .old_i(old_i[i*64 +: 128]), .source_i(operands_i[i*64 +: 128]),
-      .next_o(decimals[i*128 +: 128]), .wrong_o(decimal_wrong[i]),
-      .source_wrong_o(source_wrong[i])
+      .valid_i(plan_i.lower[i]), .old_i(old_i[i*64 +: 128]), .source_i(operands_i[i*64 +: 128]),
+      .less_o(less[i+1]), .leaves_o(leaves_o[i]), .was_o(was[i])
     );
   end
-
-  always_comb begin
-    words = lane_words;
-    first = lane_first;
-    wrong = lane_wrong;
-    first_wrong = '0;
-    supported = lane_supported;
-    for (int unsigned i = 0; i < Lanes - 1; i++) begin
-      if (decimal[i]) begin
-        words[i*64 +: 128] = decimals[i*128 +: 128];
-        first[i*64 +: 128] = nulls_i[i] ? '0 : operands_i[i*64 +: 128];
-        wrong[i +: 2] = {1'b0, decimal_wrong[i]};
-        first_wrong[i +: 2] = {1'b0, source_wrong[i]};
-        supported[i +: 2] = 2'b11;
-      end
-    end
-  end
-
-  always_comb begin
-    presence_first = '0;
-    for (int unsigned i = 0; i < Lanes; i++)
-      if (sees[i]) presence_first[6'(config_i.lane_index[i*4 +: 4])] = 1'b1;
-    presence_next = presence | presence_first;
-  end
-
-  always_comb begin
-    next_o = words;
-    first_o = first;
-    if (config_i.has_presence) begin
-      next_o[{config_i.presence_lane, 6'd0} +: 64] = presence_next;
-      first_o[{config_i.presence_lane, 6'd0} +: 64] = presence_first;
-    end
-    if (config_i.replace) begin
-      next_o = operands_i;
-      first_o = operands_i;
-    end
-  end
-  assign wrong_o = config_i.replace ? '0 : wrong;
-  assign first_wrong_o = config_i.replace ? '0 : first_wrong;
-  assign supported_o = config_i.replace || (&supported);
 
   logic unused_bits;
-  assign unused_bits = ^config_i;
+  assign unused_bits = ^{plan_i, carry};
 endmodule
 `default_nettype wire

@@ -166,6 +166,31 @@ TEST(every_accumulator_of_every_number) {
     }
 }
 
+// Sums, least and greatest of decimals at the ends of their range, one behind the other on one key:
+// what the stages make of a row that errs must be seen by none of those right behind it.
+TEST(decimals_at_the_ends_of_their_range_follow_each_other) {
+    const cst_i128 half = cst_i128(UINT64_C(10000000000000000000));
+    const cst_i128 largest = half * half - 1;
+    const cst_i128 ends[] = {
+        largest, 1 - largest, -largest, -largest - 1,      largest + 1,
+        1,       -1,          0,        cst_i128(1) << 64, -(cst_i128(1) << 64)};
+    Seen seen;
+
+    for (cst_accumulate op : {CST_SUM, CST_SUM, CST_MIN, CST_MAX, CST_LAST}) {
+        for (uint32_t presence = 0; presence < 2; presence++) {
+            StreamKnobs knobs;
+            std::vector<cst_i128> decimals = {largest, 1, -largest, -largest, -1, largest, largest};
+
+            knobs.program = program_of(op, CST_DECIMAL128, LANES / 2 - presence, presence);
+            knobs.keys = 1;
+            knobs.quick = true;
+            for (uint32_t i = 0; i < 60; i++) decimals.push_back(ends[test_random_below(10)]);
+            Stream<Vstate_small>(knobs, &seen).play_decimals(decimals);
+        }
+    }
+    CHECK(seen.codes[CST_SUM_OVERFLOW] > 20);
+}
+
 // Sums of doubles beside sums of integers, some of which leave their range: nothing of such a row
 // is applied, and the sums of its key go on from what was before it.
 TEST(a_row_that_errs_leaves_its_sums_of_doubles_out) {

@@ -96,6 +96,22 @@ template <class Model> class Stream {
         for (uint32_t stops = 0; !ops.empty() && stops < STOPS_MAX; stops++) ops = play(ops);
     }
 
+    // Upserts of one key, one behind the other, of a decimal each; those that err are left out.
+    void play_decimals(const std::vector<cst_i128> &decimals) {
+        std::vector<Op> ops;
+
+        for (const cst_i128 &units : decimals) {
+            Op op = draw_op(0);
+
+            op.kind = KIND_UPSERT;
+            op.nulls = 0;
+            op.row = uint32_t(ops.size());
+            memcpy(op.operands, &units, sizeof units);
+            ops.push_back(op);
+        }
+        while (!ops.empty()) ops = play(ops);
+    }
+
     // All of it, in a memory that answers within 60 to 80 clocks; clocks a bucket.
     double walk_rate() {
         const table_view view = table_view_of(table_);
