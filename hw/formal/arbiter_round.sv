@@ -6,9 +6,9 @@
 //: prove induction 2 Ports=1
 //: prove induction 2 Ports=16
 //: cover 8
-//: mistake unfair in cst_arbiter_round: taken_i ? ~(grant_o | (grant_o - Ports'(1))) : behind_q ==> taken_i ? ~(grant_o - Ports'(1)) : behind_q
+//: mistake unfair in cst_arbiter_round: late != '0 ? behind_late : behind_any; ==> grant_o | (late != '0 ? behind_late : behind_any);
 //: mistake never_turns in cst_arbiter_round: else behind_q <= behind_d; ==> else behind_q <= behind_q;
-//: mistake wrong_one in cst_arbiter_round: ? grant_behind : grant_any ==> ? grant_any : grant_behind
+//: mistake two in cst_arbiter_round: & ~(behind_q | below_late) ==> & ~behind_q
 `default_nettype none
 module arbiter_round #(
   parameter int unsigned Ports = 4,

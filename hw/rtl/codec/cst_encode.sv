@@ -25,6 +25,9 @@
 // Needs      columns_i and columns_last_i stand still from the first beat of a row to its result;
 //            clear_i while nothing is offered: it forgets rows that are under way.
 //            Text is not looked at: who fills the batch checks UTF-8.
+// Length     over two screens: a pipeline, a section a stage, each of which has registers alone in
+//            common with the next. What has a seam is a module: a value of fixed width
+//            (cst_encode_value), bytes of a string (cst_escape).
 `default_nettype none
 module cst_encode (
   input  wire logic         clk_i,

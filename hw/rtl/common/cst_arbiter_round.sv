@@ -12,21 +12,31 @@ module cst_arbiter_round #(
   output      logic [Ports-1:0] grant_o,
   input  wire logic             taken_i
 );
-  // Ports behind the last one taken come first.
-  logic [Ports-1:0] behind_d, behind_q, grant_behind, grant_any;
+  // Ports behind the last one taken, the highest ones, come first: the late ones.
+  logic [Ports-1:0] behind_d, behind_q, late, grant_late, grant_any;
+  logic [Ports-1:0] behind_late, behind_any, below_late;
 
-  cst_arbiter_fixed #(.Ports(Ports)) u_behind (
-    .request_i(request_i & behind_q),
-    .grant_o  (grant_behind)
+  assign late = request_i & behind_q;
+  cst_arbiter_fixed #(.Ports(Ports)) u_late (
+    .request_i(late),
+    .grant_o  (grant_late),
+    .behind_o (behind_late)
   );
   cst_arbiter_fixed #(.Ports(Ports)) u_any (
     .request_i(request_i),
-    .grant_o  (grant_any)
+    .grant_o  (grant_any),
+    .behind_o (behind_any)
   );
+  always_comb begin
+    below_late = late >> 1;
+    for (int unsigned reach = 1; reach < Ports; reach = 2 * reach)
+      below_late = below_late | (below_late >> reach);
+  end
 
-  assign grant_o = ((request_i & behind_q) != '0) ? grant_behind : grant_any;
-  // All bits above the granted one.
-  assign behind_d = taken_i ? ~(grant_o | (grant_o - Ports'(1))) : behind_q;
+  // Each port by itself, and not a choice of two grants: a level of LUTs less. All late ones are
+  // above all others.
+  assign grant_o = grant_late | (grant_any & ~(behind_q | below_late));
+  assign behind_d = !taken_i ? behind_q : late != '0 ? behind_late : behind_any;
 
   always_ff @(posedge clk_i) begin
     if (!rst_ni) behind_q <= '0;

@@ -89,7 +89,7 @@ module cst_axi_read_guard #(
     end else begin
       if (take) valid_q <= 1'b1;
       else if (ar_ready_i) valid_q <= 1'b0;
-      if (take != ends) owed_q <= take ? owed_q + 1'b1 : owed_q - 1'b1;
+      if (take != ends) owed_q <= ends ? owed_q - 1'b1 : owed_q + 1'b1;  // take is late
       if (quiet_o || r_valid_i || (ar_valid_o && ar_ready_i) || silent_o) silence_q <= '0;
       else silence_q <= silence_q + 1'b1;
     end

@@ -142,7 +142,7 @@ module cst_axi_write_guard #(
       if (load) w_valid_q <= 1'b1;
       else if (w_ready_i) w_valid_q <= 1'b0;
       if (load) beat_q <= ends ? '0 : beat_q + 1'b1;
-      if (take != answered) owed_q <= take ? owed_q + 1'b1 : owed_q - 1'b1;
+      if (take != answered) owed_q <= answered ? owed_q - 1'b1 : owed_q + 1'b1;  // take is late
       if (!owes || b_valid_i || goes || (w_valid_o && w_ready_i) || silent_o) silence_q <= '0;
       else silence_q <= silence_q + 1'b1;
     end

@@ -6,6 +6,9 @@
 //                              │   ▲       │ rows    ▲
 //   m ◄─ guards ◄─ read, write ┘   │       ▼         │
 //                                  └─ cst_kernel_rows┘
+//
+// Length     over two screens: 80 lines of ports, the rest is wires between its parts, in their
+//            order; what it keeps itself is faults, the soft reset and the count of clocks.
 `default_nettype none
 module cst_kernel_core #(
   parameter int unsigned SilenceBits = 16,

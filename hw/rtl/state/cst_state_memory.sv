@@ -3,8 +3,10 @@
 // Promises   reads and writes of one channel and kind keep their order, those of different channels
 //            do not; a fill or an acknowledgement of each kind a clock. ready_o of a kind is that
 //            of the channel which it asks for. Of all channels: faults, quiet (none owes anything),
-//            busy; of this clock, bursts asked for, and writes answered of even and of odd epochs.
-// Needs      those of cst_state_channel; nothing is kept here but in the cst_merge that collect.
+//            busy; of the clock before, addresses outside, bursts asked for, and writes answered of
+//            even and of odd epochs.
+// Needs      those of cst_state_channel; nothing is kept here but that, and in the cst_merge that
+//            collect.
 // Length     over two screens: half of it are ports, the rest is wires and no decision.
 //
 //   row, lines, entry, walk ──► by channel ──► 16 x cst_state_channel ──► merges ──► fills, beats
@@ -121,8 +123,9 @@ module cst_state_memory #(
   input  wire logic [Channels*2-1:0]           b_resp_i
 );
   // ---- Who asks which channel -------------------------------------------------------------------
-  logic [Channels*4-1:0] read_in_ready;
-  logic [Channels*3-1:0] write_in_ready;
+  // Which channels take something of a kind, a bit a channel.
+  logic [Channels-1:0] row_room, line_room, entry_room, walk_room;
+  logic [Channels-1:0] entry_out_room, record_out_room, line_out_room;
   logic [Channels-1:0] walk_valids, walk_readies;
   logic [Channels*RowStride-1:0] rows;
   logic [Channels*LineStride-1:0] lines, walks;
@@ -176,14 +179,14 @@ module cst_state_memory #(
       .first_page_i(config_i.first_page), .end_page_i(config_i.end_page),
       .entry_units_i(config_i.entry_units), .few_i(few_i),
       .read_valid_i({walk_at[c], entry_at[c], line_at[H*Channels+c], row_at[c]}),
-      .read_ready_o(read_in_ready[c*4 +: 4]),
+      .read_ready_o({walk_room[c], entry_room[c], line_room[c], row_room[c]}),
       .read_row_i(row_ask), .read_line_i((H == 0) ? even_ask : odd_ask), .read_entry_i(entry_ask),
       .read_walk_i(walk_ask),
       .out_valid_o(out_valid),
       .out_ready_i({walk_readies[c], entry_readies[c], line_readies[c], row_readies[c]}),
       .out_row_o(out_row), .out_line_o(out_line), .out_entry_o(out_entry), .out_walk_o(out_walk),
       .write_valid_i({line_out_at[H*Channels+c], record_out_at[c], entry_out_at[c]}),
-      .write_ready_o(write_in_ready[c*3 +: 3]),
+      .write_ready_o({line_out_room[c], record_out_room[c], entry_out_room[c]}),
       .write_entry_i(entry_out_i), .write_record_i(record_out_i),
       .write_line_i(line_out_i[H*WriteStride +: WriteBits]),
       .ack_valid_o(ack_valid),
@@ -205,25 +208,32 @@ module cst_state_memory #(
       .read_asked_o(read_asked), .read_busy_o(read_busy),
       .write_asked_o(write_asked), .write_busy_o(write_busy), .answered_o(answered)
     );
+    // What is counted, and an address outside, is known at the end of a clock: it counts a clock
+    // later. Whoever counts takes what memory answered for owed until then.
+    logic outside_q, read_asked_q, write_asked_q;
+    logic [1:0] answered_q;
+    always_ff @(posedge clk_i) begin
+      if (!unit_rst_ni) {outside_q, read_asked_q, write_asked_q, answered_q} <= '0;
+      else {outside_q, read_asked_q, write_asked_q, answered_q} <=
+               {read_outside || write_outside, read_asked, write_asked, answered};
+    end
     if (c == 0) begin : g_first
-      assign faults = {read_silent || write_silent, read_outside || write_outside, write_error,
-                      read_error};
+      assign faults = {read_silent || write_silent, outside_q, write_error, read_error};
       assign still = read_quiet && write_quiet;
       assign busy = read_busy || write_busy;
-      assign reads = 5'(read_asked);
-      assign writes = 5'(write_asked);
-      assign even_answers = 5'(answered[0]);
-      assign odd_answers = 5'(answered[1]);
+      assign reads = 5'(read_asked_q);
+      assign writes = 5'(write_asked_q);
+      assign even_answers = 5'(answered_q[0]);
+      assign odd_answers = 5'(answered_q[1]);
     end else begin : g_next
       assign faults = g_channel[c-1].faults |
-                      {read_silent || write_silent, read_outside || write_outside, write_error,
-                       read_error};
+                      {read_silent || write_silent, outside_q, write_error, read_error};
       assign still = g_channel[c-1].still && read_quiet && write_quiet;
       assign busy = g_channel[c-1].busy || read_busy || write_busy;
-      assign reads = g_channel[c-1].reads + 5'(read_asked);
-      assign writes = g_channel[c-1].writes + 5'(write_asked);
-      assign even_answers = g_channel[c-1].even_answers + 5'(answered[0]);
-      assign odd_answers = g_channel[c-1].odd_answers + 5'(answered[1]);
+      assign reads = g_channel[c-1].reads + 5'(read_asked_q);
+      assign writes = g_channel[c-1].writes + 5'(write_asked_q);
+      assign even_answers = g_channel[c-1].even_answers + 5'(answered_q[0]);
+      assign odd_answers = g_channel[c-1].odd_answers + 5'(answered_q[1]);
     end
     assign {walk_valids[c], entry_valids[c], line_valids[c], row_valids[c]} = out_valid;
     // A condition, because of an assignment Verilator 5.006 makes a concatenation of all channels,
@@ -254,15 +264,14 @@ module cst_state_memory #(
   assign writes_o = g_channel[Channels-1].writes;
   assign answered_o = {g_channel[Channels-1].odd_answers, g_channel[Channels-1].even_answers};
 
-  assign row_ready_o = read_in_ready[32'(row_i.channel)*4];
-  assign line_ready_o = {read_in_ready[32'(odd_i.channel)*4 + 1],
-                            read_in_ready[32'(even_i.channel)*4 + 1]};
-  assign entry_ready_o = read_in_ready[32'(entry_i.channel)*4 + 2];
-  assign walk_ready_o = read_in_ready[32'(walk_i.channel)*4 + 3];
-  assign entry_out_ready_o = write_in_ready[32'(entry_out_channel_i)*3];
-  assign record_out_ready_o = write_in_ready[32'(record_out_channel_i)*3 + 1];
-  assign line_out_ready_o = {write_in_ready[32'(line_out_channel_i[7:4])*3 + 2],
-                           write_in_ready[32'(line_out_channel_i[3:0])*3 + 2]};
+  assign row_ready_o = row_room[row_i.channel];
+  assign line_ready_o = {line_room[odd_i.channel], line_room[even_i.channel]};
+  assign entry_ready_o = entry_room[entry_i.channel];
+  assign walk_ready_o = walk_room[walk_i.channel];
+  assign entry_out_ready_o = entry_out_room[entry_out_channel_i];
+  assign record_out_ready_o = record_out_room[record_out_channel_i];
+  assign line_out_ready_o = {line_out_room[line_out_channel_i[7:4]],
+                             line_out_room[line_out_channel_i[3:0]]};
 
   // ---- What they answer, one a clock of each kind -----------------------------------------------
   logic [RowStride-1:0] row_filled;
@@ -292,11 +301,13 @@ module cst_state_memory #(
   // Even lines live on even channels, odd ones on odd.
   logic [2*AckBits-1:0] line_ack;
   logic [2*Channels-1:0] half_readies, half_ack_readies;
-  assign line_readies = half_readies[0 +: Channels] | half_readies[Channels +: Channels];
-  assign line_ack_readies = half_ack_readies[0 +: Channels] |
-                            half_ack_readies[Channels +: Channels];
+  localparam logic [Channels-1:0] Even = {Half{2'b01}};
+  assign line_readies = (half_readies[0 +: Channels] & Even) |
+                        (half_readies[Channels +: Channels] & ~Even);
+  assign line_ack_readies = (half_ack_readies[0 +: Channels] & Even) |
+                            (half_ack_readies[Channels +: Channels] & ~Even);
   for (genvar h = 0; h < 2; h++) begin : g_collect
-    localparam logic [Channels-1:0] Mine = {Half{2'(1 << h)}};
+    localparam logic [Channels-1:0] Mine = (h == 0) ? Even : ~Even;
     cst_merge #(.Ports(Channels), .Width(LineStride)) u_lines (
       .clk_i, .rst_ni(unit_rst_ni), .in_valid_i(line_valids & Mine),
       .in_ready_o(half_readies[h*Channels +: Channels]), .in_data_i(lines),

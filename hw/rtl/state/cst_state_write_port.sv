@@ -49,7 +49,7 @@ module cst_state_write_port #(
   assign chosen[2] = in_valid_i[2];
   assign chosen[1] = in_valid_i[1] && !in_valid_i[2];
   assign chosen[0] = in_valid_i[0] && in_valid_i[2:1] == '0;
-  assign in_ready_o = chosen & {3{room && data_room}};
+  assign in_ready_o = {1'b1, !in_valid_i[2], in_valid_i[2:1] == '0} & {3{room && data_room}};
   assign take = in_valid_i != '0 && room && data_room;
   // Addresses go ahead of their data, so a place is free when both have left it.
   cst_fifo #(.Width(PlaceBits + 3), .Depth(Places)) u_address (
