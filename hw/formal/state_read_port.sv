@@ -19,7 +19,9 @@
 //: reduce cst_state_read_port: .Depth(64) ==> .Depth(2)
 //: reduce cst_state_read_port: .Depth(32) ==> .Depth(2)
 //: reduce cst_state_read_port: .Depth(4) ==> .Depth(2)
-//: reduce cst_state_read_port: logic [6:0] out_fill; ==> logic [1:0] out_fill;
+//: reduce cst_state_read_port: logic [6:0] out_fill, out_count; ==> logic [1:0] out_fill, out_count;
+//: reduce cst_state_read_port: 7'(noted_q) ==> 2'(noted_q)
+//: reduce cst_state_read_port: 7'd64 ==> 2'd2
 //: reduce cst_state_read_port: 7'(cst_state_pkg::FewReads) ==> 2'(cst_state_pkg::FewReads)
 //: reduce cst_state_read_port: [511:0] ==> [31:0]
 //: reduce cst_state_read_port: [767:0] ==> [47:0]
@@ -32,7 +34,7 @@
 //: mistake over_the_page in cst_state_read_port: ar_len_q <= {7'b0, grant[2] && three && address[11:6] != '1}; ==> ar_len_q <= {7'b0, grant[2] && three};
 //: mistake answered_by_its_first_beat in cst_state_read_port: assign last = !joins || second_q; ==> assign last = !joins || second_q || head_high;
 //: mistake taken_by_another_kind in cst_state_read_port: (head_kind & out_ready_i) != '0 ==> out_ready_i != '0
-//: mistake more_than_few in cst_state_read_port: (few_i && out_fill >= ==> (few_i && out_fill >
+//: mistake more_than_few in cst_state_read_port: (few_i && out_count >= ==> (few_i && out_count >
 //: mistake withdrawn in cst_state_read_port: assign idle = !ar_valid_q || (ar_ready_i && !ar_second_q); ==> assign idle = !ar_valid_q || !ar_second_q;
 `default_nettype none
 module state_read_port #(
@@ -189,6 +191,8 @@ module state_read_port #(
   (* hierconn *) wire \u_port.head_high ;
   (* hierconn *) wire [31:0] \u_port.first_q ;
   (* hierconn *) wire [3:0] \u_port.head_kind ;
+  (* hierconn *) wire \u_port.noted_q ;
+  (* hierconn *) wire [OutBits-1:0] \u_port.note_q ;
   (* hierconn *) wire [1:0] \u_port.u_out.fill_q ;
   (* hierconn *) wire \u_port.u_out.read_q ;
   (* hierconn *) wire \u_port.u_out.looked ;
@@ -204,10 +208,14 @@ module state_read_port #(
                  (outs_q == 2'd2 ? 3'd1 + 3'(out1_two) : 3'd0) - 3'(second_q);
   assign to_ask = bursts_valid_q ? 3'(burst_len_q) + 3'd1 + 3'(bursts_second_q) : 3'd0;
   always_comb if (rst_ni) begin
-    counted: assert (\u_port.u_out.fill_q == outs_q &&
+    counted: assert (\u_port.u_out.fill_q + 2'(\u_port.noted_q ) == outs_q &&
                      \u_port.ar_second_q == bursts_second_q && \u_port.second_q == second_q);
-    outs: assert ((outs_q == '0 || {\u_port.head_high , \u_port.head_kind , out_tag} == out0_q) &&
-                  (outs_q != 2'd2 || \u_port.u_out.looked_data == out1_q));
+    outs: assert ((outs_q == 2'(\u_port.noted_q ) ||
+                   {\u_port.head_high , \u_port.head_kind , out_tag} == out0_q) &&
+                  (outs_q != 2'd2 || \u_port.noted_q || \u_port.u_out.looked_data == out1_q));
+    noted_before_it_is_asked: assert (!\u_port.noted_q || (bursts_valid_q && outs_q != '0 &&
+        \u_port.note_q == (outs_q == 2'd2 ? out1_q : out0_q) &&
+        to_ask == 3'd1 + 3'(outs_q == 2'd2 ? out1_two : out0_two)));
     beats_are_owed: assert (beats == owed_q + to_ask && outs_q <= 2'd2 && owed_q <= 3'd4);
     burst_is_legal: assert (!bursts_valid_q || (burst_address_q[5:0] == '0 &&
         burst_len_q <= 8'd1 && !(burst_address_q[11:6] == '1 && burst_len_q != '0) &&

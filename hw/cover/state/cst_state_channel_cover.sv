@@ -8,7 +8,12 @@ module cst_state_channel_cover (
   input wire logic [3:0] out_valid_o,
   input wire logic [3:0] out_ready_i
 );
+  // A reset of what ran before, not of what registers begin with.
+  logic ran_q, resets;
   logic [3:0] waits, goes;
+  initial ran_q = 1'b0;
+  always_ff @(posedge clk_i) ran_q <= unit_rst_ni;
+  assign resets = ran_q && !unit_rst_ni;
   assign waits = out_valid_o & ~out_ready_i;
   assign goes = out_valid_o & out_ready_i;
 
@@ -22,6 +27,9 @@ module cst_state_channel_cover (
       others_pass_a_line: cover (waits[1] && {goes[3:2], goes[0]} != '0);
       others_pass_an_entry: cover (waits[2] && {goes[3], goes[1:0]} != '0);
       all_at_once: cover (goes[2:0] == '1);
+    end else if (resets) begin
+      reset_with_answers: cover (out_valid_o != '0);
+      reset_without_answers: cover (out_valid_o == '0);
     end
   end
 endmodule

@@ -6,7 +6,6 @@ module cst_state_read_port_cover (
   input wire logic [3:0]  want,
   input wire logic [3:0]  grant,
   input wire logic        few_i,
-  input wire logic        out_free,
   input wire logic        out_room,
   input wire logic        idle,
   input wire logic        three,
@@ -54,7 +53,6 @@ module cst_state_read_port_cover (
       reset_between_two_bursts: cover (ar_second_q);
       reset_with_answers_owed: cover (head_valid);
       reset_between_two_beats: cover (second_q);
-      reset_with_an_answer: cover (out_valid_o != '0);
     end
   end
 endmodule

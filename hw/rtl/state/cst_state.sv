@@ -534,8 +534,8 @@ module cst_state #(
 
   assign idle_o = ready_o && fault_q == '0 &&
                   ops_q == '0 && keys_q == '0 && even_q == '0 && odd_q == '0 &&
-                  !owed && !issue_busy && !execute_busy && !save_busy && !gap_busy && !release_busy &&
-                  !walk_busy_o && !memory_busy;
+                  !owed && !issue_busy && !execute_busy && !save_busy && !gap_busy &&
+                  !release_busy && !walk_busy_o && !memory_busy;
 
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) begin

@@ -1,8 +1,8 @@
 // cst_state_channel: all that one channel of memory has in the unit: reads and writes, each behind
 // its guard.
 //
-//   read_* ───────────► cst_state_read_port ──► cst_axi_read_guard  ──► AR     write alike: AW, W
-//   out_*  ◄── queues ◄──                    ◄──                     ◄── R                   B ─► ack_*
+//   read_* ───────────► cst_state_read_port ──► cst_axi_read_guard ──► AR   write alike: AW, W
+//   out_*  ◄── queues ◄──                    ◄──                    ◄── R                B ─► ack_*
 //
 // Promises   those of its four parts, each of which says its own. A write's address waits a clock
 //            between port and guard. Four entries wait before the write port. Memory answers in

@@ -1,7 +1,8 @@
 // cst_state_read_port: one channel's reads: rows of the directory, control lines, entries, and the
 // beats of 64 bytes of a walk.
-// Promises   answers in order of the requests, each in the clock of its last beat, which stands until
-//            it is taken; entries are asked for first, then rows, then lines, a walk's beats last.
+// Promises   answers in order of the requests, each in the clock of its last beat, which stands
+//            until it is taken; entries are asked for first, then rows, then lines, a walk's beats
+//            last.
 //            At most 64 requests out; while few_i, none is added to FewReads or more. No burst
 //            crosses 4 KiB. Data is where the request's address says: bit 0 of data_o is its first
 //            byte's.
@@ -42,8 +43,8 @@ module cst_state_read_port #(
   logic [AskBits-1:0] want_row, want_line, want_entry, want_walk;
   logic [AddressBits-1:0] address;
   logic [TagBits-1:0] tag;
-  logic idle, take, out_room, out_free;
-  logic [6:0] out_fill;
+  logic idle, take, out_room;
+  logic [6:0] out_fill, out_count;
 
   // A channel that refreshes takes nothing for 80 clocks: what is for others goes on meanwhile.
   cst_fifo #(.Width(AskBits), .Depth(32)) u_row (
@@ -124,13 +125,23 @@ module cst_state_read_port #(
   logic [3:0] head_kind;
   logic [511:0] first_q;
 
+  // That there is a request is found late, by who takes the address before it: it is noted a clock
+  // later, when its own is offered.
+  logic noted_q;
+  logic [TagBits+4:0] note_q;
+  always_ff @(posedge clk_i) begin
+    if (take) note_q <= {address[5], grant, tag};
+    if (!rst_ni) noted_q <= 1'b0;
+    else noted_q <= take;
+  end
   cst_fifo #(.Width(TagBits + 5), .Depth(64)) u_out (
     .clk_i, .rst_ni,
-    .in_valid_i(take), .in_ready_o(out_free), .in_data_i({address[5], grant, tag}),
+    .in_valid_i(noted_q), .in_ready_o(), .in_data_i(note_q),
     .out_valid_o(head_valid), .out_ready_i(r_valid_i && r_ready_o && last),
     .out_data_o({head_high, head_kind, out_tag_o}), .fill_o(out_fill)
   );
-  assign out_room = out_free && !(few_i && out_fill >= 7'(cst_state_pkg::FewReads));
+  assign out_count = out_fill + 7'(noted_q);
+  assign out_room = out_count != 7'd64 && !(few_i && out_count >= 7'(cst_state_pkg::FewReads));
   assign joins = head_kind[2] && three;
   assign last = !joins || second_q;
   assign r_ready_o = !last || (head_kind & out_ready_i) != '0;

@@ -1,6 +1,6 @@
 // cst_state_save_gap: gaps of the log on their way to memory. They go where control lines go, which
-// are few while the log is written, and not in the way of states: of entries of 96 bytes, each tenth
-// record has a gap behind it.
+// are few while the log is written, and not in the way of states: of records of 96 bytes each tenth
+// has a gap behind it.
 // Promises   in order; nobody is told when a gap is in memory, but for its epoch's count.
 `default_nettype none
 module cst_state_save_gap #(

@@ -1,4 +1,4 @@
-// cst_state_save_place: where a unit of the log stands in memory. Its segment has a place, in a map.
+// cst_state_save_place: where a unit of the log stands in memory: its segment has a place in a map.
 // Promises   place_o in the clock behind read_i, of unit_i as it was then, until the next read_i.
 // Needs      config_i stands still: what is made of it alone is a register.
 `default_nettype none
