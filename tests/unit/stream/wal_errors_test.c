@@ -243,8 +243,8 @@ TEST(what_comes_during_a_sync_is_one_group) {
     CHECK_OK(csti_wal_flush(wal, NULL));
     csti_wal_stats_read(wal, &stats);
     CHECK_EQ(stats.syncs, 2);
-    CHECK_EQ(atomic_load(&wakes), 2);
-    csti_wal_close(wal);
+    csti_wal_close(wal); // the log's thread calls behind what it wakes, and at its own end
+    CHECK_EQ(atomic_load(&wakes), 3);
     wal_folder_remove(&folder);
 }
 
