@@ -144,11 +144,13 @@ static uint64_t rows_applied(const bench_running *r) {
     return rows;
 }
 
+// Up to now, with what is in flight still: between two looks no more than the time between them.
 static uint64_t flight_ns(bench_running *r) {
     uint64_t ns;
 
     (void)pthread_mutex_lock(&r->flight_lock);
     ns = r->flight_ns;
+    if (r->begun_id > r->ended_id) ns += bench_now_ns() - r->flight_from_ns;
     (void)pthread_mutex_unlock(&r->flight_lock);
     return ns;
 }
@@ -303,10 +305,10 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     const uint64_t checkpoints_before = atomic_load(&r->checkpoints);
     const uint64_t folds_before = atomic_load(&r->folds);
     const uint64_t rows_before = rows_applied(r);
-    const uint64_t flight_before_ns = flight_ns(r);
     const uint64_t from_ns = bench_now_ns();
+    const uint64_t flight_before_ns = flight_ns(r);
     uint64_t cpu_ns = bench_cpu_ns();
-    uint64_t ns, rows;
+    uint64_t ns, rows, in_flight_ns;
     cst_code code;
 
     parts_clear(r);
@@ -317,6 +319,7 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     if (code == CST_OK) code = wait_for(r, rows_are, rows_before + 1, "no row is applied", err);
     csti_job_hold_checkpoints(r->own.job, true);
     if (code == CST_OK) code = wait_for(r, is_settled, 0, "checkpoints do not end", err);
+    in_flight_ns = flight_ns(r) - flight_before_ns;
     ns = bench_now_ns() - from_ns;
     cpu_ns = bench_cpu_ns() - cpu_ns;
     rows = rows_applied(r) - rows_before;
@@ -326,8 +329,8 @@ cst_code bench_running_turn(bench_running *r, bool checkpoints, bench_turns *tur
     if (!turns) return CST_OK;
     parts_add(r, turns);
     turns->cpu_ns += cpu_ns;
-    turns->ns[1] += flight_ns(r) - flight_before_ns;
-    turns->ns[0] += ns - (flight_ns(r) - flight_before_ns);
+    turns->ns[1] += in_flight_ns;
+    turns->ns[0] += ns - in_flight_ns;
     turns->checkpoints += atomic_load(&r->checkpoints) - checkpoints_before;
     turns->folds += atomic_load(&r->folds) - folds_before;
     return CST_OK;

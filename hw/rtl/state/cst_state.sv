@@ -553,7 +553,7 @@ module cst_state #(
   end
 
   logic [Counters-1:0] count;
-  logic lookup_in, lookup_done;
+  logic lookup_in, lookup_done, has_lookups_q;  // counted a clock later: the count's chain is long
   logic [15:0] lookups_q;
   assign lookup_in = op_valid_i && op_ready_o && fault_q == '0 &&
                      op_i.kind == cst_state_pkg::KindLookup;
@@ -561,8 +561,9 @@ module cst_state #(
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) lookups_q <= '0;
     else lookups_q <= lookups_q + 16'(lookup_in) - 16'(lookup_done);
+    has_lookups_q <= unit_rst_n && lookups_q != '0;
   end
-  assign count = {lookups_q != '0, in_ready && !op_valid_i, fetch_wait && wait_copy,
+  assign count = {has_lookups_q, in_ready && !op_valid_i, fetch_wait && wait_copy,
                   fetch_wait && !queue_in_ready,
                   issue_here && !issue_goes && !wait_known && !wait_record,
                   !issue_here && !wait_record, restored, walk_valid_o && walk_ready_i,
