@@ -552,8 +552,8 @@ module cst_state #(
     end
   end
 
-  logic [Counters-1:0] count;
-  logic lookup_in, lookup_done, has_lookups_q;  // counted a clock later: the count's chain is long
+  logic [Counters-1:0] count, count_now_q;  // counted a clock later: a count's chain is long
+  logic lookup_in, lookup_done;
   logic [15:0] lookups_q;
   assign lookup_in = op_valid_i && op_ready_o && fault_q == '0 &&
                      op_i.kind == cst_state_pkg::KindLookup;
@@ -561,9 +561,8 @@ module cst_state #(
   always_ff @(posedge clk_i) begin
     if (!unit_rst_n) lookups_q <= '0;
     else lookups_q <= lookups_q + 16'(lookup_in) - 16'(lookup_done);
-    has_lookups_q <= unit_rst_n && lookups_q != '0;
   end
-  assign count = {has_lookups_q, in_ready && !op_valid_i, fetch_wait && wait_copy,
+  assign count = {lookups_q != '0, in_ready && !op_valid_i, fetch_wait && wait_copy,
                   fetch_wait && !queue_in_ready,
                   issue_here && !issue_goes && !wait_known && !wait_record,
                   !issue_here && !wait_record, restored, walk_valid_o && walk_ready_i,
@@ -578,13 +577,14 @@ module cst_state #(
   // 7, 19 nothing to issue, 20 execution for what else there is; of 4, 21 are for the queue of
   // operations and 22 for a free copy. 23 clocks without an operation before the unit, 24 with a
   // look-up in it.
+  always_ff @(posedge clk_i) count_now_q <= unit_rst_n ? count : '0;
   for (genvar i = 0; i < Counters; i++) begin : g_count
     logic [CounterBits-1:0] count_q;
     always_ff @(posedge clk_i) begin
       if (!unit_rst_n) count_q <= '0;
       else if (i == 14) count_q <= count_q + CounterBits'(reads_now);
       else if (i == 15) count_q <= count_q + CounterBits'(writes_now);
-      else count_q <= count_q + CounterBits'(count[i]);
+      else count_q <= count_q + CounterBits'(count_now_q[i]);
     end
     assign counters_o[i*CounterBits +: CounterBits] = count_q;
   end
