@@ -5,7 +5,7 @@
 //   out_*  ◄── queues ◄──                    ◄──                    ◄── R                B ─► ack_*
 //
 // Promises   those of its four parts, each of which says its own. A write's address waits a clock
-//            between port and guard. Four entries wait before the write port. Memory answers in
+//            between port and guard. 16 entries wait before the write port. Memory answers in
 //            order; behind it each kind of reads has a queue, of AnswerDepth, of its own.
 `default_nettype none
 module cst_state_channel #(
@@ -160,8 +160,8 @@ module cst_state_channel #(
   assign read_busy_o = read_port_busy || out_valid_o != '0;
 
   // ---- Writes -----------------------------------------------------------------------------------
-  // A log line's records come one behind the other: an entry that comes beside one waits here, and
-  // not in the way of the entries behind it.
+  // A log line's records, 16 of 64 bytes, come one behind the other: an entry that comes beside one
+  // waits here, and not in the way of the entries behind it.
   logic entry_valid, entry_ready;
   logic [2:0] write_ready;
   logic [WriteBits-1:0] entry;
